@@ -1,0 +1,40 @@
+# Every verb sets up what it needs; after that, everything works offline.
+.DEFAULT_GOAL := help
+.PHONY: help setup verify test lint types suite nightly bench conformance wheel lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## Install the locked dependencies into .venv
+
+verify: $(READY) ## Verify the shipped grants
+	$(BIN)/grantproof verify templates
+
+test: lint types suite ## Everything that has to pass before a merge
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+suite: $(READY)
+	$(BIN)/pytest --junitxml=reports/junit.xml
+
+lock: $(READY) ## Renew the lock file from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## Remove everything that was built
+	rm -rf .venv reports build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,95 @@
+"""Points that AWS's documentation leaves open, each with the readings it admits.
+
+The names are the O-rules of the reference. A decision that would differ under another reading says so
+(`Decision.depends_on`); a proof that depends on one is not a proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class OpenPoint:
+    """One open point: its readings, the first being the default, and what it is about."""
+
+    name: str
+    readings: tuple[str, ...]
+    question: str
+
+
+OPEN_POINTS: Mapping[str, OpenPoint] = MappingProxyType(
+    {
+        point.name: point
+        for point in (
+            OpenPoint("O3", ("false", "true"), "ForAnyValue with a negated operator, the key being absent"),
+            OpenPoint("O4", ("literal", "substituted"), "policy variables in the values of Bool"),
+            OpenPoint("O5", ("string", "segments"), "does a wildcard inside an ARN's field run over colons"),
+            OpenPoint("O6", ("sensitive", "insensitive"), "case of IAM user names in Resource"),
+            OpenPoint("O9", ("null", "void"), "a variable without value: a null value, or a void statement"),
+            OpenPoint("O10", ("accepted", "refused"), "a trust policy with principal *"),
+            OpenPoint("O16", ("128", "32"), "prefix length of an IPv6 address written without one"),
+            OpenPoint("O17", ("limited", "unlimited"), "a boundary or session policy over a grant to a role ARN"),
+            OpenPoint("O18", ("limited", "unlimited"), "the same over a grant from another account"),
+            OpenPoint("O19", ("unlimited", "limited"), "the same over a trust policy naming the caller's role"),
+            OpenPoint("O20", ("present", "null"), "is an empty string a present value"),
+            OpenPoint("O21", ("denied", "spared"), "NotPrincipal listing the account alone, for its identities"),
+            OpenPoint("O22", ("denied", "default"), "a federated user session without session policy"),
+            OpenPoint("O23", ("sensitive", "insensitive"), "case of aws:RequestTag values"),
+            OpenPoint("O25", ("bound", "exempt"), "do RCPs bind AWS service principals"),
+            OpenPoint("O28", ("exact", "covered"), "a wildcard ARN, for an action without resource types"),
+            OpenPoint("O36", ("everyone", "delegation"), "a Deny on the resource's own account"),
+            OpenPoint("O37", ("unlimited", "limited"), "a boundary or session policy over a grant to *"),
+            OpenPoint("O39", ("evaluated", "never"), "a wildcard in the service field of a Resource ARN"),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """The reading taken of every open point; those not named in `chosen` have their default.
+
+    Raises:
+        ValueError: an unknown point or reading, naming those that exist.
+    """
+
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, reading in self.chosen.items():
+            if name not in OPEN_POINTS:
+                raise ValueError(f"no open point is called {name!r}; known: {', '.join(OPEN_POINTS)}")
+            if reading not in OPEN_POINTS[name].readings:
+                known = ", ".join(OPEN_POINTS[name].readings)
+                raise ValueError(f"open point {name} has no reading {reading!r}; known: {known}")
+
+    def reading(self, name: str) -> str:
+        """The reading in force."""
+        return self.chosen.get(name) or OPEN_POINTS[name].readings[0]
+
+    def alternatives(self, name: str) -> Iterator[Assumptions]:
+        """These assumptions with every other reading of one point."""
+        for reading in OPEN_POINTS[name].readings:
+            if reading != self.reading(name):
+                yield Assumptions({**self.chosen, name: reading})
+
+
+DEFAULTS = Assumptions()
+
+
+class Judge:
+    """The readings in force during one evaluation, and which open points it had to consult."""
+
+    __slots__ = ("_assumptions", "consulted")
+
+    def __init__(self, assumptions: Assumptions) -> None:
+        self._assumptions = assumptions
+        self.consulted: set[str] = set()
+
+    def takes(self, name: str, reading: str) -> bool:
+        """Is this the reading in force? Records that the point mattered so far."""
+        self.consulted.add(name)
+        return self._assumptions.reading(name) == reading

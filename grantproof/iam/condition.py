@@ -1,0 +1,406 @@
+"""Condition blocks (rules C1 to C44).
+
+An operator is three things: how one value compares with one value, whether it is negated, and what it does with a
+missing key or with many values. Each of them is written once here, and every operator is a combination.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from grantproof.iam.assumption import Judge
+from grantproof.iam.errors import MalformedPolicy, Undecided
+from grantproof.iam.glob import Glob
+from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
+from grantproof.iam.request import Request, Values
+
+
+class Type(Enum):
+    """What an operator compares."""
+
+    STRING = "string"
+    ARN = "ARN"
+    NUMERIC = "number"
+    DATE = "date"
+    BOOL = "boolean"
+    BINARY = "binary"
+    IP = "IP address"
+    NULL = "presence"
+
+
+class Set(Enum):
+    """The set prefix of an operator."""
+
+    NONE = ""
+    ALL = "ForAllValues:"
+    ANY = "ForAnyValue:"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A condition operator, taken apart. `relation` is `=`, `<`, `<=`, `>` or `>=`."""
+
+    name: str
+    type: Type
+    negated: bool = False
+    relation: str = "="
+    wildcards: bool = False
+    ignore_case: bool = False
+    prefix: Set = Set.NONE
+    if_exists: bool = False
+
+
+_ORDER = {"LessThan": "<", "LessThanEquals": "<=", "GreaterThan": ">", "GreaterThanEquals": ">="}
+_BASE: dict[str, Operator] = {
+    op.name.lower(): op
+    for op in (
+        Operator("StringEquals", Type.STRING),
+        Operator("StringNotEquals", Type.STRING, negated=True),
+        Operator("StringEqualsIgnoreCase", Type.STRING, ignore_case=True),
+        Operator("StringNotEqualsIgnoreCase", Type.STRING, negated=True, ignore_case=True),
+        Operator("StringLike", Type.STRING, wildcards=True),
+        Operator("StringNotLike", Type.STRING, negated=True, wildcards=True),
+        Operator("ArnEquals", Type.ARN, wildcards=True),
+        Operator("ArnLike", Type.ARN, wildcards=True),
+        Operator("ArnNotEquals", Type.ARN, negated=True, wildcards=True),
+        Operator("ArnNotLike", Type.ARN, negated=True, wildcards=True),
+        Operator("Bool", Type.BOOL),
+        Operator("BinaryEquals", Type.BINARY),
+        Operator("IpAddress", Type.IP),
+        Operator("NotIpAddress", Type.IP, negated=True),
+        Operator("Null", Type.NULL),
+        *(
+            Operator(f"{family}{suffix}", type_, negated=negated, relation=relation)
+            for family, type_ in (("Numeric", Type.NUMERIC), ("Date", Type.DATE))
+            for suffix, negated, relation in (
+                ("Equals", False, "="),
+                ("NotEquals", True, "="),
+                *((suffix, False, relation) for suffix, relation in _ORDER.items()),
+            )
+        ),
+    )
+}
+
+
+def operator(name: str) -> Operator:
+    """Read an operator's name, with its set prefix and `IfExists`.
+
+    Raises:
+        KeyError: no such operator; `NullIfExists` is none (rule G18).
+    """
+    rest, prefix = name, Set.NONE
+    for candidate in (Set.ALL, Set.ANY):
+        if name.startswith(candidate.value):
+            rest, prefix = name[len(candidate.value) :], candidate
+    if_exists = rest.endswith("IfExists")
+    base = _BASE[rest.removesuffix("IfExists").lower()]
+    if rest.removesuffix("IfExists") != base.name or (if_exists and base.type is Type.NULL):
+        raise KeyError(name)
+    return Operator(name, base.type, base.negated, base.relation, base.wildcards, base.ignore_case, prefix, if_exists)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One entry of a Condition block: an operator, a key (lower-cased) and the policy's values."""
+
+    operator: Operator
+    key: str
+    values: tuple[Pattern, ...]
+
+    def __str__(self) -> str:
+        values = ", ".join(value.text for value in self.values)
+        return f"{self.operator.name} {self.key} [{values}]"
+
+
+def parse_block(block: Any, *, variables: bool) -> tuple[Test, ...]:
+    """Read a `Condition` element (rule G11). `variables`: does the policy's version know them (rule V2)?
+
+    Raises:
+        MalformedPolicy: wrong shape, unknown operator, repeated key, or an unreadable variable.
+    """
+    if not isinstance(block, Mapping):
+        raise MalformedPolicy("a Condition is an object of operators")
+    tests = []
+    for name, entries in block.items():
+        try:
+            op = operator(name)
+        except KeyError:
+            raise MalformedPolicy(f"{name!r} is not a condition operator") from None
+        if not isinstance(entries, Mapping):
+            raise MalformedPolicy(f"{name} holds an object of condition keys")
+        seen: set[str] = set()
+        for key, values in entries.items():
+            if key.lower() in seen:
+                raise MalformedPolicy(f"{name} names the key {key} twice, in different case (rule C7)")
+            seen.add(key.lower())
+            tests.append(_test(op, key, values, variables))
+    return tuple(tests)
+
+
+def _test(op: Operator, key: str, values: Any, variables: bool) -> Test:
+    if not key:
+        raise MalformedPolicy(f"{op.name} has an empty condition key")
+    items = values if isinstance(values, list | tuple) else [values]
+    # Variables have no place in numeric, date, binary, IP and Null values (rule V4); in Bool it is open (O4).
+    takes_variables = variables and op.type in (Type.STRING, Type.ARN, Type.BOOL)
+    patterns = []
+    for item in items:
+        try:
+            patterns.append(read(_text(item), variables=takes_variables, wildcards=op.wildcards))
+        except PatternError as error:
+            raise MalformedPolicy(str(error)) from None
+    if op.type is Type.NULL and any(p.text.lower() not in ("true", "false") for p in patterns):
+        raise MalformedPolicy(f"Null takes true or false for {key}")
+    return Test(op, key.lower(), tuple(patterns))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise MalformedPolicy(f"a condition value is text, a number or a boolean, not {type(value).__name__}")
+
+
+class Void(Exception):
+    """The statement is void under reading `void` of O9."""
+
+
+def holds(test: Test, request: Request, judge: Judge) -> bool:
+    """Is one entry of a Condition block true for the request?
+
+    Raises:
+        Undecided: several values without a set prefix, values that are not of the operator's type, colliding keys.
+        Void: a variable has no value, under the reading of O9 that voids the statement.
+    """
+    op = test.operator
+    if test.key in request.collisions:
+        raise Undecided(f"the request carries {test.key} twice in different case (O29)")
+    values = _present(test, request.values.get(test.key), judge)
+    if op.type is Type.NULL:
+        return _null(test, values)
+    if values is None:
+        return _missing(op, judge)
+    match op.prefix:
+        case Set.ALL:
+            return all(_one(test, value, request, judge) for value in values)
+        case Set.ANY:
+            return any(_one(test, value, request, judge) for value in values)
+    if len(values) != 1:
+        raise Undecided(f"{op.name} has no set prefix and the request carries {len(values)} values of {test.key} (O24)")
+    return _one(test, values[0], request, judge)
+
+
+def _present(test: Test, values: Values | None, judge: Judge) -> Values | None:
+    """The request's values, None where the key counts as missing (rules C8, C19, C21; O20)."""
+    if not values:
+        return None
+    if any(values):
+        return values
+    if test.operator.prefix is not Set.NONE:
+        return None
+    return None if judge.takes("O20", "null") else values
+
+
+def _null(test: Test, values: Values | None) -> bool:
+    if test.operator.prefix is not Set.NONE:
+        return test.operator.prefix is Set.ALL  # rule C15
+    missing = values is None
+    return any(missing == (wanted.text.lower() == "true") for wanted in test.values)
+
+
+def _missing(op: Operator, judge: Judge) -> bool:
+    """An entry whose key is not in the request (rules C9 to C11, C19, C21; O3)."""
+    if op.if_exists or op.prefix is Set.ALL:
+        return True
+    if op.prefix is Set.ANY:
+        return op.negated and judge.takes("O3", "true")
+    return op.negated
+
+
+def _one(test: Test, value: str, request: Request, judge: Judge) -> bool:
+    """One value of the request against the policy's list: OR, or NOR when negated (rules C2, C3, C22, C23)."""
+    op = test.operator
+    if not test.values and (op.negated or (op.prefix is Set.NONE and not op.if_exists)):
+        raise Undecided(f"{op.name} {test.key} has an empty list of values (O20)")
+    compare = _COMPARE[op.type]
+    matched = any(compare(test, value, wanted, request, judge) for wanted in test.values)
+    return matched != op.negated
+
+
+Compare = Callable[[Test, str, Pattern, Request, Judge], bool]
+
+
+def _string(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    glob = _resolved(wanted, request, judge)
+    if glob is None:
+        return False
+    if glob.matches(value):
+        return True
+    if not test.operator.ignore_case:
+        tag = test.key.startswith("aws:requesttag/")
+        if not tag or not _folded(glob).matches(value.casefold()) or judge.takes("O23", "sensitive"):
+            return False
+    return _folded(glob).matches(value.casefold())
+
+
+def _folded(glob: Glob) -> Glob:
+    return Glob(token.casefold() if isinstance(token, str) else token for token in glob.tokens)
+
+
+def _arn(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    glob = _resolved(wanted, request, judge)
+    if glob is None:
+        return False
+    fields = value.split(":", 5)
+    patterns = split_fields(glob, 6)
+    if patterns is None:
+        raise Undecided(f"{test.operator.name} against {wanted.text!r}, not an ARN of six fields (C34)")
+    return len(fields) == 6 and all(p.matches(f) for p, f in zip(patterns, fields, strict=True))
+
+
+def _resolved(wanted: Pattern, request: Request, judge: Judge) -> Glob | None:
+    glob = wanted.resolve(single_value(request.values))
+    if glob is None and judge.takes("O9", "void"):
+        raise Void
+    return glob
+
+
+def _ordered(parse: Callable[[str], Any], name: str) -> Compare:
+    def compare(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+        left, right = parse(value), parse(wanted.text)
+        if left is None or right is None:
+            return _of_another_type(test, value, wanted, left is None, name)
+        return bool(RELATIONS[test.operator.relation](left, right))
+
+    return compare
+
+
+def _of_another_type(test: Test, value: str, wanted: Pattern, in_request: bool, name: str) -> bool:
+    """A value of another type than the operator's: the match fails (rule C43). What that means for a negated operator,
+    and for a malformed value in the policy, is not documented (O24)."""
+    if in_request and not test.operator.negated:
+        return False
+    bad = value if in_request else wanted.text
+    raise Undecided(f"{test.operator.name} {test.key} against {bad!r}, which is not a {name} (O24)")
+
+
+RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": lambda left, right: left == right,
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+@lru_cache(maxsize=4096)
+def number(text: str) -> Decimal | None:
+    """A number of rule C36, or None."""
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
+
+
+@lru_cache(maxsize=4096)
+def date(text: str) -> Decimal | None:
+    """Seconds since the epoch of a W3C ISO 8601 date or of epoch seconds (rule C37), or None.
+
+    A date without a zone is read as UTC. Four digits are a year, as in the W3C's form, not four seconds.
+    """
+    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not re.fullmatch(r"\d{4}", text):
+        return Decimal(text)
+    if not _DATE.fullmatch(text):
+        return None
+    full = text + {4: "-01-01", 7: "-01"}.get(len(text), "")
+    try:
+        moment = datetime.fromisoformat(full)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return Decimal(since.days * 86400 + since.seconds) + Decimal(since.microseconds) / 1_000_000
+
+
+_BOOLEANS = ("true", "false")
+
+
+def _bool(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    text = wanted.text
+    if wanted.variables:
+        if judge.takes("O4", "literal"):
+            return False
+        glob = _resolved(wanted, request, judge)
+        if glob is None:
+            return False
+        text = str(glob)
+    left, right = value.lower(), text.lower()
+    if left not in _BOOLEANS or right not in _BOOLEANS:
+        return _of_another_type(test, value, wanted, left not in _BOOLEANS, "boolean")
+    return left == right
+
+
+def _binary(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    right = _decoded(wanted.text)
+    if right is None:
+        return _of_another_type(test, value, wanted, False, "base64 text")
+    return _decoded(value) == right
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@lru_cache(maxsize=4096)
+def network(text: str, ipv6_prefix: int = 128) -> Network | None:
+    """An address or CIDR range (rules C41, C42), or None. Bits beyond the mask are ignored."""
+    if ":" in text and "/" not in text:
+        text = f"{text}/{ipv6_prefix}"
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _ip(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    address = network(value)
+    prefix = 128
+    if ":" in wanted.text and "/" not in wanted.text:
+        prefix = 32 if judge.takes("O16", "32") else 128
+    right = network(wanted.text, prefix)
+    if address is None or right is None:
+        return _of_another_type(test, value, wanted, address is None, "IP address or range")
+    return address.version == right.version and address.subnet_of(right)  # type: ignore[arg-type]
+
+
+_COMPARE: dict[Type, Compare] = {
+    Type.STRING: _string,
+    Type.ARN: _arn,
+    Type.NUMERIC: _ordered(number, "number"),
+    Type.DATE: _ordered(date, "date"),
+    Type.BOOL: _bool,
+    Type.BINARY: _binary,
+    Type.IP: _ip,
+}

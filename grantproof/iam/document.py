@@ -1,0 +1,337 @@
+"""Documents become statements (rules G1 to G21).
+
+String-or-list is normalised here, once; nothing downstream asks again. What AWS would refuse is refused with its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NoReturn
+
+from grantproof.iam.condition import Test, parse_block
+from grantproof.iam.errors import MalformedPolicy
+from grantproof.iam.glob import Glob, glob
+from grantproof.iam.pattern import Pattern, PatternError, read
+from grantproof.iam.principal import PrincipalElement, is_unique_id, named_account
+
+
+class PolicyType(Enum):
+    """The type of a policy, in the words of AWS's access-denied messages (rule N4)."""
+
+    IDENTITY = "identity-based policy"
+    RESOURCE = "resource-based policy"
+    TRUST = "role trust policy"
+    KEY = "key policy"
+    BOUNDARY = "permissions boundary"
+    SESSION = "session policy"
+    SCP = "service control policy"
+    RCP = "resource control policy"
+    ENDPOINT = "VPC endpoint policy"
+
+
+#: Types that say who: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
+WITH_PRINCIPAL = frozenset({PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY, PolicyType.RCP, PolicyType.ENDPOINT})
+#: Most characters a document may have, and whether white space counts (rules G13, T12, S12, S22, S26, K25). The trust
+#: policy's limit is the one to which it can be raised; an identity policy's depends on where it hangs, so is not here.
+LIMITS: Mapping[PolicyType, tuple[int, bool]] = {
+    PolicyType.TRUST: (4096, False),
+    PolicyType.SESSION: (2048, True),
+    PolicyType.SCP: (5120, True),
+    PolicyType.RCP: (5120, True),
+    PolicyType.ENDPOINT: (20480, True),
+    PolicyType.KEY: (32768, True),
+}
+VERSIONS = ("2008-10-17", "2012-10-17")
+_ELEMENTS = frozenset("Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, normalised. `resources` is None where the element is absent (rules R12, R13, K10)."""
+
+    index: int
+    sid: str | None
+    allow: bool
+    actions: tuple[Glob, ...]
+    not_action: bool
+    resources: tuple[Pattern, ...] | None
+    not_resource: bool
+    principals: PrincipalElement | None
+    not_principal: bool
+    conditions: tuple[Test, ...]
+
+    @property
+    def effect(self) -> str:
+        """`Allow` or `Deny`."""
+        return "Allow" if self.allow else "Deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A parsed document. `label` is how decisions and errors refer to it."""
+
+    label: str
+    type: PolicyType
+    version: str
+    statements: tuple[Statement, ...]
+
+
+def parse_json(text: str, label: str = "policy") -> Any:
+    """JSON whose objects repeat no key (rule G7).
+
+    Raises:
+        MalformedPolicy: not JSON, or a repeated key.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in out:
+                raise MalformedPolicy(f"the key {key!r} stands twice in one object (G7)", label)
+            out[key] = value
+        return out
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise MalformedPolicy(f"not JSON: {error}", label) from None
+    except RecursionError:
+        raise MalformedPolicy("nested too deeply", label) from None
+
+
+def parse(document: Any, type_: PolicyType, label: str) -> Policy:
+    """Read one policy document (plain data or JSON text).
+
+    Raises:
+        MalformedPolicy: with document, statement and element, wherever AWS would refuse to save it. Names of actions
+            and condition keys that do not exist are no errors (rules A10, G17).
+    """
+    if isinstance(document, str):
+        document = parse_json(document, label)
+    if not isinstance(document, Mapping):
+        raise MalformedPolicy("a policy is a JSON object", label)
+    _check_size(document, type_, label)
+    for element in document:
+        if element not in ("Version", "Id", "Statement"):
+            raise MalformedPolicy(f"{element!r} is not an element of a policy (G1)", label, element=str(element))
+    if "Id" in document and type_ not in WITH_PRINCIPAL:
+        raise MalformedPolicy("Id is allowed in resource-based policies only (G3)", label, element="Id")
+    version = document.get("Version", VERSIONS[0])
+    if version not in VERSIONS or (type_ is PolicyType.RCP and version != VERSIONS[1]):
+        raise MalformedPolicy(f"Version {version!r} is not {VERSIONS[1]} (G2)", label, element="Version")
+    if "Statement" not in document:
+        raise MalformedPolicy("Statement is missing (G1)", label, element="Statement")
+    raw = document["Statement"]
+    items = raw if isinstance(raw, list | tuple) else [raw]
+    statements = tuple(_Reader(label, type_, version, index).read(item) for index, item in enumerate(items))
+    _check_sids(statements, label)
+    return Policy(label, type_, version, statements)
+
+
+def _check_size(document: Mapping[str, Any], type_: PolicyType, label: str) -> None:
+    if type_ not in LIMITS:
+        return
+    # White space is gone from parsed data, so the limits that count it are checked without: never too strict.
+    limit, _ = LIMITS[type_]
+    size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+    if size > limit:
+        raise MalformedPolicy(f"{size} characters; a {type_.value} has at most {limit}", label)
+
+
+def _check_sids(statements: tuple[Statement, ...], label: str) -> None:
+    seen: set[str] = set()
+    for statement in statements:
+        if statement.sid is not None and statement.sid in seen:
+            raise MalformedPolicy(
+                f"Sid {statement.sid!r} is not unique in the policy (G6)", label, statement.index, "Sid"
+            )
+        seen.add(statement.sid or "")
+
+
+class _Reader:
+    """Reads one statement, knowing where it stands."""
+
+    def __init__(self, label: str, type_: PolicyType, version: str, index: int) -> None:
+        self._label, self._type, self._index = label, type_, index
+        self._variables = version == VERSIONS[1]
+
+    def _refuse(self, message: str, element: str | None = None) -> NoReturn:
+        raise MalformedPolicy(message, self._label, self._index, element)
+
+    def read(self, raw: Any) -> Statement:
+        if not isinstance(raw, Mapping):
+            self._refuse("a statement is a JSON object")
+        for element in raw:
+            if element not in _ELEMENTS:
+                self._refuse(f"{element!r} is not an element of a statement (G10)", str(element))
+        effect = raw.get("Effect")
+        if effect not in ("Allow", "Deny"):
+            self._refuse(f"Effect is {effect!r}, not Allow or Deny (G5)", "Effect")
+        not_action, actions = self._one_of(raw, "Action", "NotAction")
+        not_resource, resources = self._resources(raw)
+        not_principal, principals = self._principals(raw, effect)
+        statement = Statement(
+            index=self._index,
+            sid=self._sid(raw),
+            allow=effect == "Allow",
+            actions=tuple(self._action(text, "NotAction" if not_action else "Action") for text in actions),
+            not_action=not_action,
+            resources=resources,
+            not_resource=not_resource,
+            principals=principals,
+            not_principal=not_principal,
+            conditions=self._conditions(raw),
+        )
+        if self._type is PolicyType.RCP:
+            self._check_rcp(raw, statement)
+        return statement
+
+    def _one_of(self, raw: Mapping[str, Any], plain: str, negated: str) -> tuple[bool, tuple[str, ...]]:
+        if plain in raw and negated in raw:
+            self._refuse(f"{plain} and {negated} exclude each other (G4)", negated)
+        if plain not in raw and negated not in raw:
+            self._refuse(f"{plain} or {negated} is missing (G4)", plain)
+        element = negated if negated in raw else plain
+        return negated in raw, self._strings(raw[element], element)
+
+    def _strings(self, value: Any, element: str) -> tuple[str, ...]:
+        items = value if isinstance(value, list | tuple) else [value]
+        for item in items:
+            if not isinstance(item, str):
+                self._refuse(f"{element} holds text, not {type(item).__name__} (G8)", element)
+        return tuple(items)
+
+    def _sid(self, raw: Mapping[str, Any]) -> str | None:
+        sid = raw.get("Sid")
+        if sid is None and "Sid" not in raw:
+            return None
+        if not isinstance(sid, str) or (not sid and self._type not in WITH_PRINCIPAL):
+            self._refuse(f"Sid {sid!r} is not text of at least one character (G6)", "Sid")
+        # Other services than IAM accept more characters; only IAM's own documents are held to its alphabet.
+        strict = self._type not in (PolicyType.RESOURCE, PolicyType.KEY, PolicyType.ENDPOINT)
+        if strict and not re.fullmatch(r"[A-Za-z0-9]*", sid):
+            self._refuse(f"Sid {sid!r} has characters other than A-Z, a-z and 0-9 (G6)", "Sid")
+        return sid or None
+
+    def _action(self, text: str, element: str) -> Glob:
+        if text != "*" and not re.fullmatch(r"[A-Za-z0-9*?-]+:[A-Za-z0-9*?_.-]+", text):
+            self._refuse(f"{text!r} is not of the form service:Name (A1)", element)
+        return glob(text.lower())
+
+    def _resources(self, raw: Mapping[str, Any]) -> tuple[bool, tuple[Pattern, ...] | None]:
+        present = [element for element in ("Resource", "NotResource") if element in raw]
+        if self._type is PolicyType.TRUST and present:
+            self._refuse("a role trust policy has no Resource (R13)", present[0])
+        if not present:
+            if self._type in (PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY):
+                return False, None
+            self._refuse("Resource or NotResource is missing (R1)", "Resource")
+        negated, texts = self._one_of(raw, "Resource", "NotResource")
+        return negated, tuple(self._resource(text, present[0]) for text in texts)
+
+    def _resource(self, text: str, element: str) -> Pattern:
+        if not re.match(r"\*+$|arn:", text):
+            self._refuse(f"{text!r} is neither an ARN nor '*' (R21)", element)
+        fields = text.split(":", 5)
+        if len(fields) < 6 and text.strip("*"):
+            if self._type is PolicyType.SESSION:
+                self._refuse(f"{text!r} is an incomplete ARN, which a session policy may not hold (R9)", element)
+            text = ":".join(fields + ["*"] * (6 - len(fields)))  # rule R8
+            fields = text.split(":", 5)
+        head, tail = (":".join(fields[:5]) + ":", fields[5]) if len(fields) == 6 else ("", text)
+        try:
+            # Variables are replaced only after the fifth colon (rule R19).
+            before = read(head, variables=False, wildcards=True)
+            after = read(tail, variables=self._variables, wildcards=True)
+        except PatternError as error:
+            self._refuse(str(error), element)
+        if after.fixed is not None:
+            fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]
+            return Pattern(text, fixed.tokens, fixed)
+        return Pattern(text, (*before.parts, *after.parts), None)
+
+    def _conditions(self, raw: Mapping[str, Any]) -> tuple[Test, ...]:
+        if "Condition" not in raw:
+            return ()
+        try:
+            return parse_block(raw["Condition"], variables=self._variables)
+        except MalformedPolicy as error:
+            self._refuse(error.message, "Condition")
+
+    def _principals(self, raw: Mapping[str, Any], effect: str) -> tuple[bool, PrincipalElement | None]:
+        present = [element for element in ("Principal", "NotPrincipal") if element in raw]
+        if self._type not in WITH_PRINCIPAL:
+            if present:
+                self._refuse(f"a {self._type.value} has no {present[0]} (P1)", present[0])
+            return False, None
+        if len(present) != 1:
+            wrong = "exclude each other (G4)" if present else "are both missing (P1)"
+            self._refuse(f"Principal and NotPrincipal {wrong}", "Principal")
+        element = present[0]
+        if element == "NotPrincipal":
+            if self._type in (PolicyType.TRUST, PolicyType.RCP):
+                self._refuse(f"a {self._type.value} does not accept NotPrincipal (P28)", element)
+            if effect == "Allow":
+                self._refuse("NotPrincipal is supported with Deny only (P27)", element)
+        return element == "NotPrincipal", self._principal_element(raw[element], element)
+
+    def _principal_element(self, raw: Any, element: str) -> PrincipalElement:
+        if raw == "*":
+            return PrincipalElement(everyone=True)
+        if not isinstance(raw, Mapping):
+            self._refuse(f"{element} is '*' or an object of AWS, Federated, Service, CanonicalUser (P3)", element)
+        found: dict[str, set[str]] = {name: set() for name in ("AWS", "Service", "Federated", "CanonicalUser")}
+        for key, value in raw.items():
+            if key not in found:
+                self._refuse(f"{key!r} is not a kind of principal (P3)", element)
+            found[key].update(self._strings(value, element))
+        for key, texts in found.items():
+            for text in texts:
+                self._check_principal(key, text, element)
+        accounts = {account for text in found["AWS"] if (account := named_account(text))}
+        unique_ids = {text for text in found["AWS"] if is_unique_id(text)}
+        return PrincipalElement(
+            everyone="*" in found["AWS"],
+            accounts=frozenset(accounts),
+            arns=frozenset(t for t in found["AWS"] if t.startswith("arn:") and not named_account(t)),
+            unique_ids=frozenset(unique_ids),
+            services=frozenset(found["Service"]),
+            providers=frozenset(found["Federated"]),
+            canonical=frozenset(found["CanonicalUser"]),
+        )
+
+    def _check_principal(self, key: str, text: str, element: str) -> None:
+        if key == "AWS":
+            if text == "*":
+                return
+            if "*" in text or "?" in text:
+                self._refuse(f"{text!r}: a wildcard cannot stand for a part of a principal (P10)", element)
+            if named_account(text) or is_unique_id(text) or _PRINCIPAL_ARN.fullmatch(text):
+                return
+            self._refuse(f"{text!r} is no account, user, role or session (P3)", element)
+        if not text or "*" in text or "?" in text:
+            self._refuse(f"{key} {text!r}: wildcards are not accepted here (P10, P13)", element)
+
+    def _check_rcp(self, raw: Mapping[str, Any], statement: Statement) -> None:
+        """Customer RCPs only deny; the one that allows is AWS's own RCPFullAWSAccess (rules S20, S21)."""
+        everyone = raw.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+        if not everyone:
+            self._refuse("a resource control policy has Principal '*' (S21)", "Principal")
+        if statement.not_action:
+            self._refuse("a resource control policy does not accept NotAction (S21)", "NotAction")
+        bare = any(action.everything for action in statement.actions)
+        if statement.allow:
+            full = bare and not statement.not_resource and not statement.conditions
+            if not (full and all(r.text == "*" for r in statement.resources or ())):
+                self._refuse("a resource control policy only denies (S21)", "Effect")
+        elif bare:
+            self._refuse("a resource control policy names the service of each action (S21)", "Action")
+
+
+_PRINCIPAL_ARN = re.compile(
+    r"arn:[a-z-]+:(iam::\d{12}:(user|role)/\S+|sts::\d{12}:(assumed-role/[^/\s]+/\S+|federated-user/\S+))"
+)

@@ -1,0 +1,62 @@
+"""What the law refuses to judge, and where.
+
+Nothing here is an answer: a caller that catches one of these has learnt neither "allowed" nor "denied".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class LawError(Exception):
+    """A refusal to judge, with its place.
+
+    `document` is the policy's label (`identity[0]`, `resource`, ...), `statement` its index from 0, `element` the
+    IAM element (`Effect`, `Condition`, ...); each is None where the refusal concerns something larger.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    message: str
+    document: str | None = None
+    statement: int | None = None
+    element: str | None = None
+
+    def __str__(self) -> str:
+        place = self.document or ""
+        if self.statement is not None:
+            place += f" Statement[{self.statement}]"
+        if self.element is not None:
+            place += f" {self.element}"
+        place = place.strip()
+        return f"{place}: {self.message}" if place else self.message
+
+    def as_dict(self) -> dict[str, object]:
+        """The refusal as plain data, the `error` of `grantproof evaluate`."""
+        return {
+            "kind": self.kind,
+            "document": self.document,
+            "statement": self.statement,
+            "element": self.element,
+            "message": self.message,
+        }
+
+
+class MalformedPolicy(LawError):
+    """A document that AWS would not accept (grammar, limits: rules G1 to G21 and those of each policy type)."""
+
+    kind = "malformed"
+
+
+class Undecided(LawError):
+    """A well-formed question that the documentation, or what is known of the request, does not decide."""
+
+    kind = "undecided"
+
+
+class BadRequest(LawError):
+    """A request that could not have been made: an unreadable principal, a missing field."""
+
+    kind = "badRequest"

@@ -1,0 +1,143 @@
+"""Why: a decision in one sentence, and in the words of AWS's own access-denied messages (rules N1 to N9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.condition import Void
+from grantproof.iam.document import Policy, PolicyType, Statement
+from grantproof.iam.errors import Undecided
+from grantproof.iam.evaluate import Decision, Outcome
+from grantproof.iam.layers import Layers
+from grantproof.iam.match import conditions_hold, principal_matches, resource_matches
+from grantproof.iam.principal import Via
+from grantproof.iam.request import Request
+
+
+class Mismatch(Enum):
+    """Why a statement does not apply; the order is that of nearness, farthest first."""
+
+    ACTION = "action"
+    PRINCIPAL = "principal"
+    RESOURCE = "resource"
+    CONDITION = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """An Allow statement that did not apply, and the first of its elements that did not match."""
+
+    policy: str
+    statement: int
+    sid: str | None
+    why: Mismatch
+    detail: str = ""
+
+
+RULES = {
+    "E1": "the account's root user has full access to it",
+    "K9": "this KMS operation cannot be used from another account",
+    "T9": "the root user cannot assume roles",
+    "T23": "the credentials of a role session cannot call it",
+    "T24": "a federated user session can call no IAM operation, and of STS only GetCallerIdentity",
+    "T26": "GetSessionToken needs no permission",
+    "T28": "GetCallerIdentity needs no permission and cannot be denied",
+    "X10": "access is never delegated from one partition to another",
+}
+
+
+def nearest(request: Request, layers: Layers, decision: Decision) -> Near | None:
+    """For an implicit deny, the statement of the blocking layer that came nearest to allowing the request.
+
+    Nearest means: the element that failed comes latest in the order action, principal, resource, condition; among
+    equals the first. None where the layer has no Allow statement at all, or no layer blocked.
+    """
+    if decision.blocked_by is None:
+        return None
+    order = list(Mismatch)
+    best: Near | None = None
+    for policy, statement in _allows_of(layers, decision.blocked_by):
+        near = _mismatch(policy, statement, request, layers)
+        if near is not None and (best is None or order.index(near.why) > order.index(best.why)):
+            best = near
+    return best
+
+
+def _allows_of(layers: Layers, blocked_by: PolicyType) -> list[tuple[Policy, Statement]]:
+    of_resource = (PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY)
+    layer = PolicyType.RESOURCE if blocked_by in of_resource else blocked_by
+    return [
+        (policy, statement)
+        for type_, _, policies in layers.sets
+        if type_ is layer
+        for policy, statement in policies.entries
+        if statement.allow
+    ]
+
+
+def _mismatch(policy: Policy, statement: Statement, request: Request, layers: Layers) -> Near | None:
+    judge = Judge(DEFAULTS)
+
+    def near(why: Mismatch, detail: str = "") -> Near:
+        return Near(policy.label, statement.index, statement.sid, why, detail)
+
+    covered = any(glob.matches(request.key) for glob in statement.actions)
+    if covered == statement.not_action:
+        return near(Mismatch.ACTION)
+    try:
+        if principal_matches(policy, statement, request, layers.boundary is not None, judge) is Via.NONE:
+            return near(Mismatch.PRINCIPAL)
+        if request.resource is not None and not resource_matches(policy, statement, request, judge):
+            return near(Mismatch.RESOURCE)
+        for test in statement.conditions:
+            if not conditions_hold(replace(statement, conditions=(test,)), request, judge):
+                values = request.values.get(test.key)
+                has = f"the request has {', '.join(values)}" if values else "the request does not carry the key"
+                return near(Mismatch.CONDITION, f"{test}; {has}")
+    except (Undecided, Void):
+        return None
+    return None
+
+
+def explanation(request: Request, layers: Layers, decision: Decision) -> str:
+    """The decision in one sentence."""
+    if decision.rule:
+        verb = "Allowed" if decision.allowed else "Denied"
+        return f"{verb}: {RULES[decision.rule]} ({decision.rule})."
+    if decision.because:
+        named = ", ".join(
+            f"{c.policy} Statement[{c.statement}]" + (f" ({c.sid})" if c.sid else "") for c in decision.because
+        )
+        verb = "Allowed by" if decision.outcome is Outcome.ALLOWED else "Explicitly denied by"
+        return f"{verb} {named}."
+    blocked = decision.blocked_by.value if decision.blocked_by else "policy"
+    text = f"Implicitly denied: no {blocked} allows {request.action}"
+    near = nearest(request, layers, decision)
+    if near is None:
+        return f"{text}; there is no such Allow statement."
+    sid = f" ({near.sid})" if near.sid else ""
+    detail = f": {near.detail}" if near.detail else ""
+    where = f"{near.policy} Statement[{near.statement}]{sid}"
+    return f"{text}; nearest is {where}, whose {near.why.value} does not match{detail}."
+
+
+def refusal_message(request: Request, decision: Decision) -> str:
+    """The message with which AWS refuses the request (rules N1 to N5, N9, N14).
+
+    Exact in form. Which policy type AWS names when several deny, and whether it names a resource, is not documented
+    (O30): here the first in the order of rule E3, and the resource wherever there is one but for trust policies (N9).
+    """
+    type_ = decision.because[0].type if decision.because else decision.blocked_by
+    on = f" on resource: {request.resource}" if request.resource not in (None, "*") else ""
+    if type_ is PolicyType.TRUST:
+        on = ""
+    start = f"User: {request.principal} is not authorized to perform: {request.action}{on}"
+    if type_ is None:
+        return start
+    name = (PolicyType.RESOURCE if type_ is PolicyType.KEY else type_).value
+    if decision.outcome is Outcome.EXPLICIT_DENY:
+        article = "the" if type_ is PolicyType.TRUST else "an" if type_ is PolicyType.IDENTITY else "a"
+        return f"{start} with an explicit deny in {article} {name}"
+    return f"{start} because no {name} allows the {request.action} action"

@@ -1,0 +1,119 @@
+"""Globs: `*` for any run of characters, `?` for exactly one (rules A2, R2, C30).
+
+A glob is held as tokens, so that a literal `*` (written `${*}`, rule V10) and a wildcard stay apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from enum import Enum
+from functools import lru_cache
+
+
+class Wild(Enum):
+    """A wildcard token."""
+
+    ANY = "*"
+    ONE = "?"
+
+
+Token = str | Wild
+
+
+class Glob:
+    """A pattern over strings; `matches` decides membership exactly, in time linear in the text for each token.
+
+    `tokens` is normalised: neighbouring literals are joined, and in a run of wildcards every `?` comes before a
+    single `*`, so that equal languages written with differently ordered wildcards compare equal.
+    """
+
+    __slots__ = ("literal", "matches", "prefix", "tokens")
+
+    tokens: tuple[Token, ...]
+    literal: str | None
+    """The only string that matches, or None when there is a wildcard."""
+    prefix: str
+    """The literal text before the first wildcard."""
+    matches: Callable[[str], bool]
+
+    def __init__(self, tokens: Iterable[Token]) -> None:
+        self.tokens = _normalised(tokens)
+        first = self.tokens[0] if self.tokens else ""
+        self.prefix = first if isinstance(first, str) else ""
+        wild = [token for token in self.tokens if isinstance(token, Wild)]
+        self.literal = None if wild else self.prefix
+        self.matches = _matcher(self.tokens, self.prefix)
+
+    @property
+    def everything(self) -> bool:
+        """Does every string match?"""
+        return self.tokens == (Wild.ANY,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Glob) and self.tokens == other.tokens
+
+    def __hash__(self) -> int:
+        return hash(self.tokens)
+
+    def __str__(self) -> str:
+        return "".join(token if isinstance(token, str) else token.value for token in self.tokens)
+
+    def __repr__(self) -> str:
+        return f"Glob({str(self)!r})"
+
+
+def tokenise(text: str) -> tuple[Token, ...]:
+    """Read `*` and `?` as wildcards and everything else as it stands."""
+    return tuple(Wild(part) if part in ("*", "?") else part for part in re.split(r"([*?])", text) if part)
+
+
+@lru_cache(maxsize=65_536)
+def glob(text: str) -> Glob:
+    """The glob written as `text`. Shared between policies, because real ones repeat the same patterns."""
+    return Glob(tokenise(text))
+
+
+def _normalised(tokens: Iterable[Token]) -> tuple[Token, ...]:
+    out: list[Token] = []
+    for token in tokens:
+        if token == "":
+            continue
+        last = out[-1] if out else None
+        if isinstance(token, str) and isinstance(last, str):
+            out[-1] = last + token
+        elif token is Wild.ANY and last is Wild.ANY:
+            continue
+        elif token is Wild.ONE and last is Wild.ANY:
+            out.insert(len(out) - 1, token)
+        else:
+            out.append(token)
+    return tuple(out)
+
+
+def _matcher(tokens: tuple[Token, ...], prefix: str) -> Callable[[str], bool]:
+    rest = tokens[1:] if prefix else tokens
+    if not rest:
+        return prefix.__eq__
+    if rest == (Wild.ANY,):
+        return lambda text: text.startswith(prefix)
+    expression = re.compile(_expression(tokens), re.DOTALL)
+    return lambda text: expression.fullmatch(text) is not None
+
+
+def _expression(tokens: tuple[Token, ...]) -> str:
+    """The pattern as a regular expression without backtracking between stars.
+
+    Where stars separate runs, taking the leftmost place for each middle run never loses a match, so each is an
+    atomic group; a naive `.*a.*b.*c` takes time exponential in the number of stars.
+    """
+    runs: list[str] = [""]
+    for token in tokens:
+        if token is Wild.ANY:
+            runs.append("")
+        else:
+            runs[-1] += "." if token is Wild.ONE else re.escape(str(token))
+    if len(runs) == 1:
+        return runs[0]
+    first, *middle, last = runs
+    return first + "".join(f"(?>.*?{run})" for run in middle) + ".*" + last

@@ -1,0 +1,180 @@
+"""Does a statement apply to a request (rule E4)? All of its elements must match."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import zip_longest
+
+from grantproof.iam.assumption import Judge
+from grantproof.iam.condition import Void, holds
+from grantproof.iam.document import Policy, PolicyType, Statement
+from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.pattern import Pattern, single_value
+from grantproof.iam.principal import Kind, Via
+from grantproof.iam.request import Request
+
+
+def applies(policy: Policy, statement: Statement, request: Request, bounded: bool, judge: Judge) -> Via:
+    """How a statement whose action matches applies: `Via.NONE` if it does not, `Via.ITSELF` for policies without
+    principals. `bounded`: does the caller have a permissions boundary (rule P30)?
+
+    Raises:
+        Undecided: whether it applies depends on something that is not known or not documented.
+    """
+    via = principal_matches(policy, statement, request, bounded, judge)
+    if not via:
+        return Via.NONE
+    try:
+        # A condition that fails settles the matter even where the resource is not known, so it goes first there.
+        if request.resource is not None and not resource_matches(policy, statement, request, judge):
+            return Via.NONE
+        if not conditions_hold(statement, request, judge):
+            return Via.NONE
+    except Void:
+        return Via.NONE
+    if request.resource is None:
+        _refuse_unknown_resource(policy, statement)
+    return via
+
+
+def conditions_hold(statement: Statement, request: Request, judge: Judge) -> bool:
+    """Is the whole Condition block true (rule C1)? An undecided entry does not matter beside a false one.
+
+    Raises:
+        Undecided: no entry is false, and at least one is undecided.
+        Void: as `holds`.
+    """
+    doubt: Undecided | None = None
+    for test in statement.conditions:
+        try:
+            if not holds(test, request, judge):
+                return False
+        except Undecided as error:
+            doubt = error
+    if doubt is not None:
+        raise doubt
+    return True
+
+
+def principal_matches(policy: Policy, statement: Statement, request: Request, bounded: bool, judge: Judge) -> Via:
+    """How the statement's Principal or NotPrincipal reaches the caller."""
+    element = statement.principals
+    if element is None:
+        return Via.ITSELF
+    caller = request.principal
+    user_id = request.values.get("aws:userid", (None,))[0] if element.unique_ids else None
+    if element.unique_ids and user_id is None and caller.kind in (Kind.USER, Kind.ROLE_SESSION):
+        raise Undecided("a principal is named by its unique id; the request does not carry aws:userid (P21, P22)")
+    via = element.reaches(caller, user_id)
+    if statement.not_principal:
+        return Via.NONE if _spared(via, request, bounded, judge) else Via.EVERYONE
+    if not via and caller.session_unknown and element.may_name_session(caller.issuer or ""):
+        raise Undecided("a session of the role is named; the request does not say which session it is (P7)")
+    if policy.type is PolicyType.TRUST and only(via, Via.EVERYONE) and judge.takes("O10", "refused"):
+        return Via.NONE
+    if only(via, Via.ACCOUNT):
+        return _through_account(policy, statement, request, judge)
+    return via
+
+
+def only(via: Via, way: Via) -> bool:
+    """Is this the one way in which the caller is reached?"""
+    return bool(via) and not via & ~way
+
+
+def _through_account(policy: Policy, statement: Statement, request: Request, judge: Judge) -> Via:
+    """A statement that reaches the caller through its account only."""
+    caller = request.principal
+    if not statement.allow and caller.account == request.resource_account and judge.takes("O36", "delegation"):
+        return Via.NONE
+    gateway = policy.type is PolicyType.ENDPOINT and request.key.startswith(("s3:", "dynamodb:"))
+    if gateway and caller.kind is not Kind.ROOT:
+        raise Undecided("on a gateway endpoint an account principal covers the root user only (S27)")
+    return Via.ACCOUNT
+
+
+def _spared(via: Via, request: Request, bounded: bool, judge: Judge) -> bool:
+    """Is the caller left out of a Deny with NotPrincipal? Every level through which a service may check it has to be
+    listed: the account, the role or user, and the session (rules P29 to P31)."""
+    if bounded:
+        return False
+    if Via.EVERYONE in via:
+        return True
+    if request.principal.kind in (Kind.USER, Kind.FEDERATED_USER, Kind.ROLE_SESSION):
+        needed = Via.ITSELF | Via.ACCOUNT
+        if request.principal.kind is Kind.ROLE_SESSION:
+            needed |= Via.ROLE
+        if only(via, Via.ACCOUNT):
+            return judge.takes("O21", "spared")
+        return needed in via
+    return bool(via)
+
+
+def resource_matches(policy: Policy, statement: Statement, request: Request, judge: Judge) -> bool:
+    """Do Resource or NotResource cover the request's resource (rules R1 to R12, K10)? Needs a known resource."""
+    patterns = statement.resources
+    if patterns is None:
+        return policy.type is not PolicyType.KEY
+    matched = any(_covers(pattern, request, judge) for pattern in patterns)
+    return matched != statement.not_resource
+
+
+def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
+    resource = request.resource or ""
+    glob = pattern.fixed or pattern.resolve(single_value(request.values))
+    if glob is None:
+        if judge.takes("O9", "void"):
+            raise Void
+        return False
+    if glob.matches(resource):
+        return glob.literal is not None or glob.everything or _wildcards_agree(pattern, resource, judge)
+    if resource == "*":
+        return pattern.text.startswith("arn:") and pattern.text.endswith("*") and judge.takes("O28", "covered")
+    return ":user/" in resource and _case_aside(glob, resource, judge)
+
+
+def _wildcards_agree(pattern: Pattern, resource: str, judge: Judge) -> bool:
+    """A whole-string match that rests on wildcards: would a stricter reading refuse it (O5, O39)?"""
+    if _wild_service(pattern) and judge.takes("O39", "never"):
+        return False
+    if pattern.fixed is not None and _field_by_field(pattern.fixed).fullmatch(resource):
+        return True
+    return judge.takes("O5", "string")
+
+
+def _wild_service(pattern: Pattern) -> bool:
+    fields = pattern.text.split(":", 3)
+    return len(fields) == 4 and ("*" in fields[2] or "?" in fields[2])
+
+
+@lru_cache(maxsize=16_384)
+def _field_by_field(glob: Glob) -> re.Pattern[str]:
+    """The stricter reading of O5: only a `*` that ends a field runs on over colons (rule R4)."""
+    out = ""
+    for token, following in zip_longest(glob.tokens, glob.tokens[1:]):
+        if isinstance(token, str):
+            out += re.escape(token)
+        elif token is Wild.ONE:
+            out += "[^:]"
+        else:
+            ends_field = following is None or (isinstance(following, str) and following.startswith(":"))
+            out += ".*" if ends_field else "[^:]*"
+    return re.compile(out, re.DOTALL)
+
+
+def _case_aside(glob: Glob, resource: str, judge: Judge) -> bool:
+    """IAM user names: unique whatever their case, and compared with or without regard to it (O6)."""
+    folded = Glob(token.lower() if isinstance(token, str) else token for token in glob.tokens)
+    return folded.matches(resource.lower()) and judge.takes("O6", "insensitive")
+
+
+def _refuse_unknown_resource(policy: Policy, statement: Statement) -> None:
+    patterns = statement.resources
+    if patterns is None and policy.type is not PolicyType.KEY:
+        return
+    every = any(pattern.fixed is not None and pattern.fixed.everything for pattern in patterns or ())
+    if every and not statement.not_resource:
+        return
+    raise Undecided("the statement depends on the resource, and which one the request names is not known")

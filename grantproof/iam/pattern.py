@@ -1,0 +1,126 @@
+"""Patterns with policy variables: `${aws:username}`, defaults and escapes (rules V1 to V12).
+
+A pattern is read once. Without variables it is a glob for good; with them it becomes a glob for each request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from grantproof.iam.glob import Glob, Token, Wild, glob, tokenise
+
+_VARIABLE = re.compile(r"\$\{(?:(?P<literal>[*?$])|(?P<key>[^{}\s,']+)(?P<default>, '[^'{}]*')?)\}")
+
+Values = tuple[str, ...]
+
+
+class PatternError(ValueError):
+    """A variable that cannot be read (rule V11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`${key}` or `${key, 'default'}`; `key` is lower-cased (rule V6)."""
+
+    key: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A value of a policy that is compared with text.
+
+    `parts` holds literal text, wildcards and variables; `fixed` is the glob where there is no variable.
+    """
+
+    text: str
+    parts: tuple[Token | Variable, ...]
+    fixed: Glob | None
+
+    def resolve(self, value_of: Callable[[str], str | None]) -> Glob | None:
+        """The glob for one request, or None when a variable has no value and no default (rule V7).
+
+        The text put in place of a variable is literal: a `*` in a user's name is no wildcard.
+        """
+        if self.fixed is not None:
+            return self.fixed
+        tokens: list[Token] = []
+        for part in self.parts:
+            if isinstance(part, Variable):
+                value = value_of(part.key) or part.default
+                if value is None:
+                    return None
+                tokens.append(value)
+            else:
+                tokens.append(part)
+        return Glob(tokens)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables, in the order in which they stand."""
+        return tuple(part for part in self.parts if isinstance(part, Variable))
+
+
+def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
+    """Read a value. `variables`: may `${...}` stand in it (rules V2 to V4)? `wildcards`: are `*` and `?` wild?
+
+    Raises:
+        PatternError: an unclosed, empty or unreadable variable.
+    """
+    if not variables or "${" not in text:
+        fixed = glob(text) if wildcards else Glob((text,))
+        return Pattern(text, fixed.tokens, fixed)
+    parts: list[Token | Variable] = []
+    at = 0
+    while (start := text.find("${", at)) >= 0:
+        parts += _plain(text[at:start], wildcards)
+        match = _VARIABLE.match(text, start)
+        if match is None:
+            raise PatternError(
+                f"the policy variable in {text!r} at character {start + 1} is not of the form "
+                "${key} or ${key, 'default'}"
+            )
+        if match["literal"]:
+            parts.append(match["literal"])
+        else:
+            default = match["default"]
+            parts.append(Variable(match["key"].lower(), default[3:-1] if default else None))
+        at = match.end()
+    parts += _plain(text[at:], wildcards)
+    if any(isinstance(part, Variable) for part in parts):
+        return Pattern(text, tuple(parts), None)
+    fixed = Glob(part for part in parts if not isinstance(part, Variable))
+    return Pattern(text, fixed.tokens, fixed)
+
+
+def _plain(text: str, wildcards: bool) -> tuple[Token, ...]:
+    return tokenise(text) if wildcards else ((text,) if text else ())
+
+
+def single_value(values: Mapping[str, Values]) -> Callable[[str], str | None]:
+    """How variables find their value: the request's only value of the key. A key with several values cannot be
+    used as a variable (rule V1), an empty one counts as missing (rule V7)."""
+
+    def value_of(key: str) -> str | None:
+        found = values.get(key, ())
+        return found[0] if len(found) == 1 and found[0] else None
+
+    return value_of
+
+
+def split_fields(glob_: Glob, count: int) -> tuple[Glob, ...] | None:
+    """Cut an ARN pattern at its first `count - 1` colons; None when it has fewer fields.
+
+    Wildcards stay in the field in which they are written (rule C34).
+    """
+    fields: list[list[Token]] = [[]]
+    for token in glob_.tokens:
+        if isinstance(token, Wild):
+            fields[-1].append(token)
+            continue
+        pieces = token.split(":", count - len(fields))
+        fields[-1].append(pieces[0])
+        fields += [[piece] for piece in pieces[1:]]
+    return tuple(Glob(field) for field in fields) if len(fields) == count else None

@@ -1,0 +1,176 @@
+"""The central rule, by the claims that could refute it. Cases of AWS's own pages are in fixtures/conformance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from grantproof.iam import Undecided, evaluate, parse_layers, parse_request
+from grantproof.iam.errors import BadRequest
+
+OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
+ROLE = f"arn:aws:iam::{OWNER}:role/reader"
+SESSION = f"arn:aws:sts::{OWNER}:assumed-role/reader/alice"
+ALICE = f"arn:aws:iam::{PARTNER}:user/alice"
+PARAMETER = f"arn:aws:ssm:eu-west-1:{OWNER}:parameter/db"
+BUCKET = "arn:aws:s3:::reports"
+
+ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def decide(
+    principal: Any, action: str, target: str, context: Any = None, /, *, owner: str | None = OWNER, **layers: Any
+) -> Any:
+    data = {"principal": principal, "action": action, "resource": target, "context": context or {}}
+    if owner is not None:
+        data["resource_account"] = owner
+    return evaluate(parse_request(data), parse_layers(layers, action, target))
+
+
+def outcome(*args: Any, **kwargs: Any) -> str:
+    return str(decide(*args, **kwargs).outcome.value)
+
+
+def trust(principal: Any, **more: Any) -> dict[str, Any]:
+    return document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more})
+
+
+def test_nothing_is_allowed_without_an_allow() -> None:
+    assert outcome(SESSION, "ssm:GetParameter", PARAMETER) == "implicitDeny"
+
+
+def test_explicit_deny_beats_every_allow() -> None:
+    deny = document({"Effect": "Deny", "Action": "ssm:*", "Resource": "*"})
+    decision = decide(SESSION, "ssm:GetParameter", PARAMETER, identity=[document(ALLOW_ALL), deny])
+    assert decision.outcome.value == "explicitDeny"
+    assert [(c.policy, c.statement) for c in decision.because] == [("identity[1]", 0)]
+
+
+@pytest.mark.parametrize("layer", ["boundary", "session", "endpoint"])
+def test_a_limiting_policy_takes_away_what_it_does_not_allow(layer: str) -> None:
+    narrow: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}
+    if layer == "endpoint":
+        narrow["Principal"] = "*"
+    decision = decide(
+        SESSION, "ssm:GetParameter", PARAMETER, identity=[document(ALLOW_ALL)], **{layer: [document(narrow)]}
+    )
+    assert decision.outcome.value == "implicitDeny"
+    assert decision.blocked_by is not None
+
+
+def test_every_level_of_scps_has_to_allow() -> None:
+    full, ec2 = document(ALLOW_ALL), document({"Effect": "Allow", "Action": "ec2:*", "Resource": "*"})
+    identity = [document(ALLOW_ALL)]
+    assert outcome(SESSION, "ssm:GetParameter", PARAMETER, identity=identity, scp=[[full], [ec2, full]]) == "allowed"
+    assert outcome(SESSION, "ssm:GetParameter", PARAMETER, identity=identity, scp=[[full], [ec2]]) == "implicitDeny"
+    assert outcome(SESSION, "ssm:GetParameter", PARAMETER, identity=identity, scp=[[full], []]) == "implicitDeny"
+    assert outcome(SESSION, "ssm:GetParameter", PARAMETER, identity=identity, scp=[]) == "implicitDeny"
+
+
+def test_a_partner_needs_the_trust_policy_and_an_identity_policy() -> None:
+    may = [document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE})]
+    trusting = trust({"AWS": PARTNER})
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, identity=may, resource=trusting) == "allowed"
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, identity=[], resource=trusting) == "implicitDeny"
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, identity=may) == "implicitDeny"
+
+
+def test_a_third_account_stays_out_whatever_its_own_policies_say() -> None:
+    stranger = f"arn:aws:iam::{STRANGER}:user/mallory"
+    decision = decide(
+        stranger, "sts:AssumeRole", ROLE, identity=[document(ALLOW_ALL)], resource=trust({"AWS": PARTNER})
+    )
+    assert decision.outcome.value == "implicitDeny"
+    assert decision.blocked_by.value == "role trust policy"
+
+
+def test_a_missing_external_id_does_not_match() -> None:
+    trusting = trust({"AWS": PARTNER}, Condition={"StringEquals": {"sts:ExternalId": "s3cret"}})
+    layers = {"identity": [document(ALLOW_ALL)], "resource": trusting}
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, {"sts:ExternalId": "s3cret"}, **layers) == "allowed"
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, {}, **layers) == "implicitDeny"
+
+
+def test_a_user_whose_name_begins_with_a_trusted_name_is_somebody_else() -> None:
+    layers = {"identity": [document(ALLOW_ALL)], "resource": trust({"AWS": ALICE})}
+    assert outcome(ALICE, "sts:AssumeRole", ROLE, **layers) == "allowed"
+    assert outcome(f"{ALICE}-admin", "sts:AssumeRole", ROLE, **layers) == "implicitDeny"
+
+
+def test_the_root_user_of_the_owner_needs_no_policy_but_cannot_assume_a_role() -> None:
+    root = f"arn:aws:iam::{OWNER}:root"
+    assert outcome(root, "ssm:GetParameter", PARAMETER) == "allowed"
+    assert decide(root, "sts:AssumeRole", ROLE, resource=trust({"AWS": OWNER})).rule == "T9"
+
+
+def test_a_boundary_does_not_limit_what_a_resource_policy_grants_to_the_user_itself() -> None:
+    user = f"arn:aws:iam::{OWNER}:user/alice"
+    bucket = document({"Effect": "Allow", "Principal": {"AWS": user}, "Action": "s3:*", "Resource": BUCKET})
+    boundary = [document({"Effect": "Allow", "Action": "ec2:*", "Resource": "*"})]
+    assert outcome(user, "s3:ListBucket", BUCKET, resource=bucket, boundary=boundary) == "allowed"
+    assert (
+        outcome(
+            SESSION,
+            "s3:ListBucket",
+            BUCKET,
+            boundary=boundary,
+            resource=document({"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "s3:*", "Resource": BUCKET}),
+        )
+        == "implicitDeny"
+    )
+
+
+def test_a_decision_that_rests_on_an_open_point_says_so() -> None:
+    pattern = document({"Effect": "Allow", "Action": "ssm:*", "Resource": "arn:aws:s*m:eu-west-1:*:parameter/db"})
+    assert decide(SESSION, "ssm:GetParameter", PARAMETER, identity=[pattern]).depends_on == ("O39",)
+    plain = document({"Effect": "Allow", "Action": "ssm:*", "Resource": "arn:aws:ssm:*:*:parameter/*"})
+    assert decide(SESSION, "ssm:GetParameter", PARAMETER, identity=[plain]).depends_on == ()
+
+
+def test_several_values_without_a_set_prefix_are_not_judged() -> None:
+    policy = document({**ALLOW_ALL, "Condition": {"StringEquals": {"aws:TagKeys": "a"}}})
+    with pytest.raises(Undecided, match=r"identity\[0\] Statement\[0\].*no set prefix"):
+        decide(SESSION, "ssm:AddTagsToResource", PARAMETER, {"aws:TagKeys": ["a", "b"]}, identity=[policy])
+
+
+def test_what_cannot_be_judged_does_not_matter_beside_an_explicit_deny() -> None:
+    unclear = {**ALLOW_ALL, "Condition": {"StringEquals": {"aws:TagKeys": "a"}}}
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    context = {"aws:TagKeys": ["a", "b"]}
+    assert (
+        outcome(SESSION, "ssm:GetParameter", PARAMETER, context, identity=[document(unclear, deny)]) == "explicitDeny"
+    )
+
+
+def test_an_owner_that_is_not_known_is_asked_for_only_where_it_matters() -> None:
+    assert outcome(SESSION, "s3:GetObject", f"{BUCKET}/x", owner=None) == "implicitDeny"
+    with pytest.raises(BadRequest, match="give resource_account"):
+        decide(SESSION, "s3:GetObject", f"{BUCKET}/x", owner=None, identity=[document(ALLOW_ALL)])
+
+
+def test_a_resource_that_is_not_known_is_judged_only_where_no_statement_depends_on_it() -> None:
+    from dataclasses import replace
+
+    request = parse_request({"principal": SESSION, "action": "ssm:GetParameter", "resource": PARAMETER})
+    unknown = replace(request, resource=None)
+    narrow = parse_layers({"identity": [document({"Effect": "Allow", "Action": "ssm:*", "Resource": PARAMETER})]})
+    other = parse_layers({"identity": [document({"Effect": "Allow", "Action": "ec2:*", "Resource": PARAMETER})]})
+    assert evaluate(unknown, other).outcome.value == "implicitDeny"
+    assert evaluate(unknown, parse_layers({"identity": [document(ALLOW_ALL)]})).allowed
+    with pytest.raises(Undecided, match="depends on the resource"):
+        evaluate(unknown, narrow)
+
+
+def test_cost_grows_with_the_statements_that_can_match() -> None:
+    """A thousand statements on other parameters are not looked at for this one."""
+    from grantproof.iam.document import PolicyType, parse
+    from grantproof.iam.layers import PolicySet
+
+    many = [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": f"{PARAMETER}{n}"} for n in range(1000)]
+    policies = PolicySet((parse(document(*many), PolicyType.IDENTITY, "identity[0]"),))
+    assert len(list(policies.candidates("ssm:getparameter", f"{PARAMETER}7"))) == 1
