@@ -1,0 +1,153 @@
+"""The command line: `grantproof verify`, `grantproof evaluate`.
+
+Exit statuses: 0 verified (or every line answered), 1 not verified (or some lines were errors), 2 bad usage or a
+contract that cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from grantproof import __version__
+
+VERIFIED, NOT_VERIFIED, BAD_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing is wrong, and nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return VERIFIED
+    except KeyboardInterrupt:
+        print("grantproof: interrupted; nothing was verified", file=sys.stderr)
+        return NOT_VERIFIED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="grantproof",
+        description="Prove what CloudFormation templates delegate between AWS accounts. Offline.",
+    )
+    parser.add_argument("--version", action="version", version=f"grantproof {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_verify(commands)
+    _add_evaluate(commands)
+    return parser
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="run every suite over the grants below a folder",
+        description="Lint, analyse, deploy into mocked accounts and call every grant below DIR. "
+        "A grant is a folder with a contract.yaml.",
+    )
+    verify.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    verify.add_argument("-n", "--workers", default="auto", metavar="N", help="processes to use (default: one a core)")
+    verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
+    verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
+    verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    verify.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from grantproof.contract import ContractError, find
+
+    try:
+        find(options.directory)
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    import pytest
+
+    suites = suites_folder()
+    arguments = [
+        str(suites),
+        f"--grants={options.directory}",
+        f"--rootdir={suites}",
+        f"--config-file={suites / 'suites.ini'}",
+        f"--junitxml={options.report_dir / 'junit.xml'}",
+        f"--numprocesses={options.workers}",
+    ]
+    arguments += ["-k", options.only] if options.only else []
+    arguments += ["-v"] if options.verbose else ["-q"]
+    status = pytest.main(arguments)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        return BAD_USAGE
+    return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
+
+
+def suites_folder() -> Path:
+    """Where the verification suites are: inside an installed package, or in the working copy's tests/grants.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "suites", package.parent / "tests" / "grants"):
+        if (folder / "suites.ini").is_file():
+            return folder
+    raise FileNotFoundError("grantproof's suites are missing: install the package again")
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="decide requests: JSON Lines in, JSON Lines out",
+        description="Read one case a line, write one decision a line. The format: fixtures/conformance/README.md.",
+    )
+    evaluate.add_argument("file", metavar="FILE", nargs="?", type=Path, help="default: standard input")
+    evaluate.add_argument(
+        "--assume", metavar="POINT=READING", action="append", default=[], help="take another reading of an open point"
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from grantproof.iam import Assumptions
+    from grantproof.iam.lines import answers, dumps
+
+    try:
+        assumptions = Assumptions(dict(_reading(text) for text in options.assume))
+    except ValueError as error:
+        print(f"grantproof evaluate: {error}", file=sys.stderr)
+        return BAD_USAGE
+    try:
+        source = options.file.open(encoding="utf-8") if options.file else sys.stdin
+    except OSError as error:
+        print(f"grantproof evaluate: {options.file}: {error.strerror}", file=sys.stderr)
+        return BAD_USAGE
+    status = VERIFIED
+    with source:
+        for found in answers(_decoded(source), assumptions):
+            if "error" in found:
+                status = NOT_VERIFIED
+            sys.stdout.write(dumps(found) + "\n")
+    return status
+
+
+def _decoded(source: TextIO) -> TextIO:
+    # A line with bytes that are not UTF-8 is that line's error, not the end of the run.
+    if hasattr(source, "reconfigure"):
+        source.reconfigure(encoding="utf-8", errors="replace")
+    return source
+
+
+def _reading(text: str) -> tuple[str, str]:
+    name, equals, reading = text.partition("=")
+    if not equals:
+        raise ValueError(f"--assume takes POINT=READING, not {text!r}")
+    return name, reading
+
+
+if __name__ == "__main__":
+    sys.exit(main())
