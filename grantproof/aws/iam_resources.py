@@ -1,0 +1,255 @@
+"""IAM resources, created as CloudFormation creates them.
+
+moto 5.2.5 knows no `AWS::IAM::Group`, drops `ManagedPolicyArns` of roles, drops groups, policies and boundaries of
+users, and keeps inline policies in a form that its own IAM cannot read: each of these hides access. So IAM resources
+are made here, through the mocked IAM's API, property by property. A property that is not listed stops the deployment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class UnsupportedResource(Exception):
+    """A resource, or a property of one, that the mocked world cannot create."""
+
+
+Client = Any
+Properties = dict[str, Any]
+
+
+@dataclass
+class IamResource:
+    """A created resource, in the shape in which moto's stacks keep theirs."""
+
+    iam: Client
+    physical_resource_id: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    remove: Callable[[], None] = lambda: None
+    type: str = ""
+    cf_resource_type: str = ""
+    logical_resource_id: str = ""
+
+    @property
+    def physical_id(self) -> str:
+        """moto's other name for it."""
+        return self.physical_resource_id
+
+    def get_cfn_attribute(self, name: str) -> str:
+        """`Fn::GetAtt`."""
+        if name not in self.attributes:
+            raise UnsupportedResource(f"attribute {name} of {self.cf_resource_type}")
+        return self.attributes[name]
+
+    def is_created(self) -> bool:
+        """moto asks; creation here is done when it returns."""
+        return True
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        """Called by moto when the stack goes."""
+        self.remove()
+
+
+def _named(properties: Properties, name: str, generated: str, most: int = 64) -> str:
+    return str(properties.get(name) or generated[:most].rstrip("-"))
+
+
+def _given(properties: Properties, **renamed: str) -> dict[str, Any]:
+    return {api: properties[name] for api, name in renamed.items() if properties.get(name) not in (None, "", [])}
+
+
+def _text(document: Any) -> str:
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+def _role(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "RoleName", generated)
+    more = _given(
+        p, Path="Path", Description="Description", MaxSessionDuration="MaxSessionDuration",
+        PermissionsBoundary="PermissionsBoundary", Tags="Tags",
+    )  # fmt: skip
+    if "MaxSessionDuration" in more:
+        more["MaxSessionDuration"] = int(more["MaxSessionDuration"])
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_text(p["AssumeRolePolicyDocument"]), **more)["Role"]
+    for policy in p.get("Policies") or ():
+        document = _text(policy["PolicyDocument"])
+        iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+    for arn in p.get("ManagedPolicyArns") or ():
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+    def remove() -> None:
+        for policy_name in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
+        for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
+        iam.delete_role(RoleName=name)
+
+    return IamResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, remove)
+
+
+def _group(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "GroupName", generated, 128)
+    group = iam.create_group(GroupName=name, **_given(p, Path="Path"))["Group"]
+    for policy in p.get("Policies") or ():
+        document = _text(policy["PolicyDocument"])
+        iam.put_group_policy(GroupName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+    for arn in p.get("ManagedPolicyArns") or ():
+        iam.attach_group_policy(GroupName=name, PolicyArn=arn)
+
+    def remove() -> None:
+        for policy_name in iam.list_group_policies(GroupName=name)["PolicyNames"]:
+            iam.delete_group_policy(GroupName=name, PolicyName=policy_name)
+        for attached in iam.list_attached_group_policies(GroupName=name)["AttachedPolicies"]:
+            iam.detach_group_policy(GroupName=name, PolicyArn=attached["PolicyArn"])
+        iam.delete_group(GroupName=name)
+
+    return IamResource(iam, name, {"Arn": group["Arn"]}, remove)
+
+
+def _user(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "UserName", generated)
+    more = _given(p, Path="Path", PermissionsBoundary="PermissionsBoundary", Tags="Tags")
+    user = iam.create_user(UserName=name, **more)["User"]
+    for group in p.get("Groups") or ():
+        iam.add_user_to_group(GroupName=group, UserName=name)
+    for policy in p.get("Policies") or ():
+        document = _text(policy["PolicyDocument"])
+        iam.put_user_policy(UserName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+    for arn in p.get("ManagedPolicyArns") or ():
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+
+    def remove() -> None:
+        for group in iam.list_groups_for_user(UserName=name)["Groups"]:
+            iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
+        for policy_name in iam.list_user_policies(UserName=name)["PolicyNames"]:
+            iam.delete_user_policy(UserName=name, PolicyName=policy_name)
+        for attached in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+            iam.detach_user_policy(UserName=name, PolicyArn=attached["PolicyArn"])
+        iam.delete_user(UserName=name)
+
+    return IamResource(iam, name, {"Arn": user["Arn"]}, remove)
+
+
+def _managed_policy(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "ManagedPolicyName", generated, 128)
+    more = _given(p, Path="Path", Description="Description")
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=_text(p["PolicyDocument"]), **more)["Policy"]
+    arn = policy["Arn"]
+    for kind in ("Role", "Group", "User"):
+        for target in p.get(f"{kind}s") or ():
+            getattr(iam, f"attach_{kind.lower()}_policy")(**{f"{kind}Name": target}, PolicyArn=arn)
+
+    def remove() -> None:
+        attached = iam.list_entities_for_policy(PolicyArn=arn)
+        for kind in ("Role", "Group", "User"):
+            for entity in attached[f"Policy{kind}s"]:
+                target = {f"{kind}Name": entity[f"{kind}Name"]}
+                getattr(iam, f"detach_{kind.lower()}_policy")(**target, PolicyArn=arn)
+        iam.delete_policy(PolicyArn=arn)
+
+    return IamResource(iam, arn, {"PolicyArn": arn, "PolicyId": policy["PolicyId"]}, remove)
+
+
+def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], IamResource]:
+    """`AWS::IAM::Policy` hangs on lists of entities, `AWS::IAM::RolePolicy` and its kin on one by name."""
+
+    def create(iam: Client, p: Properties, generated: str) -> IamResource:
+        name = p["PolicyName"]
+        targets = [(kind, target) for kind in kinds for target in p.get(f"{kind}s") or ()]
+        targets += [(kind, p[f"{kind}Name"]) for kind in kinds if f"{kind}Name" in p]
+        if not targets:
+            raise UnsupportedResource("an inline policy that hangs on nothing; CloudFormation refuses it")
+        for kind, target in targets:
+            put = getattr(iam, f"put_{kind.lower()}_policy")
+            put(**{f"{kind}Name": target}, PolicyName=name, PolicyDocument=_text(p["PolicyDocument"]))
+
+        def remove() -> None:
+            for kind, target in targets:
+                delete = getattr(iam, f"delete_{kind.lower()}_policy")
+                try:
+                    delete(**{f"{kind}Name": target}, PolicyName=name)
+                except iam.exceptions.NoSuchEntityException:
+                    continue  # the entity went first, and took its inline policies with it
+
+        return IamResource(iam, generated, {}, remove)
+
+    return create
+
+
+def _membership(iam: Client, p: Properties, generated: str) -> IamResource:
+    for user in p["Users"]:
+        iam.add_user_to_group(GroupName=p["GroupName"], UserName=user)
+
+    def remove() -> None:
+        for user in p["Users"]:
+            try:
+                iam.remove_user_from_group(GroupName=p["GroupName"], UserName=user)
+            except iam.exceptions.NoSuchEntityException:
+                continue  # user or group went first
+
+    return IamResource(iam, generated, {}, remove)
+
+
+_ENTITY = "Path Policies ManagedPolicyArns"
+_CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], IamResource]]] = {
+    "AWS::IAM::Role": (
+        f"{_ENTITY} RoleName AssumeRolePolicyDocument Description MaxSessionDuration PermissionsBoundary Tags",
+        _role,
+    ),
+    "AWS::IAM::Group": (f"{_ENTITY} GroupName", _group),
+    # A LoginProfile lets the user sign in; it changes nothing of what the user may do.
+    "AWS::IAM::User": (f"{_ENTITY} UserName Groups PermissionsBoundary Tags LoginProfile", _user),
+    "AWS::IAM::ManagedPolicy": (
+        "ManagedPolicyName Path Description PolicyDocument Groups Roles Users",
+        _managed_policy,
+    ),
+    "AWS::IAM::Policy": ("PolicyName PolicyDocument Groups Roles Users", _inline_policy("Role", "Group", "User")),
+    "AWS::IAM::RolePolicy": ("PolicyName PolicyDocument RoleName", _inline_policy("Role")),
+    "AWS::IAM::GroupPolicy": ("PolicyName PolicyDocument GroupName", _inline_policy("Group")),
+    "AWS::IAM::UserPolicy": ("PolicyName PolicyDocument UserName", _inline_policy("User")),
+    "AWS::IAM::UserToGroupAddition": ("GroupName Users", _membership),
+}
+
+
+def resource_class(resource_type: str, iam_of: Callable[[str], Client]) -> Any:
+    """What moto is to use for a resource type of IAM, or None where it is not one of these. `iam_of` gives the IAM
+    client of an account."""
+    if resource_type not in _CREATORS:
+        return None
+    known, create = _CREATORS[resource_type]
+
+    class Creator:
+        """The class methods that moto calls."""
+
+        @classmethod
+        def has_cfn_attr(cls, attribute: str) -> bool:
+            return True
+
+        @classmethod
+        def create_from_cloudformation_json(
+            cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+        ) -> IamResource:
+            properties = cloudformation_json.get("Properties") or {}
+            if unknown := sorted(set(properties) - set(known.split())):
+                raise UnsupportedResource(f"property {unknown[0]} of {resource_type}")
+            resource = create(iam_of(account_id), properties, resource_name)
+            resource.type = resource.cf_resource_type = resource_type
+            return resource
+
+        @classmethod
+        def update_from_cloudformation_json(
+            cls,
+            original_resource: IamResource,
+            new_resource_name: str,
+            cloudformation_json: Any,
+            account_id: str,
+            region_name: str,
+        ) -> IamResource:
+            original_resource.remove()
+            name = original_resource.physical_resource_id
+            return cls.create_from_cloudformation_json(name, cloudformation_json, account_id, region_name)
+
+    return Creator

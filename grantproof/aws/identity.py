@@ -1,0 +1,50 @@
+"""Who holds a set of credentials, and what AWS knows of it in every request that they sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal["root", "user", "role session"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The holder of an access key.
+
+    Attributes:
+        arn: of the user, the root user or the role session.
+        issuer: the role's ARN for a session, with its path; else empty.
+        user_id: `aws:userid` (rule C54): the account for root, `AIDA...` for a user, `AROA...:session` for a session.
+        expires: when temporary credentials end; None for a long-term key.
+        session_policies: the documents passed to AssumeRole (rule T12).
+        session: context keys that the session carries: its tags, its source identity.
+        mfa: was MFA used to obtain the credentials; None where they carry no MFA information (rules C57, C60).
+        chained: was the role assumed with role credentials (rule T11).
+    """
+
+    arn: str
+    account: str
+    kind: Kind
+    access_key: str
+    user_id: str
+    issuer: str = ""
+    issued: datetime | None = None
+    expires: datetime | None = None
+    session_policies: tuple[str, ...] = ()
+    session: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mfa: bool | None = None
+    chained: bool = False
+
+    def context(self) -> Mapping[str, tuple[str, ...]]:
+        """The condition keys that follow from the credentials (rules C52 to C60, C73)."""
+        out: dict[str, tuple[str, ...]] = {"aws:userid": (self.user_id,), **self.session}
+        if self.issued is not None:
+            out["aws:TokenIssueTime"] = (self.issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+        if self.mfa is not None:
+            out["aws:MultiFactorAuthPresent"] = ("true" if self.mfa else "false",)
+        if self.mfa and self.issued is not None:
+            out["aws:MultiFactorAuthAge"] = ("0",)
+        return out

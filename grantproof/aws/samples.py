@@ -1,0 +1,69 @@
+"""Minimal valid parameters for any operation that botocore knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
+
+_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The required parameters of an operation, as small as botocore's validation lets them be; the same every time.
+
+    `given` takes precedence, and may name optional parameters.
+    """
+    shape = operation.input_shape
+    filled = _structure(shape, ()) if shape is not None else {}
+    return {**filled, **(given or {})}
+
+
+def _structure(shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
+    assert isinstance(shape, StructureShape)
+    required = list(shape.required_members)
+    if getattr(shape, "is_tagged_union", False) and not required and shape.members:
+        # A union takes exactly one member.
+        required = [next(iter(shape.members))]
+    return {name: _value(name, shape.members[name], (*above, shape.name)) for name in required}
+
+
+def _value(name: str, shape: Shape, above: tuple[str, ...]) -> Any:
+    if shape.name in above:  # a type that holds itself: end it with the empty value
+        return [] if isinstance(shape, ListShape) else {}
+    match shape.type_name:
+        case "structure":
+            return _structure(shape, above)
+        case "list":
+            assert isinstance(shape, ListShape)
+            least = max(1, int(shape.metadata.get("min", 1)))
+            return [_value(name, shape.member, (*above, shape.name)) for _ in range(least)]
+        case "map":
+            assert isinstance(shape, MapShape)
+            key = _value(name, shape.key, (*above, shape.name))
+            return {key: _value(name, shape.value, (*above, shape.name))}
+        case "string" | "character":
+            return _text(name, shape)
+        case "boolean":
+            return False
+        case "integer" | "long":
+            return max(1, int(shape.metadata.get("min", 1)))
+        case "float" | "double" | "bigdecimal":
+            return float(shape.metadata.get("min", 1))
+        case "timestamp":
+            return _MOMENT
+        case "blob":
+            return b"x" * max(1, int(shape.metadata.get("min", 1)))
+    raise AssertionError(f"botocore has a new type of shape: {shape.type_name}")
+
+
+def _text(name: str, shape: Shape) -> str:
+    if isinstance(shape, StringShape) and shape.enum:
+        return str(shape.enum[0])
+    least = int(shape.metadata.get("min", 1))
+    text = "sample"
+    if name.lower().endswith("arn"):
+        text = "arn:aws:sample:::sample"
+    return text if len(text) >= least else text + "x" * (least - len(text))

@@ -1,0 +1,140 @@
+"""A grant on its stage: deployed in its world, with the law over every call and people to make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import Any
+
+import boto3
+
+from grantproof.aws.deploy import Deployment, deploy
+from grantproof.aws.law import Law
+from grantproof.aws.origin import Origins
+from grantproof.aws.policies import Held, Policies
+from grantproof.aws.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
+from grantproof.aws.world import World
+from grantproof.contract import Contract, DeclaredPrincipal, resolve
+from grantproof.source import read
+
+#: An account that no grant mentions.
+STRANGER = "999999999999"
+
+
+class Stage:
+    """One contract, deployed. Opened and closed once; `world` is the world in which it is."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        accounts = {**contract.accounts, "a stranger": STRANGER}
+        managed = any(":policy/" in str(read(template).value) for template in contract.templates)
+        self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
+        self.law = Law(self.world, lambda: self.policies)
+        self._seen = -1
+        self._policies = Policies(())
+        self._people: dict[Any, boto3.Session] = {}
+
+    def open(self) -> None:
+        """Deploy.
+
+        Raises:
+            DeploymentFailed: a stack could not be created; the world is closed again.
+        """
+        self.world.__enter__()
+        try:
+            self.deployment: Deployment = deploy(self.world, self.contract)
+        except BaseException:
+            self.world.__exit__()
+            raise
+        self.world.authorise = self.law
+        self.snapshots()
+
+    def close(self) -> None:
+        """Leave the world."""
+        self._people.clear()
+        self.world.__exit__()
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Calls made so far, and how many of them the law refused."""
+        return self.world.calls.made, self.world.calls.refused
+
+    # what is deployed
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where deployed statements stand in the templates."""
+        return Origins(self.deployment)
+
+    @cached_property
+    def _services(self) -> tuple[str, ...]:
+        """The services besides IAM that the templates create resources in, as far as these can carry policies."""
+        types = {resource.type for stack in self.deployment.stacks for resource in stack.resources}
+        names = {type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2}
+        return tuple(service for service in RESOURCE_POLICIES if service in names)
+
+    def snapshots(self) -> Mapping[str, AccountSnapshot]:
+        """What IAM holds now, by account number."""
+        out = {}
+        for number in self.world.accounts.values():
+            root = self.world.root(number)
+            out[number] = take(number, partial(self.world.client, root), self._services)
+        return out
+
+    @property
+    def policies(self) -> Policies:
+        """The policies now in force; read again after every call that may have changed something (rule E32)."""
+        if self._seen != self.world.changes:
+            self._policies = Policies(self.snapshots().values())
+            self._seen = self.world.changes
+        return self._policies
+
+    def resolved(self, value: Any) -> Any:
+        """A value of the contract with its references filled."""
+        return resolve(value, self.deployment.facts)
+
+    def held(self, principal: DeclaredPrincipal) -> Held | None:
+        """What the declared principal really holds; None where no such entity is deployed."""
+        reference = self.resolved(principal.reference)
+        for arn, held in self.policies.held.items():
+            if held.kind == principal.kind and reference in (arn, arn.rsplit("/", 1)[1]):
+                return held
+        return None
+
+    # people
+
+    def member(self, principal: DeclaredPrincipal) -> boto3.Session:
+        """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role."""
+        if principal.alias not in self._people:
+            self._people[principal.alias] = self._member(principal)
+        return self._people[principal.alias]
+
+    def _member(self, principal: DeclaredPrincipal) -> boto3.Session:
+        held = self.held(principal)
+        if held is None:
+            raise LookupError(f"no {principal.kind} {self.resolved(principal.reference)!r} is deployed")
+        account = held.arn.split(":")[4]
+        if held.kind == "group":
+            return self.world.user(account, f"{principal.alias}-member", groups=(held.arn,))
+        if held.kind == "user":
+            return self.world.session_of_user(held.arn)
+        return self.world.assume(self.entrants(principal)[0], held.arn)
+
+    def entrants(self, role: DeclaredPrincipal) -> list[boto3.Session]:
+        """Those whom the contract lets into a role: the principals under `entered_by`, or else a user of each account
+        that the declared trust names, with nothing but the permission to assume this role."""
+        if role.entered_by:
+            return [self.member(self.contract.principal(alias)) for alias in role.entered_by]
+        arn = self.resolved(role.reference)
+        accounts = sorted(
+            {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
+        )
+        return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
+
+    def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
+        """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""
+        if (account, name) not in self._people:
+            allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": may_assume}
+            policies = {"assume": {"Version": "2012-10-17", "Statement": [allow]}} if may_assume else {}
+            self._people[account, name] = self.world.user(account, name, policies=policies)
+        return self._people[account, name]
