@@ -56,8 +56,8 @@ def _request(witness: Mapping[str, Any]) -> str:
 class Outcome:
     """What one test says about one grant; plain data on its way from a worker to the summary.
 
-    `proved` counts the statements that the test settled for all requests; `calls` the boto3 calls that it made, `refused`
-    those of them that the law refused.
+    `proved` counts the statements that the test settled for all requests; `calls` the boto3 calls that it made,
+    `refused` those of them that the law refused.
     """
 
     grant: str

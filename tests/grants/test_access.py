@@ -1,0 +1,270 @@
+"""Access, tried with real boto3 calls under the law."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from grantproof.aws import refusals
+from grantproof.aws.operations import Where, authorisations, parameters_for
+from grantproof.aws.samples import minimal_parameters
+from grantproof.aws.stage import STRANGER, Stage
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.iam import Layers, PolicyType, actions, evaluate, parse_policy
+
+
+def refusal(call: Any, **params: Any) -> ClientError | None:
+    """The service's error, or None when the call was carried out. Any other exception is the test's failure."""
+    try:
+        call(**params)
+    except ClientError as error:
+        return error
+    return None
+
+
+def is_refusal(error: ClientError | None, service: str, protocol: str) -> bool:
+    """Did the law refuse, with the service's own error and AWS's words for why?"""
+    if error is None:
+        return False
+    status, code = refusals.not_authorised(service, protocol)
+    answer = error.response
+    said = answer["Error"]["Message"]
+    why = " because no " in said or " with an explicit deny in " in said
+    right = answer["Error"]["Code"] == code and answer["ResponseMetadata"]["HTTPStatusCode"] == status
+    return right and why and " is not authorized to perform: " in said
+
+
+def client(world: Stage, session: boto3.Session, service: str, region: str = "") -> Any:
+    return world.world.client(session, service, region)
+
+
+# --- entering ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
+    arn = world.resolved(role.reference)
+    for session in world.entrants(role):
+        error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="entrant")
+        if error is not None:
+            verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
+
+
+def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
+    """A user of a third account who may assume anything, a user of each account of the grant without permission, and
+    the root users, who can assume no role (rule T9)."""
+    arn = world.resolved(role.reference)
+    people = {"a user of a third account": world.outsider(STRANGER, "stranger", arn)}
+    for alias, number in grant.accounts.items():
+        people[f"a user of {alias} without permission"] = world.outsider(number, "bystander")
+        people[f"the root user of {alias}"] = world.world.root_user(number)
+    for who, session in people.items():
+        sts = client(world, session, "sts")
+        error = refusal(sts.assume_role, RoleArn=arn, RoleSessionName="intruder")
+        barred = error is not None and error.response["Error"]["Code"] == "AccessDenied"
+        if not (barred if "root" in who else is_refusal(error, "sts", "query")):
+            verdict.broken(
+                f"nobody else enters {role.alias}",
+                f"{who} {'assumed ' + role.alias if error is None else 'got ' + str(error)}",
+                place=str(role.place),
+                witness={"principal": world.world.identity(session).arn, "action": "sts:AssumeRole", "resource": arn},
+            )
+
+
+def test_the_session_is_what_aws_makes_of_it(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """GetCallerIdentity needs no permission and names the session; it ends when its credentials do."""
+    arn = world.resolved(role.reference)
+    sts = client(world, world.entrants(role)[0], "sts")
+    answer = sts.assume_role(RoleArn=arn, RoleSessionName="who-am-i", DurationSeconds=900)
+    session = world.world.session(answer["Credentials"])
+    account, name = arn.split(":")[4], arn.rsplit("/", 1)[1]
+    seen = client(world, session, "sts").get_caller_identity()
+    assert seen["Arn"] == f"arn:{grant.partition}:sts::{account}:assumed-role/{name}/who-am-i"
+    assert seen["Account"] == account
+    assert seen["UserId"].startswith("AROA")
+    assert seen["UserId"].endswith(":who-am-i")
+    assert answer["AssumedRoleUser"] == {"AssumedRoleId": seen["UserId"], "Arn": seen["Arn"]}
+    left = answer["Credentials"]["Expiration"] - world.world.now()
+    assert timedelta(seconds=890) < left <= timedelta(seconds=900)
+
+
+def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
+    session = world.world.assume(world.entrants(role)[0], world.resolved(role.reference), "late", DurationSeconds=900)
+    world.world.advance(901)
+    try:
+        error = refusal(client(world, session, "ssm").describe_parameters)
+    finally:
+        world.world.advance(-901)
+    assert error is not None, "a call with expired credentials was carried out"
+    assert error.response["Error"]["Code"] == "ExpiredTokenException"
+
+
+# --- what is allowed --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_allowed_succeeds(
+    grant: Contract, allowed: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
+) -> None:
+    """Every operation of a declared statement, on its resource."""
+    principal, statement = allowed
+    if principal.kind == "policy":
+        assert world.resolved(principal.reference) in world.policies.managed
+        return
+    session = world.member(principal)
+    for resource in resources(world.resolved(statement.document)):
+        tried = 0
+        for service, operation in operations_of(session, statement):
+            params = aimed(world, session, service, operation, resource)
+            if params is None:
+                continue
+            tried += 1
+            method = client(world, session, service)
+            error = refusal(getattr(method, method_name(method, operation)), **params)
+            if error is not None:
+                verdict.broken(
+                    f"{principal.alias} may {service}:{operation} on {resource}", str(error), place=str(statement.place)
+                )
+        if not tried:
+            verdict.unverified(
+                f"{principal.alias} may use {resource}",
+                f"no operation of {statement.document.get('Action')} can be tried on {resource}",
+                place=str(statement.place),
+            )
+
+
+def test_the_neighbours_of_what_is_allowed_are_refused(
+    grant: Contract, allowed: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
+) -> None:
+    """A sibling, a longer and a shorter name, another case, another region, another account."""
+    principal, statement = allowed
+    if principal.kind == "policy":
+        return
+    session = world.member(principal)
+    promised = contract_layers(world, principal)
+    for resource in resources(world.resolved(statement.document)):
+        for neighbour in neighbours(resource, grant):
+            region = neighbour.split(":")[3] or grant.region
+            for service, operation in operations_of(session, statement):
+                params = aimed(world, session, service, operation, neighbour, region)
+                if params is None or expected(world, session, service, operation, params, promised, region):
+                    continue
+                caller = client(world, session, service, region)
+                error = refusal(getattr(caller, method_name(caller, operation)), **params)
+                if not is_refusal(error, service, protocol(caller)):
+                    verdict.broken(
+                        f"{principal.alias} may use {resource} and no neighbour of it",
+                        f"{service}:{operation} on {neighbour} " + ("was carried out" if error is None else str(error)),
+                        place=str(statement.place),
+                    )
+
+
+def neighbours(arn: str, grant: Contract) -> list[str]:
+    """Resources that a sloppy pattern would take for this one."""
+    fields = arn.split(":", 5)
+    if len(fields) != 6 or "*" in arn:
+        return []
+    head, name = ":".join(fields[:5]), fields[5]
+    out = [f"{head}:{n}" for n in (f"{name}2", f"{name}-old", name[:-1], name.swapcase(), f"{name}/below") if n != name]
+    other_account = next((n for n in grant.accounts.values() if n != fields[4]), STRANGER)
+    for position, value in ((3, "us-east-1" if fields[3] != "us-east-1" else "us-west-2"), (4, other_account)):
+        if fields[position]:
+            out.append(":".join([*fields[:position], value, *fields[position + 1 :]]))
+    kind, slash, rest = name.partition("/")
+    return [n for n in out if not slash or n.split(":", 5)[5].startswith(f"{kind}/")] if rest else out
+
+
+# --- what is not ------------------------------------------------------------------------------------------------------
+
+
+def test_every_other_operation_is_refused(
+    grant: Contract, swept: tuple[DeclaredPrincipal, str], world: Stage, verdict: Any
+) -> None:
+    """Every operation that botocore knows of the services that the contract speaks of, with minimal valid parameters:
+    the call does what the contract says, and where that is a refusal, it is the service's own."""
+    principal, service = swept
+    session = world.member(principal)
+    caller = client(world, session, service)
+    promised = contract_layers(world, principal)
+    for operation in caller.meta.service_model.operation_names:
+        params = minimal_parameters(caller.meta.service_model.operation_model(operation))
+        if expected(world, session, service, operation, params, promised, grant.region):
+            continue
+        error = refusal(getattr(caller, method_name(caller, operation)), **params)
+        if not is_refusal(error, service, protocol(caller)):
+            verdict.broken(
+                f"{principal.alias} may do nothing else with {service}",
+                f"{service}:{operation} " + ("was carried out" if error is None else f"got {error}"),
+                place=str(principal.place),
+                witness={
+                    "principal": world.world.identity(session).arn,
+                    "action": f"{service}:{operation}",
+                    "resource": "-",
+                },
+            )
+
+
+# --- between contract and call ----------------------------------------------------------------------------------------
+
+
+def contract_layers(world: Stage, principal: DeclaredPrincipal) -> Layers:
+    """The contract's statements as the only policies there are."""
+    statements = [world.resolved(s.document) for s in principal.allows]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    return Layers(identity=(parse_policy(document, PolicyType.IDENTITY, "contract"),))
+
+
+def expected(
+    world: Stage, session: boto3.Session, service: str, operation: str, params: Any, promised: Layers, region: str
+) -> bool:
+    """Does the contract allow the call? On resources of other accounts it never does by itself."""
+    identity = world.world.identity(session)
+    where = Where(grant_partition(world), identity.account, region)
+    asked = authorisations(service, operation, params, where)
+    requests = [world.law.request(identity, a, region) for a in asked]
+    return all(evaluate(request, promised).allowed for request in requests)
+
+
+def grant_partition(world: Stage) -> str:
+    return world.contract.partition
+
+
+def resources(document: Any) -> list[str]:
+    found = document.get("Resource", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def operations_of(session: boto3.Session, statement: DeclaredStatement) -> list[tuple[str, str]]:
+    """(service, operation) for the known actions that a statement names."""
+    found = statement.document.get("Action", [])
+    out = []
+    for pattern in [found] if isinstance(found, str) else found:
+        for name in actions.matching(pattern):
+            service, operation = name.split(":")
+            if service in session.get_available_services():
+                out.append((service, operation))
+    return out
+
+
+def aimed(
+    world: Stage, session: boto3.Session, service: str, operation: str, resource: str, region: str = ""
+) -> dict[str, Any] | None:
+    """Parameters that make an operation act on a resource; None where there is no such operation or no such way."""
+    model = client(world, session, service).meta.service_model
+    if operation not in model.operation_names:
+        return None
+    shape = model.operation_model(operation)
+    identity = world.world.identity(session)
+    where = Where(grant_partition(world), identity.account, region or world.contract.region)
+    return parameters_for(service, operation, resource, where, minimal_parameters(shape))
+
+
+def method_name(caller: Any, operation: str) -> str:
+    return next(name for name, value in caller.meta.method_to_api_mapping.items() if value == operation)
+
+
+def protocol(caller: Any) -> str:
+    return str(caller.meta.service_model.metadata["protocol"])

@@ -1,0 +1,166 @@
+"""The templates, deployed: both accounts, nested stacks, outputs, again, and away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from grantproof.aws import parameters
+from grantproof.aws.deploy import cloudformation, delete, redeploy
+from grantproof.aws.stage import Stage
+from grantproof.contract import Contract, Stack, facts_of, references, resolve
+from grantproof.source import read, shown
+
+Deploy = Callable[[Contract], Stage]
+
+
+def test_every_stack_and_every_nested_stack_is_complete(
+    grant: Contract, stack: Stack, world: Stage, verdict: Any
+) -> None:
+    """Every resource of every template is there, but those whose Condition is false."""
+    deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
+    there = {resource.path: resource for resource in deployed.resources}
+    client = cloudformation(world.world, stack.account)
+    nested = [r for r in deployed.resources if r.type == "AWS::CloudFormation::Stack"]
+    for name in (deployed.name, *(r.physical_id for r in nested)):
+        status = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        if status != "CREATE_COMPLETE":
+            verdict.broken(f"stack {stack.alias} is complete", f"stack {name} is {status}", place=str(stack.place))
+    for path, template in [((), stack.template), *((r.path, world.origins.nested(r)) for r in nested)]:
+        if template is None:
+            verdict.unverified(
+                f"stack {stack.alias} is complete",
+                f"the template of the nested stack {'/'.join(path)} is not among the contract's uploads",
+                place=str(stack.place),
+            )
+            continue
+        for name, resource in read(template).value["Resources"].items():
+            if (*path, name) not in there and "Condition" not in resource:
+                verdict.broken(
+                    f"stack {stack.alias} is complete",
+                    f"resource {name} was not created",
+                    place=str(read(template).place("Resources", name)),
+                )
+
+
+def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, verdict: Any) -> None:
+    """Outputs are what a person needs next; none is missing, empty, or an intrinsic function that was not resolved."""
+    deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
+    template = read(stack.template)
+    for name, output in (template.value.get("Outputs") or {}).items():
+        value = deployed.outputs.get(name)
+        if value is None and "Condition" in output:
+            continue
+        if not value or "${" in value or value.startswith("{") or value == "None":
+            verdict.broken(
+                f"stack {stack.alias} has its outputs",
+                f"output {name} is {value!r}",
+                place=str(template.place("Outputs", name)),
+            )
+
+
+def test_a_second_deployment_changes_nothing(grant: Contract, deploy: Deploy, verdict: Any) -> None:
+    stage = deploy(grant)
+    before = {number: snapshot.as_dict() for number, snapshot in stage.snapshots().items()}
+    redeploy(stage.world, grant, stage.deployment)
+    after = {number: snapshot.as_dict() for number, snapshot in stage.snapshots().items()}
+    for number in before:
+        for part, entries in before[number].items():
+            if entries != after[number][part]:
+                verdict.broken(
+                    "a second deployment changes nothing",
+                    f"{part} of account {number} differ after deploying the same templates again",
+                    place=shown(grant.path),
+                )
+
+
+def test_deletion_leaves_nothing_behind(grant: Contract, deploy: Deploy, verdict: Any) -> None:
+    """Resources with a DeletionPolicy of Retain are meant to stay; nothing else may."""
+    stage = deploy(grant)
+    retained = _retained(grant)
+    delete(stage.world, grant, stage.deployment)
+    for number, snapshot in stage.snapshots().items():
+        left = [e["Arn"] for e in (*snapshot.roles, *snapshot.users, *snapshot.groups, *snapshot.policies)]
+        left += [e["Arn"] for e in snapshot.resource_policies]
+        for arn in left:
+            resource = stage.origins.resource(arn)
+            if resource is None or resource.path[-1] not in retained:
+                verdict.broken(
+                    "deleting the stacks leaves nothing behind",
+                    f"{arn} is still there in account {number}",
+                    place=str(stage.origins.place(arn) or shown(grant.path)),
+                )
+    for stack in stage.deployment.stacks:
+        client = cloudformation(stage.world, stack.account)
+        left_stacks = [
+            s["StackName"] for s in client.describe_stacks()["Stacks"] if s["StackStatus"] != "DELETE_COMPLETE"
+        ]
+        for name in left_stacks:
+            verdict.broken(
+                "deleting the stacks leaves nothing behind", f"stack {name} is still there", place=str(stack.template)
+            )
+
+
+def _retained(grant: Contract) -> set[str]:
+    return {
+        name
+        for template in grant.templates
+        for name, resource in read(template).value["Resources"].items()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    }
+
+
+def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict: Any) -> None:
+    """What a template's own constraints refuse is refused before anything exists; and no parameter takes just anything,
+    because what a parameter takes may end up in a policy."""
+    template = read(stack.template)
+    for name in parameters.unconstrained(template.value):
+        verdict.broken(
+            f"parameters of stack {stack.alias} are constrained",
+            f"parameter {name} takes any text, `*` included; give it an AllowedPattern",
+            place=str(template.place("Parameters", name)),
+        )
+    known = facts_of(grant)
+    usable = {
+        name: "" if any(n not in known.values for n in references(value)) else resolve(value, known)
+        for name, value in stack.parameters.items()
+    }
+    for bad in parameters.bad_values(template.value):
+        with pytest.raises(parameters.RefusedParameters) as refused:
+            parameters.check(template.value, {**usable, bad.parameter: bad.value})
+        assert str(refused.value)
+        verdict.proves()
+
+
+def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, template: Any, verdict: Any) -> None:
+    """Nested templates too: `*`, `?` and policy variables are refused by every parameter that a Resource, Principal or
+    Action is built from."""
+    document = read(template)
+    declared = document.value.get("Parameters") or {}
+    refused = {(bad.parameter, bad.value) for bad in parameters.bad_values(document.value)}
+    reaching = set(_into_policies(document.value.get("Resources"), inside=False))
+    for name in sorted(reaching & set(declared)):
+        for value in ("*", "${aws:username}"):
+            if (name, value) not in refused:
+                verdict.broken(
+                    f"parameters of {template.name} cannot widen a policy",
+                    f"parameter {name} takes {value!r}, and a policy is built from it; narrow its AllowedPattern",
+                    place=str(document.place("Parameters", name)),
+                )
+
+
+def _into_policies(value: Any, *, inside: bool) -> Any:
+    """The names that Ref and Fn::Sub take inside policy statements."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if inside and key == "Ref":
+                yield item
+            elif inside and key == "Fn::Sub":
+                text = item if isinstance(item, str) else item[0]
+                yield from (part.split("}")[0].lstrip("!") for part in text.split("${")[1:])
+            yield from _into_policies(item, inside=inside or key == "Statement")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _into_policies(item, inside=inside)

@@ -1,0 +1,108 @@
+"""Who may enter the roles: static analysis of the trust policies that were really deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policyuniverse.arn import ARN
+from policyuniverse.policy import Policy as Reading
+
+from grantproof.aws.stage import Stage
+from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.iam.layers import is_role_entry
+
+
+def trust_document(world: Stage, role: DeclaredPrincipal) -> tuple[str, Any]:
+    """The label and the document of the deployed role's trust policy."""
+    held = world.held(role)
+    assert held is not None, f"no role {world.resolved(role.reference)} is deployed"
+    account = held.arn.split(":")[4]
+    for found in world.snapshots()[account].roles:
+        if found["Arn"] == held.arn:
+            return f"{held.arn}#trust", found["AssumeRolePolicyDocument"]
+    raise AssertionError(f"{held.arn} is not in the snapshot")
+
+
+def principals(document: Any) -> set[str]:
+    """Everybody whom the Allow statements name, as policyuniverse reads them."""
+    return {
+        name
+        for statement in Reading(document).statements
+        if statement.effect == "Allow"
+        for name in statement.principals
+    }
+
+
+def test_nobody_but_the_declared_principals_is_named(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    label, document = trust_document(world, role)
+    declared = principals({"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in role.trust]})
+    for statement in Reading(document).statements:
+        for name in sorted(statement.principals - declared):
+            index = _index(document, name)
+            verdict.broken(
+                f"only {', '.join(sorted(declared))} may enter {role.alias}",
+                f"the trust policy of {role.alias!r} names {name}, which the contract does not ({role.place})",
+                place=str(world.origins.place(label, index) or ""),
+                statement=f"Statement[{index}]",
+            )
+    for name in sorted(declared - principals(document)):
+        verdict.broken(
+            f"{name} may enter {role.alias}",
+            f"the contract lets {name} into {role.alias!r}; the trust policy does not name it",
+            place=str(world.origins.place(label) or ""),
+        )
+
+
+def _index(document: Any, name: str) -> int:
+    statements = document["Statement"]
+    statements = statements if isinstance(statements, list) else [statements]
+    return next(n for n, s in enumerate(statements) if name in Reading({"Statement": [s]}).statements[0].principals)
+
+
+def test_the_role_is_not_open_to_the_public(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """Not even where the contract says so: a role that anybody may enter needs to be seen by a person."""
+    label, document = trust_document(world, role)
+    if Reading(document).is_internet_accessible():
+        verdict.broken(
+            f"{role.alias} is not open to the public",
+            f"anybody with an AWS account may enter {role.alias!r}",
+            place=str(world.origins.place(label) or ""),
+        )
+
+
+def test_only_accounts_of_the_contract_are_trusted(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    label, document = trust_document(world, role)
+    known = set(grant.accounts.values())
+    for name in sorted(principals(document)):
+        account = ARN(name).account_number if name.startswith("arn:") else name if name.isdigit() else None
+        if account and account not in known:
+            verdict.broken(
+                f"{role.alias} trusts accounts of the contract only",
+                f"the trust policy of {role.alias!r} names account {account}",
+                place=str(world.origins.place(label, _index(document, name)) or ""),
+            )
+
+
+def test_the_trust_policy_allows_nothing_but_entering(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """Actions other than sts:AssumeRole and its companions have no place there; a wildcard would take them all."""
+    held = world.held(role)
+    assert held is not None
+    assert held.trust is not None
+    label = held.trust.label
+    for statement in held.trust.statements:
+        for action in statement.actions:
+            if statement.not_action or action.literal is None or not is_role_entry(action.literal):
+                verdict.broken(
+                    f"the trust policy of {role.alias} allows entering only",
+                    f"{'NotAction ' if statement.not_action else ''}{action} is more than entering the role",
+                    place=str(world.origins.place(label, statement.index) or ""),
+                    statement=f"Statement[{statement.index}]",
+                )
