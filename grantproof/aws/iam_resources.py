@@ -65,6 +65,12 @@ def _text(document: Any) -> str:
     return document if isinstance(document, str) else json.dumps(document)
 
 
+def _require_boundary(p: Properties, created: Mapping[str, Any], type_: str) -> None:
+    """moto 5.2.5 takes a user's boundary and forgets it."""
+    if p.get("PermissionsBoundary") and "PermissionsBoundary" not in created:
+        raise UnsupportedResource(f"property PermissionsBoundary of {type_}")
+
+
 def _role(iam: Client, p: Properties, generated: str) -> IamResource:
     name = _named(p, "RoleName", generated)
     more = _given(
@@ -74,6 +80,7 @@ def _role(iam: Client, p: Properties, generated: str) -> IamResource:
     if "MaxSessionDuration" in more:
         more["MaxSessionDuration"] = int(more["MaxSessionDuration"])
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_text(p["AssumeRolePolicyDocument"]), **more)["Role"]
+    _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
     for policy in p.get("Policies") or ():
         document = _text(policy["PolicyDocument"])
         iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
@@ -113,6 +120,7 @@ def _user(iam: Client, p: Properties, generated: str) -> IamResource:
     name = _named(p, "UserName", generated)
     more = _given(p, Path="Path", PermissionsBoundary="PermissionsBoundary", Tags="Tags")
     user = iam.create_user(UserName=name, **more)["User"]
+    _require_boundary(p, iam.get_user(UserName=name)["User"], "AWS::IAM::User")
     for group in p.get("Groups") or ():
         iam.add_user_to_group(GroupName=group, UserName=name)
     for policy in p.get("Policies") or ():

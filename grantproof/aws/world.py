@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import boto3
@@ -85,7 +86,6 @@ class World:
         self._clients: dict[tuple[int, str, str], Any] = {}
         self._offset = timedelta()
         self._exit = ExitStack()
-        self._loader: Any = None
 
     def __enter__(self) -> World:
         with ExitStack() as stack:
@@ -192,10 +192,7 @@ class World:
     ) -> boto3.Session:
         self._identities[identity.access_key] = identity
         core = botocore.session.Session()
-        if self._loader is None:
-            self._loader = core.get_component("data_loader")
-        # Service models are read once for all sessions: EC2's alone takes a good part of a second.
-        core.register_component("data_loader", self._loader)
+        core.register_component("data_loader", _models())
         session = boto3.Session(
             aws_access_key_id=identity.access_key,
             aws_secret_access_key=secret,
@@ -211,6 +208,12 @@ class World:
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
         self._identities[identity.access_key] = identity
+
+
+@cache
+def _models() -> Any:
+    """botocore's service models, read once for all sessions: EC2's alone takes a good part of a second."""
+    return botocore.session.Session().get_component("data_loader")
 
 
 class _Wire:

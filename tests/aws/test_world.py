@@ -1,0 +1,195 @@
+"""Sessions, accounts, time, and calls under the law."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from grantproof.aws.law import Law, NotJudged
+from grantproof.aws.policies import Policies
+from grantproof.aws.snapshot import take
+from grantproof.aws.world import Refusal, World
+
+OWNER, PARTNER = "111111111111", "222222222222"
+ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def trust(*principals: str, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": {"AWS": list(principals)}, "Action": "sts:AssumeRole", **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Two accounts under the law, with a role in the owner's that the partner account may enter."""
+    with World({"owner": OWNER, "partner": PARTNER}, "eu-west-1") as opened:
+        opened.authorise = Law(opened, lambda: policies(opened))
+        iam = opened.client(opened.root("owner"), "iam")
+        iam.create_role(RoleName="reader", Path="/teams/", AssumeRolePolicyDocument=trust(PARTNER))
+        yield opened
+
+
+def policies(world: World) -> Policies:
+    roots = {number: world.root(number) for number in world.accounts.values()}
+    return Policies(take(n, lambda service, root=root: world.client(root, service)) for n, root in roots.items())
+
+
+ROLE = f"arn:aws:iam::{OWNER}:role/teams/reader"
+
+
+def code(caught: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_each_session_acts_in_its_own_account(world: World) -> None:
+    for account, number in world.accounts.items():
+        user = world.user(account, "admin", policies={"all": ANYTHING})
+        world.client(user, "ssm").put_parameter(Name=f"of-{account}", Value="v", Type="String")
+        names = [p["Name"] for p in world.client(world.root(number), "ssm").describe_parameters()["Parameters"]]
+        assert names == [f"of-{account}"]
+
+
+def test_an_assumed_role_acts_in_the_account_of_the_role(world: World) -> None:
+    alice = world.user("partner", "alice", policies={"all": ANYTHING})
+    session = world.assume(alice, ROLE, "alice")
+    seen = world.client(session, "sts").get_caller_identity()
+    assert seen["Arn"] == f"arn:aws:sts::{OWNER}:assumed-role/reader/alice"
+    assert seen["Account"] == OWNER
+    assert world.identity(session).issuer == ROLE
+
+
+def test_moto_alone_would_let_anybody_in(world: World) -> None:
+    """Why the law is ours: without it a stranger's call succeeds."""
+    stranger = world.user("333333333333", "mallory", policies={"all": ANYTHING})
+    with pytest.raises(ClientError, match="no role trust policy allows") as caught:
+        world.assume(stranger, ROLE)
+    assert code(caught) == "AccessDenied"
+    world.authorise = None
+    world.assume(stranger, ROLE)
+
+
+def test_a_refused_call_is_never_carried_out(world: World) -> None:
+    bystander = world.user("owner", "bystander")
+    with pytest.raises(ClientError) as caught:
+        world.client(bystander, "ssm").put_parameter(Name="x", Value="v", Type="String")
+    assert code(caught) == "AccessDeniedException"
+    assert world.client(world.root("owner"), "ssm").describe_parameters()["Parameters"] == []
+
+
+def test_refusals_are_the_modelled_exceptions_of_the_service(world: World) -> None:
+    bystander = world.user("owner", "bystander")
+    iam = world.client(bystander, "iam")
+    with pytest.raises(ClientError, match=r"no identity-based policy allows the iam:ListUsers action") as caught:
+        iam.list_users()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    ec2 = world.client(bystander, "ec2")
+    with pytest.raises(ClientError) as caught:
+        ec2.describe_instances()
+    assert code(caught) == "UnauthorizedOperation"
+
+
+def test_an_explicit_deny_is_said_to_be_one(world: World) -> None:
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}]}
+    user = world.user("owner", "alice", policies={"all": ANYTHING, "deny": deny})
+    with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+        world.client(user, "ssm").describe_parameters()
+
+
+def test_a_policy_counts_from_the_call_after_its_change(world: World) -> None:
+    user = world.user("owner", "alice")
+    ssm = world.client(user, "ssm")
+    with pytest.raises(ClientError):
+        ssm.describe_parameters()
+    iam = world.client(world.root("owner"), "iam")
+    iam.put_user_policy(UserName="alice", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
+    ssm.describe_parameters()
+
+
+def test_session_policies_narrow_the_session(world: World) -> None:
+    iam = world.client(world.root("owner"), "iam")
+    iam.put_role_policy(RoleName="reader", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
+    alice = world.user("partner", "alice", policies={"all": ANYTHING})
+    only_ec2 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}
+    session = world.assume(alice, ROLE, Policy=json.dumps(only_ec2))
+    with pytest.raises(ClientError, match="because no session policy allows the ssm:DescribeParameters action"):
+        world.client(session, "ssm").describe_parameters()
+
+
+def test_external_id_and_session_tags_are_judged(world: World) -> None:
+    iam = world.client(world.root("owner"), "iam")
+    condition = {"StringEquals": {"sts:ExternalId": "s3cret"}}
+    iam.update_assume_role_policy(RoleName="reader", PolicyDocument=trust(PARTNER, Condition=condition))
+    alice = world.user("partner", "alice", policies={"all": ANYTHING})
+    world.assume(alice, ROLE, ExternalId="s3cret")
+    for options in ({}, {"ExternalId": "other"}, {"ExternalId": "s3cret", "Tags": [{"Key": "a", "Value": "b"}]}):
+        with pytest.raises(ClientError):
+            world.assume(alice, ROLE, **options)
+
+
+def test_the_root_user_cannot_assume_a_role(world: World) -> None:
+    with pytest.raises(ClientError) as caught:
+        world.assume(world.root_user("partner"), ROLE)
+    assert code(caught) == "AccessDenied"
+
+
+def test_sessions_end_when_they_expire(world: World) -> None:
+    alice = world.user("partner", "alice", policies={"all": ANYTHING})
+    session = world.assume(alice, ROLE, DurationSeconds=900)
+    sts = world.client(session, "sts")
+    world.advance(899)
+    sts.get_caller_identity()
+    world.advance(2)
+    with pytest.raises(ClientError) as caught:
+        sts.get_caller_identity()
+    assert code(caught) == "ExpiredToken"
+
+
+def test_durations_have_the_limits_of_sts(world: World) -> None:
+    iam = world.client(world.root("owner"), "iam")
+    iam.put_role_policy(RoleName="reader", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
+    iam.create_role(RoleName="second", MaxSessionDuration=43200, AssumeRolePolicyDocument=trust(ROLE))
+    alice = world.user("partner", "alice", policies={"all": ANYTHING})
+    with pytest.raises(ClientError, match="exceeds the MaxSessionDuration set for this role"):
+        world.assume(alice, ROLE, DurationSeconds=7200)
+    session = world.assume(alice, ROLE)
+    second = f"arn:aws:iam::{OWNER}:role/second"
+    with pytest.raises(ClientError, match="role chaining"):
+        world.assume(session, second, DurationSeconds=7200)
+    chained = world.identity(world.assume(session, second))
+    assert chained.expires is not None
+    assert chained.issued is not None
+    assert chained.expires - chained.issued == timedelta(hours=1)
+
+
+def test_an_operation_that_cannot_be_mapped_is_neither_allowed_nor_refused(world: World) -> None:
+    alice = world.user("owner", "alice", policies={"all": ANYTHING})
+    with pytest.raises(NotJudged, match="has no entry in"):
+        world.client(alice, "iot-data").publish(topic="t")
+
+
+def test_an_error_in_the_authoriser_is_not_swallowed(world: World) -> None:
+    def broken(_: Any) -> Refusal | None:
+        raise ZeroDivisionError
+
+    alice = world.user("owner", "alice")
+    world.authorise = broken
+    with pytest.raises(ZeroDivisionError):
+        world.client(alice, "ssm").describe_parameters()
+
+
+def test_calls_are_counted(world: World) -> None:
+    alice = world.user("owner", "alice")
+    with pytest.raises(ClientError):
+        world.client(alice, "ssm").describe_parameters()
+    world.client(alice, "sts").get_caller_identity()
+    assert (world.calls.made, world.calls.refused) == (2, 1)
+
+
+def test_credentials_of_another_world_are_unknown(world: World) -> None:
+    with pytest.raises(KeyError):
+        world.session({"AccessKeyId": "ASIAELSEWHERE", "SecretAccessKey": "s", "SessionToken": "t"})
