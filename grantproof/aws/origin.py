@@ -39,6 +39,16 @@ class Origins:
         kind, _, name = arn.split(":", 5)[-1].partition("/")
         return self._resources.get(arn) or self._resources.get(f"{kind}/{name.rsplit('/', 1)[-1]}")
 
+    def written(self) -> Iterator[Place]:
+        """The place of every policy document in the properties of every deployed resource."""
+        for resource in {id(r): r for r in self._resources.values()}.values():
+            if resource.template is None:
+                continue
+            document = read(resource.template)
+            base: tuple[Key, ...] = ("Resources", resource.path[-1], "Properties")
+            for path in _documents(_at(document, base)):
+                yield document.place(*base, *path)
+
     def nested(self, stack: Resource) -> Path | None:
         """The file that a nested stack was deployed from, or None where it is not among the contract's."""
         for deployed in self._deployment.stacks:
@@ -116,6 +126,19 @@ def _at(document: Document, path: tuple[Key, ...]) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return value
+
+
+def _documents(value: Any) -> Iterator[tuple[Key, ...]]:
+    """Paths of the policy documents in a value: objects with a Statement."""
+    if isinstance(value, dict):
+        if "Statement" in value:
+            yield ()
+            return
+        for key, item in value.items():
+            yield from ((key, *path) for path in _documents(item))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from ((number, *path) for path in _documents(item))
 
 
 def _statement(policy: Any, number: int) -> tuple[Key, ...]:
