@@ -73,6 +73,8 @@ class DeclaredPrincipal:
     allows: tuple[DeclaredStatement, ...] = ()
     denies: tuple[DeclaredStatement, ...] = ()
     entered_by: tuple[str, ...] = ()
+    max_session: int = 3600
+    """The longest session of a role, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def load(path: Path) -> Contract:
 
 
 _TOP = ("version", "description", "accounts", "region", "uploads", "stacks", "principals")
-_PRINCIPAL = (*KINDS, "entered_by", "trust", "allows", "denies")
+_PRINCIPAL = (*KINDS, "entered_by", "max_session", "trust", "allows", "denies")
 _STATEMENT = ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -457,16 +459,17 @@ class _Reader:
         if len(kinds) != 1:
             self._refuse(path, f"{what} names {' and '.join(kinds) or 'nothing'}; name one of {', '.join(KINDS)}.")
         kind = kinds[0]
-        for key in ("trust", "entered_by"):
+        for key in ("trust", "entered_by", "max_session"):
             if key in principal and kind != "role":
                 self._refuse([*path, key], f"{what} is a {kind}; only a role has {key!r}.")
         if kind == "role" and "trust" not in principal:
             self._refuse(path, f"{what} is a role and has no 'trust'. Say who may enter it.")
-        entered_by = (
-            self._list(principal["entered_by"], [*path, "entered_by"], "entered_by")
-            if "entered_by" in principal
-            else []
-        )
+        entered_by: list[Any] = []
+        if "entered_by" in principal:
+            entered_by = self._list(principal["entered_by"], [*path, "entered_by"], "entered_by")
+        longest = principal.get("max_session", 3600)
+        if not isinstance(longest, int) or isinstance(longest, bool) or not 3600 <= longest <= 43200:
+            self._refuse([*path, "max_session"], f"max_session is {longest!r}; it is 3600 to 43200 seconds.")
         return DeclaredPrincipal(
             alias=alias,
             kind=kind,
@@ -476,6 +479,7 @@ class _Reader:
             allows=self._statements(principal, "allows", path),
             denies=self._statements(principal, "denies", path),
             entered_by=tuple(self._text(name, [*path, "entered_by"], "entered_by") for name in entered_by),
+            max_session=longest,
         )
 
     def _statements(self, principal: Mapping[str, Any], key: str, path: list[Key]) -> tuple[DeclaredStatement, ...]:

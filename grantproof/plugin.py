@@ -18,6 +18,8 @@ from grantproof.evidence.finding import Finding, Outcome
 from grantproof.evidence.summary import SUITES, verdicts
 
 if TYPE_CHECKING:
+    import boto3
+
     from grantproof.aws.stage import Stage
     from grantproof.contract import Contract
 
@@ -141,15 +143,28 @@ class _Stages:
 
     def __init__(self) -> None:
         self._current: Stage | None = None
+        self._failed: dict[str, str] = {}
 
     def of(self, contract: Contract) -> Stage:
         if self._current is None or self._current.contract is not contract:
             self.close()
-            from grantproof.aws.stage import Stage
-
-            self._current = Stage(contract)
-            self._current.open()
+            self._current = self.open(contract)
         return self._current
+
+    def open(self, contract: Contract) -> Stage:
+        """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
+        from grantproof.aws.deploy import DeploymentFailed
+        from grantproof.aws.stage import Stage
+
+        stage = Stage(contract)
+        if contract.grant not in self._failed:
+            try:
+                stage.open()
+            except _not_understood(DeploymentFailed) as error:
+                self._failed[contract.grant] = str(error)
+        if contract.grant in self._failed:
+            pytest.fail(self._failed[contract.grant], pytrace=False)
+        return stage
 
     def close(self) -> None:
         if self._current is not None:
@@ -175,14 +190,11 @@ def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> 
 @pytest.fixture
 def deploy(_stages: _Stages, request: pytest.FixtureRequest) -> Generator[Callable[[Contract], Stage], None, None]:
     """Open a stage of the test's own: `stage = deploy(grant)`. The shared world is closed first."""
-    from grantproof.aws.stage import Stage
-
     opened: list[Stage] = []
 
     def open_stage(contract: Contract) -> Stage:
         _stages.close()
-        stage = Stage(contract)
-        stage.open()
+        stage = _stages.open(contract)
         opened.append(stage)
         _record(request.node).watch(stage)
         return stage
@@ -190,6 +202,12 @@ def deploy(_stages: _Stages, request: pytest.FixtureRequest) -> Generator[Callab
     yield open_stage
     for stage in opened:
         stage.close()
+
+
+@pytest.fixture
+def sessions(grant: Contract, world: Stage) -> Callable[[str], boto3.Session]:
+    """A boto3 session of somebody who acts as a principal of the contract: `sessions("reader")`."""
+    return lambda alias: world.member(grant.principal(alias))
 
 
 @pytest.fixture
@@ -239,10 +257,26 @@ def _record(item: pytest.Item) -> Record:
     return item.stash.setdefault(RECORD, Record())
 
 
+def _not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """The errors that say: this cannot be judged."""
+    from grantproof.aws.law import NotJudged
+    from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.iam import LawError
+
+    return NotJudged, SnapshotIncomplete, LawError, *more
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """A test that noted findings fails with them, in the words of the grant and without a traceback."""
-    result = yield
+    """A test that noted findings fails with them, in the words of the grant and without a traceback. What was not
+    understood is not verified, and says so in the same way."""
+    if _grant_of(pyfuncitem) is None:
+        return (yield)
+    try:
+        result = yield
+    except _not_understood() as error:
+        _record(pyfuncitem).unverified("what is asked can be judged", f"not verified: {error}")
+        result = True
     findings = pyfuncitem.stash.get(RECORD, Record()).findings
     if findings:
         pytest.fail("\n".join(str(finding) for finding in findings), pytrace=False)

@@ -10,11 +10,13 @@ import boto3
 
 from grantproof.aws.deploy import Deployment, deploy
 from grantproof.aws.law import Law
+from grantproof.aws.operations import Authorisation
 from grantproof.aws.origin import Origins
 from grantproof.aws.policies import Held, Policies
 from grantproof.aws.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.world import World
 from grantproof.contract import Contract, DeclaredPrincipal, resolve
+from grantproof.iam import Policy, evaluate
 from grantproof.source import read
 
 #: An account that no grant mentions.
@@ -100,6 +102,35 @@ class Stage:
             if held.kind == principal.kind and reference in (arn, arn.rsplit("/", 1)[1]):
                 return held
         return None
+
+    def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
+        """The policies that allow a declared principal something: its own, those of its groups, or the managed policy
+        itself.
+
+        Raises:
+            LookupError: it is not deployed.
+        """
+        reference = self.resolved(principal.reference)
+        if principal.kind == "policy":
+            if reference not in self.policies.managed:
+                raise LookupError(f"no managed policy {reference} is deployed")
+            return (self.policies.managed[reference],)
+        held = self.held(principal)
+        if held is None:
+            raise LookupError(f"no {principal.kind} {reference} is deployed")
+        return held.identity
+
+    def why(self, session: boto3.Session, asked: tuple[Authorisation, ...], region: str) -> str:
+        """The statements that let a call of a session through, by place."""
+        identity = self.world.identity(session)
+        named: list[str] = []
+        for authorisation in asked:
+            request = self.law.request(identity, authorisation, region)
+            decision = evaluate(request, self.policies.layers(request, identity.session_policies))
+            for cited in decision.because:
+                sid = f" (Sid {cited.sid})" if cited.sid else ""
+                named.append(f"{self.origins.place(cited.policy, cited.statement) or cited.policy}{sid}")
+        return ", ".join(dict.fromkeys(named)) or "no statement"
 
     # people
 

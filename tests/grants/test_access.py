@@ -155,11 +155,18 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
                 caller = client(world, session, service, region)
                 error = refusal(getattr(caller, method_name(caller, operation)), **params)
                 if not is_refusal(error, service, protocol(caller)):
+                    how = passed(world, session, service, operation, params, region)
                     verdict.broken(
                         f"{principal.alias} may use {resource} and no neighbour of it",
-                        f"{service}:{operation} on {neighbour} " + ("was carried out" if error is None else str(error)),
+                        f"{service}:{operation} on {neighbour} {how}",
                         place=str(statement.place),
                     )
+
+
+def passed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
+    """For a finding: the statements that let a call through which should have been refused."""
+    where = Where(world.contract.partition, world.world.identity(session).account, region)
+    return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
 
 
 def neighbours(arn: str, grant: Contract) -> list[str]:
@@ -197,7 +204,7 @@ def test_every_other_operation_is_refused(
         if not is_refusal(error, service, protocol(caller)):
             verdict.broken(
                 f"{principal.alias} may do nothing else with {service}",
-                f"{service}:{operation} " + ("was carried out" if error is None else f"got {error}"),
+                f"{service}:{operation} {passed(world, session, service, operation, params, grant.region)}",
                 place=str(principal.place),
                 witness={
                     "principal": world.world.identity(session).arn,
@@ -222,14 +229,10 @@ def expected(
 ) -> bool:
     """Does the contract allow the call? On resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
-    where = Where(grant_partition(world), identity.account, region)
+    where = Where(world.contract.partition, identity.account, region)
     asked = authorisations(service, operation, params, where)
     requests = [world.law.request(identity, a, region) for a in asked]
     return all(evaluate(request, promised).allowed for request in requests)
-
-
-def grant_partition(world: Stage) -> str:
-    return world.contract.partition
 
 
 def resources(document: Any) -> list[str]:
@@ -258,7 +261,7 @@ def aimed(
         return None
     shape = model.operation_model(operation)
     identity = world.world.identity(session)
-    where = Where(grant_partition(world), identity.account, region or world.contract.region)
+    where = Where(world.contract.partition, identity.account, region or world.contract.region)
     return parameters_for(service, operation, resource, where, minimal_parameters(shape))
 
 

@@ -7,25 +7,15 @@ from typing import Any
 
 from policyuniverse.policy import Policy as Reading
 
-from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import Policy, PolicyType, Statement, actions, parse_policy
 from grantproof.iam.glob import glob
 
 
-def deployed(world: Stage, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
-    """The policies of a declared principal: its own, those of its groups, or the managed policy itself."""
-    if principal.kind == "policy":
-        return (world.policies.managed[world.resolved(principal.reference)],)
-    held: Held | None = world.held(principal)
-    assert held is not None, f"no {principal.kind} {world.resolved(principal.reference)} is deployed"
-    return held.identity
-
-
 def allows(world: Stage, principal: DeclaredPrincipal) -> Iterator[tuple[Policy, Statement]]:
     """Its Allow statements."""
-    for policy in deployed(world, principal):
+    for policy in world.identity_policies(principal):
         yield from ((policy, statement) for statement in policy.statements if statement.allow)
 
 
@@ -83,7 +73,7 @@ def test_no_action_is_allowed_that_the_contract_does_not_name(
 
 def test_every_action_exists(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     """A mistyped action allows nothing and denies nothing (rule A10); somebody meant another."""
-    for policy in deployed(world, principal):
+    for policy in world.identity_policies(principal):
         for statement in policy.statements:
             for pattern in statement.actions:
                 if not actions.matching(str(pattern)):
@@ -134,7 +124,7 @@ def test_policyuniverse_finds_no_other_service(
 
 def documents(world: Stage, principal: DeclaredPrincipal) -> Iterator[Any]:
     """The raw documents of the principal's inline and managed policies."""
-    labels = {policy.label for policy in deployed(world, principal)}
+    labels = {policy.label for policy in world.identity_policies(principal)}
     for snapshot in world.snapshots().values():
         for policy in snapshot.policies:
             if policy["Arn"] in labels:

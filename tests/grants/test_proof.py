@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from grantproof.aws.stage import Stage
-from grantproof.contract import Contract
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.iam import Policy, PolicyType, Statement, actions, parse_policy
+from grantproof.iam.cover import NotPlain, Piece, uncovered
 from grantproof.source import shown
 
 
@@ -52,3 +55,92 @@ def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stag
                 "this policy is in no account after the deployment: the mocked world cannot hold it",
                 place=str(written),
             )
+
+
+def test_a_principal_is_allowed_exactly_what_the_contract_says(
+    grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """Both directions, for every request that can ever be made: nothing wider, nothing narrower."""
+    promised = (contract_policy(world, principal.allows, PolicyType.IDENTITY),)
+    held = world.held(principal) if principal.kind != "policy" else None
+    if held is not None and held.boundary is not None:
+        verdict.unverified(
+            f"{principal.alias} may do exactly what the contract says",
+            "has a permissions boundary, of which a contract cannot speak",
+            place=str(world.origins.place(held.arn) or principal.place),
+        )
+    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do")
+
+
+def test_a_role_is_entered_exactly_as_the_contract_says(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """Principals and conditions, both directions."""
+    held = world.held(role)
+    assert held is not None
+    assert held.trust is not None
+    promised = (contract_policy(world, role.trust, PolicyType.TRUST),)
+    both_ways(world, verdict, role, (held.trust,), promised, "is entered")
+
+
+def contract_policy(world: Stage, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
+    """Statements of the contract as one policy."""
+    document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in statements]}
+    return parse_policy(document, type_, "contract")
+
+
+def both_ways(
+    world: Stage,
+    verdict: Any,
+    principal: DeclaredPrincipal,
+    real: tuple[Policy, ...],
+    promised: tuple[Policy, ...],
+    what: str,
+) -> None:
+    """Note every piece that one side has and the other lacks."""
+    clause = f"{principal.alias} {what} exactly as the contract says"
+    try:
+        wider, narrower = uncovered(real, promised), uncovered(promised, real)
+    except NotPlain as error:
+        verdict.unverified(clause, f"cannot be compared: {error}", place=str(principal.place))
+        return
+    for piece in wider:
+        if piece.policy == "contract":
+            place, said = str(principal.place), f"the contract denies {piece}; no deployed policy does"
+        else:
+            found = world.origins.place(piece.policy, piece.statement)
+            place, said = str(found or piece.policy), f"wider than the contract: {piece}"
+        verdict.broken(clause, said, place=place, statement=named(piece))
+    for piece in narrower:
+        if piece.policy == "contract":
+            place, said = str(principal.place), f"narrower than the contract, which promises {piece}"
+        else:
+            found = world.origins.place(piece.policy, piece.statement)
+            place, said = str(found or piece.policy), f"denies {piece}, which the contract does not"
+        verdict.broken(clause, said, place=place, statement=named(piece))
+    verdict.proves(sum(len(policy.statements) for policy in real))
+
+
+def named(piece: Piece) -> str:
+    """How a finding names the statement of a piece."""
+    return f"Sid {piece.sid}" if piece.sid else f"Statement[{piece.statement}]"
+
+
+def test_every_known_action_is_accounted_for(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """Of all actions that exist, those that no Allow statement of the role covers are denied, whatever resource and
+    conditions; the contract covers all others."""
+    held = world.held(role)
+    assert held is not None
+    allowing = [s for policy in held.identity for s in policy.statements if s.allow]
+    promised = [s for s in contract_policy(world, role.allows, PolicyType.IDENTITY).statements if s.allow]
+    for name in actions.every():
+        if covers(allowing, name) and not covers(promised, name):
+            verdict.broken(f"{role.alias} is denied every other action", f"{name} is allowed", place=str(role.place))
+
+
+def covers(statements: Sequence[Statement], name: str) -> bool:
+    """Does some statement's Action or NotAction cover the action?"""
+    key = name.lower()
+    return any(any(a.matches(key) for a in s.actions) != s.not_action for s in statements)

@@ -106,3 +106,17 @@ def test_the_trust_policy_allows_nothing_but_entering(
                     place=str(world.origins.place(label, statement.index) or ""),
                     statement=f"Statement[{statement.index}]",
                 )
+
+
+def test_sessions_last_as_long_as_the_contract_says(
+    grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
+) -> None:
+    """`max_session` of the contract, one hour where it says nothing."""
+    held = world.held(role)
+    assert held is not None
+    if held.max_session != role.max_session:
+        verdict.broken(
+            f"sessions of {role.alias} last {role.max_session} seconds at most",
+            f"MaxSessionDuration is {held.max_session}",
+            place=str(world.origins.place(held.arn) or role.place),
+        )
