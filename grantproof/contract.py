@@ -533,13 +533,12 @@ class _Reader:
 @cache
 def _regions() -> Mapping[str, str]:
     """Every region that botocore knows, and its partition."""
-    from botocore.session import Session
+    from botocore.loaders import Loader
 
-    return {
-        region: entry["partition"]
-        for entry in Session().get_data("endpoints")["partitions"]
-        for region in entry["regions"]
-    }
+    # A botocore session would read the user's AWS configuration, and fail where that names an unknown profile.
+    data = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    partitions = data.load_data("endpoints")["partitions"]
+    return {region: entry["partition"] for entry in partitions for region in entry["regions"]}
 
 
 def _filled(value: Any) -> Any:

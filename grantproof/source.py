@@ -36,12 +36,12 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-@dataclass(frozen=True)
 class SourceError(Exception):
     """A document that cannot be read: where, what is wrong, what to do."""
 
-    place: Place | Path
-    message: str
+    def __init__(self, place: Place | Path, message: str) -> None:
+        super().__init__(place, message)
+        self.place, self.message = place, message
 
     def __str__(self) -> str:
         where = shown(self.place) if isinstance(self.place, Path) else str(self.place)
@@ -71,7 +71,7 @@ def read(path: Path) -> Document:
         SourceError: it is missing, not UTF-8, not YAML, empty, or an object in it repeats a key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -86,10 +86,13 @@ def parse(text: str, path: Path) -> Document:
         SourceError: as `read`.
     """
     try:
+        _refuse_depth(text, path)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(path, mark.line + 1, mark.column + 1) if mark else path
+        if mark and "\t" in [*text.split("\n"), ""][mark.line][: mark.column + 1]:
+            raise SourceError(place, "a tab stands where YAML takes spaces only; indent with spaces.") from None
         raise SourceError(place, f"is not valid YAML or JSON: {error.problem or error.context}.") from None
     except yaml.YAMLError as error:
         raise SourceError(path, f"is not valid YAML or JSON: {error}.") from None
@@ -98,6 +101,23 @@ def parse(text: str, path: Path) -> Document:
     reader = _Reader(path)
     value = reader.construct(node, ())
     return Document(path, value, reader.places)
+
+
+#: What JSON has as well, and dates. The others build Python objects, or bytes.
+_TAGS = frozenset("str int float bool null timestamp map seq merge value".split())
+_DEEPEST = 100
+
+
+def _refuse_depth(text: str, path: Path) -> None:
+    """libyaml's composer recurses in C and takes the process down with it on deeply nested input."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise SourceError(Place(path, *_mark(event)), "is nested too deeply.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _Reader:
@@ -110,6 +130,8 @@ class _Reader:
         self.places.setdefault(path, _mark(node))
         if node.tag.startswith("!"):
             return self._short_form(node, path)
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
+            raise SourceError(Place(self._path, *_mark(node)), f"the tag {node.tag!r} has no place here; remove it.")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

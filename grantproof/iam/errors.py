@@ -5,11 +5,9 @@ Nothing here is an answer: a caller that catches one of these has learnt neither
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 
-@dataclass(frozen=True)
 class LawError(Exception):
     """A refusal to judge, with its place.
 
@@ -19,10 +17,11 @@ class LawError(Exception):
 
     kind: ClassVar[str] = "error"
 
-    message: str
-    document: str | None = None
-    statement: int | None = None
-    element: str | None = None
+    def __init__(
+        self, message: str, document: str | None = None, statement: int | None = None, element: str | None = None
+    ) -> None:
+        super().__init__(message, document, statement, element)
+        self.message, self.document, self.statement, self.element = message, document, statement, element
 
     def __str__(self) -> str:
         place = self.document or ""

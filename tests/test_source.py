@@ -1,0 +1,122 @@
+"""YAML and JSON with the place of every value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from grantproof.iam import Undecided
+from grantproof.source import Document, Place, SourceError, parse, read
+
+HERE = Path("template.yaml")
+
+
+def document(text: str) -> Document:
+    return parse(text, HERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("!Ref Name", {"Ref": "Name"}),
+        ("!Sub 'a-${B}'", {"Fn::Sub": "a-${B}"}),
+        ("!Sub ['a-${B}', {B: !Ref C}]", {"Fn::Sub": ["a-${B}", {"B": {"Ref": "C"}}]}),
+        ("!GetAtt Role.Arn", {"Fn::GetAtt": ["Role", "Arn"]}),
+        ("!GetAtt Stack.Outputs.Name", {"Fn::GetAtt": ["Stack", "Outputs.Name"]}),
+        ("!GetAtt [Role, Arn]", {"Fn::GetAtt": ["Role", "Arn"]}),
+        ("{'Fn::GetAtt': Role.Arn}", {"Fn::GetAtt": ["Role", "Arn"]}),
+        ("!If [A, !Ref B, !Ref AWS::NoValue]", {"Fn::If": ["A", {"Ref": "B"}, {"Ref": "AWS::NoValue"}]}),
+        ("!Condition Always", {"Condition": "Always"}),
+        ("!Transform {Name: AWS::Include}", {"Fn::Transform": {"Name": "AWS::Include"}}),
+    ],
+)
+def test_short_forms_are_written_out(text: str, value: object) -> None:
+    assert document(text).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2012-10-17", "2012-10-17"),
+        ("'012345678901'", "012345678901"),
+        ("true", True),
+        ("3600", 3600),
+        ("1.5", 1.5),
+        ("~", None),
+    ],
+)
+def test_scalars_are_what_yaml_says_but_dates_stay_text(text: str, value: object) -> None:
+    assert document(f"a: {text}").value == {"a": value}
+
+
+def test_places_are_those_of_keys_and_items() -> None:
+    found = document("a:\n  - b: 1\n    c:\n      - x\n      - y\n")
+    assert found.place("a", 0, "c") == Place(HERE, 3, 5)
+    assert found.place("a", 0, "c", 1) == Place(HERE, 5, 9)
+    assert found.place("a", 0, "nothing", "below") == found.place("a", 0)
+    assert found.place() == Place(HERE, 1, 1)
+
+
+def test_json_has_places_too() -> None:
+    found = document('{\n  "a": [\n    {"b": 1}\n  ]\n}')
+    assert found.place("a", 0, "b") == Place(HERE, 3, 6)
+
+
+def test_merge_keys_and_anchors_are_followed_and_own_keys_win() -> None:
+    found = document("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}")
+    assert found.value["more"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2", r"template\.yaml:2: the key 'a' stands twice"),
+        ("a: [", r"template\.yaml:2: is not valid YAML"),
+        ("", r"template\.yaml: is empty"),
+        ("\ta: 1", r"template\.yaml:1: a tab stands"),
+        ("a: !!python/object/apply:os.system [touch owned]", r"template\.yaml:1: the tag .* has no place here"),
+        ("a: !!binary aGk=", r"template\.yaml:1: the tag .* has no place here"),
+        ("[" * 100_000, r"template\.yaml:1: is nested too deeply"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_what_cannot_be_read_is_one_error_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        document(text)
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
+        read(tmp_path / "missing.yaml")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SourceError, match="is not UTF-8"):
+        read(tmp_path / "binary")
+
+
+def test_line_ends_and_byte_order_marks_of_other_systems_do_not_matter(tmp_path: Path) -> None:
+    file = tmp_path / "windows.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb:\r\n  - c\r\n")
+    assert read(file).value == {"a": 1, "b": ["c"]}
+    assert read(file).place("b", 0).line == 3
+
+
+def test_a_template_survives_the_way_through_json() -> None:
+    shipped = Path(__file__).parent.parent / "templates" / "cross-account-ssm" / "iam.yaml"
+    value = read(shipped).value
+    assert parse(json.dumps(value), HERE).value == value
+
+
+def test_the_errors_survive_a_context_manager() -> None:
+    """contextlib writes to the exceptions that pass through it."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        yield
+
+    for error in (SourceError(HERE, "wrong"), Undecided("unclear")):
+        with pytest.raises(type(error)), block():
+            raise error
