@@ -1,0 +1,84 @@
+"""The plan of the house, held to: who may import whom, and what stands at the top."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "grantproof"
+ROOMS = ("iam", "source", "contract", "aws", "evidence", "plugin", "cli")
+MAY_IMPORT = {
+    "iam": {"iam"},
+    "source": set(),
+    "contract": {"iam", "source"},
+    "aws": {"aws", "iam", "source", "contract"},
+    "evidence": {"evidence", "iam", "source", "contract"},
+    "plugin": {"iam", "source", "contract", "aws", "evidence"},
+    "cli": {"iam", "source", "contract", "aws", "evidence"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that a file imports, inside functions too."""
+    out = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            out.add(node.module)
+            out |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            out |= {alias.name for alias in node.names}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
+    return {name for name in out if name.split(".")[0] == "grantproof"}
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room(path) for path in MODULES} == {*ROOMS, "__init__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    if room(path) == "__init__":
+        assert imported(path) == set()
+        return
+    for name in imported(path):
+        parts = name.split(".")
+        if len(parts) > 1 and parts[1] in ROOMS:
+            assert parts[1] in MAY_IMPORT[room(path)], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room(p) == "iam"], ids=lambda path: path.stem)
+def test_the_law_is_pure(path: Path) -> None:
+    """No boto3, no moto, no clock, no files. The action list is data of the library that ships it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            assert name.split(".")[0] not in {"boto3", "botocore", "moto", "os", "pathlib", "time", "socket", "random"}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"open", "print", "input"}
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"now", "today", "utcnow"}
+
+
+def test_the_top_level_is_what_the_plan_names() -> None:
+    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S607
+    for name in sorted({line.split("/")[0] for line in listed.splitlines()} - {".gitignore"}):
+        assert name in plan, f"{name} stands at the top and docs/architecture.md does not name it"
+
+
+@pytest.mark.parametrize("word", ["/" + "work/", "pypi" + ".org", "files.python" + "hosted", "--index" + "-url "])
+def test_no_file_names_a_machine_or_a_registry(word: str) -> None:
+    command = ["git", "grep", "--name-only", "--fixed-strings", "-e", word]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout  # noqa: S603
+    assert found == ""
