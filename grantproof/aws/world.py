@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
+from botocore.loaders import Loader
 from botocore.model import OperationModel
 from moto import mock_aws
 
@@ -212,8 +213,9 @@ class World:
 
 @cache
 def _models() -> Any:
-    """botocore's service models, read once for all sessions: EC2's alone takes a good part of a second."""
-    return botocore.session.Session().get_component("data_loader")
+    """botocore's own service models, without those that the user may have put under ~/.aws. Read once for all sessions:
+    EC2's alone takes a good part of a second."""
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 class _Wire:
