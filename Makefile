@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint types suite nightly bench conformance wheel lock clean
+.PHONY: help setup verify test lint types suite nightly bench conformance readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ types: $(READY)
 
 suite: $(READY)
 	$(BIN)/pytest --junitxml=reports/junit.xml
+
+readme: $(READY) ## Write the real output of its commands into the README
+	$(BIN)/python tests/test_readme.py
 
 lock: $(READY) ## Renew the lock file from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header \

@@ -1,0 +1,97 @@
+"""Every command of the README is run here, and prints what the README says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from test_mutants import mutate
+
+from grantproof.source import read
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+
+
+def blocks(file: str) -> list[str]:
+    return BLOCK.findall((ROOT / file).read_text(encoding="utf-8"))
+
+
+def run(command: str, cwd: Path = ROOT) -> str:
+    """A command as the README writes it, with this environment's `grantproof`."""
+    words = command.split()
+    assert words[0] == "grantproof", command
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "grantproof.cli", *words[1:]], capture_output=True, text=True, check=False, cwd=cwd
+    )
+    return done.stdout + done.stderr
+
+
+def same(text: str) -> str:
+    """Without what differs from run to run."""
+    return re.sub(r"\d+\.\d+ ?s", "N s", text).strip()
+
+
+def shown(block: str) -> tuple[str, str]:
+    command, _, output = block.partition("\n")
+    assert command.startswith("$ ")
+    return command[2:], output
+
+
+def real_output(number: int, block: str, folder: Path) -> str:
+    """What the command of a block prints now."""
+    command, _ = shown(block)
+    if command == "make verify":
+        # Under `make test` this is a make of a make, which would talk of folders.
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        command = ["make", "-n", "verify"]
+        recipe = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=clean)  # noqa: S603
+        return recipe.stdout.strip().splitlines()[-1] + "\n" + run("grantproof verify templates")
+    if command.startswith("pip install"):
+        return block.partition("\n")[2]  # what is installed from a wheel is tried in test_wheel
+    if number == FAILING:
+        fault = read(ROOT / "fixtures" / "mutants" / "every-parameter-with-the-prefix.yaml").value
+        mutate(fault, folder / "templates" / "cross-account-ssm")
+        return run(command, folder)
+    return run(command)
+
+
+#: The block that shows a verification that fails.
+FAILING = 1
+
+
+@pytest.mark.parametrize("number", range(len(blocks("README.md"))))
+def test_a_command_prints_what_is_shown(number: int, tmp_path: Path) -> None:
+    """`make readme` writes the real output into the README."""
+    block = blocks("README.md")[number]
+    assert same(real_output(number, block, tmp_path)) == same(shown(block)[1])
+
+
+def test_the_first_screen_is_one_command_and_its_output_and_one_that_fails() -> None:
+    first, second = blocks("README.md")[:2]
+    assert first.startswith("$ make verify\n")
+    assert "\nVERIFIED" in first
+    assert "NOT VERIFIED" in second
+    assert "templates/cross-account-ssm/iam.yaml:" in second
+
+
+def test_links_lead_somewhere() -> None:
+    for file in ("README.md", "templates/README.md", "docs/architecture.md", "CHANGELOG.md"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)", text):
+            if not link.startswith("http"):
+                assert ((ROOT / file).parent / link).exists(), f"{file}: {link}"
+
+
+if __name__ == "__main__":
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for number, block in enumerate(blocks("README.md")):
+        with tempfile.TemporaryDirectory() as folder:
+            real = real_output(number, block, Path(folder)).strip()
+        text = text.replace(block, f"$ {shown(block)[0]}\n{real}\n", 1)
+    (ROOT / "README.md").write_text(text, encoding="utf-8")
