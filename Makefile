@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint types suite nightly bench conformance readme lock clean
+.PHONY: help setup verify test lint types suite bench readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,11 @@ types: $(READY)
 
 suite: $(READY)
 	$(BIN)/pytest --junitxml=reports/junit.xml
+
+bench: $(READY) ## Measure, as ratios side by side in one run
+	$(BIN)/python -m tests.bench.verify
+	$(BIN)/python -m tests.bench.wire
+	$(BIN)/python -m tests.bench.evaluate
 
 readme: $(READY) ## Write the real output of its commands into the README
 	$(BIN)/python tests/test_readme.py

@@ -16,6 +16,7 @@ import pytest
 
 from grantproof.evidence.finding import Finding, Outcome
 from grantproof.evidence.summary import SUITES, verdicts
+from grantproof.source import shown
 
 if TYPE_CHECKING:
     import boto3
@@ -122,6 +123,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Grant by grant, and within one the tests that deploy a world of their own last: only one world exists at a time
     in a process, so going back and forth would deploy again and again."""
 
+    # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
+    items[:] = [item for item in items if not _is_placeholder(item)]
+
     def order(item: pytest.Item) -> tuple[str, bool]:
         grant = _grant_of(item)
         return (grant.grant if grant else "", "deploy" in getattr(item, "fixturenames", ()))
@@ -131,8 +135,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _grant_of(item: pytest.Item) -> Contract | None:
     callspec = getattr(item, "callspec", None)
-    found: Contract | None = callspec.params.get("grant") if callspec else None
-    return found
+    found = callspec.params.get("grant") if callspec else None
+    return found if hasattr(found, "grant") else None
+
+
+def _is_placeholder(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and "grant" in callspec.params and _grant_of(item) is None
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------
@@ -213,9 +222,7 @@ def sessions(grant: Contract, world: Stage) -> Callable[[str], boto3.Session]:
 @pytest.fixture
 def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
     """Where a test notes what it proved and what it found. A finding fails the test when it ends."""
-    record = _record(request.node)
-    record.grant = grant.grant
-    return record
+    return _record(request.node)
 
 
 # --- from tests to one verdict ----------------------------------------------------------------------------------------
@@ -270,12 +277,15 @@ def _not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A test that noted findings fails with them, in the words of the grant and without a traceback. What was not
     understood is not verified, and says so in the same way."""
-    if _grant_of(pyfuncitem) is None:
+    contract = _grant_of(pyfuncitem)
+    if contract is None:
         return (yield)
+    _record(pyfuncitem).grant = contract.grant
     try:
         result = yield
     except _not_understood() as error:
-        _record(pyfuncitem).unverified("what is asked can be judged", f"not verified: {error}")
+        place = shown(contract.path)
+        _record(pyfuncitem).unverified("what is asked can be judged", f"not verified: {error}", place=place)
         result = True
     findings = pyfuncitem.stash.get(RECORD, Record()).findings
     if findings:

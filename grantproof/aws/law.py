@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from grantproof.aws import operations, refusals
+from grantproof.aws.asking import Find
 from grantproof.aws.identity import Identity
 from grantproof.aws.operations import Authorisation, Where, authorisations
 from grantproof.aws.policies import Policies
@@ -19,6 +23,62 @@ _CHAINED_MOST = timedelta(hours=1)
 
 class NotJudged(Exception):
     """A call of which the law cannot say whether it is allowed. Never an answer: the test that made the call fails."""
+
+
+def lookup(world: World, account: str, region: str) -> Find:
+    """What names stand for in an account of the world, asked of the mocked services themselves."""
+
+    def find(kind: str, name: str) -> str | None:
+        try:
+            return _LOOKUPS[kind](lambda service: world.client(world.root(account), service, region), name)
+        except ClientError:
+            return None  # nothing of that name: the law then judges without it
+
+    return find
+
+
+Client = Callable[[str], Any]
+
+
+def _parameter_key(client: Client, name: str) -> str | None:
+    found = client("ssm").describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"]
+    secure = [p for p in found if p["Type"] == "SecureString"]
+    return _key(client, secure[0].get("KeyId") or "alias/aws/ssm") if secure else None
+
+
+def _secure_below(client: Client, path: str) -> str | None:
+    found = client("ssm").get_parameters_by_path(Path=path, Recursive=True)["Parameters"]
+    return path if any(p["Type"] == "SecureString" for p in found) else None
+
+
+def _key(client: Client, name: str) -> str | None:
+    return str(client("kms").describe_key(KeyId=name)["KeyMetadata"]["Arn"])
+
+
+def _secret_key(client: Client, name: str) -> str | None:
+    key = client("secretsmanager").describe_secret(SecretId=name).get("KmsKeyId")
+    return _key(client, key) if key else None
+
+
+_LOOKUPS: Mapping[str, Callable[[Client, str], str | None]] = {
+    "role": lambda client, name: client("iam").get_role(RoleName=name)["Role"]["Arn"],
+    "user": lambda client, name: client("iam").get_user(UserName=name)["User"]["Arn"],
+    "group": lambda client, name: client("iam").get_group(GroupName=name)["Group"]["Arn"],
+    "instance-profile": lambda client, name: client("iam").get_instance_profile(InstanceProfileName=name)[
+        "InstanceProfile"
+    ]["Arn"],
+    # These are named by ARN, or not there yet.
+    "policy": lambda client, name: None,
+    "server-certificate": lambda client, name: None,
+    "mfa": lambda client, name: None,
+    "oidc-provider": lambda client, name: None,
+    "saml-provider": lambda client, name: None,
+    "key": _key,
+    "secret": lambda client, name: client("secretsmanager").describe_secret(SecretId=name)["ARN"],
+    "secret-key": _secret_key,
+    "parameter-key": _parameter_key,
+    "secure-below": _secure_below,
+}
 
 
 class Law:
@@ -37,7 +97,7 @@ class Law:
         now = self._world.now()
         if call.identity.expires is not None and now >= call.identity.expires:
             return Refusal(*refusals.expired(call.service, protocol), refusals.EXPIRED_MESSAGE)
-        where = Where(self._world.partition, call.identity.account, call.region)
+        where = self.where(call.identity, call.region)
         try:
             asked = authorisations(call.service, call.operation.name, call.params, where)
             for authorisation in asked:
@@ -46,6 +106,10 @@ class Law:
         except (LawError, operations.UnmappedOperation) as error:
             raise NotJudged(f"{call.service} {call.operation.name} by {call.identity.arn}: {error}") from error
         return self._barred_by_sts(call)
+
+    def where(self, identity: Identity, region: str) -> Where:
+        """Where a caller's names are looked up: its own account, in the region of the call."""
+        return Where(self._world.partition, identity.account, region, lookup(self._world, identity.account, region))
 
     def _refused(self, call: Call, asked: Authorisation) -> str:
         request = self.request(call.identity, asked, call.region)
@@ -61,7 +125,7 @@ class Law:
         now = self._world.now()
         account = asked.resource_account
         if account is None and asked.resource is not None:
-            account = self._policies().owner(asked.resource)
+            account = self._policies().owner(asked.resource) or self._bucket_owner(asked.resource, identity)
         context = {
             "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
             "aws:EpochTime": (str(int(now.timestamp())),),
@@ -76,6 +140,18 @@ class Law:
         }
         principal = parse_principal(identity.arn, identity.issuer or None)
         return Request(principal, asked.action, asked.resource, account, context)
+
+    def _bucket_owner(self, resource: str, identity: Identity) -> str | None:
+        """The account that has a bucket. One that no account of the world has is treated as the caller's own: S3 then
+        says that it does not exist, to those who may know."""
+        if ":s3:::" not in resource:
+            return None
+        name = resource.split(":", 5)[5].partition("/")[0]
+        for number in self._world.accounts.values():
+            s3 = self._world.client(self._world.root(number), "s3")
+            if any(bucket["Name"] == name for bucket in s3.list_buckets()["Buckets"]):
+                return number
+        return identity.account
 
     def _barred_by_sts(self, call: Call) -> Refusal | None:
         """Durations that STS refuses of callers who may assume the role (rules T10, T11)."""

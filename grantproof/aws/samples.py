@@ -24,10 +24,15 @@ def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | Non
 def _structure(shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
     assert isinstance(shape, StructureShape)
     required = list(shape.required_members)
-    if getattr(shape, "is_tagged_union", False) and not required and shape.members:
-        # A union takes exactly one member.
+    choice = getattr(shape, "is_tagged_union", False) or (above and _only_structures(shape))
+    if choice and not required and shape.members:
+        # A union takes exactly one member; so does a structure of nothing but optional structures, in all but name.
         required = [next(iter(shape.members))]
     return {name: _value(name, shape.members[name], (*above, shape.name)) for name in required}
+
+
+def _only_structures(shape: StructureShape) -> bool:
+    return all(member.type_name == "structure" for member in shape.members.values())
 
 
 def _value(name: str, shape: Shape, above: tuple[str, ...]) -> Any:

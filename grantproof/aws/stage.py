@@ -69,11 +69,15 @@ class Stage:
         return Origins(self.deployment)
 
     @cached_property
-    def _services(self) -> tuple[str, ...]:
-        """The services besides IAM that the templates create resources in, as far as these can carry policies."""
+    def _deployed_services(self) -> frozenset[str]:
         types = {resource.type for stack in self.deployment.stacks for resource in stack.resources}
-        names = {type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2}
-        return tuple(service for service in RESOURCE_POLICIES if service in names)
+        return frozenset(type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2)
+
+    @property
+    def _services(self) -> tuple[str, ...]:
+        """The services besides IAM in which something has been made, as far as their resources can carry policies."""
+        used = self._deployed_services | self.world.changed
+        return tuple(service for service in RESOURCE_POLICIES if service in used)
 
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
         """What IAM holds now, by account number."""

@@ -80,6 +80,8 @@ class World:
         self.calls = Calls()
         self.changes = 0
         """Goes up with every call that may have changed what the accounts hold."""
+        self.changed: set[str] = set()
+        """The services of these calls, by botocore's names."""
         self.authorise: Authoriser | None = None
         self._managed_policies = managed_policies
         self._identities: dict[str, Identity] = {}
@@ -255,6 +257,7 @@ class _Wire:
             return
         if not model.name.startswith(_READS):
             self._world.changes += 1
+            self._world.changed.add(model.service_model.service_name)
         if model.name == "AssumeRole" and model.service_model.service_name == "sts":
             self._issued(context.get(__name__, {}), parsed)
         elif model.name == "GetCallerIdentity" and self._judged:

@@ -84,6 +84,13 @@ def exists(action: str) -> bool:
     return name.lower() in _of(service.lower())
 
 
+def spelt(action: str) -> str:
+    """An action as AWS spells it; patterns and unknown names as they are."""
+    service, _, name = action.partition(":")
+    found = _of(service.lower()).get(name.lower())
+    return f"{service.lower()}:{found['name']}" if found else action
+
+
 @lru_cache(maxsize=4096)
 def matching(pattern: str) -> tuple[str, ...]:
     """The known actions that a pattern with `*` and `?` matches, sorted."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from grantproof.iam import actions
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Policy, Statement
 from grantproof.iam.glob import Glob, Wild
@@ -66,7 +67,7 @@ class Piece:
     conditions: frozenset[Test]
 
     def __str__(self) -> str:
-        text = str(self.action)
+        text = actions.spelt(str(self.action))
         if self.resource is not None:
             text += f" on {self.resource.text}"
         if self.conditions:

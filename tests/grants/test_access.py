@@ -9,7 +9,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from grantproof.aws import refusals
-from grantproof.aws.operations import Where, authorisations, parameters_for
+from grantproof.aws.operations import authorisations, parameters_for
 from grantproof.aws.samples import minimal_parameters
 from grantproof.aws.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
@@ -165,7 +165,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
 
 def passed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
     """For a finding: the statements that let a call through which should have been refused."""
-    where = Where(world.contract.partition, world.world.identity(session).account, region)
+    where = world.law.where(world.world.identity(session), region)
     return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
 
 
@@ -229,7 +229,7 @@ def expected(
 ) -> bool:
     """Does the contract allow the call? On resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
-    where = Where(world.contract.partition, identity.account, region)
+    where = world.law.where(identity, region)
     asked = authorisations(service, operation, params, where)
     requests = [world.law.request(identity, a, region) for a in asked]
     return all(evaluate(request, promised).allowed for request in requests)
@@ -261,7 +261,7 @@ def aimed(
         return None
     shape = model.operation_model(operation)
     identity = world.world.identity(session)
-    where = Where(world.contract.partition, identity.account, region or world.contract.region)
+    where = world.law.where(identity, region or world.contract.region)
     return parameters_for(service, operation, resource, where, minimal_parameters(shape))
 
 

@@ -76,7 +76,7 @@ def test_another_value_of_a_condition_is_not_covered() -> None:
 
 def test_a_denial_that_is_missing_is_not_covered() -> None:
     deny = {"Effect": "Deny", "Action": "ssm:GetParameter"}
-    assert wide(policy({}), policy({}, deny)) == ["ssm:getparameter on *"]
+    assert wide(policy({}), policy({}, deny)) == ["ssm:GetParameter on *"]
     assert wide(policy({}, deny), policy({})) == []
 
 

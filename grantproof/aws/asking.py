@@ -1,0 +1,85 @@
+"""What a call asks of the law: the values that pass between operations and the law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Params = Mapping[str, Any]
+Context = Mapping[str, tuple[str, ...]]
+#: Looks up what a name stands for in the caller's account: (kind, name) to an ARN, or None where it is not known.
+Find = Callable[[str, str], str | None]
+
+
+def knows_nothing(kind: str, name: str) -> str | None:
+    """The look-up of one who knows no account's content."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a call is made: what ARN templates call Partition, Account and Region, and how names are looked up."""
+
+    partition: str
+    account: str
+    region: str
+    find: Find = knows_nothing
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of the caller's account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """One question to the law. `resource` is an ARN, `*` for an action without resource types, or None where the call
+    does not say which. `resource_account` is None where the ARN does not say whose it is."""
+
+    action: str
+    resource: str | None
+    resource_account: str | None
+    context: Context = field(default_factory=dict)
+
+
+Special = Callable[[Params, Where], tuple[Authorisation, ...]]
+
+
+def owner(arn: str | None, where: Where) -> str | None:
+    """The account in an ARN; the caller's where the ARN has none, but for S3, whose ARNs never have one (rule R20)."""
+    if arn is None:
+        return where.account
+    fields = arn.split(":", 5)
+    account = fields[4] if len(fields) == 6 else ""
+    return account or (None if fields[2:3] == ["s3"] else where.account)
+
+
+def ask(action: str, resource: str | None, where: Where, context: Context | None = None) -> Authorisation:
+    """One question, with the owner that the ARN names."""
+    return Authorisation(action, resource, owner(resource, where), context or {})
+
+
+def tags(params: Params) -> Context:
+    """The keys that follow from tags in a request (rule C66)."""
+    found = params.get("Tags")
+    if isinstance(found, Mapping):
+        found = [{"Key": key, "Value": value} for key, value in found.items()]
+    if not isinstance(found, list) or not found or not all(isinstance(tag, Mapping) for tag in found):
+        return {}
+    pairs = [(tag.get("Key") or tag.get("TagKey"), tag.get("Value", tag.get("TagValue", ""))) for tag in found]
+    if not all(isinstance(key, str) for key, _ in pairs):
+        return {}
+    out = {f"aws:RequestTag/{key}": (str(value),) for key, value in pairs}
+    return {**out, "aws:TagKeys": tuple(str(key) for key, _ in pairs)}
+
+
+def through(service: str, where: Where) -> Context:
+    """The keys of a call that a service makes with the caller's identity (rules C67, C68, K19)."""
+    host = f"{service}.amazonaws.com"
+    return {
+        "aws:ViaAWSService": ("true",),
+        "aws:CalledVia": (host,),
+        "aws:CalledViaFirst": (host,),
+        "aws:CalledViaLast": (host,),
+        "kms:ViaService": (f"{service}.{where.region}.amazonaws.com",),
+    }

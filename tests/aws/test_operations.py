@@ -1,0 +1,247 @@
+"""What calls ask of IAM: every operation of eleven services accounted for, and what differs, by example."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from grantproof.aws.asking import Where
+from grantproof.aws.operations import UnmappedOperation, authorisations, parameters_for
+from grantproof.aws.samples import minimal_parameters
+from grantproof.iam import actions
+
+A = "111111111111"
+HERE = Where("aws", A, "eu-west-1")
+SERVICES = "ssm ec2 sts iam s3 kms secretsmanager sqs sns lambda dynamodb".split()
+
+
+@cache
+def model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+OPERATIONS = [(service, name) for service in SERVICES for name in model(service).operation_names]
+#: Operations newer than the action list: known by name, their resources not. Named here so that a new release of the
+#: list or of botocore is looked at.
+NEWER = {"ssm": 2, "ec2": 28, "iam": 2, "kms": 0, "secretsmanager": 3, "lambda": 3, "dynamodb": 4}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_is_accounted_for(service: str) -> None:
+    """Each asks for actions that exist, or for none with a reason (rules T26, T28), or is newer than the list."""
+    newer = []
+    for name in model(service).operation_names:
+        asked = authorisations(service, name, minimal_parameters(model(service).operation_model(name)), HERE)
+        if not asked:
+            assert (service, name) in {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
+        for one in asked:
+            if not actions.exists(one.action):
+                assert one.action == f"{service}:{name}"
+                assert one.resource is None
+                newer.append(name)
+    assert len(newer) == NEWER.get(service, 0), newer
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_minimal_parameters_pass_botocores_validation(service: str) -> None:
+    for name in model(service).operation_names:
+        operation = model(service).operation_model(name)
+        if operation.input_shape is not None:
+            report = ParamValidator().validate(minimal_parameters(operation), operation.input_shape)
+            assert not report.has_errors(), f"{name}: {report.generate_report()}"
+
+
+def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:
+    with pytest.raises(UnmappedOperation, match=r"iot-data Publish .* add one that says"):
+        authorisations("iot-data", "Publish", {}, HERE)
+
+
+def asked(
+    service: str, operation: str, find: dict[tuple[str, str], str] | None = None, **params: Any
+) -> list[tuple[str, Any]]:
+    where = Where("aws", A, "eu-west-1", lambda kind, name: (find or {}).get((kind, name)))
+    return [(a.action, a.resource) for a in authorisations(service, operation, params, where)]
+
+
+PARAMETER = f"arn:aws:ssm:eu-west-1:{A}:parameter"
+KEY = f"arn:aws:kms:eu-west-1:{A}:key/1234"
+SECRET = f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (("ssm", "GetParameter", {"Name": "db"}), [("ssm:GetParameter", f"{PARAMETER}/db")]),
+        (("ssm", "GetParameter", {"Name": "/a/b"}), [("ssm:GetParameter", f"{PARAMETER}/a/b")]),
+        (("ssm", "GetParameter", {"Name": "db:3"}), [("ssm:GetParameter", f"{PARAMETER}/db")]),
+        (("ssm", "GetParameter", {"Name": f"{PARAMETER}/db:label"}), [("ssm:GetParameter", f"{PARAMETER}/db")]),
+        (("ssm", "GetParameters", {"Names": ["a", "/b"]}), [("ssm:GetParameters", f"{PARAMETER}/{n}") for n in "ab"]),
+        (("ssm", "GetParametersByPath", {"Path": "/a"}), [("ssm:GetParametersByPath", f"{PARAMETER}/a")]),
+        (("ssm", "DescribeParameters", {}), [("ssm:DescribeParameters", "*")]),
+        (("ec2", "DescribeInstances", {}), [("ec2:DescribeInstances", "*")]),
+        (
+            ("ec2", "TerminateInstances", {"InstanceIds": ["i-1", "i-2"]}),
+            [("ec2:TerminateInstances", f"arn:aws:ec2:eu-west-1:{A}:instance/{n}") for n in ("i-1", "i-2")],
+        ),
+        (("s3", "ListBuckets", {}), [("s3:ListAllMyBuckets", "*")]),
+        (("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "p/"}), [("s3:ListBucket", "arn:aws:s3:::b")]),
+        (("s3", "HeadObject", {"Bucket": "b", "Key": "k/x"}), [("s3:GetObject", "arn:aws:s3:::b/k/x")]),
+        (
+            ("s3", "GetObject", {"Bucket": "b", "Key": "k", "VersionId": "v"}),
+            [("s3:GetObjectVersion", "arn:aws:s3:::b/k")],
+        ),
+        (
+            ("s3", "CopyObject", {"Bucket": "b", "Key": "k", "CopySource": "from/x"}),
+            [("s3:GetObject", "arn:aws:s3:::from/x"), ("s3:PutObject", "arn:aws:s3:::b/k")],
+        ),
+        (
+            (
+                "s3",
+                "DeleteObjects",
+                {"Bucket": "b", "Delete": {"Objects": [{"Key": "x"}, {"Key": "y", "VersionId": "1"}]}},
+            ),
+            [("s3:DeleteObject", "arn:aws:s3:::b/x"), ("s3:DeleteObjectVersion", "arn:aws:s3:::b/y")],
+        ),
+        (("kms", "Decrypt", {"CiphertextBlob": b"x"}), [("kms:Decrypt", None)]),
+        (("kms", "Encrypt", {"KeyId": "1234"}), [("kms:Encrypt", KEY)]),
+        (("kms", "Encrypt", {"KeyId": "alias/unknown"}), [("kms:Encrypt", None)]),
+        (
+            ("kms", "ReEncrypt", {"SourceKeyId": KEY, "DestinationKeyId": "9"}),
+            [("kms:ReEncryptFrom", KEY), ("kms:ReEncryptTo", KEY.replace("1234", "9"))],
+        ),
+        (("kms", "CreateKey", {}), [("kms:CreateKey", "*")]),
+        (("secretsmanager", "GetSecretValue", {"SecretId": SECRET}), [("secretsmanager:GetSecretValue", SECRET)]),
+        (("secretsmanager", "GetSecretValue", {"SecretId": "db"}), [("secretsmanager:GetSecretValue", None)]),
+        (
+            ("sqs", "SendMessageBatch", {"QueueUrl": f"https://sqs.eu-west-1.amazonaws.com/{A}/q"}),
+            [("sqs:SendMessage", f"arn:aws:sqs:eu-west-1:{A}:q")],
+        ),
+        (
+            ("sns", "Publish", {"TopicArn": f"arn:aws:sns:eu-west-1:{A}:t"}),
+            [("sns:Publish", f"arn:aws:sns:eu-west-1:{A}:t")],
+        ),
+        (
+            ("lambda", "Invoke", {"FunctionName": "f", "Qualifier": "live"}),
+            [("lambda:InvokeFunction", f"arn:aws:lambda:eu-west-1:{A}:function:f:live")],
+        ),
+        (
+            ("lambda", "CreateFunction", {"FunctionName": "f", "Role": f"arn:aws:iam::{A}:role/r"}),
+            [
+                ("lambda:CreateFunction", f"arn:aws:lambda:eu-west-1:{A}:function:f"),
+                ("iam:PassRole", f"arn:aws:iam::{A}:role/r"),
+            ],
+        ),
+        (
+            ("dynamodb", "Query", {"TableName": "t", "IndexName": "i"}),
+            [("dynamodb:Query", f"arn:aws:dynamodb:eu-west-1:{A}:table/t/index/i")],
+        ),
+        (
+            (
+                "dynamodb",
+                "TransactWriteItems",
+                {"TransactItems": [{"Put": {"TableName": "t"}}, {"Delete": {"TableName": "u"}}]},
+            ),
+            [
+                ("dynamodb:PutItem", f"arn:aws:dynamodb:eu-west-1:{A}:table/t"),
+                ("dynamodb:DeleteItem", f"arn:aws:dynamodb:eu-west-1:{A}:table/u"),
+            ],
+        ),
+        (("dynamodb", "ExecuteStatement", {"Statement": "SELECT * FROM t"}), [("dynamodb:PartiQLSelect", None)]),
+        (
+            ("iam", "CreateRole", {"RoleName": "r", "Path": "/teams/", "AssumeRolePolicyDocument": "{}"}),
+            [("iam:CreateRole", f"arn:aws:iam::{A}:role/teams/r")],
+        ),
+        (
+            (
+                "sts",
+                "AssumeRole",
+                {"RoleArn": f"arn:aws:iam::{A}:role/r", "RoleSessionName": "s", "SourceIdentity": "me"},
+            ),
+            [("sts:AssumeRole", f"arn:aws:iam::{A}:role/r"), ("sts:SetSourceIdentity", f"arn:aws:iam::{A}:role/r")],
+        ),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) and isinstance(value[0], str) else "",
+)
+def test_a_call_asks_for(call: tuple[str, str, dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
+    service, operation, params = call
+    assert asked(service, operation, **params) == expected
+
+
+def test_names_are_looked_up_where_arns_have_more_than_the_name() -> None:
+    role = f"arn:aws:iam::{A}:role/teams/r"
+    assert asked("iam", "GetRole", {("role", "r"): role}, RoleName="r") == [("iam:GetRole", role)]
+    found = asked("secretsmanager", "GetSecretValue", {("secret", "db"): SECRET}, SecretId="db")
+    assert found == [("secretsmanager:GetSecretValue", SECRET)]
+    assert asked("kms", "Encrypt", {("key", "alias/a"): KEY}, KeyId="alias/a") == [("kms:Encrypt", KEY)]
+
+
+def test_reading_a_secure_string_in_clear_asks_for_its_key_as_well() -> None:
+    known = {("parameter-key", "db"): KEY}
+    expected = [("ssm:GetParameter", f"{PARAMETER}/db"), ("kms:Decrypt", KEY)]
+    assert asked("ssm", "GetParameter", known, Name="db", WithDecryption=True) == expected
+    assert asked("ssm", "GetParameter", known, Name="db") == expected[:1]
+    where = Where("aws", A, "eu-west-1", lambda kind, name: KEY)
+    context = authorisations("ssm", "GetParameter", {"Name": "db", "WithDecryption": True}, where)[1].context
+    assert context["kms:ViaService"] == ("ssm.eu-west-1.amazonaws.com",)
+    assert context["kms:EncryptionContext:PARAMETER_ARN"] == (f"{PARAMETER}/db",)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "key", "values"),
+    [
+        ("sts", "AssumeRole", {"ExternalId": "x"}, "sts:ExternalId", ("x",)),
+        ("sts", "AssumeRole", {"Tags": [{"Key": "a", "Value": "b"}]}, "aws:RequestTag/a", ("b",)),
+        ("sts", "AssumeRole", {"Tags": [{"Key": "a", "Value": "b"}]}, "aws:TagKeys", ("a",)),
+        ("sts", "AssumeRole", {"SerialNumber": "m", "TokenCode": "1"}, "aws:MultiFactorAuthPresent", ("true",)),
+        ("ssm", "PutParameter", {"Overwrite": True}, "ssm:Overwrite", ("true",)),
+        ("ssm", "GetParametersByPath", {"Recursive": True}, "ssm:Recursive", ("true",)),
+        ("s3", "ListObjectsV2", {"Prefix": "home/"}, "s3:prefix", ("home/",)),
+        ("kms", "Encrypt", {"EncryptionContext": {"A": "1"}}, "kms:EncryptionContext:A", ("1",)),
+        ("iam", "CreateRole", {"PermissionsBoundary": "arn:x"}, "iam:PermissionsBoundary", ("arn:x",)),
+        ("iam", "AttachRolePolicy", {"PolicyArn": "arn:y"}, "iam:PolicyARN", ("arn:y",)),
+        ("lambda", "CreateFunction", {}, "iam:PassedToService", ("lambda.amazonaws.com",)),
+    ],
+)
+def test_an_operation_supplies_its_condition_keys(
+    service: str, operation: str, params: Any, key: str, values: tuple[str, ...]
+) -> None:
+    full = minimal_parameters(model(service).operation_model(operation), params)
+    found = [one.context[key] for one in authorisations(service, operation, full, HERE) if key in one.context]
+    assert values in found
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arn"),
+    [
+        ("ssm", "GetParameter", f"{PARAMETER}/db"),
+        ("ssm", "GetParameter", f"{PARAMETER}/a/b"),
+        ("ssm", "GetParameter", "arn:aws:ssm:us-east-1:222222222222:parameter/db"),
+        ("ssm", "GetParameters", f"{PARAMETER}/db"),
+        ("ssm", "ListTagsForResource", f"{PARAMETER}/db"),
+        ("s3", "GetObject", "arn:aws:s3:::b/k/x"),
+        ("s3", "ListObjectsV2", "arn:aws:s3:::b"),
+        ("kms", "Encrypt", KEY),
+        ("secretsmanager", "GetSecretValue", SECRET),
+        ("sqs", "SendMessage", f"arn:aws:sqs:eu-west-1:{A}:q"),
+        ("sns", "Publish", f"arn:aws:sns:eu-west-1:{A}:t"),
+        ("lambda", "Invoke", f"arn:aws:lambda:eu-west-1:{A}:function:f"),
+        ("dynamodb", "GetItem", f"arn:aws:dynamodb:eu-west-1:{A}:table/t"),
+        ("iam", "GetRole", f"arn:aws:iam::{A}:role/r"),
+        ("sts", "AssumeRole", f"arn:aws:iam::{A}:role/teams/r"),
+        ("ec2", "TerminateInstances", f"arn:aws:ec2:eu-west-1:{A}:instance/i-1"),
+    ],
+)
+def test_parameters_can_be_found_for_a_resource(service: str, operation: str, arn: str) -> None:
+    minimal = minimal_parameters(model(service).operation_model(operation))
+    params = parameters_for(service, operation, arn, HERE, minimal)
+    assert params is not None
+    assert {one.resource for one in authorisations(service, operation, params, HERE)} == {arn}
+
+
+def test_where_there_are_no_such_parameters_none_are_invented() -> None:
+    minimal = minimal_parameters(model("ssm").operation_model("GetParameter"))
+    assert parameters_for("ssm", "GetParameter", KEY, HERE, minimal) is None

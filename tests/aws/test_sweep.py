@@ -1,0 +1,93 @@
+"""Every operation of eleven services, called in a world: refused for those without permission, judged for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from grantproof.aws import refusals
+from grantproof.aws.law import Law
+from grantproof.aws.policies import Policies
+from grantproof.aws.samples import minimal_parameters
+from grantproof.aws.snapshot import take
+from grantproof.aws.world import Refusal, World
+from tests.aws.test_operations import SERVICES
+
+OWNER = "111111111111"
+ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+#: Operations that need no permission (rules T26, T28).
+FREE = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
+#: Calls that carry no signature of an IAM caller: federation is judged by the role's trust policy alone (rule T8).
+UNSIGNED = {("sts", "AssumeRoleWithSAML"), ("sts", "AssumeRoleWithWebIdentity")}
+
+
+SESSIONS: dict[str, Any] = {}
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World({"owner": OWNER}, "eu-west-1") as opened:
+        root = opened.root("owner")
+        SESSIONS["nobody"] = opened.user("owner", "nobody")
+        SESSIONS["admin"] = opened.user("owner", "admin", policies={"all": ANYTHING})
+        held = Policies([take(OWNER, lambda service: opened.client(root, service))])
+        opened.authorise = Law(opened, lambda: held)
+        yield opened
+
+
+def calls(world: World, user: str, service: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    client = world.client(SESSIONS[user], service)
+    for method, operation in sorted(client.meta.method_to_api_mapping.items()):
+        yield (
+            operation,
+            getattr(client, method),
+            minimal_parameters(client.meta.service_model.operation_model(operation)),
+        )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_without_permission_every_operation_is_refused_as_the_service_refuses(world: World, service: str) -> None:
+    for operation, method, params in calls(world, "nobody", service):
+        if (service, operation) in FREE | UNSIGNED:
+            continue
+        if service == "s3":
+            params = {name: "bucket" if name == "Bucket" else value for name, value in params.items()}
+        with pytest.raises(ClientError) as caught:
+            method(**params)
+        protocol = method.__self__.meta.service_model.metadata["protocol"]
+        status, code = refusals.not_authorised(service, protocol)
+        assert caught.value.response["Error"]["Code"] == code, operation
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+        assert " is not authorized to perform: " in caught.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_for_an_administrator_every_operation_is_judged_and_allowed(world: World, service: str) -> None:
+    """What moto would then do does not matter here: every call ends before it is sent, by an answer that says so."""
+    law = world.authorise
+    assert law is not None
+    passed = []
+
+    def stop_after_the_law(call: Any) -> Refusal:
+        refused = law(call)
+        # Keys and roles let nobody in by identity policies alone (rule E10), and the samples are none.
+        by_resource = refused is not None and (
+            "no resource-based policy" in refused.message or "no role trust" in refused.message
+        )
+        assert refused is None or (by_resource and call.service in ("kms", "sts")), refused
+        passed.append(call.operation.name)
+        return Refusal(418, "PastTheLaw", "")
+
+    world.authorise = stop_after_the_law
+    try:
+        for _, method, params in calls(world, "admin", service):
+            if service == "s3":
+                params = {name: "bucket" if name == "Bucket" else value for name, value in params.items()}
+            with pytest.raises(ClientError, match="PastTheLaw"):
+                method(**params)
+    finally:
+        world.authorise = law
+    assert passed

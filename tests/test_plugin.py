@@ -1,0 +1,141 @@
+"""The plugin: the same verdict however tests are shared out and ordered, and no green without a verdict."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOOD = ROOT / "fixtures" / "broken" / "good"
+SUITES = ROOT / "tests" / "grants"
+BACKWARDS = """
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.reverse()
+"""
+
+
+def run(folder: Path, *arguments: str, grants: Path = GOOD) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", str(SUITES), "--config-file", str(SUITES / "suites.ini")]
+    command += ["--grants", str(grants), "--junitxml", str(folder / "junit.xml"), "-q", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - our own
+
+
+def results(folder: Path) -> dict[str, bool]:
+    cases = ElementTree.parse(folder / "junit.xml").iter("testcase")  # noqa: S314 - our own file
+    return {f"{c.attrib['classname']}.{c.attrib['name']}": len(c) == 0 for c in cases}
+
+
+def counts(output: str) -> str:
+    (line,) = [line for line in output.splitlines() if "statements proved" in line]
+    return line.rpartition(";")[0]
+
+
+def test_the_verdict_is_the_same_in_one_process_in_two_and_in_reverse(tmp_path: Path) -> None:
+    (tmp_path / "backwards.py").write_text(BACKWARDS, encoding="utf-8")
+    seen = []
+    for arguments in (["-n", "0"], ["-n", "2"], ["-n", "0", "-p", "backwards"]):
+        done = run(tmp_path, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "VERIFIED  good" in done.stdout
+        seen.append((counts(done.stdout), results(tmp_path)))
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GOOD), "-k", "no_such_test"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert done.returncode == 1
+    assert "VERIFIED  good" not in done.stdout.replace("NOT VERIFIED", "")
+
+
+def test_what_cannot_be_deployed_fails_every_test_that_needs_it_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "grant"
+    folder.mkdir()
+    (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    template = (GOOD / "role.yaml").read_text(encoding="utf-8")
+    ledger = "  Ledger:\n    Type: AWS::QLDB::Ledger\n    Properties: {PermissionsMode: STANDARD}\nOutputs:"
+    (folder / "role.yaml").write_text(template.replace("Outputs:", ledger), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", grants=tmp_path)
+    assert done.returncode == 1
+    assert "NOT VERIFIED  grant" in done.stdout
+    assert "grant/role.yaml: stack 'owner': the mocked CloudFormation cannot create AWS::QLDB::Ledger." in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_hostile_template_runs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "grant"
+    folder.mkdir()
+    (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    owned = tmp_path / "owned"
+    template = (GOOD / "role.yaml").read_text(encoding="utf-8")
+    hostile = f"Description: !!python/object/apply:os.system ['touch {owned}']\n{template}"
+    (folder / "role.yaml").write_text(hostile, encoding="utf-8")
+    command = [sys.executable, "-m", "grantproof.cli", "verify", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert done.returncode == 2
+    assert "has no place here" in done.stderr
+    assert not owned.exists()
+
+
+def test_fixtures_serve_tests_of_ones_own(tmp_path: Path) -> None:
+    """The example of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = text.partition("```python\n")[2].partition("```")[0]
+    imports = "import pytest\nfrom botocore.exceptions import ClientError\n\n"
+    (tmp_path / "test_mine.py").write_text(imports + example, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--grants", str(ROOT / "templates"), "test_mine.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_repository_without_grants_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text("def test_theirs():\n    assert True\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert done.returncode == 0, done.stdout
+    assert "verdict" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["verify", "no/such/folder"], 2, "is not a folder"),
+        (["verify"], 2, "is not a folder"),
+        (["verfy"], 2, "invalid choice"),
+        (["evaluate", "missing.jsonl"], 2, "No such file"),
+        (["evaluate", "--assume", "O99=x"], 2, "no open point is called 'O99'"),
+        (["evaluate", "--assume", "O5"], 2, "takes POINT=READING"),
+        (["--version"], 0, ""),
+    ],
+    ids=str,
+)
+def test_mistakes_on_the_command_line_are_one_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grantproof.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, input="")  # noqa: S603
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_evaluate_answers_every_line_and_says_which_was_wrong(tmp_path: Path) -> None:
+    good = (ROOT / "docs" / "example.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    lines = [good, "", "not json", '{"id": [1], "request": {"principal": "*"}}', '{"a": 1, "a": 2}', "[]", "\udcff"]
+    data = "\n".join(lines).encode("utf-8", "surrogateescape")
+    command = [sys.executable, "-m", "grantproof.cli", "evaluate"]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, input=data)  # noqa: S603 - our own
+    answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 1
+    assert done.stderr == b""
+    assert [a.get("decision") for a in answers] == ["allowed", None, None, None, None, None]
+    assert answers[2]["id"] == [1]
+    assert "has no 'action'" in answers[2]["error"]["message"]
+    assert "stands twice" in answers[3]["error"]["message"]
