@@ -44,8 +44,9 @@ class Decision:
     """The answer to a request.
 
     Attributes:
-        because: for `allowed` every statement that supplied an allow which was needed, for `explicitDeny` every Deny
-            that applied; empty for an implicit deny and where no statement is needed (root user, rule T28).
+        because: for `allowed` every statement that supplied an allow (of identity and resource policies both, where
+            either would have been enough), for `explicitDeny` every Deny that applied; empty for an implicit deny and
+            where no statement is needed (root user, rule T28).
         blocked_by: for an implicit deny, the policy type that had no allow; None where a rule bars the request whatever
             the policies say.
         rule: the rule that settled it without a statement, such as `T9`; empty otherwise.
@@ -209,12 +210,16 @@ def _binds(type_: PolicyType, request: Request, judge: Judge) -> bool:
     if type_ is PolicyType.SCP:
         return caller.account is not None and caller.kind is not Kind.CANONICAL and not caller.service_linked
     if type_ is PolicyType.RCP:
-        if caller.service_linked or request.key == "kms:retiregrant":
+        if caller.service_linked or request.key == "kms:retiregrant" or _enters_service_linked_role(request):
             return False
         if request.key.partition(":")[0] not in rcp.services():
             return False
         return caller.kind is not Kind.SERVICE or judge.takes("O25", "bound")
     return True
+
+
+def _enters_service_linked_role(request: Request) -> bool:
+    return is_role_entry(request.action) and ":role/aws-service-role/" in (request.resource or "")
 
 
 def _decide(request: Request, layers: Layers, found: Found, judge: Judge) -> Decision:
@@ -283,7 +288,8 @@ def _grants(request: Request, layers: Layers, found: Found, judge: Judge) -> _Gr
         return _Granted((), limited=False, rule="E1")
     direct = tuple(m for m in resource if _unlimited(m, layers, judge))
     if direct:
-        return _Granted(direct, limited=False)
+        unlimited = layers.boundary is None and layers.session is None
+        return _Granted((*direct, *identity) if unlimited else direct, limited=False)
     named = tuple(m for m in resource if m.via & ~Via.ACCOUNT)
     if named or identity:
         return _Granted((*named, *identity), limited=True)
@@ -310,7 +316,10 @@ def _by_resource_policy(
     request: Request, layers: Layers, resource: tuple[Match, ...], identity: tuple[Match, ...], judge: Judge
 ) -> _Granted | None:
     """Role trust policies and key policies have to allow by themselves: the caller, or its account, which then passes
-    the permission on through identity policies (rules E10, T2, T3, K2 to K6)."""
+    the permission on through identity policies (rules E10, T2, T3, K2 to K6). To set a source identity, a chained
+    session needs an allow of its own policies besides (rule T18)."""
+    if request.key == "sts:setsourceidentity" and request.principal.kind is Kind.ROLE_SESSION:
+        return _Granted((*resource, *identity), limited=True) if resource and identity else None
     direct = tuple(m for m in resource if _unlimited(m, layers, judge))
     if direct:
         return _Granted(direct, limited=False)
