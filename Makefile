@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint types suite bench readme lock clean
+.PHONY: help setup verify test lint types suite conformance bench readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ types: $(READY)
 
 suite: $(READY)
 	$(BIN)/pytest --junitxml=reports/junit.xml
+
+conformance: $(READY) ## Score this evaluator and moto's against the conformance cases
+	$(BIN)/python -m tests.bench.conformance
 
 bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.verify
