@@ -25,7 +25,7 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        return f"{shown(self.file)}:{self.line}"
+        return f"{shown(self.file)}:{self.line}:{self.column}"
 
 
 def shown(path: Path) -> str:

@@ -18,7 +18,7 @@ class Finding:
         clause: what was claimed, as a sentence about the grant.
         status: `unverified` where the claim could not be judged; it counts as a failure, never as a pass.
         detail: what was found instead; empty where the claim is verified.
-        place: `file:line` of the template or contract that shows it, as a person would look it up.
+        place: `file:line:column` of the template or contract that shows it, as a person would look it up.
         statement: the statement's Sid or index in its policy.
         witness: a request that shows it: principal, action, resource, context.
     """

@@ -28,5 +28,5 @@ def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: A
         verdict.broken(
             f"cfn-lint has nothing to say about {template.name}",
             f"{match.rule.id} {match.message}",
-            place=f"{shown(template)}:{match.linenumber}",
+            place=f"{shown(template)}:{match.linenumber}:{match.columnnumber}",
         )
