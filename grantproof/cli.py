@@ -12,9 +12,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from grantproof import __version__
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
 
 VERIFIED, NOT_VERIFIED, BAD_USAGE = 0, 1, 2
 
@@ -65,6 +68,14 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     verify.add_argument(
         "-n", "--workers", metavar="N", help="processes to use (default: one a core; one in all for a single grant)"
     )
+    verify.add_argument(
+        "--snapshot",
+        metavar="ALIAS=FILE",
+        action="append",
+        default=[],
+        help="verify against the export of a real account (a JSON file or a folder of them) instead of mocked ones; "
+        "once for each account of the contracts",
+    )
     verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
     verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
     verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
@@ -72,11 +83,13 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from grantproof.contract import ContractError, find
+    from grantproof.contract import find
+    from grantproof.source import SourceError
 
     try:
         grants = find(options.directory)
-    except ContractError as error:
+        _check_snapshots(grants, options.snapshot)
+    except SourceError as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     import pytest
@@ -96,12 +109,22 @@ def _verify(options: argparse.Namespace) -> int:
     ]
     # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
     arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
+    arguments += [f"--snapshot={pair}" for pair in options.snapshot]
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
     status = pytest.main(arguments)
     if status == pytest.ExitCode.USAGE_ERROR:
         return BAD_USAGE
     return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
+
+
+def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> None:
+    """Refuse exports in one line, before any test is collected."""
+    if pairs:
+        from grantproof.aws.export import named, read_export
+        from grantproof.aws.recorded import recorded
+
+        recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
 
 
 def suites_folder() -> Path:

@@ -21,10 +21,12 @@ from grantproof.source import shown
 if TYPE_CHECKING:
     import boto3
 
+    from grantproof.aws.recorded import Recorded
     from grantproof.aws.stage import Stage
     from grantproof.contract import Contract
 
 CONTRACTS = pytest.StashKey[tuple["Contract", ...]]()
+RECORDED = pytest.StashKey[dict[str, "Recorded"]]()
 OUTCOMES = pytest.StashKey[list[Outcome]]()
 #: Where a report carries its outcome; what is in a report's __dict__ survives the way from an xdist worker.
 ATTRIBUTE = "grantproof"
@@ -32,9 +34,16 @@ RECORD = pytest.StashKey["Record"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--grants DIR`."""
+    """`--grants DIR`, `--snapshot ALIAS=FILE`."""
     group = parser.getgroup("grantproof")
     group.addoption("--grants", metavar="DIR", default="templates", help="folder of the grants to verify")
+    group.addoption(
+        "--snapshot",
+        metavar="ALIAS=FILE",
+        action="append",
+        default=[],
+        help="verify against the export of a real account instead of a mocked world; once for each account",
+    )
 
 
 def contracts(config: pytest.Config) -> tuple[Contract, ...]:
@@ -51,6 +60,25 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
         except ContractError as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[CONTRACTS]
+
+
+def recorded(config: pytest.Config) -> dict[str, Recorded]:
+    """With `--snapshot`: every grant beside the exports, by name. Empty without.
+
+    Raises:
+        pytest.UsageError: an export is not a whole snapshot of what the contracts need.
+    """
+    if RECORDED not in config.stash:
+        from grantproof.aws import export, recorded
+
+        try:
+            exports = {
+                alias: export.read_export(path) for alias, path in export.named(config.getoption("--snapshot")).items()
+            }
+            config.stash[RECORDED] = recorded.recorded(contracts(config), exports) if exports else {}
+        except export.ExportRefused as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[RECORDED]
 
 
 # --- which tests run for what ---------------------------------------------------------------------------------------
@@ -97,6 +125,7 @@ AXES: dict[str, Axis] = {
     "template": _templates,
     "principal": _principals(),
     "role": _principals("role"),
+    "caller": _principals("role", "user"),
     "allowed": _statements("allows"),
     "denied": _statements("denies"),
     "stack": lambda contract: ((stack.alias, stack) for stack in contract.stacks),
@@ -119,12 +148,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(["grant", *axes[:1]], rows, indirect=False, scope="session")
 
 
+#: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
+#: holds nothing but what the grant deploys.
+ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
+
+
+def _suite(item: pytest.Item) -> str:
+    return Path(str(item.path)).stem.removeprefix("test_")
+
+
+def _runs(item: pytest.Item) -> bool:
+    """Does the test have what it needs: a mocked world, or exports?"""
+    if not _grant_of(item) or _suite(item) not in (*SUITES, "drift"):
+        return True
+    return _suite(item) in ON_SNAPSHOTS if recorded(item.config) else _suite(item) != "drift"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Grant by grant, and within one the tests that deploy a world of their own last: only one world exists at a time
     in a process, so going back and forth would deploy again and again."""
 
     # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
-    items[:] = [item for item in items if not _is_placeholder(item)]
+    items[:] = [item for item in items if not _is_placeholder(item) and _runs(item)]
 
     def order(item: pytest.Item) -> tuple[str, bool]:
         grant = _grant_of(item)
@@ -189,8 +234,11 @@ def _stages() -> Generator[_Stages, None, None]:
 
 
 @pytest.fixture
-def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> Stage:
-    """The grant, deployed in its mocked accounts. Shared between tests, so they must not change what is deployed."""
+def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> Stage | Recorded:
+    """The grant, deployed in its mocked accounts. Shared between tests, so they must not change what is deployed. With
+    `--snapshot`, what real accounts hold of it."""
+    if real := recorded(request.config):
+        return real[grant.grant]
     stage = _stages.of(grant)
     _record(request.node).watch(stage)
     return stage
@@ -304,7 +352,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report.__dict__[ATTRIBUTE] = json.dumps(
         Outcome(
             grant=contract.grant,
-            suite=Path(str(item.path)).stem.removeprefix("test_"),
+            suite=_suite(item),
             test=item.name,
             passed=report.passed,
             seconds=report.duration,
@@ -330,16 +378,24 @@ class _Collector:
             self._outcomes.append(Outcome.from_dict(json.loads(data)))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        ran = [o for o in self._outcomes if o.suite in SUITES]
+        ran = [o for o in self._outcomes if o.suite in (*SUITES, "drift")]
         if not ran:
             return
+        real = recorded(self._config)
         expected = [contract.grant for contract in contracts(self._config)]
         terminalreporter.section("verdict", sep="=")
         for found in verdicts(ran, expected):
             for line in found.lines():
                 terminalreporter.write_line(line)
+            if found.grant in real:
+                terminalreporter.write_line(f"  {real[found.grant].summary()}")
+                terminalreporter.write_line(f"  not run on snapshots: {', '.join(_needs_calls())}")
         seconds = time.monotonic() - self._started
         terminalreporter.write_line(f"{_count(expected, 'grant')} in {seconds:.1f} s")
+
+
+def _needs_calls() -> list[str]:
+    return [suite for suite in SUITES if suite not in ON_SNAPSHOTS]
 
 
 def _count(things: Sequence[Any], name: str) -> str:

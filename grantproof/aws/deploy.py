@@ -126,9 +126,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     document = read(stack.template)
     client = cloudformation(world, stack.account)
     try:
-        number = world.number(stack.account)
-        pseudo = parameters.pseudo_parameters(number, world.region, stack.name)
-        parameters.check(document.value, given, pseudo)
+        parameters.check(document.value, given)
         client.create_stack(
             StackName=stack.name,
             TemplateBody=body(document),
@@ -170,12 +168,12 @@ def _resources(
         kind, physical = entry["ResourceType"], entry["PhysicalResourceId"]
         yield Resource(path, kind, physical, account, template)
         if kind == "AWS::CloudFormation::Stack":
-            nested = _nested_template(contract, template, entry["LogicalResourceId"])
+            nested = nested_template(contract, template, entry["LogicalResourceId"])
             yield from _resources(client, contract, account, physical, nested, path)
 
 
-def _nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
-    """The file of a nested stack: the upload whose name ends the stack's TemplateURL."""
+def nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
+    """The file of a nested stack: the upload whose name ends the stack's TemplateURL; None where there is none."""
     if template is None:
         return None
     url = json.dumps(read(template).value["Resources"][logical_id]["Properties"]["TemplateURL"])

@@ -9,21 +9,21 @@ from typing import Any
 import boto3
 
 from grantproof.aws.deploy import Deployment, deploy
+from grantproof.aws.deployed import Deployed
 from grantproof.aws.law import Law
 from grantproof.aws.operations import Authorisation
-from grantproof.aws.origin import Origins
-from grantproof.aws.policies import Held, Policies
+from grantproof.aws.policies import Policies
 from grantproof.aws.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.world import World
-from grantproof.contract import Contract, DeclaredPrincipal, resolve
-from grantproof.iam import Policy, evaluate
+from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.iam import evaluate
 from grantproof.source import read
 
 #: An account that no grant mentions.
 STRANGER = "999999999999"
 
 
-class Stage:
+class Stage(Deployed):
     """One contract, deployed. Opened and closed once; `world` is the world in which it is."""
 
     def __init__(self, contract: Contract) -> None:
@@ -64,11 +64,6 @@ class Stage:
     # what is deployed
 
     @cached_property
-    def origins(self) -> Origins:
-        """Where deployed statements stand in the templates."""
-        return Origins(self.deployment)
-
-    @cached_property
     def _deployed_services(self) -> frozenset[str]:
         types = {resource.type for stack in self.deployment.stacks for resource in stack.resources}
         return frozenset(type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2)
@@ -94,35 +89,6 @@ class Stage:
             self._policies = Policies(self.snapshots().values())
             self._seen = self.world.changes
         return self._policies
-
-    def resolved(self, value: Any) -> Any:
-        """A value of the contract with its references filled."""
-        return resolve(value, self.deployment.facts)
-
-    def held(self, principal: DeclaredPrincipal) -> Held | None:
-        """What the declared principal really holds; None where no such entity is deployed."""
-        reference = self.resolved(principal.reference)
-        for arn, held in self.policies.held.items():
-            if held.kind == principal.kind and reference in (arn, arn.rsplit("/", 1)[1]):
-                return held
-        return None
-
-    def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
-        """The policies that allow a declared principal something: its own, those of its groups, or the managed policy
-        itself.
-
-        Raises:
-            LookupError: it is not deployed.
-        """
-        reference = self.resolved(principal.reference)
-        if principal.kind == "policy":
-            if reference not in self.policies.managed:
-                raise LookupError(f"no managed policy {reference} is deployed")
-            return (self.policies.managed[reference],)
-        held = self.held(principal)
-        if held is None:
-            raise LookupError(f"no {principal.kind} {reference} is deployed")
-        return held.identity
 
     def why(self, session: boto3.Session, asked: tuple[Authorisation, ...], region: str) -> str:
         """The statements that let a call of a session through, by place."""

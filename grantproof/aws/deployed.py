@@ -1,0 +1,93 @@
+"""What is deployed of a grant, and where it stands in its templates: the same view of a mocked world and of a real
+account."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from grantproof.aws.deploy import Deployment
+from grantproof.aws.origin import Origins
+from grantproof.aws.policies import Held, Policies, SnapshotIncomplete
+from grantproof.aws.snapshot import AccountSnapshot
+from grantproof.contract import Contract, DeclaredPrincipal, references, resolve
+from grantproof.iam import Policy
+
+
+class Deployed(ABC):
+    """A contract, and what the accounts hold of it. The suites that make no calls need nothing else."""
+
+    contract: Contract
+    deployment: Deployment
+
+    @property
+    @abstractmethod
+    def policies(self) -> Policies:
+        """The policies in force."""
+
+    @abstractmethod
+    def snapshots(self) -> Mapping[str, AccountSnapshot]:
+        """What IAM holds, by account number."""
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Calls made so far, and how many of them the law refused."""
+        return 0, 0
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where deployed statements stand in the templates."""
+        return Origins(self.deployment)
+
+    def made(self, arn: str) -> bool:
+        """May the resource with this ARN, which has a policy, have been made by the stacks of the contract?"""
+        return True
+
+    def resolved(self, value: Any) -> Any:
+        """A value of the contract with its references filled."""
+        return resolve(value, self.deployment.facts)
+
+    def held(self, principal: DeclaredPrincipal) -> Held | None:
+        """What the declared principal really holds; None where no such entity is deployed.
+
+        Raises:
+            SnapshotIncomplete: the contract gives a name only, and several accounts have it.
+        """
+        reference, account = self.resolved(principal.reference), self._account(principal)
+        found = [
+            held
+            for arn, held in self.policies.held.items()
+            if held.kind == principal.kind
+            and (reference == arn or (reference == arn.rsplit("/", 1)[1] and account in (None, arn.split(":")[4])))
+        ]
+        if len(found) > 1:
+            arns = " and ".join(held.arn for held in found)
+            raise SnapshotIncomplete(f"{reference!r} may be {arns}: let the contract name the ARN")
+        return found[0] if found else None
+
+    def _account(self, principal: DeclaredPrincipal) -> str | None:
+        """The account in which a principal is that the contract names by an output: the one of the stack."""
+        for name in references(principal.reference):
+            for stack in self.contract.stacks:
+                if name.startswith(f"stacks.{stack.alias}.outputs."):
+                    return self.contract.accounts[stack.account]
+        return None
+
+    def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
+        """The policies that allow a declared principal something: its own, those of its groups, or the managed policy
+        itself.
+
+        Raises:
+            LookupError: it is not deployed.
+        """
+        reference = self.resolved(principal.reference)
+        if principal.kind == "policy":
+            if reference not in self.policies.managed:
+                raise LookupError(f"no managed policy {reference} is deployed")
+            return (self.policies.managed[reference],)
+        held = self.held(principal)
+        if held is None:
+            raise LookupError(f"no {principal.kind} {reference} is deployed")
+        return held.identity

@@ -1,0 +1,90 @@
+"""Drift: what else a real account holds that bears on the principals of a grant. Runs on snapshots only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grantproof.aws.policies import Held
+from grantproof.aws.recorded import Recorded
+from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.iam import Policy, PolicyType, Statement, parse_policy
+from grantproof.iam.cover import NotPlain, uncovered
+from grantproof.source import shown
+
+
+def test_no_policy_of_others_lets_the_principal_do_more(
+    grant: Contract, caller: DeclaredPrincipal, world: Recorded, verdict: Any
+) -> None:
+    """In one account a resource policy that names a role or user lets it in by itself (rules E11, E12, E17): the
+    buckets, keys, queues and roles of others are looked at for that."""
+    held = world.held(caller)
+    assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
+    clause = f"{caller.alias} may do exactly what the contract says"
+    promised = parse_policy(
+        {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in caller.allows]},
+        PolicyType.IDENTITY,
+        "contract",
+    )
+    for policy, document in others(grant, world, held):
+        given = [
+            without_principal(raw, policy.label)
+            for statement, raw in zip(policy.statements, document, strict=True)
+            if statement.allow and names(statement, held)
+        ]
+        if not given:
+            continue
+        place = shown(world.exports[alias_of(world, held)].path)
+        real = parse_policy({"Version": "2012-10-17", "Statement": given}, PolicyType.IDENTITY, policy.label)
+        try:
+            wider = uncovered((real,), (promised,))
+        except NotPlain as error:
+            verdict.unverified(clause, f"{policy.label} names {held.arn} and cannot be compared: {error}", place=place)
+            continue
+        for piece in wider:
+            said = f"wider than the contract: {policy.label} lets {held.arn} do {piece}"
+            verdict.broken(clause, said, place=place, statement=f"Sid {piece.sid}" if piece.sid else "")
+
+
+def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Policy, list[Any]]]:
+    """The resource and trust policies of the principal's own account, but those that the contract itself promises,
+    each with its raw statements."""
+    account = held.arn.split(":")[4]
+    promised = {role.arn for p in grant.principals if p.kind == "role" and (role := world.held(p))}
+    snapshot = world.snapshots()[account]
+    for entry in snapshot.resource_policies:
+        yield world.policies.resource_policies[entry["Arn"]], statements(entry["Policy"])
+    for role in snapshot.roles:
+        trust = world.policies.held[role["Arn"]].trust
+        if role["Arn"] not in promised and trust is not None:
+            yield trust, statements(role["AssumeRolePolicyDocument"])
+
+
+def statements(document: Mapping[str, Any]) -> list[Any]:
+    found = document["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def names(statement: Statement, held: Held) -> bool:
+    """Does a statement let the principal in by itself? Naming its account does not: that leaves it to the account's own
+    policies. Whatever is under NotPrincipal may."""
+    element = statement.principals
+    if element is None or statement.not_principal or element.everyone:
+        return True
+    account, name = held.arn.split(":")[4], held.arn.rsplit("/", 1)[1]
+    session = f":sts::{account}:assumed-role/{name}/"
+    return (
+        held.arn in element.arns or held.unique_id in element.unique_ids or any(session in arn for arn in element.arns)
+    )
+
+
+def without_principal(raw: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The statement as an identity policy would write it. A trust policy's resource is its role."""
+    kept = {key: value for key, value in raw.items() if key not in ("Principal", "NotPrincipal")}
+    if "Resource" not in kept and "NotResource" not in kept:
+        kept["Resource"] = label.removesuffix("#trust")
+    return kept
+
+
+def alias_of(world: Recorded, held: Held) -> str:
+    return next(alias for alias, export in world.exports.items() if export.account == held.arn.split(":")[4])
