@@ -126,7 +126,9 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     document = read(stack.template)
     client = cloudformation(world, stack.account)
     try:
-        parameters.check(document.value, given)
+        number = world.number(stack.account)
+        pseudo = parameters.pseudo_parameters(number, world.region, stack.name)
+        parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,
             TemplateBody=body(document),

@@ -222,9 +222,9 @@ _CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], IamResour
 }
 
 
-def resource_class(resource_type: str, iam_of: Callable[[str], Client]) -> Any:
-    """What moto is to use for a resource type of IAM, or None where it is not one of these. `iam_of` gives the IAM
-    client of an account."""
+def resource_class(resource_type: str, client_of: Callable[[str, str, str], Client]) -> Any:
+    """What moto is to use for a resource type of IAM, or None where it is not one of these. `client_of` gives the
+    client of an account, a service and a region."""
     if resource_type not in _CREATORS:
         return None
     known, create = _CREATORS[resource_type]
@@ -243,7 +243,7 @@ def resource_class(resource_type: str, iam_of: Callable[[str], Client]) -> Any:
             properties = cloudformation_json.get("Properties") or {}
             if unknown := sorted(set(properties) - set(known.split())):
                 raise UnsupportedResource(f"property {unknown[0]} of {resource_type}")
-            resource = create(iam_of(account_id), properties, resource_name)
+            resource = create(client_of(account_id, "iam", region_name), properties, resource_name)
             resource.type = resource.cf_resource_type = resource_type
             return resource
 

@@ -95,7 +95,7 @@ class World:
             stack.enter_context(isolated())
             config: Any = {"iam": {"load_aws_managed_policies": self._managed_policies}}
             stack.enter_context(mock_aws(config=config))
-            stack.enter_context(like_cloudformation(lambda account: self.client(self.root(account), "iam")))
+            stack.enter_context(like_cloudformation(lambda account, *more: self.client(self.root(account), *more)))
             self._exit = stack.pop_all()
         return self
 
