@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"grantproof {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verify(commands)
+    _add_snapshot(commands)
     _add_evaluate(commands)
     return parser
 
@@ -76,6 +77,14 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="verify against the export of a real account (a JSON file or a folder of them) instead of mocked ones; "
         "once for each account of the contracts",
     )
+    verify.add_argument(
+        "--live",
+        metavar="ALIAS=PROFILE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="take the snapshots first, read-only, with these profiles of your AWS configuration",
+    )
     verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
     verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
     verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
@@ -83,13 +92,15 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
     from grantproof.source import SourceError
 
     try:
         grants = find(options.directory)
-        _check_snapshots(grants, options.snapshot)
-    except SourceError as error:
+        snapshots = [*options.snapshot, *_taken(grants, options.live, options.report_dir / "snapshots")]
+        _check_snapshots(grants, snapshots)
+    except (SourceError, SnapshotFailed) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     import pytest
@@ -109,7 +120,7 @@ def _verify(options: argparse.Namespace) -> int:
     ]
     # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
     arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
-    arguments += [f"--snapshot={pair}" for pair in options.snapshot]
+    arguments += [f"--snapshot={pair}" for pair in snapshots]
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
     status = pytest.main(arguments)
@@ -125,6 +136,71 @@ def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> None:
         from grantproof.aws.recorded import recorded
 
         recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+
+
+def _add_snapshot(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    snapshot = commands.add_parser(
+        "snapshot",
+        help="export what real accounts hold, read-only, for verify --snapshot",
+        description="Read the accounts of the contracts below DIR and write what `verify --snapshot` takes. "
+        "Nothing is changed; docs/real-accounts.md names every call.",
+    )
+    snapshot.add_argument("directory", metavar="DIR", type=Path)
+    snapshot.add_argument(
+        "accounts", metavar="ALIAS=PROFILE", nargs="+", help="account of the contracts, and a profile"
+    )
+    snapshot.add_argument("--out", metavar="DIR", type=Path, default=Path("snapshots"), help="default: snapshots")
+    snapshot.add_argument(
+        "--services",
+        metavar="NAMES",
+        help="the services whose resource policies are read, with commas between (default: all that are known)",
+    )
+    snapshot.set_defaults(run=_snapshot)
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from grantproof.aws.live import SnapshotFailed
+    from grantproof.contract import find
+    from grantproof.source import SourceError
+
+    try:
+        _taken(find(options.directory), options.accounts, options.out, options.services)
+    except (SourceError, SnapshotFailed) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    return VERIFIED
+
+
+def _taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, services: str | None = None) -> list[str]:
+    """Take snapshots of live accounts into a folder; gives them as `ALIAS=FILE`. Files appear when all accounts have
+    been read: half of the accounts are no snapshot."""
+    if not pairs:
+        return []
+    from grantproof.aws import live
+    from grantproof.aws.export import by_alias
+
+    said = _Progress()
+    sources = live.sources(grants, by_alias(pairs, "PROFILE"))
+    asked = live.known_services(services)
+    taken = {s: live.take(s, live.stacks_in(grants, s.alias), asked, progress=said) for s in sources}
+    said.end()
+    for source, documents in taken.items():
+        file = folder / f"{source.alias}.json"
+        live.write(documents, file)
+        print(f"{source.alias}: account {source.account} written to {file}", file=sys.stderr)
+    return [f"{source.alias}={folder / f'{source.alias}.json'}" for source in taken]
+
+
+class _Progress:
+    """One line that is written over, where somebody is looking."""
+
+    def __call__(self, text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Clear the line."""
+        self("")
 
 
 def suites_folder() -> Path:

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
+GRANT = ROOT / "templates" / "cross-account-ssm"
 SUITES = ROOT / "tests" / "grants"
 BACKWARDS = """
 import pytest
@@ -92,7 +93,7 @@ def test_fixtures_serve_tests_of_ones_own(tmp_path: Path) -> None:
     example = text.partition("```python\n")[2].partition("```")[0]
     imports = "import pytest\nfrom botocore.exceptions import ClientError\n\n"
     (tmp_path / "test_mine.py").write_text(imports + example, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--grants", str(ROOT / "templates"), "test_mine.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--grants", str(GRANT), "test_mine.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
     assert done.returncode == 0, done.stdout
 

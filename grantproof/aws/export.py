@@ -71,22 +71,33 @@ class Export:
         return self.snapshot.account
 
 
+def by_alias(pairs: Iterable[str], what: str) -> dict[str, str]:
+    """What is given as `ALIAS=...`, by alias; `what` is how messages call it.
+
+    Raises:
+        ExportRefused: it is not of this form, or an alias is given twice.
+    """
+    out: dict[str, str] = {}
+    for pair in pairs:
+        alias, equals, value = pair.partition("=")
+        if not (alias and equals and value):
+            raise ExportRefused(Path(pair), f"is not ALIAS={what}. The alias is that of an account in the contract.")
+        if alias in out:
+            raise ExportRefused(Path(value), f"{alias!r} is given twice. One {what} for each account.")
+        out[alias] = value
+    return out
+
+
 def named(pairs: Iterable[str]) -> dict[str, Path]:
     """The files under `ALIAS=FILE`, by alias.
 
     Raises:
-        ExportRefused: it is not of this form, an alias is given twice, or there is no such file.
+        ExportRefused: as `by_alias`, or there is no such file.
     """
-    out: dict[str, Path] = {}
-    for pair in pairs:
-        alias, equals, name = pair.partition("=")
-        if not (alias and equals and name):
-            raise ExportRefused(Path(pair), "is not ALIAS=FILE. The alias is that of an account in the contract.")
-        if alias in out:
-            raise ExportRefused(Path(name), f"{alias!r} is given twice. Put the pieces of one account into one folder.")
-        if not Path(name).exists():
-            raise ExportRefused(Path(name), "does not exist.")
-        out[alias] = Path(name)
+    out = {alias: Path(name) for alias, name in by_alias(pairs, "FILE").items()}
+    for path in out.values():
+        if not path.exists():
+            raise ExportRefused(path, "does not exist.")
     return out
 
 
@@ -186,8 +197,12 @@ _NAMED = {
     "UserDetailList": ("UserName", "UserId"),
     "GroupDetailList": ("GroupName", "GroupId"),
     "RoleDetailList": ("RoleName", "RoleId", "AssumeRolePolicyDocument"),
-    "Policies": ("PolicyName", "DefaultVersionId", "PolicyVersionList"),
+    "Policies": ("DefaultVersionId", "PolicyVersionList"),
 }
+
+
+#: DescribeStackResources gives no more.
+_MOST = 100
 
 
 class _Joined:
@@ -372,6 +387,10 @@ class _Joined:
     def _resources(self) -> Mapping[str, tuple[Part, ...]]:
         out: dict[str, tuple[Part, ...]] = {}
         for document in self._having("StackResources"):
+            if len(document["StackResources"]) >= _MOST and "IsTruncated" not in document:
+                raise self._refuse(
+                    f"has {_MOST} StackResources in one answer, where AWS stops. Take it with `grantproof snapshot`."
+                )
             for entry in document["StackResources"]:
                 if missing := [k for k in ("StackId", "LogicalResourceId", "ResourceType") if not entry.get(k)]:
                     raise self._refuse(f"an entry of StackResources has no {missing[0]}.")

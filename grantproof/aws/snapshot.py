@@ -158,7 +158,7 @@ def _pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[
 
 
 def _s3(s3: Any) -> Found:
-    for bucket in s3.list_buckets()["Buckets"]:
+    for bucket in _pages(s3, "list_buckets", "Buckets"):
         if found := _or_none(s3.get_bucket_policy, Bucket=bucket["Name"]):
             yield f"arn:{_partition(s3)}:s3:::{bucket['Name']}", "AWS::S3::Bucket", found["Policy"]
 

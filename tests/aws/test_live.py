@@ -1,0 +1,211 @@
+"""Snapshots of live accounts, over real HTTP: whole with pages and throttling, refused with everything else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.config import Config
+
+from grantproof.aws import live
+from grantproof.aws.export import join
+from grantproof.aws.recorded import recorded
+from grantproof.aws.stage import Stage
+from grantproof.cli import main
+from grantproof.contract import load
+from tests.aws.moto_over_http import Answer, Faults, json_error, served, slow, xml_error
+
+GRANT = Path(__file__).parent.parent.parent / "templates" / "cross-account-ssm"
+IMPATIENT = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=0.5, connect_timeout=0.5)
+SERVICES = ("kms", "s3")
+
+
+#: moto's state is the process's: what is deployed here must not be interleaved with the worlds of other tests.
+pytestmark = pytest.mark.xdist_group("live")
+Keys = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def keys() -> Keys:
+    """The grant, deployed; and an access key in each account, by which moto's server knows whose call it is. The mocked
+    world is left again, but for what moto holds: from here on calls go over the network."""
+    contract = load(GRANT)
+    stage = Stage(contract)
+    stage.open()
+    auditors = {alias: stage.outsider(n, f"auditor-of-{alias}") for alias, n in contract.accounts.items()}
+    found = {alias: session.get_credentials() for alias, session in auditors.items()}
+    with patch("moto.core.models.BackendDict.reset"):
+        stage.close()
+    return {
+        alias: {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}
+        for alias, key in found.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def server(keys: Keys) -> Iterator[tuple[str, Faults]]:
+    with served() as found:
+        yield found
+
+
+@pytest.fixture
+def faults(
+    keys: Keys, server: tuple[str, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
+    """Profiles `owner` and `partner` of the user's configuration, at the server; and the faults to inject."""
+    address, front = server
+    lines = [f"[{alias}]\n" + "\n".join(f"{k} = {v}" for k, v in key.items()) for alias, key in keys.items()]
+    (tmp_path / "credentials").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "config").write_text("", encoding="utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.chdir(tmp_path)
+    front.faults.clear()
+    front.seen.clear()
+    yield front.faults
+    front.faults.clear()
+
+
+def taken(alias: str = "owner", profile: str = "", config: Config = IMPATIENT) -> list[dict[str, Any]]:
+    contract = load(GRANT)
+    (source,) = live.sources([contract], {alias: profile or alias})
+    return live.take(source, live.stacks_in([contract], alias), SERVICES, config)
+
+
+def test_what_is_taken_is_a_whole_snapshot_of_both_accounts(faults: Any, server: tuple[str, Faults]) -> None:
+    contract = load(GRANT)
+    exports = {alias: join(Path(alias), taken(alias)) for alias in contract.accounts}
+    found = recorded([contract], exports)["cross-account-ssm"]
+    assert found.held(contract.principal("reader")) is not None
+    assert found.held(contract.principal("readers")) is not None
+    assert exports["owner"].services == SERVICES
+    assert server[1].seen["GetAccountAuthorizationDetails"] == 4  # two pages of each account
+
+
+def test_throttled_calls_are_tried_again(faults: Any, server: tuple[str, Faults]) -> None:
+    once: Answer = xml_error("400 Bad Request", "Throttling", "Rate exceeded")
+    faults["GetAccountAuthorizationDetails"] = lambda before: once if before == 0 else None
+    assert taken()
+    assert server[1].seen["GetAccountAuthorizationDetails"] == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "said"),
+    [
+        (
+            "GetAccountAuthorizationDetails",
+            lambda before: xml_error("403 Forbidden", "AccessDenied", "User is not authorized."),
+            "owner: iam:GetAccountAuthorizationDetails with profile owner was denied: User is not authorized. "
+            "The permission iam:GetAccountAuthorizationDetails is missing; templates/snapshot-reader has all",
+        ),
+        (
+            "GetAccountAuthorizationDetails",
+            lambda before: xml_error("403 Forbidden", "AccessDenied") if before else None,
+            "The permission iam:GetAccountAuthorizationDetails is missing",
+        ),
+        (
+            "ListKeys",
+            lambda before: json_error("400 Bad Request", "AccessDeniedException", "no"),
+            "The permission kms:ListKeys is missing",
+        ),
+        (
+            "GET /",
+            lambda before: xml_error("403 Forbidden", "AccessDenied", "Access Denied"),
+            "The permission s3:ListAllMyBuckets is missing",
+        ),
+        (
+            "ListRoles",
+            lambda before: xml_error("403 Forbidden", "ExpiredToken", "The security token is expired"),
+            "owner: iam:ListRoles with profile owner: the credentials have expired or are not known (ExpiredToken)",
+        ),
+        (
+            "GetCallerIdentity",
+            lambda before: xml_error("403 Forbidden", "InvalidClientTokenId", "invalid"),
+            "sts:GetCallerIdentity with profile owner: the credentials have expired or are not known",
+        ),
+        (
+            "ListStackResources",
+            lambda before: xml_error("400 Bad Request", "Throttling", "Rate exceeded"),
+            "owner: cloudformation:ListStackResources with profile owner was throttled (Throttling) after 2 tries",
+        ),
+        ("ListRoles", slow(1.5), "owner: iam:ListRoles with profile owner got no answer: Read timeout"),
+        (
+            "DescribeStacks",
+            lambda before: xml_error("500 Internal Server Error", "InternalFailure", "oops"),
+            "owner: cloudformation:DescribeStacks with profile owner failed: InternalFailure oops",
+        ),
+    ],
+    ids=[
+        "denied", "denied on the second page", "denied by another service", "denied by S3", "expired", "unknown key",
+        "throttled for ever", "too slow", "broken",
+    ],
+)  # fmt: skip
+def test_a_partial_snapshot_is_refused_with_the_call_that_failed(
+    faults: Any, operation: str, fault: Any, said: str
+) -> None:
+    faults[operation] = fault
+    with pytest.raises(live.SnapshotFailed) as failed:
+        taken()
+    assert said in str(failed.value)
+
+
+def test_a_profile_of_another_account_is_noticed_at_once(faults: Any, server: tuple[str, Faults]) -> None:
+    with pytest.raises(live.SnapshotFailed, match="profile partner is of account 222222222222; the contract says"):
+        taken("owner", "partner")
+    assert server[1].seen == {"GetCallerIdentity": 1}
+
+
+def test_a_server_that_is_not_there_is_one_line(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(live.SnapshotFailed, match="got no answer: Could not connect"):
+        taken()
+
+
+def test_snapshot_writes_what_verify_reads_and_nothing_when_a_call_fails(
+    faults: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["snapshot", str(GRANT), "owner=owner", "partner=partner", "--services", "s3,kms"]) == 0
+    assert "owner: account 111111111111 written to snapshots/owner.json" in capsys.readouterr().err
+    documents = [json.loads(line) for line in Path("snapshots/owner.json").read_text(encoding="utf-8").splitlines()]
+    assert {"Account": "111111111111"} in documents
+    faults["ListRoles"] = lambda before: xml_error("403 Forbidden", "AccessDenied", "no")
+    arguments = ["snapshot", str(GRANT), "owner=owner", "--out", "other", "--services", "s3"]
+    assert main(arguments) == 2
+    assert "The permission iam:ListRoles is missing" in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
+@pytest.mark.parametrize(
+    ("accounts", "said"),
+    [
+        (["owner=nobody"], "The config profile (nobody) could not be found Known profiles: owner, partner."),
+        (["third=owner"], "no contract has an account 'third'. Accounts: owner, partner."),
+        (["owner"], "owner: is not ALIAS=PROFILE"),
+        (["owner=owner", "owner=partner"], "'owner' is given twice"),
+    ],
+)
+def test_mistakes_are_one_line(faults: Any, accounts: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["snapshot", str(GRANT), *accounts]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_verify_live_takes_the_snapshots_and_verifies_them(faults: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), "--live", "owner=owner", "partner=partner"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "VERIFIED  cross-account-ssm" in done.stdout
+    assert (
+        "against owner (reports/snapshots/owner.json), partner (reports/snapshots/partner.json); resource policies "
+        in done.stdout
+    )
