@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.errors import MalformedPolicy, Undecided
 from grantproof.iam.glob import Glob
 from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
-from grantproof.iam.request import Request, Values
+from grantproof.iam.request import Values
 
 
 class Type(Enum):
@@ -176,7 +176,17 @@ class Void(Exception):
     """The statement is void under reading `void` of O9."""
 
 
-def holds(test: Test, request: Request, judge: Judge) -> bool:
+class Context(Protocol):
+    """What a test looks at: the values of condition keys by lower-cased name, and keys given twice."""
+
+    @property
+    def values(self) -> Mapping[str, Values]: ...
+
+    @property
+    def collisions(self) -> frozenset[str]: ...
+
+
+def holds(test: Test, request: Context, judge: Judge) -> bool:
     """Is one entry of a Condition block true for the request?
 
     Raises:
@@ -193,12 +203,12 @@ def holds(test: Test, request: Request, judge: Judge) -> bool:
         return _missing(op, judge)
     match op.prefix:
         case Set.ALL:
-            return all(_one(test, value, request, judge) for value in values)
+            return all(value_holds(test, value, request, judge) for value in values)
         case Set.ANY:
-            return any(_one(test, value, request, judge) for value in values)
+            return any(value_holds(test, value, request, judge) for value in values)
     if len(values) != 1:
         raise Undecided(f"{op.name} has no set prefix and the request carries {len(values)} values of {test.key} (O24)")
-    return _one(test, values[0], request, judge)
+    return value_holds(test, values[0], request, judge)
 
 
 def _present(test: Test, values: Values | None, judge: Judge) -> Values | None:
@@ -228,7 +238,7 @@ def _missing(op: Operator, judge: Judge) -> bool:
     return op.negated
 
 
-def _one(test: Test, value: str, request: Request, judge: Judge) -> bool:
+def value_holds(test: Test, value: str, request: Context, judge: Judge) -> bool:
     """One value of the request against the policy's list: OR, or NOR when negated (rules C2, C3, C22, C23)."""
     op = test.operator
     if not test.values and (op.negated or (op.prefix is Set.NONE and not op.if_exists)):
@@ -238,10 +248,10 @@ def _one(test: Test, value: str, request: Request, judge: Judge) -> bool:
     return matched != op.negated
 
 
-Compare = Callable[[Test, str, Pattern, Request, Judge], bool]
+Compare = Callable[[Test, str, Pattern, Context, Judge], bool]
 
 
-def _string(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+def _string(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     glob = _resolved(wanted, request, judge)
     if glob is None:
         return False
@@ -258,7 +268,7 @@ def _folded(glob: Glob) -> Glob:
     return Glob(token.casefold() if isinstance(token, str) else token for token in glob.tokens)
 
 
-def _arn(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+def _arn(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     glob = _resolved(wanted, request, judge)
     if glob is None:
         return False
@@ -269,7 +279,7 @@ def _arn(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge
     return len(fields) == 6 and all(p.matches(f) for p, f in zip(patterns, fields, strict=True))
 
 
-def _resolved(wanted: Pattern, request: Request, judge: Judge) -> Glob | None:
+def _resolved(wanted: Pattern, request: Context, judge: Judge) -> Glob | None:
     glob = wanted.resolve(single_value(request.values))
     if glob is None and judge.takes("O9", "void"):
         raise Void
@@ -277,7 +287,7 @@ def _resolved(wanted: Pattern, request: Request, judge: Judge) -> Glob | None:
 
 
 def _ordered(parse: Callable[[str], Any], name: str) -> Compare:
-    def compare(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+    def compare(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
         left, right = parse(value), parse(wanted.text)
         if left is None or right is None:
             return _of_another_type(test, value, wanted, left is None, name)
@@ -341,7 +351,7 @@ def date(text: str) -> Decimal | None:
 _BOOLEANS = ("true", "false")
 
 
-def _bool(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+def _bool(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     text = wanted.text
     if wanted.variables:
         if judge.takes("O4", "literal"):
@@ -356,7 +366,7 @@ def _bool(test: Test, value: str, wanted: Pattern, request: Request, judge: Judg
     return left == right
 
 
-def _binary(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+def _binary(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     right = _decoded(wanted.text)
     if right is None:
         return _of_another_type(test, value, wanted, False, "base64 text")
@@ -384,7 +394,7 @@ def network(text: str, ipv6_prefix: int = 128) -> Network | None:
         return None
 
 
-def _ip(test: Test, value: str, wanted: Pattern, request: Request, judge: Judge) -> bool:
+def _ip(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     address = network(value)
     prefix = 128
     if ":" in wanted.text and "/" not in wanted.text:

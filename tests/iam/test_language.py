@@ -1,0 +1,105 @@
+"""Languages, against enumeration of every short string."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grantproof.iam.glob import Glob, Wild, glob
+from grantproof.iam.language import (
+    FRESH,
+    TooHard,
+    Wanted,
+    covers,
+    find,
+    generic_point,
+    intersection,
+    least_hit,
+)
+
+ALPHABET = "aB:" + FRESH
+EVERY = ["".join(letters) for length in range(6) for letters in product(ALPHABET, repeat=length)]
+tokens = st.lists(st.sampled_from(["a", "B", ":", *Wild]), max_size=4)
+globs = tokens.map(Glob)
+#: At most three characters, so that what differs differs within five.
+short = st.lists(st.sampled_from(["a", "B", ":", *Wild]), max_size=3).map(Glob)
+
+
+def strings(pattern: Glob) -> set[str]:
+    return {text for text in EVERY if pattern.matches(text)}
+
+
+@given(globs)
+def test_the_generic_point_is_one_of_the_strings(pattern: Glob) -> None:
+    assert pattern.matches(generic_point(pattern))
+
+
+@given(globs, globs)
+def test_a_pattern_that_covers_matches_everything_that_is_covered(outer: Glob, inner: Glob) -> None:
+    if covers(outer, inner):
+        assert strings(inner) <= strings(outer)
+
+
+@given(st.lists(st.sampled_from(["a", "B", Wild.ANY]), max_size=4).map(Glob), globs)
+def test_covering_is_exact_for_patterns_with_stars_only(outer: Glob, inner: Glob) -> None:
+    assert covers(outer, inner) == (strings(inner) <= strings(outer))
+
+
+@given(globs, globs)
+def test_an_intersection_has_the_strings_of_both(left: Glob, right: Glob) -> None:
+    met = intersection(left, right)
+    assert set().union(*(strings(part) for part in met)) == strings(left) & strings(right)
+
+
+def test_patterns_that_meet_in_too_many_ways_are_given_up() -> None:
+    with pytest.raises(TooHard, match="too many ways"):
+        intersection(glob("*".join("*abcdefghijk*")), glob("*".join("*lmnopqrstuv*")))
+
+
+@given(st.lists(short, min_size=1, max_size=2), short, st.lists(short, max_size=3))
+def test_a_string_is_found_exactly_where_there_is_one(group: list[Glob], other: Glob, unwanted: list[Glob]) -> None:
+    text = find([[Wanted(g) for g in group], [Wanted(other)]], [Wanted(g) for g in unwanted])
+    there = (set().union(*map(strings, group)) & strings(other)) - set().union(*map(strings, unwanted))
+    if text is None:
+        assert there == set()
+    else:
+        assert any(g.matches(text) for g in group)
+        assert other.matches(text)
+        assert not any(g.matches(text) for g in unwanted)
+
+
+@given(short, st.lists(short, min_size=1, max_size=3))
+def test_the_least_hits_are_least(pattern: Glob, unwanted: list[Glob]) -> None:
+    found = {f.hit for f in least_hit([[Wanted(pattern)]], [Wanted(g) for g in unwanted])}
+    hits = {frozenset(n for n, g in enumerate(unwanted) if g.matches(text)) for text in strings(pattern)}
+    assert all(any(least <= hit for least in found) for hit in hits)
+    assert not any(one < other for one in found for other in found)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted", "text"),
+    [
+        ("a*", ["a?*"], "a"),
+        ("a*", ["a", "a??*"], "a" + FRESH),
+        ("a?", ["a*"], None),
+        ("*", ["?*", ""], None),
+        ("ab", ["AB"], "ab"),
+    ],
+)
+def test_counting_patterns_are_escaped_exactly(wanted: str, unwanted: list[str], text: str | None) -> None:
+    assert find([[Wanted(glob(wanted))]], [Wanted(glob(u)) for u in unwanted]) == text
+
+
+def test_case_is_folded_where_it_is_asked_for() -> None:
+    either = [[Wanted(glob("ab"), fold=True)]]
+    assert find(either, [Wanted(glob(text)) for text in ("ab", "Ab", "aB")]) == "AB"
+    assert find(either, [Wanted(glob("AB"), fold=True)]) is None
+
+
+def test_a_search_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grantproof.iam.language.MOST_STATES", 20)
+    with pytest.raises(TooHard):
+        find([[Wanted(glob("*a*b*"))]], [Wanted(glob("*" + "?" * n)) for n in range(8)])
