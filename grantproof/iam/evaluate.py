@@ -286,7 +286,7 @@ def _grants(request: Request, layers: Layers, found: Found, judge: Judge) -> _Gr
         )
     if caller.kind is Kind.ROOT:
         return _Granted((), limited=False, rule="E1")
-    direct = tuple(m for m in resource if _unlimited(m, layers, judge))
+    direct = tuple(m for m in resource if stands_alone(m, layers, judge))
     if direct:
         unlimited = layers.boundary is None and layers.session is None
         return _Granted((*direct, *identity) if unlimited else direct, limited=False)
@@ -320,7 +320,7 @@ def _by_resource_policy(
     session needs an allow of its own policies besides (rule T18)."""
     if request.key == "sts:setsourceidentity" and request.principal.kind is Kind.ROLE_SESSION:
         return _Granted((*resource, *identity), limited=True) if resource and identity else None
-    direct = tuple(m for m in resource if _unlimited(m, layers, judge))
+    direct = tuple(m for m in resource if stands_alone(m, layers, judge))
     if direct:
         return _Granted(direct, limited=False)
     named = tuple(m for m in resource if m.via & ~Via.ACCOUNT)
@@ -334,7 +334,7 @@ def _by_resource_policy(
     return None
 
 
-def _unlimited(match: Match, layers: Layers, judge: Judge) -> bool:
+def stands_alone(match: Match, layers: Layers, judge: Judge) -> bool:
     """Does this grant of a resource policy of the caller's own account stand whatever boundary and session policy leave
     out (rules E11 to E17)?"""
     if match.via & Via.ITSELF:
@@ -356,14 +356,14 @@ def _lacks_session_policy(request: Request, layers: Layers, judge: Judge) -> boo
     return federated and layers.session is None and judge.takes("O22", "denied")
 
 
-_NO_PERMISSION_NEEDED = {"sts:getcalleridentity": "T28", "sts:getsessiontoken": "T26"}
+NEEDS_NO_PERMISSION = {"sts:getcalleridentity": "T28", "sts:getsessiontoken": "T26"}
 
 
 def _needs_no_permission(request: Request) -> str:
     """The rule by which the action needs no permission and cannot be denied, or nothing."""
     if request.principal.account is None or _barred(request):
         return ""
-    return _NO_PERMISSION_NEEDED.get(request.key, "")
+    return NEEDS_NO_PERMISSION.get(request.key, "")
 
 
 def _barred(request: Request) -> str:
@@ -378,7 +378,7 @@ def _barred(request: Request) -> str:
     ):
         return "T24"
     if request.cross_account:
-        if key.startswith("kms:") and key not in _KMS_ACROSS_ACCOUNTS:
+        if key.startswith("kms:") and key not in KMS_ACROSS_ACCOUNTS:
             return "K9"
         partition = (request.resource or "").split(":", 2)[1:2]
         if partition and caller.partition not in (None, partition[0]):
@@ -387,7 +387,7 @@ def _barred(request: Request) -> str:
 
 
 #: The operations of rule K9, the cryptographic ones spelt out.
-_KMS_ACROSS_ACCOUNTS = frozenset(
+KMS_ACROSS_ACCOUNTS = frozenset(
     f"kms:{name}".lower()
     for name in """
     Decrypt DeriveSharedSecret Encrypt GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext

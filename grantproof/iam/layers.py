@@ -210,7 +210,7 @@ def resource_type(action: str, resource: str) -> PolicyType:
     return PolicyType.RESOURCE
 
 
-_ROLE_ENTRY = frozenset(
+ROLE_ENTRY = frozenset(
     """
     sts:assumerole sts:assumerolewithsaml sts:assumerolewithwebidentity
     sts:tagsession sts:setsourceidentity sts:setcontext
@@ -220,7 +220,7 @@ _ROLE_ENTRY = frozenset(
 
 def is_role_entry(action: str) -> bool:
     """Is this one of the actions on which a role's trust policy decides (rules T1, T7, T14, T18)?"""
-    return action.lower() in _ROLE_ENTRY
+    return action.lower() in ROLE_ENTRY
 
 
 def _documents(data: Mapping[str, Any], name: str, type_: PolicyType) -> tuple[Policy, ...] | None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-from itertools import zip_longest
-
 from grantproof.iam.assumption import Judge
 from grantproof.iam.condition import Void, holds
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
-from grantproof.iam.glob import Glob, Wild
-from grantproof.iam.pattern import Pattern, single_value
+from grantproof.iam.glob import Glob
+from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
 
@@ -129,39 +125,23 @@ def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
             raise Void
         return False
     if glob.matches(resource):
-        return glob.literal is not None or glob.everything or _wildcards_agree(pattern, resource, judge)
+        return glob.literal is not None or glob.everything or _wildcards_agree(glob, resource, judge)
     if resource == "*":
         return pattern.text.startswith("arn:") and pattern.text.endswith("*") and judge.takes("O28", "covered")
     return ":user/" in resource and _case_aside(glob, resource, judge)
 
 
-def _wildcards_agree(pattern: Pattern, resource: str, judge: Judge) -> bool:
+def _wildcards_agree(glob: Glob, resource: str, judge: Judge) -> bool:
     """A whole-string match that rests on wildcards: would a stricter reading refuse it (O5, O39)?"""
-    if _wild_service(pattern) and judge.takes("O39", "never"):
+    if wild_service(glob) and judge.takes("O39", "never"):
         return False
-    if pattern.fixed is not None and _field_by_field(pattern.fixed).fullmatch(resource):
-        return True
-    return judge.takes("O5", "string")
+    return within_fields(glob).matches(resource) or judge.takes("O5", "string")
 
 
-def _wild_service(pattern: Pattern) -> bool:
-    fields = pattern.text.split(":", 3)
+def wild_service(glob: Glob) -> bool:
+    """Does an ARN pattern have a wildcard in its service field (O39)?"""
+    fields = str(glob).split(":", 3)
     return len(fields) == 4 and ("*" in fields[2] or "?" in fields[2])
-
-
-@lru_cache(maxsize=16_384)
-def _field_by_field(glob: Glob) -> re.Pattern[str]:
-    """The stricter reading of O5: only a `*` that ends a field runs on over colons (rule R4)."""
-    out = ""
-    for token, following in zip_longest(glob.tokens, glob.tokens[1:]):
-        if isinstance(token, str):
-            out += re.escape(token)
-        elif token is Wild.ONE:
-            out += "[^:]"
-        else:
-            ends_field = following is None or (isinstance(following, str) and following.startswith(":"))
-            out += ".*" if ends_field else "[^:]*"
-    return re.compile(out, re.DOTALL)
 
 
 def _case_aside(glob: Glob, resource: str, judge: Judge) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
 
 from grantproof.iam.glob import Glob, Token, Wild, glob, tokenise
 
@@ -124,3 +126,18 @@ def split_fields(glob_: Glob, count: int) -> tuple[Glob, ...] | None:
         fields[-1].append(pieces[0])
         fields += [[piece] for piece in pieces[1:]]
     return tuple(Glob(field) for field in fields) if len(fields) == count else None
+
+
+@lru_cache(maxsize=16_384)
+def within_fields(glob_: Glob) -> Glob:
+    """A Resource pattern under the stricter reading of O5: only a `*` that ends a field runs on over colons (R4)."""
+    tokens: list[Token] = []
+    for token, following in zip_longest(glob_.tokens, glob_.tokens[1:]):
+        ends_field = following is None or (isinstance(following, str) and following.startswith(":"))
+        if token is Wild.ONE:
+            tokens.append(Wild.FIELD_ONE)
+        elif token is Wild.ANY and not ends_field:
+            tokens.append(Wild.FIELD)
+        else:
+            tokens.append(token)
+    return Glob(tokens)
