@@ -12,22 +12,31 @@ from functools import lru_cache
 
 
 class Wild(Enum):
-    """A wildcard token. The last two stay inside a field of an ARN (rule C34, open point O5); no policy writes them."""
+    """A wildcard token. Policies write the first two. `FIELD` and `FIELD_ONE` stay inside a field of an ARN (rule C34,
+    open point O5), `NAME` and `NAME_ONE` inside its last part, which is how a user's name and ARN are thought of
+    together."""
 
     ANY = "*"
     ONE = "?"
     FIELD = "[^:]*"
     FIELD_ONE = "[^:]"
+    NAME = "[^:/]*"
+    NAME_ONE = "[^:/]"
 
     @property
     def many(self) -> bool:
         """Does it stand for any number of characters?"""
-        return self in (Wild.ANY, Wild.FIELD)
+        return self in (Wild.ANY, Wild.FIELD, Wild.NAME)
 
     @property
-    def in_field(self) -> bool:
-        """Does it stop at a colon?"""
-        return self in (Wild.FIELD, Wild.FIELD_ONE)
+    def stops_at(self) -> str:
+        """The characters that it does not stand for."""
+        return _STOPS[self]
+
+
+_STOPS = {Wild.FIELD: ":", Wild.FIELD_ONE: ":", Wild.NAME: ":/", Wild.NAME_ONE: ":/", Wild.ANY: "", Wild.ONE: ""}
+#: The wildcard of one character that takes what a star takes.
+ONE_OF = {Wild.ANY: Wild.ONE, Wild.FIELD: Wild.FIELD_ONE, Wild.NAME: Wild.NAME_ONE}
 
 
 Token = str | Wild
@@ -94,9 +103,9 @@ def _normalised(tokens: Iterable[Token]) -> tuple[Token, ...]:
         last = out[-1] if out else None
         if isinstance(token, str) and isinstance(last, str):
             out[-1] = last + token
-        elif token is last and token in (Wild.ANY, Wild.FIELD):
+        elif token is last and token in ONE_OF:
             continue
-        elif (token, last) in ((Wild.ONE, Wild.ANY), (Wild.FIELD_ONE, Wild.FIELD)):
+        elif isinstance(last, Wild) and token is ONE_OF.get(last):
             out.insert(len(out) - 1, token)
         else:
             out.append(token)
@@ -113,7 +122,7 @@ def _matcher(tokens: tuple[Token, ...], prefix: str) -> Callable[[str], bool]:
     return lambda text: expression.fullmatch(text) is not None
 
 
-_REGEX = {Wild.ANY: ".*", Wild.ONE: ".", Wild.FIELD: "[^:]*", Wild.FIELD_ONE: "[^:]"}
+_REGEX = {wild: wild.value for wild in Wild} | {Wild.ANY: ".*", Wild.ONE: "."}
 
 
 def _expression(tokens: tuple[Token, ...]) -> str:
@@ -121,9 +130,9 @@ def _expression(tokens: tuple[Token, ...]) -> str:
 
     Where stars separate runs, taking the leftmost place for each middle run never loses a match, so each is an
     atomic group; a naive `.*a.*b.*c` takes time exponential in the number of stars. That argument does not hold for
-    wildcards that stop at a colon, of which a pattern has few.
+    wildcards that stop at a character, of which a pattern has few.
     """
-    if any(isinstance(token, Wild) and token.in_field for token in tokens):
+    if any(isinstance(token, Wild) and token.stops_at for token in tokens):
         return "".join(_REGEX[token] if isinstance(token, Wild) else re.escape(token) for token in tokens)
     runs: list[str] = [""]
     for token in tokens:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import count
 
 from grantproof.iam.errors import Undecided
-from grantproof.iam.glob import Glob, Token, Wild
+from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 
 #: A private character: none of the documents that AWS accepts can hold it.
 FRESH = "\ue000"
@@ -35,7 +35,7 @@ def generic_point(glob: Glob) -> str:
 
 
 def counts(glob: Glob) -> bool:
-    """Can a generic point say too much about this pattern: does it count characters, or stop at colons?"""
+    """Can a generic point say too much about this pattern: does it count characters, or stop at some?"""
     return any(isinstance(token, Wild) and token is not Wild.ANY for token in glob.tokens)
 
 
@@ -109,10 +109,10 @@ def _meet(left: Token, right: Token) -> Token | None:
     if isinstance(left, Wild):
         left, right = right, left
     if isinstance(left, str):
-        fits = right == left if isinstance(right, str) else left != ":" or not right.in_field
+        fits = right == left if isinstance(right, str) else left not in right.stops_at
         return left if fits else None
     assert isinstance(right, Wild)
-    return Wild.FIELD_ONE if left.in_field or right.in_field else Wild.ONE
+    return max(left, right, key=lambda wild: len(wild.stops_at))
 
 
 class _Meeting:
@@ -144,7 +144,7 @@ class _Meeting:
         if left_many and right_many:
             assert isinstance(left, Wild)
             assert isinstance(right, Wild)
-            star = Wild.FIELD if left.in_field or right.in_field else Wild.ANY
+            star = max(left, right, key=lambda wild: len(wild.stops_at))
             for rest in self.of(i + 1, j) | self.of(i, j + 1):
                 yield Glob((star, *rest)).tokens if rest and rest[0] is star else (star, *rest)
         elif left_many:
@@ -160,7 +160,43 @@ class _Meeting:
 
 
 def _one_of(star: Token | None) -> Wild:
-    return Wild.FIELD_ONE if star is Wild.FIELD else Wild.ONE
+    assert isinstance(star, Wild)
+    return ONE_OF[star]
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def fragments(before: Glob, after: Glob, whole: Glob) -> tuple[Glob, ...]:
+    """Which strings can stand between `before` and `after` so that the whole is one of `whole`'s, as patterns."""
+    tokens = _characters(whole)
+    starts = _reached(_characters(before), tokens)
+    ends = {len(tokens) - k for k in _reached(_characters(after)[::-1], tokens[::-1])}
+    return without_covered(Glob(tokens[i:j]) for i in sorted(starts) for j in sorted(ends) if i <= j)
+
+
+def _reached(part: tuple[Token, ...], whole: tuple[Token, ...]) -> set[int]:
+    """The positions of `whole` that a string of `part` leads to."""
+    seen = set()
+    todo = [(0, 0)]
+    out = set()
+    while todo:
+        i, j = todo.pop()
+        if (i, j) in seen:
+            continue
+        seen.add((i, j))
+        mine = part[i] if i < len(part) else None
+        other = whole[j] if j < len(whole) else None
+        if mine is None:
+            out.add(j)
+        mine_many, other_many = (isinstance(t, Wild) and t.many for t in (mine, other))
+        todo += [(i + 1, j)] if mine_many else []
+        todo += [(i, j + 1)] if other_many else []
+        if mine is None or other is None:
+            continue
+        if _meet(_one_of(mine) if mine_many else mine, _one_of(other) if other_many else other) is not None:
+            todo.append((i if mine_many else i + 1, j if other_many else j + 1))
+    return out
 
 
 # --- exact search --------------------------------------------------------------------------------------------------
@@ -190,7 +226,8 @@ class Automaton:
 
     def __init__(self, patterns: Sequence[Wanted]) -> None:
         self.literal: dict[str, int] = {}
-        self.start = self._one = self._field = self._star = 0
+        self.start = self._star = 0
+        self._wild: dict[str, int] = {}
         accepting: list[int] = []
         position = count()
         for wanted in patterns:
@@ -199,15 +236,14 @@ class Automaton:
                 bit = 1 << at
                 if isinstance(token, Wild):
                     self._star |= bit if token.many else 0
-                    self._one |= 0 if token.in_field else bit
-                    self._field |= bit if token.in_field else 0
+                    self._wild[token.stops_at] = self._wild.get(token.stops_at, 0) | bit
                 else:
                     for character in {token.lower(), token.upper()} if wanted.fold else {token}:
                         self.literal[character] = self.literal.get(character, 0) | bit
                 at = next(position)
             accepting.append(1 << at)
         self.accepting = tuple(accepting)
-        self.in_fields = bool(self._field)
+        self.stops = frozenset("".join(self._wild))
         self.start = self._closed(self.start)
 
     def _closed(self, state: int) -> int:
@@ -217,9 +253,11 @@ class Automaton:
 
     def step(self, state: int, character: str) -> int:
         """The positions after one more character."""
-        live = state & (self.literal.get(character, 0) | self._one)
-        if character != ":":
-            live |= state & self._field
+        takes = self.literal.get(character, 0)
+        for stops, positions in self._wild.items():
+            if character not in stops:
+                takes |= positions
+        live = state & takes
         return self._closed(live & self._star | (live & ~self._star) << 1)
 
     def literals(self, state: int) -> Iterator[str]:
@@ -271,7 +309,8 @@ def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted]) -> I
     nothing."""
     groups = [Automaton(patterns) for patterns in wanted]
     against = Automaton(unwanted)
-    extra = (FRESH, ":") if any(a.in_fields for a in (*groups, against)) else (FRESH,)
+    # A character at which some wildcard stops may be just what gets away from it.
+    extra = (FRESH, *sorted(frozenset().union(*(a.stops for a in (*groups, against)))))
     frontier = _Frontier()
     start = tuple(group.start for group in groups)
     frontier.takes(start, against.start)

@@ -44,12 +44,14 @@ class Bounds:
         states: keys of which only these states are possible.
         shapes: keys whose value, if there is one, is one of these patterns' and none of those.
         single: keys that carry one value at most.
+        present: keys that are never missing.
         variables: the values of the keys that stand as policy variables in patterns.
     """
 
     states: Mapping[str, tuple[Values, ...]] = field(default_factory=dict)
     shapes: Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]] = field(default_factory=dict)
     single: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
     variables: Mapping[str, Values] = field(default_factory=dict)
 
 
@@ -73,6 +75,51 @@ class Keys:
         if asked not in self._memo:
             self._memo[asked] = self._find(key, true, false)
         return self._memo[asked]
+
+    def together(
+        self, true: Mapping[str, frozenset[Test]], false: Mapping[str, frozenset[Test]]
+    ) -> dict[str, Values] | None:
+        """A state of every key; None where one of them has none. A user's name ends its ARN, so the two are chosen
+        together.
+
+        Raises:
+            TooHard: as `find`; or no ARN was found that ends in the name.
+        """
+        out: dict[str, Values] = {}
+        nothing: frozenset[Test] = frozenset()
+        for key in sorted({*true, *false}):
+            state = self.find(key, true.get(key, nothing), false.get(key, nothing))
+            if state is None:
+                return None
+            out[key] = state
+        if _ARN in self._bounds.shapes and _NAME in self._bounds.present:
+            arn = self._arn_and_name(true, false)
+            if arn is None:
+                return None
+            out[_ARN] = (arn,)
+            out[_NAME] = (arn.rsplit("/", 1)[1],)
+        return out
+
+    def _arn_and_name(self, true: Mapping[str, frozenset[Test]], false: Mapping[str, frozenset[Test]]) -> str | None:
+        """A user's ARN of which every test of the ARN and every test of the name says what it is to say."""
+        nothing: frozenset[Test] = frozenset()
+        shapes, excluded = self._bounds.shapes[_ARN]
+        wanted: list[Sequence[Wanted]] = [[Wanted(shape) for shape in shapes]]
+        unwanted = [Wanted(glob) for glob in excluded]
+        for key in (_ARN, _NAME):
+            present = _Present(key, true.get(key, nothing), false.get(key, nothing), self._bounds, self._judge)
+            some, none = present.languages([*present.plain, *present.every, *present.some])
+            if key == _NAME:
+                some = [[end for name in group for end in _endings(shapes, name)] for group in some]
+                none = [end for name in none for end in _endings(shapes, name)]
+            wanted += some
+            unwanted += none
+        variable = self._bounds.variables.get(_NAME)
+        if variable:
+            wanted.append(_endings(shapes, Wanted(Glob((variable[0],)))))
+        # A name of at least one character, whatever else.
+        wanted.append(_endings(shapes, Wanted(Glob((Wild.ONE, Wild.ANY)))))
+        return find(wanted, unwanted) if all(wanted) else None
 
     def _find(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Values | None:
         if true & false:
@@ -101,7 +148,8 @@ class Keys:
         if settled is not None:
             yield from settled
             return
-        yield MISSING
+        if key not in self._bounds.present:
+            yield MISSING
         present = _Present(key, true, false, self._bounds, self._judge)
         found = present.state()
         if found is not None:
@@ -109,6 +157,19 @@ class Keys:
         # An empty text is a value of its own (O20), and counts as missing under a set operator.
         yield _EMPTY
 
+
+def _endings(shapes: Iterable[Glob], name: Wanted) -> list[Wanted]:
+    """ARNs of users whose name is one of a pattern's: the name is what follows the last slash."""
+    inside = {Wild.ANY: Wild.NAME, Wild.ONE: Wild.NAME_ONE}
+    tokens = [inside.get(t, t) if isinstance(t, Wild) else t for t in name.glob.tokens]
+    return [
+        Wanted(Glob((*shape.tokens[:-1], *path, *tokens)), name.fold)
+        for shape in shapes
+        for path in ((), (Wild.ONE, Wild.ANY, "/"))
+    ]
+
+
+_ARN, _NAME = "aws:principalarn", "aws:username"
 
 #: A test, and what one value of the request is to make of it.
 Constraint = tuple[Test, bool]
@@ -168,15 +229,26 @@ class _Present:
 
     # text
 
-    def _text(self, constraints: Sequence[Constraint]) -> str | None:
+    def languages(self, constraints: Sequence[Constraint]) -> tuple[list[Sequence[Wanted]], list[Wanted]]:
+        """The patterns of which a value matches one in each group, and those of which it matches none.
+
+        Raises:
+            TooHard: some test compares something other than text.
+        """
         wanted: list[Sequence[Wanted]] = []
         unwanted: list[Wanted] = []
         for test, holding in constraints:
+            if test.operator.type not in _TEXT:
+                raise TooHard(f"{self._key} is compared as {test.operator.type.value}")
             patterns = self._patterns(test)
             if holding != test.operator.negated:
                 wanted.append(patterns)
             else:
                 unwanted += patterns
+        return wanted, unwanted
+
+    def _text(self, constraints: Sequence[Constraint]) -> str | None:
+        wanted, unwanted = self.languages(constraints)
         shapes, excluded = self._bounds.shapes.get(self._key, ((), ()))
         if shapes:
             wanted.append([Wanted(glob) for glob in shapes])

@@ -15,17 +15,18 @@ from grantproof.iam.language import (
     Wanted,
     covers,
     find,
+    fragments,
     generic_point,
     intersection,
     least_hit,
 )
 
-ALPHABET = "aB:" + FRESH
+ALPHABET = "a:/" + FRESH
 EVERY = ["".join(letters) for length in range(6) for letters in product(ALPHABET, repeat=length)]
-tokens = st.lists(st.sampled_from(["a", "B", ":", *Wild]), max_size=4)
+tokens = st.lists(st.sampled_from(["a", ":", "/", *Wild]), max_size=4)
 globs = tokens.map(Glob)
 #: At most three characters, so that what differs differs within five.
-short = st.lists(st.sampled_from(["a", "B", ":", *Wild]), max_size=3).map(Glob)
+short = st.lists(st.sampled_from(["a", ":", "/", *Wild]), max_size=3).map(Glob)
 
 
 def strings(pattern: Glob) -> set[str]:
@@ -43,7 +44,7 @@ def test_a_pattern_that_covers_matches_everything_that_is_covered(outer: Glob, i
         assert strings(inner) <= strings(outer)
 
 
-@given(st.lists(st.sampled_from(["a", "B", Wild.ANY]), max_size=4).map(Glob), globs)
+@given(st.lists(st.sampled_from(["a", "/", Wild.ANY]), max_size=4).map(Glob), globs)
 def test_covering_is_exact_for_patterns_with_stars_only(outer: Glob, inner: Glob) -> None:
     assert covers(outer, inner) == (strings(inner) <= strings(outer))
 
@@ -91,6 +92,14 @@ def test_the_least_hits_are_least(pattern: Glob, unwanted: list[Glob]) -> None:
 )
 def test_counting_patterns_are_escaped_exactly(wanted: str, unwanted: list[str], text: str | None) -> None:
     assert find([[Wanted(glob(wanted))]], [Wanted(glob(u)) for u in unwanted]) == text
+
+
+@given(short, short, globs)
+def test_fragments_are_what_fits_between(before: Glob, after: Glob, whole: Glob) -> None:
+    found = set().union(*(strings(part) for part in fragments(before, after, whole)))
+    for text in ["".join(letters) for length in range(3) for letters in product(ALPHABET, repeat=length)]:
+        fits = intersection(Glob((*before.tokens, text, *after.tokens)), whole) != ()
+        assert (text in found) == fits
 
 
 def test_case_is_folded_where_it_is_asked_for() -> None:

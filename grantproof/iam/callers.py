@@ -1,0 +1,508 @@
+"""Who may be asking: all callers, sorted into the few kinds that policies can tell apart.
+
+Two callers of one kind are named in the same way by every statement of both sides (as everybody, through their account,
+their role, or themselves), and the same layers have to allow them. So the evaluation's case distinctions (rules E9 to
+E19, T2 to T4, X1 to X6, K2 to K9) are made here once for each kind, and what is left is a plain question: *which groups
+of statements must each hold an Allow that fires*?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+from grantproof.iam import rcp
+from grantproof.iam.assumption import Judge
+from grantproof.iam.document import PolicyType, Statement
+from grantproof.iam.evaluate import KMS_ACROSS_ACCOUNTS, NEEDS_NO_PERMISSION, Cited, Match, stands_alone
+from grantproof.iam.glob import Glob, glob
+from grantproof.iam.language import FRESH, TooHard, intersection
+from grantproof.iam.layers import ROLE_ENTRY, Entry, Layers
+from grantproof.iam.match import only, principal_matches
+from grantproof.iam.principal import Kind, Principal, PrincipalElement, Via
+from grantproof.iam.request import Request, Values
+
+PRINCIPAL_KEYS = frozenset(
+    f"aws:{name}"
+    for name in """
+    principalarn principalaccount principaltype username principalisawsservice principalservicename resourceaccount
+    """.split()
+)
+#: Accounts that stand for "some account that nothing names".
+OTHERS = ("210987654321", "321098765432")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`."""
+
+    inside: tuple[Glob, ...] = (glob("*:*"),)
+    outside: tuple[Glob, ...] = ()
+    rcp: bool = True
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One kind of caller, and whose the resource is.
+
+    Attributes:
+        principal: one of them; where `names` is not empty, its name stands for any name.
+        names: the patterns of `aws:PrincipalArn` of all of them.
+        not_names: ARNs that other kinds have.
+        user_id: `aws:userid` where statements name it.
+        owner: the resource's account; None where nothing depends on it.
+        open: the resource's own policy is not in question, only the caller's side.
+        region: the actions that are asked about.
+    """
+
+    principal: Principal
+    names: tuple[Glob, ...] = ()
+    not_names: tuple[Glob, ...] = ()
+    user_id: str | None = None
+    owner: str | None = None
+    open: bool = False
+    region: Region = field(default_factory=Region)
+
+    @property
+    def request(self) -> Request:
+        """A request of theirs, with nothing known of action, resource and context."""
+        context: dict[str, Values] = {"aws:userid": (self.user_id or f"AIDA{FRESH}",)}
+        return Request(self.principal, "-:-", "*", self.owner, context)
+
+    def states(self, keys: Iterable[str]) -> dict[str, tuple[Values, ...]]:
+        """The states of the keys that follow from who asks and whose the resource is."""
+        derived = Request(self.principal, "-:-", "*", self.owner).values
+        out: dict[str, tuple[Values, ...]] = {}
+        for key in PRINCIPAL_KEYS & set(keys):
+            if self.names and key in ("aws:principalarn", "aws:username") and key in derived:
+                continue
+            out[key] = (derived.get(key, ()),)
+        if self.user_id is not None:
+            out["aws:userid"] = ((self.user_id,),)
+        elif "aws:userid" in derived:
+            out["aws:userid"] = (derived["aws:userid"],)
+        return out
+
+
+def callers(old: Layers, new: Layers, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
+    """Every kind of caller that the two sides can tell apart, service-linked roles left out (rule T31).
+
+    Args:
+        keys: the condition keys that either side consults.
+        owner: the resource's account, where it is known.
+
+    Raises:
+        TooHard: the two resource policies are of different types, or an account is compared with a pattern.
+    """
+    named = _Named(old, new, keys)
+    types = {layers.resource.type for layers in (old, new) if layers.resource is not None}
+    if len(types) > 1:
+        raise TooHard(f"a {' and a '.join(sorted(t.value for t in types))} are not comparable")
+    inside, outside = _in_question(next(iter(types), None))
+    if types:
+        for caller in _distinct(_of_resource_policies(named, owner), old, new, keys):
+            yield from _by_region(caller, inside, old, new)
+        if not _differ_besides(old, new):
+            return
+    for caller in _distinct(_of_identity_policies(named, keys, owner), old, new, keys):
+        yield from _by_region(caller, outside, old, new)
+
+
+def _in_question(type_: PolicyType | None) -> tuple[Region, Region]:
+    """The actions on which a resource policy of this type decides, and all others, where it has no say."""
+    entering = tuple(glob(name) for name in sorted(ROLE_ENTRY))
+    keys = glob("kms:*")
+    match type_:
+        case PolicyType.TRUST:
+            return Region(entering), Region(outside=entering)
+        case PolicyType.KEY:
+            return Region((keys,)), Region(outside=(keys,))
+        case PolicyType.RESOURCE:
+            return Region(outside=(*entering, keys)), Region((*entering, keys))
+    return Region(()), Region()
+
+
+def _differ_besides(old: Layers, new: Layers) -> bool:
+    """Do the two sides differ in anything but the resource's policy?"""
+    return replace(old, resource=None) != replace(new, resource=None)
+
+
+class _Named:
+    """The accounts, ARNs, services and so on that either side names."""
+
+    def __init__(self, old: Layers, new: Layers, keys: frozenset[str]) -> None:
+        elements = [s.principals for s in _statements(old, new) if s.principals is not None]
+        self.arns = _union(elements, lambda e: e.arns)
+        self.unique_ids = _union(elements, lambda e: e.unique_ids)
+        self.services = _union(elements, lambda e: e.services)
+        self.providers = _union(elements, lambda e: e.providers)
+        self.canonical = _union(elements, lambda e: e.canonical)
+        accounts = set(_union(elements, lambda e: e.accounts))
+        partitions = {"aws"}
+        for arn in self.arns:
+            accounts.add(arn.split(":")[4])
+            partitions.add(arn.split(":")[1])
+        self.wild_accounts = False
+        for statement in _statements(old, new):
+            for pattern in statement.resources or ():
+                fields = pattern.text.split(":", 5)
+                if len(fields) == 6:
+                    accounts.update(_digits(fields[4]))
+                    partitions.update({fields[1]} if re.fullmatch(r"aws[a-z-]*", fields[1]) else ())
+            for test in statement.conditions:
+                if test.key not in PRINCIPAL_KEYS:
+                    continue
+                for pattern in test.values:
+                    accounts.update(_digits(pattern.text))
+                    partitions.update(re.findall(r"arn:(aws[a-z-]*):", pattern.text))
+                    by_account = test.key in ("aws:principalaccount", "aws:resourceaccount")
+                    partly = bool(re.search(r"[*?]", pattern.text)) and pattern.text.strip("*") != ""
+                    self.wild_accounts |= by_account and partly and test.operator.wildcards
+        self.accounts = tuple(sorted(accounts))
+        self.partitions = tuple(sorted(partitions))
+
+
+def _statements(*sides: Layers) -> Iterator[Statement]:
+    for layers in sides:
+        for _, _, policies in layers.sets:
+            yield from (statement for _, statement in policies.entries)
+
+
+def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], frozenset[str]]) -> tuple[str, ...]:
+    return tuple(sorted(frozenset().union(*map(part, elements))))
+
+
+def _digits(text: str) -> list[str]:
+    return re.findall(r"(?<![0-9])[0-9]{12}(?![0-9])", text)
+
+
+def _named_by(kind: Kind, partition: str, account: str) -> Caller:
+    """The callers of one kind in an account whose names nothing says."""
+    iam = f"arn:{partition}:iam::{account}"
+    match kind:
+        case Kind.USER:
+            shape = f"{iam}:user/*"
+            return Caller(Principal(kind, f"{iam}:user/{FRESH}", account, partition), (glob(shape),))
+        case Kind.ROLE_SESSION:
+            session = f"arn:{partition}:sts::{account}:assumed-role/{FRESH}/{FRESH}"
+            role = Principal(kind, session, account, partition, issuer=f"{iam}:role/{FRESH}")
+            # Service-linked roles are AWS's, with fixed policies and outside SCPs and RCPs (T31): not in question.
+            return Caller(role, (glob(f"{iam}:role/*"),), (glob(f"{iam}:role/aws-service-role/*"),))
+        case Kind.FEDERATED_USER:
+            arn = f"arn:{partition}:sts::{account}:federated-user/{FRESH}"
+            shape = f"arn:{partition}:sts::{account}:federated-user/*"
+            return Caller(Principal(kind, arn, account, partition, issuer=f"{iam}:user/{FRESH}"), (glob(shape),))
+    return Caller(Principal(Kind.ROOT, f"{iam}:root", account, partition))
+
+
+def _of_identity_policies(named: _Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
+    """Without a resource policy on either side, what is compared is the caller's side alone: users and role sessions,
+    and resources of whatever account, as if their owner let the caller's account in (rules X7, R14)."""
+    if not keys & PRINCIPAL_KEYS:
+        # Nothing tells callers apart, and a user can call whatever a session can.
+        yield replace(_named_by(Kind.USER, "aws", "111111111111"), owner="111111111111", open=True)
+        return
+    if named.wild_accounts:
+        raise TooHard("an account is compared with a pattern")
+    kinds = (Kind.USER, Kind.ROLE_SESSION)
+    accounts = (*named.accounts, OTHERS[0])
+    owners: tuple[str | None, ...] = (owner,) if owner else (None, *named.accounts, OTHERS[1])
+    partitions = named.partitions if "aws:principalarn" in keys else named.partitions[:1]
+    for kind, partition, account, whose in product(kinds, partitions, accounts, owners):
+        yield replace(_named_by(kind, partition, account), owner=whose or account, open=True)
+
+
+def _of_resource_policies(named: _Named, owner: str | None) -> Iterator[Caller]:
+    accounts = tuple(dict.fromkeys((*named.accounts, *([owner] if owner else []), OTHERS[0])))
+    owners = (owner,) if owner else (*named.accounts, OTHERS[1], OTHERS[0])
+    if named.wild_accounts:
+        raise TooHard("an account is compared with a pattern")
+    kinds = (Kind.USER, Kind.ROLE_SESSION, Kind.FEDERATED_USER, Kind.ROOT)
+    some = [
+        *(_named_by(k, p, a) for k, p, a in product(kinds, named.partitions, accounts)),
+        *(caller for arn in named.arns for caller in _at_arn(arn)),
+        *(caller for unique_id in named.unique_ids for caller in _with_id(unique_id, named)),
+        *(Caller(Principal(Kind.SERVICE, name=name)) for name in (*named.services, f"{FRESH}.amazonaws.com")),
+        *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*named.providers, FRESH)),
+        *(Caller(Principal(Kind.CANONICAL, name=name)) for name in (*named.canonical, FRESH) if named.canonical),
+        Caller(Principal(Kind.ANONYMOUS)),
+    ]
+    taken = tuple(glob_of(arn) for arn in named.arns)
+    for caller, whose in product(some, owners):
+        yield replace(caller, owner=whose, not_names=(*caller.not_names, *taken) if caller.names else ())
+
+
+def glob_of(text: str) -> Glob:
+    """The pattern that matches this text alone."""
+    return Glob((text,))
+
+
+def _at_arn(arn: str) -> Iterator[Caller]:
+    """The callers that a Principal element means when it names this ARN."""
+    partition, account, name = arn.split(":")[1], arn.split(":")[4], arn.split(":", 5)[5]
+    kind, _, rest = name.partition("/")
+    iam = f"arn:{partition}:iam::{account}"
+    if kind == "user":
+        yield Caller(Principal(Kind.USER, arn, account, partition))
+        federated = f"arn:{partition}:sts::{account}:federated-user/"
+        yield Caller(
+            Principal(Kind.FEDERATED_USER, federated + FRESH, account, partition, issuer=arn),
+            (glob(f"{federated}*"),),
+        )
+    elif kind == "role":
+        session = f"arn:{partition}:sts::{account}:assumed-role/{rest.rsplit('/', 1)[-1]}/{FRESH}"
+        yield Caller(Principal(Kind.ROLE_SESSION, session, account, partition, issuer=arn))
+    elif kind == "assumed-role":
+        role = f"{iam}:role/{rest.split('/')[0]}"
+        yield Caller(Principal(Kind.ROLE_SESSION, arn, account, partition, issuer=role))
+        other = arn.rsplit("/", 1)[0] + f"/{FRESH}"
+        yield Caller(Principal(Kind.ROLE_SESSION, other, account, partition, issuer=role))
+    elif kind == "federated-user":
+        yield Caller(Principal(Kind.FEDERATED_USER, arn, account, partition, issuer=f"{iam}:user/{FRESH}"))
+
+
+def _with_id(unique_id: str, named: _Named) -> Iterator[Caller]:
+    """The callers that have a unique id which a Principal element names (rules P21 to P23)."""
+    for partition, account in product(named.partitions, (*named.accounts, OTHERS[0])):
+        yield replace(_named_by(Kind.USER, partition, account), user_id=unique_id)
+        yield replace(_named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
+
+
+def _distinct(found: Iterable[Caller], old: Layers, new: Layers, keys: frozenset[str]) -> Iterator[Caller]:
+    """One of those that no statement and no condition tells apart."""
+    seen = set()
+    told_apart = bool(keys & PRINCIPAL_KEYS)
+    for caller in found:
+        principal = caller.principal
+        ways = tuple(
+            statement.principals.reaches(principal, caller.user_id)
+            for statement in _statements(old, new)
+            if statement.principals is not None
+        )
+        cross = principal.account is not None and principal.account != caller.owner
+        sign: tuple[object, ...] = (principal.kind, ways, cross, principal.partition)
+        if told_apart:
+            sign = (*sign, principal.account, caller.owner, caller.names or principal.identity_arn)
+        if sign not in seen:
+            seen.add(sign)
+            yield caller
+
+
+def _by_region(caller: Caller, region: Region, old: Layers, new: Layers) -> Iterator[Caller]:
+    """The same callers, once for each part of the region in which the rules differ."""
+    principal = caller.principal
+    cross = principal.account is not None and not caller.open and principal.account != caller.owner
+    regions = [replace(region, outside=(*region.outside, *_never_in_question(principal)))]
+    if cross:
+        # Rule K9: of KMS, only these operations work from another account.
+        across = tuple(glob(name) for name in sorted(KMS_ACROSS_ACCOUNTS))
+        regions = [
+            part
+            for whole in regions
+            for part in (
+                replace(whole, outside=(*whole.outside, glob("kms:*"))),
+                replace(whole, inside=_meet_all(whole.inside, across)),
+            )
+        ]
+    if old.rcp is not None or new.rcp is not None:
+        regions = [part for whole in regions for part in _by_rcp(whole)]
+    if not cross and principal.kind is Kind.ROLE_SESSION and not caller.open:
+        # Rule T18 asks more of a chained session that sets a source identity.
+        regions = [
+            part
+            for whole in regions
+            for part in (
+                replace(whole, outside=(*whole.outside, _SOURCE_IDENTITY)),
+                replace(whole, inside=_meet_all(whole.inside, (_SOURCE_IDENTITY,))),
+            )
+        ]
+    yield from (replace(caller, region=part) for part in regions if part.inside)
+
+
+_SOURCE_IDENTITY = glob("sts:setsourceidentity")
+
+
+def _never_in_question(principal: Principal) -> tuple[Glob, ...]:
+    """Actions that are decided without looking at any policy, so that no two policies differ on them."""
+    out = [glob(name) for name in NEEDS_NO_PERMISSION] if principal.account is not None else []
+    match principal.kind:
+        case Kind.ROOT:
+            out.append(glob("sts:assumerole"))
+        case Kind.ROLE_SESSION:
+            out += [glob("sts:getfederationtoken"), glob("sts:getsessiontoken")]
+        case Kind.FEDERATED_USER:
+            out += [glob("iam:*"), glob("sts:*")]
+    return tuple(out)
+
+
+def _by_rcp(region: Region) -> Iterator[Region]:
+    """Where RCPs bind and where not (rules S16, S18)."""
+    services = tuple(glob(f"{service}:*") for service in sorted(rcp.services()))
+    retire = glob("kms:retiregrant")
+    yield replace(region, inside=_meet_all(region.inside, services), outside=(*region.outside, retire))
+    yield replace(region, outside=(*region.outside, *services), rcp=False)
+    yield replace(region, inside=_meet_all(region.inside, (retire,)), rcp=False)
+
+
+def _meet_all(left: Iterable[Glob], right: Iterable[Glob]) -> tuple[Glob, ...]:
+    return tuple(dict.fromkeys(part for one, other in product(left, right) for part in intersection(one, other)))
+
+
+# --- which layers must allow ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to happen for one kind of caller to be allowed.
+
+    Attributes:
+        options: alternatives; in one of them every group (a bit mask of statements) needs an Allow that fires. No
+            options: never allowed. An option without groups: allowed unless denied.
+        denies: the Deny statements that count.
+        reached: the statements that reach the caller, of all effects.
+    """
+
+    options: tuple[tuple[int, ...], ...]
+    denies: int
+    reached: int
+
+
+def plan(
+    entries: tuple[tuple[PolicyType, int, Entry], ...],
+    layers: Layers,
+    caller: Caller,
+    type_: PolicyType,
+    judge: Judge,
+) -> Plan:
+    """The evaluation's case distinctions for one kind of caller (the procedure after rule E43). `type_`: of the
+    resource policies that are compared, also where this side has none.
+
+    Raises:
+        Undecided: something is not known or not documented.
+    """
+    if layers.grants:
+        raise TooHard("KMS grants cannot be compared yet: they are conditions of their own kind (K15)")
+    layer = _Fitted(entries, layers, caller, type_, judge)
+    common = layer.common()
+    options = () if common is None else tuple((*common, *option) for option in layer.grants())
+    return Plan(options, layer.denies, layer.reached)
+
+
+class _Fitted:
+    """The layers as one kind of caller meets them."""
+
+    def __init__(
+        self,
+        entries: tuple[tuple[PolicyType, int, Entry], ...],
+        layers: Layers,
+        caller: Caller,
+        type_: PolicyType,
+        judge: Judge,
+    ) -> None:
+        self._layers, self._caller, self._type, self._judge = layers, caller, type_, judge
+        self._groups: dict[tuple[PolicyType, int], int] = {}
+        self._resource: list[tuple[int, Match]] = []
+        self.denies = self.reached = 0
+        bounded = layers.boundary is not None
+        request = caller.request
+        for number, (type_, level, (policy, statement)) in enumerate(entries):
+            if not self._binds(type_):
+                continue
+            via = principal_matches(policy, statement, request, bounded, judge)
+            if policy.type is PolicyType.ENDPOINT and only(via, Via.ACCOUNT) and caller.principal.kind is not Kind.ROOT:
+                raise TooHard("on a gateway endpoint an account principal covers the root user only (S27)")
+            if not via:
+                continue
+            bit = 1 << number
+            self.reached |= bit
+            if not statement.allow:
+                self.denies |= bit
+                continue
+            self._groups[type_, level] = self._groups.get((type_, level), 0) | bit
+            if type_ is PolicyType.RESOURCE:
+                cited = Cited(policy.label, statement.index, statement.sid, "Allow", policy.type)
+                narrowed = any(test.key == "aws:principalarn" for test in statement.conditions)
+                self._resource.append((bit, Match(cited, via, type_, level, narrowed)))
+
+    def _binds(self, type_: PolicyType) -> bool:
+        """As the evaluation's own: do SCPs and RCPs bear on this caller (rules S3, S16, S18; O25)?"""
+        principal = self._caller.principal
+        if type_ is PolicyType.SCP:
+            return principal.account is not None and principal.kind is not Kind.CANONICAL
+        if type_ is PolicyType.RCP:
+            bound = principal.kind is not Kind.SERVICE or self._judge.takes("O25", "bound")
+            return self._caller.region.rcp and bound
+        return True
+
+    def _group(self, type_: PolicyType, level: int = 0) -> int:
+        return self._groups.get((type_, level), 0)
+
+    def common(self) -> tuple[int, ...] | None:
+        """The groups that every option needs; None where nothing can be allowed."""
+        out: list[int] = []
+        layers = self._layers
+        for type_, levels in ((PolicyType.RCP, layers.rcp), (PolicyType.SCP, layers.scp)):
+            if levels is not None and self._binds(type_):
+                if not levels:
+                    return None
+                out += [self._group(type_, level) for level in range(len(levels))]
+        if layers.endpoint is not None:
+            out.append(self._group(PolicyType.ENDPOINT))
+        return tuple(out)
+
+    def _limits(self) -> tuple[int, ...] | None:
+        """Boundary and session policy, where a grant is limited by them; None where it comes to nothing."""
+        layers, principal = self._layers, self._caller.principal
+        if principal.kind is Kind.FEDERATED_USER and layers.session is None and self._judge.takes("O22", "denied"):
+            return None
+        present = ((PolicyType.BOUNDARY, layers.boundary), (PolicyType.SESSION, layers.session))
+        return tuple(self._group(type_) for type_, policies in present if policies is not None)
+
+    def _limited(self, *groups: int) -> list[tuple[int, ...]]:
+        limits = self._limits()
+        return [] if limits is None else [(*groups, *limits)]
+
+    def _resources(self, keep: Callable[[Match], bool]) -> int:
+        return sum(bit for bit, match in self._resource if keep(match))
+
+    def grants(self) -> list[tuple[int, ...]]:
+        """The ways in which something is granted (rules E9 to E19, T2 to T4, X2 to X6, K2 to K7)."""
+        principal, layers = self._caller.principal, self._layers
+        identity = self._group(PolicyType.IDENTITY)
+        resource = self._group(PolicyType.RESOURCE)
+        if self._caller.open:
+            return self._limited(identity)
+        if principal.account is None or principal.kind is Kind.CANONICAL:
+            return [(resource,)]
+        if principal.account != self._caller.owner:
+            return self._across_accounts(identity, resource)
+        type_ = self._type
+        direct = self._resources(lambda m: stands_alone(m, layers, self._judge))
+        named = self._resources(lambda m: bool(m.via & ~Via.ACCOUNT))
+        if type_ not in (PolicyType.TRUST, PolicyType.KEY):
+            if principal.kind is Kind.ROOT:
+                return [()]
+            return [(direct,), *self._limited(named | identity)]
+        if self._sets_source_identity():
+            return self._limited(resource, identity)
+        delegated = self._resources(lambda m: bool(m.via & Via.ACCOUNT))
+        if principal.kind is Kind.ROOT:
+            return [(direct | delegated,), *self._limited(named)]
+        return [(direct,), *self._limited(named), *self._limited(delegated, identity)]
+
+    def _across_accounts(self, identity: int, resource: int) -> list[tuple[int, ...]]:
+        principal, layers = self._caller.principal, self._layers
+        if principal.kind is Kind.ROOT:
+            return [(resource,)]
+        limits = layers.boundary is not None or layers.session is not None or principal.kind is Kind.FEDERATED_USER
+        out = self._limited(resource, identity)
+        itself = self._resources(lambda m: bool(m.via & Via.ITSELF))
+        if limits and itself and not self._judge.takes("O18", "limited"):
+            out.append((itself, identity))
+        return out
+
+    def _sets_source_identity(self) -> bool:
+        inside = self._caller.region.inside
+        return self._caller.principal.kind is Kind.ROLE_SESSION and inside == (_SOURCE_IDENTITY,)

@@ -1,0 +1,512 @@
+"""The search for a request that one side allows and the other does not.
+
+A request escapes when certain statements fire (the *positive* ones: an Allow from every group of one option of the
+allowing side, and perhaps a Deny of the other side) while others do not (the *hurting* ones: the Denies of the allowing
+side, and every Allow of a group that the other side needs). What fires depends on action, resource and conditions
+separately, so each is searched by itself: the patterns of the positive statements are met with each other, and with
+those of hurting Not forms, which is how a string gets away from them; every such piece is judged at its generic point.
+What hurting statements are then left with can only be stopped by its conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from grantproof.iam import actions
+from grantproof.iam.assumption import Judge
+from grantproof.iam.callers import Caller, Plan
+from grantproof.iam.condition import Test
+from grantproof.iam.document import PolicyType, Statement
+from grantproof.iam.glob import Glob, glob
+from grantproof.iam.language import (
+    TooHard,
+    Wanted,
+    counts,
+    generic_point,
+    intersection,
+    least_hit,
+)
+from grantproof.iam.layers import Entry, Layers
+from grantproof.iam.match import wild_service
+from grantproof.iam.pattern import Pattern, single_value, within_fields
+from grantproof.iam.request import Values
+from grantproof.iam.values import Keys
+
+EVERY_ACTION = glob("*:*")
+#: Neither the service nor the name of an action is empty.
+_NAMED = glob("?*:?*")
+#: A resource is `*` (for actions without resource types) or an ARN.
+EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
+#: Beyond so many pieces in one dimension a comparison is given up.
+MOST_PIECES = 50_000
+
+Bucket = Callable[[str], str | None]
+
+
+def service_of(text: str) -> str | None:
+    """The service prefix of an action, or of a pattern's literal beginning, where that tells."""
+    service, colon, _ = text.partition(":")
+    return service if colon else None
+
+
+def arn_service_of(text: str) -> str | None:
+    """The same for an ARN."""
+    fields = text.split(":", 3)
+    return fields[2] if len(fields) == 4 else None
+
+
+class Index:
+    """Which of the numbered statements an action or resource matches, as a bit mask. Cost does not grow with the
+    patterns that cannot match: literals are looked up, the rest is sorted by service."""
+
+    def __init__(self, elements: Sequence[tuple[tuple[Glob, ...], bool]], bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._literal: dict[str, int] = {}
+        self._by_bucket: dict[str, list[tuple[Callable[[str], bool], int]]] = {}
+        self._anywhere: list[tuple[Callable[[str], bool], int]] = []
+        self._negated = self._always = 0
+        self._counting: list[tuple[Glob, int]] = []
+        self._all: list[tuple[Glob, int]] = []
+        for number, (globs, negated) in enumerate(elements):
+            bit = 1 << number
+            self._negated |= bit if negated else 0
+            for one in globs:
+                if one.everything:
+                    self._always |= bit
+                    continue
+                self._all.append((one, bit))
+                if counts(one):
+                    self._counting.append((one, bit))
+                if one.literal is not None:
+                    self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
+                elif (name := bucket(one.prefix)) is not None:
+                    self._by_bucket.setdefault(name, []).append((one.matches, bit))
+                else:
+                    self._anywhere.append((one.matches, bit))
+        self._memo: dict[str, int] = {}
+
+    def counting(self, statements: int) -> Iterator[Glob]:
+        """The patterns of these statements that count characters."""
+        return (one for one, bit in self._counting if bit & statements)
+
+    def near(self, other: Glob, statements: int) -> Iterator[Glob]:
+        """The patterns of these statements that may match something of another pattern."""
+        name = self._bucket(other.prefix)
+        for one, bit in self._all:
+            if bit & statements and (name is None or self._bucket(one.prefix) in (None, name)):
+                yield one
+
+    def mask(self, text: str) -> int:
+        """The statements whose element the text satisfies."""
+        found = self._memo.get(text)
+        if found is None:
+            found = self._memo[text] = self._mask(text)
+        return found
+
+    def _mask(self, text: str) -> int:
+        found = self._literal.get(text, 0) | self._always
+        name = self._bucket(text)
+        if name is not None:
+            for matches, bit in self._by_bucket.get(name, ()):
+                if not found & bit and matches(text):
+                    found |= bit
+        for matches, bit in self._anywhere:
+            if not found & bit and matches(text):
+                found |= bit
+        return found ^ self._negated
+
+
+class Side:
+    """One side of a comparison: the statements of all its layers, numbered, under one reading of the open points.
+
+    `variables` are the values of the keys that stand as policy variables in patterns.
+    """
+
+    def __init__(self, layers: Layers, judge: Judge, variables: Mapping[str, Values]) -> None:
+        self.layers, self.judge = layers, judge
+        self.variables = variables
+        entries: list[tuple[PolicyType, int, Entry]] = []
+        for type_, level, policies in layers.sets:
+            for policy, statement in policies.entries:
+                # A statement of a key policy without Resource does nothing (rule K10).
+                if not (policy.type is PolicyType.KEY and statement.resources is None):
+                    entries.append((type_, level, (policy, statement)))
+        self.entries = tuple(entries)
+        self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
+        self._resources = tuple(self._resource_globs(statement) for statement in self.statements)
+        self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
+
+    @cached_property
+    def actions(self) -> Index:
+        """Which statements an action matches."""
+        return Index([(s.actions, s.not_action) for s in self.statements], service_of)
+
+    @cached_property
+    def resources(self) -> Index:
+        """Which statements a resource matches."""
+        elements = [(globs, s.not_resource) for globs, s in zip(self._resources, self.statements, strict=True)]
+        return Index(elements, arn_service_of)
+
+    def action_globs(self, number: int) -> tuple[Glob, ...]:
+        """The patterns of an action that statement `number` matches, or in Not form those that it does not."""
+        return self.statements[number].actions
+
+    def resource_globs(self, number: int) -> tuple[Glob, ...]:
+        """The same for resources."""
+        return self._resources[number]
+
+    def _resource_globs(self, statement: Statement) -> tuple[Glob, ...]:
+        if statement.resources is None:
+            return (glob("*"),)
+        out: list[Glob] = []
+        for pattern in statement.resources:
+            out += self._resource_glob(pattern)
+        return tuple(out)
+
+    def _resource_glob(self, pattern: Pattern) -> Iterator[Glob]:
+        """What one Resource pattern matches under the readings in force; nothing where a variable has no value (V8)."""
+        found = pattern.resolve(single_value(self.variables))
+        if found is None:
+            return
+        wild = found.literal is None and not found.everything
+        if wild and wild_service(found) and self.judge.takes("O39", "never"):
+            return
+        if wild and within_fields(found) != found and self.judge.takes("O5", "segments"):
+            found = within_fields(found)
+        yield found
+        if pattern.text.startswith("arn:") and pattern.text.endswith("*") and self.judge.takes("O28", "covered"):
+            yield Glob(("*",))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A pattern of actions or of resources, at one of its strings: which statements of either side match there."""
+
+    glob: Glob
+    text: str
+    mine: int
+    theirs: int
+
+
+@dataclass(frozen=True)
+class Escape:
+    """A set of requests that one side allows and the other does not.
+
+    Attributes:
+        positive: the statements that fire; the first are the Allows of the allowing side.
+        denied_by: a Deny of the other side that fires, if that is what it takes.
+        actions, resources: the patterns, each at a string that escapes.
+        context: condition keys with which it does.
+        unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
+    """
+
+    caller: Caller
+    positive: tuple[int, ...]
+    denied_by: int | None
+    actions: tuple[Piece, ...]
+    resources: tuple[Piece, ...]
+    context: Mapping[str, Values]
+    unless: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
+
+    mine: tuple[int, ...]
+    theirs: int | None
+    actions: tuple[Glob, ...]
+    resources: tuple[Glob, ...]
+    hurting_mine: int
+    hurting_theirs: int
+
+
+class Search:
+    """One kind of caller, one pair of sides.
+
+    Args:
+        known: ask about the actions that exist, and not about all that may ever exist.
+    """
+
+    def __init__(
+        self, mine: Side, theirs: Side, plans: tuple[Plan, Plan], caller: Caller, keys: Keys, *, known: bool = False
+    ) -> None:
+        self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
+        self._plan, self._other = plans
+        self._known = known
+
+    def escapes(self) -> Iterator[Escape]:
+        """Everything that the first side allows and the second does not; nothing where there is nothing.
+
+        Complete: when nothing comes, nothing escapes. Raises:
+            TooHard: that cannot be said.
+        """
+        for cell in self._cells():
+            yield from self._cell(cell)
+        if self._keys.unsure:
+            raise TooHard(self._keys.unsure)
+
+    # which statements fire, which must not
+
+    def _cells(self) -> Iterator[_Cell]:
+        dead = _ways_to_lack(self._other.options)
+        for option in self._plan.options:
+            for chosen, found_actions, found_resources in self._choices(option):
+                for theirs in dead:
+                    yield _Cell(chosen, None, found_actions, found_resources, self._plan.denies, theirs)
+                for number in _bits(self._other.denies):
+                    if self._denied_here_too(number):
+                        continue
+                    met_actions = self._meet_actions(found_actions, self._theirs, number)
+                    met_resources = self._meet_resources(found_resources, self._theirs, number)
+                    if met_actions and met_resources:
+                        yield _Cell(chosen, number, met_actions, met_resources, self._plan.denies, 0)
+
+    def _choices(self, groups: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[Glob, ...], tuple[Glob, ...]]]:
+        """One Allow from each group, with the patterns in which they all meet."""
+
+        def choose(
+            rest: tuple[int, ...], chosen: tuple[int, ...], acts: tuple[Glob, ...], things: tuple[Glob, ...]
+        ) -> Iterator[tuple[tuple[int, ...], tuple[Glob, ...], tuple[Glob, ...]]]:
+            if not rest:
+                yield chosen, acts, things
+                return
+            for number in _bits(rest[0]):
+                met_actions = self._meet_actions(acts, self._mine, number)
+                met_resources = self._meet_resources(things, self._mine, number) if met_actions else ()
+                if met_resources:
+                    yield from choose(rest[1:], (*chosen, number), met_actions, met_resources)
+
+        yield from choose(groups, (), self._caller.region.inside, EVERY_RESOURCE)
+
+    def _meet_actions(self, found: tuple[Glob, ...], side: Side, number: int) -> tuple[Glob, ...]:
+        if side.statements[number].not_action:
+            return found
+        return meet(found, side.action_globs(number), service_of)
+
+    def _meet_resources(self, found: tuple[Glob, ...], side: Side, number: int) -> tuple[Glob, ...]:
+        if side.statements[number].not_resource:
+            return found
+        return meet(found, side.resource_globs(number), arn_service_of)
+
+    def _denied_here_too(self, number: int) -> bool:
+        """Has the allowing side the very same Deny? Then nothing that it catches is allowed at all."""
+        statement = self._theirs.statements[number]
+        return any(
+            _alike(statement, self._mine.statements[n])
+            and self._theirs.resource_globs(number) == self._mine.resource_globs(n)
+            for n in _bits(self._plan.denies)
+        )
+
+    # one cell
+
+    def _cell(self, cell: _Cell) -> Iterator[Escape]:
+        action_pieces = self._pieces(
+            cell, cell.actions, self._mine.actions, self._theirs.actions, Side.action_globs, _not_action
+        )
+        if not action_pieces:
+            return
+        resource_pieces = self._pieces(
+            cell, cell.resources, self._mine.resources, self._theirs.resources, Side.resource_globs, _not_resource
+        )
+        by_action = _by_mask(action_pieces, cell.hurting_mine, cell.hurting_theirs)
+        by_resource = _by_mask(resource_pieces, cell.hurting_mine, cell.hurting_theirs)
+        firm_mine = cell.hurting_mine & ~self._mine.conditional
+        firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
+        required = self._required(cell)
+        for (action_mine, action_theirs), some_actions in by_action:
+            for (resource_mine, resource_theirs), some_resources in by_resource:
+                live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
+                if live_mine & firm_mine or live_theirs & firm_theirs:
+                    continue
+                unless = (
+                    *(self._mine.statements[n] for n in _bits(live_mine)),
+                    *(self._theirs.statements[n] for n in _bits(live_theirs)),
+                )
+                context = self._context(required, unless)
+                if context is not None:
+                    yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
+
+    def _required(self, cell: _Cell) -> frozenset[Test]:
+        tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
+        if cell.theirs is not None:
+            tests += self._theirs.statements[cell.theirs].conditions
+        return frozenset(tests)
+
+    def _pieces(
+        self,
+        cell: _Cell,
+        start: tuple[Glob, ...],
+        mine: Index,
+        theirs: Index,
+        globs_of: Callable[[Side, int], tuple[Glob, ...]],
+        negated: Callable[[Statement], bool],
+    ) -> list[Piece]:
+        """The patterns of one dimension, and those in which they get away from hurting Not forms."""
+        is_action = mine is self._mine.actions
+        bucket = service_of if is_action else arn_service_of
+        found = list(start)
+        for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
+            for number in _bits(hurting):
+                if negated(side.statements[number]):
+                    found += meet(tuple(found), globs_of(side, number), bucket)
+                    found = list(dict.fromkeys(found))
+                    if len(found) > MOST_PIECES:
+                        raise TooHard("the statements in Not form have too many patterns to get away from")
+        if is_action and self._known:
+            found = [glob(name.lower()) for one in found for name in actions.matching(str(one))]
+        need_mine = sum(1 << n for n in cell.mine)
+        need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
+        outside = self._caller.region.outside if is_action else ()
+        out = []
+        for one in found:
+            for text in self._points(one, cell, mine, theirs, outside):
+                piece = Piece(one, text, mine.mask(text), theirs.mask(text))
+                fires = piece.mine & need_mine == need_mine and piece.theirs & need_theirs == need_theirs
+                if fires and not any(other.matches(text) for other in outside):
+                    out.append(piece)
+        return out
+
+    def _points(self, one: Glob, cell: _Cell, mine: Index, theirs: Index, outside: tuple[Glob, ...]) -> Iterator[str]:
+        """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
+        counts characters takes that, every least choice."""
+        text = generic_point(one)
+        yield text
+        if one.literal is not None:
+            return
+        matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
+        counting = [*mine.counting(matter), *theirs.counting(-1), *(g for g in outside if counts(g))]
+        if not any(g.matches(text) for g in counting):
+            return
+        # Whatever else takes the generic point takes every string of the pattern; what does not may take another one.
+        others = (*mine.near(one, matter), *theirs.near(one, -1), *outside)
+        avoidable = [g for g in others if counts(g) or (not g.matches(text) and intersection(one, g))]
+        unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
+        wanted = [[Wanted(one)], [Wanted(_NAMED if mine is self._mine.actions else glob("*"))]]
+        yield from (f.text for f in least_hit(wanted, unwanted) if f.text != text)
+
+    # conditions
+
+    def _context(self, required: frozenset[Test], unless: Sequence[Statement]) -> Mapping[str, Values] | None:
+        """Values of condition keys with which every required test holds and some test of each statement fails."""
+        clauses = []
+        for statement in unless:
+            tests = frozenset(statement.conditions)
+            if tests <= required:
+                return None
+            clauses.append(tests - required)
+        if not required and not clauses:
+            return {}
+        return self._solve(_by_key(required), {}, sorted(set(clauses), key=len))
+
+    def _solve(
+        self,
+        true: Mapping[str, frozenset[Test]],
+        false: Mapping[str, frozenset[Test]],
+        clauses: Sequence[frozenset[Test]],
+    ) -> Mapping[str, Values] | None:
+        for key, tests in true.items():
+            if self._keys.find(key, tests, false.get(key, frozenset())) is None:
+                return None
+        if not clauses:
+            return self._keys.together(true, false)
+        first, rest = clauses[0], clauses[1:]
+        for test in sorted(first, key=str):
+            refused = false.get(test.key, frozenset()) | {test}
+            if self._keys.find(test.key, true.get(test.key, frozenset()), refused) is None:
+                continue
+            later = [clause for clause in rest if test not in clause]
+            found = self._solve(true, {**false, test.key: refused}, later)
+            if found is not None:
+                return found
+        return None
+
+
+def _not_action(statement: Statement) -> bool:
+    return statement.not_action
+
+
+def _not_resource(statement: Statement) -> bool:
+    return statement.not_resource
+
+
+def _alike(one: Statement, other: Statement) -> bool:
+    """Do two statements apply to the same requests, as they are written?"""
+    return (
+        one.actions == other.actions
+        and one.not_action == other.not_action
+        and one.not_resource == other.not_resource
+        and one.principals == other.principals
+        and one.not_principal == other.not_principal
+        and frozenset(one.conditions) == frozenset(other.conditions)
+    )
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _by_key(tests: Iterable[Test]) -> dict[str, frozenset[Test]]:
+    out: dict[str, frozenset[Test]] = {}
+    for test in tests:
+        out[test.key] = out.get(test.key, frozenset()) | {test}
+    return out
+
+
+def _by_mask(pieces: Iterable[Piece], mine: int, theirs: int) -> list[tuple[tuple[int, int], tuple[Piece, ...]]]:
+    """Pieces that the same hurting statements match, those with the fewest first."""
+    found: dict[tuple[int, int], list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault((piece.mine & mine, piece.theirs & theirs), []).append(piece)
+    return sorted(
+        ((masks, tuple(group)) for masks, group in found.items()),
+        key=lambda item: item[0][0].bit_count() + item[0][1].bit_count(),
+    )
+
+
+def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
+    where an option needs nothing."""
+    found: list[int] = []
+    for choice in product(*options):
+        mask = 0
+        for group in choice:
+            mask |= group
+        if not any(other & ~mask == 0 for other in found):
+            found = [other for other in found if mask & ~other]
+            found.append(mask)
+    return tuple(found)
+
+
+def meet(left: tuple[Glob, ...], right: tuple[Glob, ...], bucket: Bucket) -> tuple[Glob, ...]:
+    """Patterns that match what one of `left` and one of `right` match both.
+
+    Raises:
+        TooHard: too many.
+    """
+    if any(one.everything or one == EVERY_ACTION for one in right) and bucket is service_of:
+        return left
+    if any(one.everything for one in right):
+        return left
+    if any(one == EVERY_ACTION for one in left) and bucket is service_of:
+        return tuple(dict.fromkeys(right))
+    by_bucket: dict[str, list[Glob]] = {}
+    anywhere: list[Glob] = []
+    for one in right:
+        name = bucket(one.prefix)
+        (anywhere if name is None else by_bucket.setdefault(name, [])).append(one)
+    out: dict[Glob, None] = {}
+    for one in left:
+        name = bucket(one.prefix)
+        near = right if name is None else (*by_bucket.get(name, ()), *anywhere)
+        for other in near:
+            out.update(dict.fromkeys(intersection(one, other)))
+        if len(out) > MOST_PIECES:
+            raise TooHard("the patterns of several layers meet in too many ways")
+    return tuple(out)

@@ -1,0 +1,294 @@
+"""The exact comparison: what it says of small policies, against enumeration of every request of a small world."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
+from grantproof.iam.assumption import DEFAULTS
+from grantproof.iam.compare import Comparison, Verdict, _Reading, compare, contained
+from grantproof.iam.comparisons import answer, layers_of
+from tests.iam import brute, named
+
+PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
+OWNER = "111111111111"
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {**allow(action, resource, **more), "Effect": "Deny"}
+
+
+def identity(*statements: dict[str, Any], **layers: Any) -> Any:
+    return layers_of({"identity": [{"Version": "2012-10-17", "Statement": list(statements)}], **layers})
+
+
+def trust(*statements: dict[str, Any]) -> Any:
+    everything = {"Version": "2012-10-17", "Statement": [allow("*")]}
+    return layers_of({"identity": [everything], "resource": {"Version": "2012-10-17", "Statement": list(statements)}})
+
+
+def enter(principal: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}
+
+
+def when(operator: str, key: str, *values: str) -> dict[str, Any]:
+    return {"Condition": {operator: {key: list(values)}}}
+
+
+def verdict(old: Any, new: Any, **options: Any) -> str:
+    return str(compare(old, new, **options).verdict.value)
+
+
+def clauses(comparison: Comparison) -> tuple[list[str], list[str]]:
+    return [str(d.clause) for d in comparison.new_access], [str(d.clause) for d in comparison.lost_access]
+
+
+# --- what it says -----------------------------------------------------------------------------------------------------
+
+
+def test_one_asterisk_is_wider_and_shows_what_gets_through() -> None:
+    found = compare(
+        identity(allow("ssm:GetParameter", PARAMETER)), identity(allow("ssm:GetParameter", f"{PARAMETER}*"))
+    )
+    assert found.verdict is Verdict.WIDER
+    assert clauses(found) == ([f"ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}"], [])
+    (witness,) = (d.witness for d in found.new_access)
+    assert (witness.action, witness.resource) == ("ssm:GetParameter", f"{PARAMETER}example")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (identity(allow("s3:GetObject")), identity(allow("S3:getobject"))),
+        (identity(allow(["s3:Get*", "s3:GetObject"])), identity(allow("s3:Get*"))),
+        (identity(allow("s3:*"), deny("s3:Put*")), identity(deny("s3:Put*"), allow("s3:*"))),
+        (identity(allow(["s3:A", "s3:B"])), identity(allow("s3:A"), allow("s3:B"))),
+        (identity(allow("s3:*"), deny("s3:*")), identity(allow("ec2:*"), deny("ec2:*"))),
+        (identity(allow("s3:?")), identity(allow("s3:?"), allow("s3:A"))),
+        (identity(allow("*")), identity({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, allow("s3:*"))),
+        (
+            identity(allow("s3:*", **when("StringEquals", "k", "a", "b"))),
+            identity(allow("s3:*", **when("StringEquals", "K", "a")), allow("s3:*", **when("StringEquals", "k", "b"))),
+        ),
+        (
+            identity(allow("s3:*", **when("NumericLessThan", "n", "5"))),
+            identity(allow("s3:*", **when("NumericLessThan", "n", "5", "3"))),
+        ),
+        (
+            identity(allow("s3:*", **when("IpAddress", "aws:SourceIp", "10.0.0.0/24"))),
+            identity(allow("s3:*", **when("IpAddress", "aws:SourceIp", "10.0.0.0/25", "10.0.0.128/25"))),
+        ),
+        (
+            identity(allow("s3:*", "arn:aws:s3:::b/${aws:username}/*")),
+            identity(allow("s3:*", "arn:aws:s3:::b/${AWS:UserName}/*")),
+        ),
+        (
+            identity(allow("*"), boundary=[{"Statement": [allow("s3:*")]}]),
+            identity(allow("s3:*"), scp=[[{"Statement": [allow("*")]}]]),
+        ),
+        (trust(enter({"AWS": "222222222222"})), trust(enter({"AWS": "arn:aws:iam::222222222222:root"}))),
+    ],
+    ids=lambda side: "",
+)
+def test_what_allows_the_same_is_equal(old: Any, new: Any) -> None:
+    for one, other in ((old, new), (new, old)):
+        found = compare(one, other, owner=OWNER)
+        assert (found.verdict, found.reason, found.depends_on) == (Verdict.EQUAL, "", ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (identity(allow("s3:GetObject")), identity(allow("s3:Get*"))),
+        (identity(allow("s3:*", **when("StringEquals", "k", "a"))), identity(allow("s3:*"))),
+        (
+            identity(allow("s3:*", **when("StringEquals", "k", "a"))),
+            identity(allow("s3:*", **when("StringLike", "k", "a*"))),
+        ),
+        (
+            identity(allow("s3:*", **when("Bool", "aws:MultiFactorAuthPresent", "true"))),
+            identity(allow("s3:*", **when("BoolIfExists", "aws:MultiFactorAuthPresent", "true"))),
+        ),
+        (identity(allow("s3:*"), deny("s3:Put*")), identity(allow("s3:*"), deny("s3:Put*", "arn:aws:s3:::a"))),
+        (
+            identity(allow("s3:*", **when("DateLessThan", "aws:CurrentTime", "2026-01-01T00:00:00Z"))),
+            identity(allow("s3:*", **when("DateLessThan", "aws:CurrentTime", "2026-01-01T00:00:01Z"))),
+        ),
+        (
+            identity(allow("s3:*", "arn:aws:s3:::b/${aws:username}/*"), deny("s3:*", "arn:aws:s3:::b/admin/*")),
+            identity(allow("s3:*", "arn:aws:s3:::b/${aws:username}/*")),
+        ),
+        (
+            identity(allow("s3:*", **when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:user/bob"))),
+            identity(allow("s3:*", **when("StringEquals", "aws:username", "bob"))),
+        ),
+        (identity(allow("*"), boundary=[{"Statement": [allow("s3:*")]}]), identity(allow("*"))),
+        (
+            trust(enter({"AWS": "222222222222"}, **when("StringEquals", "sts:ExternalId", "x"))),
+            trust(enter({"AWS": "222222222222"})),
+        ),
+        (trust(enter({"AWS": "222222222222"})), trust(enter({"AWS": ["222222222222", "333333333333"]}))),
+        (
+            trust(enter({"AWS": "arn:aws:iam::222222222222:role/app"})),
+            trust(
+                enter(
+                    {"AWS": "222222222222"},
+                    **when("ArnEquals", "aws:PrincipalArn", "arn:aws:iam::222222222222:role/a*"),
+                )
+            ),
+        ),
+    ],
+    ids=lambda side: "",
+)
+def test_what_allows_more_is_wider_and_the_other_way_round_narrower(old: Any, new: Any) -> None:
+    assert verdict(old, new, owner=OWNER) == "wider"
+    assert verdict(new, old, owner=OWNER) == "narrower"
+
+
+def test_a_witness_is_allowed_on_one_side_only() -> None:
+    old, new = identity(allow("s3:Get*")), identity(allow("s3:*Object", **when("StringLike", "k", "a*")))
+    found = compare(old, new)
+    for difference, with_it, without in (
+        *((d, new, old) for d in found.new_access),
+        *((d, old, new) for d in found.lost_access),
+    ):
+        assert evaluate(difference.witness, with_it).allowed
+        assert not evaluate(difference.witness, without).allowed
+    assert found.verdict is Verdict.DIFFERENT
+
+
+def test_a_verdict_that_depends_on_an_open_point_names_it() -> None:
+    old = identity(allow("s3:*", "arn:aws:s3:::a*b"))
+    new = identity(allow("s3:*", "arn:aws:s3:::a*b"), allow("s3:*", "arn:aws:s3:::a:b"))
+    found = compare(old, new)
+    assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ("O5",))
+    assert not found.allows_nothing_new
+    assert verdict(old, new, assumptions=Assumptions({"O5": "segments"})) == "wider"
+
+
+def test_actions_that_do_not_exist_yet_count_unless_they_are_left_out() -> None:
+    from grantproof.iam import actions
+
+    gets = [name for name in actions.in_service("sqs") if name.startswith("sqs:Get")]
+    old, new = identity(allow(gets)), identity(allow("sqs:Get*"))
+    assert verdict(old, new) == "wider"
+    assert verdict(old, new, known=True) == "equal"
+
+
+def test_kms_grants_are_not_compared_and_say_so() -> None:
+    grant = {"GranteePrincipal": "arn:aws:iam::111111111111:role/app", "Operations": ["Decrypt"]}
+    side = layers_of({"identity": [], "grants": [grant]})
+    found = compare(side, identity())
+    assert found.verdict is Verdict.UNDETERMINED
+    assert "grants" in found.reason
+
+
+def test_plain_and_set_operators_on_one_key_take_it_for_single_valued() -> None:
+    old = identity(allow("s3:*", **when("StringEquals", "aws:TagKeys", "a")))
+    new = identity(allow("s3:*", **when("ForAnyValue:StringEquals", "aws:TagKeys", "a")))
+    found = compare(old, new)
+    assert found.verdict is Verdict.UNDETERMINED
+    assert "O24" in found.reason
+
+
+def test_what_only_the_owner_of_another_account_lets_in_is_compared_too() -> None:
+    """An identity policy reaches into other accounts where their owners agree (rule X7)."""
+    elsewhere = when("StringNotEquals", "aws:ResourceAccount", "${aws:PrincipalAccount}")
+    found = compare(identity(), identity(allow("s3:*", **elsewhere)))
+    assert found.verdict is Verdict.WIDER
+    assert all(difference.owner_lets_in for difference in found.new_access)
+
+
+# --- against enumeration ----------------------------------------------------------------------------------------------
+
+
+def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool]) -> Verdict:
+    """Whatever enumeration finds, the comparison finds. (It may find more: its strings are longer.)"""
+    found = _Reading(old, new, owner, DEFAULTS, False).verdict()
+    if found is not Verdict.UNDETERMINED:
+        assert not truth[0] or found in (Verdict.WIDER, Verdict.DIFFERENT)
+        assert not truth[1] or found in (Verdict.NARROWER, Verdict.DIFFERENT)
+    return found
+
+
+CHUNK = 100
+
+
+@pytest.mark.parametrize("kind", ["plain", "limits", "variables"])
+@pytest.mark.parametrize("chunk", range(4))
+def test_no_difference_is_missed(kind: str, chunk: int) -> None:
+    options = {} if kind == "plain" else {kind: True}
+    undetermined = 0
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        old, new = map(brute.parsed, brute.pair(seed, **options))
+        undetermined += check(old, new, None, brute.differs(old, new)) is Verdict.UNDETERMINED
+    assert undetermined <= CHUNK // 20
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_no_difference_between_resource_policies_is_missed(chunk: int) -> None:
+    for seed in range(chunk * 25, (chunk + 1) * 25):
+        old, new = named.pair(seed)
+        assert check(old, new, named.OWNER, named.differs(old, new)) is not Verdict.UNDETERMINED
+
+
+# --- what holds for all policies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_adding_an_allow_never_narrows(seed: int) -> None:
+    old, new = brute.pair(seed, limits=True)
+    extra = {**new["identity"][0], "Statement": [s for s in new["identity"][0]["Statement"] if s["Effect"] == "Allow"]}
+    more = {**old, "identity": [*old["identity"], extra]}
+    assert verdict(brute.parsed(old), brute.parsed(more)) in ("equal", "wider")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_splitting_statements_changes_nothing(seed: int) -> None:
+    old, _ = brute.pair(seed)
+    split = {"identity": [{**d, "Statement": [s]} for d in old["identity"] for s in d["Statement"]]}
+    assert verdict(brute.parsed(old), brute.parsed(split)) == "equal"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_containment_is_a_partial_order(seed: int) -> None:
+    one, two = map(brute.parsed, brute.pair(seed))
+    three = brute.parsed(brute.pair(seed + 1000)[1])
+    assert contained(one, one)
+    if contained(one, two) and contained(two, three):
+        assert contained(one, three)
+    assert (verdict(one, two) == "equal") == (contained(one, two) and contained(two, one))
+
+
+# --- as JSON Lines ----------------------------------------------------------------------------------------------------
+
+
+def test_a_line_is_answered_with_its_id_and_a_witness_that_evaluate_understands() -> None:
+    new = {"identity": [{"Version": "2012-10-17", "Statement": [allow("ssm:GetParameter", PARAMETER)]}]}
+    found = answer(json.dumps({"id": 7, "old": {"identity": []}, "new": new}))
+    assert (found["id"], found["verdict"]) == (7, "wider")
+    (difference,) = found["new_access"]
+    assert evaluate(parse_request(difference["witness"]), parse_layers(new)).allowed
+    assert difference["because"] == [{"policy": "identity[0]", "statement": 0, "sid": None, "effect": "Allow"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[]", "a case is a JSON object"),
+        ("{", "not JSON"),
+        ('{"old": {}}', "new is an object of layers"),
+        ('{"old": {}, "new": {}, "newer": {}}', "unknown field 'newer'"),
+        ('{"old": {}, "new": {"identity": [{}]}}', "Statement is missing"),
+        ('{"old": {}, "new": {}, "owner": 1}', "not 12 digits in quotes"),
+    ],
+)
+def test_a_line_that_is_wrong_says_how(line: str, message: str) -> None:
+    assert message in answer(line)["error"]["message"]
