@@ -10,9 +10,10 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from grantproof import __version__
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_snapshot(commands)
     _add_evaluate(commands)
+    _add_compare(commands)
     return parser
 
 
@@ -231,25 +233,92 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _evaluate(options: argparse.Namespace) -> int:
     from grantproof.iam import Assumptions
-    from grantproof.iam.lines import answers, dumps
+    from grantproof.iam.lines import answers
 
     try:
         assumptions = Assumptions(dict(_reading(text) for text in options.assume))
     except ValueError as error:
         print(f"grantproof evaluate: {error}", file=sys.stderr)
         return BAD_USAGE
+    source = _opened(options.file, "evaluate")
+    return BAD_USAGE if source is None else _answered(partial(answers, assumptions=assumptions), source)
+
+
+def _opened(file: Path | None, command: str) -> TextIO | None:
+    """The lines to answer: a file's, or those of standard input. None, with a message, where it cannot be read."""
     try:
-        source = options.file.open(encoding="utf-8") if options.file else sys.stdin
+        return file.open(encoding="utf-8") if file else sys.stdin
     except OSError as error:
-        print(f"grantproof evaluate: {options.file}: {error.strerror}", file=sys.stderr)
-        return BAD_USAGE
+        print(f"grantproof {command}: {file}: {error.strerror}", file=sys.stderr)
+        return None
+
+
+def _answered(answers: Callable[[Iterable[str]], Iterator[dict[str, Any]]], source: TextIO) -> int:
+    """Write the answer to each line as soon as it is known."""
+    from grantproof.iam.lines import dumps
+
     status = VERIFIED
     with source:
-        for found in answers(_decoded(source), assumptions):
+        for found in answers(_decoded(source)):
             if "error" in found:
                 status = NOT_VERIFIED
             sys.stdout.write(dumps(found) + "\n")
     return status
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="what NEW allows that OLD does not, over all requests, and the other way round",
+        description="Compare two policy documents exactly: not samples, but every request that can ever be made. "
+        "Exit status 0 when NEW allows nothing new, 1 when it does, 3 when that cannot be said.",
+    )
+    compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy document, JSON or YAML")
+    compare.add_argument("new", metavar="NEW", nargs="?", type=Path, help="the same")
+    compare.add_argument("--json", action="store_true", help="the answer as JSON")
+    compare.add_argument(
+        "--jsonl",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help='JSON Lines {"id": ..., "old": layers, "new": layers} of FILE or standard input, one answer a line',
+    )
+    compare.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    if options.jsonl is not None:
+        return _compare_lines(options)
+    if options.old is None or options.new is None:
+        print("grantproof compare: give two files, OLD and NEW, or --jsonl", file=sys.stderr)
+        return BAD_USAGE
+    from grantproof.iam import LawError
+    from grantproof.iam.comparisons import as_dict, compared_documents, in_words
+    from grantproof.iam.lines import dumps
+    from grantproof.source import SourceError, read
+
+    try:
+        found = compared_documents(read(options.old).value, read(options.new).value)
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    except LawError as error:
+        which = options.new if (error.document or "").startswith("new") else options.old
+        print(f"{which}: {error}", file=sys.stderr)
+        return BAD_USAGE
+    print(dumps(as_dict(found)) if options.json else in_words(found))
+    return _STATUS[found.verdict.value] or (UNDETERMINED if found.depends_on else VERIFIED)
+
+
+UNDETERMINED = 3
+_STATUS = {"equal": 0, "narrower": 0, "wider": 1, "different": 1, "undetermined": UNDETERMINED}
+
+
+def _compare_lines(options: argparse.Namespace) -> int:
+    from grantproof.iam.comparisons import answers
+
+    source = _opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
+    return BAD_USAGE if source is None else _answered(answers, source)
 
 
 def _decoded(source: TextIO) -> TextIO:

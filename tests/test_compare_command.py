@@ -1,0 +1,86 @@
+"""`grantproof compare` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantproof.cli import main
+
+PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
+
+
+def policy(folder: Path, name: str, **statement: Any) -> str:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", **statement}]}
+    (folder / name).write_text(json.dumps(document), encoding="utf-8")
+    return str(folder / name)
+
+
+def test_the_exit_status_says_whether_anything_new_is_allowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = policy(tmp_path, "narrow.json", Resource=PARAMETER)
+    wide = policy(tmp_path, "wide.json", Resource=f"{PARAMETER}*")
+    assert main(["compare", narrow, wide]) == 1
+    assert f"+ ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}" in capsys.readouterr().out
+    assert main(["compare", wide, narrow]) == 0
+    assert main(["compare", wide, wide]) == 0
+    assert "equal: both allow the same" in capsys.readouterr().out
+
+
+def test_what_depends_on_an_open_point_is_undetermined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = policy(tmp_path, "old.json", Resource="arn:aws:ssm:*:111111111111:parameter/a*b")
+    new = policy(
+        tmp_path,
+        "new.json",
+        Resource=["arn:aws:ssm:*:111111111111:parameter/a*b", "arn:aws:ssm:*:111111111111:parameter/a:b"],
+    )
+    assert main(["compare", old, new]) == 3
+    assert "depends on open points of AWS's documentation: O5" in capsys.readouterr().out
+
+
+def test_trust_policies_are_compared_for_everybody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = policy(tmp_path, "old.json", Action="sts:AssumeRole", Principal={"AWS": "222222222222"})
+    new = policy(tmp_path, "new.json", Action="sts:AssumeRole", Principal={"AWS": ["222222222222", "333333333333"]})
+    assert main(["compare", old, new, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {d["witness"]["principal"].split(":")[4] for d in found["new_access"]} == {"333333333333"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "bad.json:2:1: is not valid YAML or JSON"),
+        ('{"Statement": [{"Effect": "Maybe"}]}', "bad.json: new Statement[0] Effect: Effect is 'Maybe'"),
+        (
+            '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}]}',
+            "one document names principals and the other does not",
+        ),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_and_nothing_is_compared(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = policy(tmp_path, "good.json", Resource="*")
+    (tmp_path / "bad.json").write_text(text, encoding="utf-8")
+    assert main(["compare", good, str(tmp_path / "bad.json")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_two_files_or_lines_are_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", policy(tmp_path, "one.json", Resource="*")]) == 2
+    assert "give two files, OLD and NEW, or --jsonl" in capsys.readouterr().err
+    assert main(["compare", "--jsonl", str(tmp_path / "none.jsonl")]) == 2
+
+
+def test_lines_are_answered_each_with_its_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"id": n, "old": {"identity": []}, "new": {"identity": []}} for n in range(3)]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join([*map(json.dumps, lines), "{"]), encoding="utf-8")
+    assert main(["compare", "--jsonl", str(file)]) == 1
+    *answers, error = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(a["id"], a["verdict"]) for a in answers] == [(n, "equal") for n in range(3)]
+    assert error["error"]["kind"] == "malformed"
