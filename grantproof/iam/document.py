@@ -32,6 +32,9 @@ class PolicyType(Enum):
     RCP = "resource control policy"
     ENDPOINT = "VPC endpoint policy"
 
+    # Enum's own hash is made of the name, in Python; members are singletons, and layers are looked up all the time.
+    __hash__ = object.__hash__
+
 
 #: Types that say who: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
 WITH_PRINCIPAL = frozenset({PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY, PolicyType.RCP, PolicyType.ENDPOINT})

@@ -14,7 +14,7 @@ from grantproof.iam import rcp
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import BadRequest, Undecided
-from grantproof.iam.layers import Grant, Layers, is_role_entry
+from grantproof.iam.layers import ROLE_ENTRY, Grant, Layers, is_role_entry
 from grantproof.iam.match import applies
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
@@ -139,31 +139,43 @@ class Match:
     narrowed_by_arn: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
-    """The statements that apply."""
+    """The statements that apply, the Allows by layer and level."""
 
-    allows: tuple[Match, ...]
-    denies: tuple[Match, ...]
+    __slots__ = ("_allows", "denies")
+
+    def __init__(self) -> None:
+        self._allows: dict[tuple[PolicyType, int], tuple[Match, ...]] = {}
+        self.denies: tuple[Match, ...] = ()
+
+    def add(self, match: Match) -> None:
+        """One more."""
+        if match.cited.effect == "Deny":
+            self.denies += (match,)
+        else:
+            at = (match.type, match.level)
+            self._allows[at] = (*self._allows.get(at, ()), match)
 
     def of(self, type_: PolicyType, level: int = 0) -> tuple[Match, ...]:
         """The Allow statements of one layer or level."""
-        return tuple(m for m in self.allows if m.type is type_ and m.level == level)
+        return self._allows.get((type_, level), ())
 
 
 def _evaluate(request: Request, layers: Layers, judge: Judge) -> Decision:
-    if rule := _needs_no_permission(request):
+    barred = _barred(request)
+    if not barred and (rule := _needs_no_permission(request)):
         return Decision(Outcome.ALLOWED, rule=rule)
     found, doubts = _scan(request, layers, judge)
-    decision = _decide(request, layers, found, judge)
+    decision = _decide(request, layers, found, barred, judge)
     if not doubts or decision.outcome is Outcome.EXPLICIT_DENY:
         return decision
     # A statement that may or may not apply matters only if the outcome turns on it.
     for match, doubt in doubts:
         if match.cited.effect == "Deny":
             raise doubt
-    possible = Found((*found.allows, *(match for match, _ in doubts)), found.denies)
-    if _decide(request, layers, possible, judge).outcome is not decision.outcome:
+    for match, _ in doubts:
+        found.add(match)
+    if _decide(request, layers, found, barred, judge).outcome is not decision.outcome:
         raise doubts[0][1]
     return decision
 
@@ -173,14 +185,14 @@ Doubts = list[tuple[Match, Undecided]]
 
 def _scan(request: Request, layers: Layers, judge: Judge) -> tuple[Found, Doubts]:
     """Which statements of every layer apply, and of which that cannot be said."""
-    allows: list[Match] = []
-    denies: list[Match] = []
+    found = Found()
     doubts: Doubts = []
     bounded = layers.boundary is not None
     for type_, level, policies in layers.sets:
-        if not policies.entries or not _binds(type_, request, judge):
+        candidates = policies.candidates(request.key, request.resource)
+        if not candidates or not _binds(type_, request, judge):
             continue
-        for policy, statement in policies.candidates(request.key, request.resource):
+        for policy, statement in candidates:
             try:
                 via = applies(policy, statement, request, bounded, judge)
             except Undecided as error:
@@ -188,11 +200,11 @@ def _scan(request: Request, layers: Layers, judge: Judge) -> tuple[Found, Doubts
                 doubts.append((_match(type_, level, policy, statement, _EVERY_WAY), doubt))
                 continue
             if via:
-                (allows if statement.allow else denies).append(_match(type_, level, policy, statement, via))
+                found.add(_match(type_, level, policy, statement, via))
     for grant in layers.grants:
         if via := _granted_by(grant, request):
-            allows.append(Match(Cited(grant.label, 0, None, "Allow", PolicyType.KEY), via, PolicyType.RESOURCE))
-    return Found(tuple(allows), tuple(denies)), doubts
+            found.add(Match(Cited(grant.label, 0, None, "Allow", PolicyType.KEY), via, PolicyType.RESOURCE))
+    return found, doubts
 
 
 _EVERY_WAY = Via.EVERYONE | Via.ACCOUNT | Via.ROLE | Via.FEDERATING_USER | Via.ITSELF
@@ -222,16 +234,16 @@ def _enters_service_linked_role(request: Request) -> bool:
     return is_role_entry(request.action) and ":role/aws-service-role/" in (request.resource or "")
 
 
-def _decide(request: Request, layers: Layers, found: Found, judge: Judge) -> Decision:
-    """The procedure after rule E43."""
+def _decide(request: Request, layers: Layers, found: Found, barred: str, judge: Judge) -> Decision:
+    """The procedure after rule E43. `barred`: the rule by which the request cannot succeed, or nothing."""
     if found.denies:
         return Decision(Outcome.EXPLICIT_DENY, tuple(match.cited for match in found.denies))
-    if rule := _barred(request):
-        return Decision(Outcome.IMPLICIT_DENY, rule=rule)
+    if barred:
+        return Decision(Outcome.IMPLICIT_DENY, rule=barred)
 
     needed: list[Match] = []
-    for type_, levels in ((PolicyType.RCP, layers.rcp), (PolicyType.SCP, layers.scp)):
-        if levels is not None and _binds(type_, request, judge):
+    for type_, levels in layers.organization:
+        if _binds(type_, request, judge):
             if not levels:
                 return Decision(Outcome.IMPLICIT_DENY, blocked_by=type_)
             for level in range(len(levels)):
@@ -247,7 +259,8 @@ def _decide(request: Request, layers: Layers, found: Found, judge: Judge) -> Dec
     if isinstance(grants, PolicyType):
         return Decision(Outcome.IMPLICIT_DENY, blocked_by=grants)
     needed += grants.matches
-    if grants.limited:
+    bounded = layers.boundary is not None or layers.session is not None
+    if grants.limited and (bounded or request.principal.kind is Kind.FEDERATED_USER):
         for type_, present in ((PolicyType.BOUNDARY, layers.boundary), (PolicyType.SESSION, layers.session)):
             if present is not None:
                 if not (allows := found.of(type_)):
@@ -271,8 +284,8 @@ def _grants(request: Request, layers: Layers, found: Found, judge: Judge) -> _Gr
     """The grant from identity policies and the resource policy, or the type that lacks an allow."""
     resource = found.of(PolicyType.RESOURCE)
     identity = found.of(PolicyType.IDENTITY)
-    resource_type = layers.resource.type if layers.resource else _implied_type(request)
     caller = request.principal
+    resource_type = layers.resource.type if layers.resource else _implied_type(request)
     if caller.account is None or caller.kind is Kind.CANONICAL:
         # Services, federated identities and anonymous callers have no policies of their own (rules T8, E42).
         return _Granted(resource, limited=False) if resource else resource_type
@@ -286,6 +299,8 @@ def _grants(request: Request, layers: Layers, found: Found, judge: Judge) -> _Gr
         )
     if caller.kind is Kind.ROOT:
         return _Granted((), limited=False, rule="E1")
+    if not resource:
+        return _Granted(identity, limited=True) if identity else PolicyType.IDENTITY
     direct = tuple(m for m in resource if stands_alone(m, layers, judge))
     if direct:
         unlimited = layers.boundary is None and layers.session is None
@@ -361,7 +376,7 @@ NEEDS_NO_PERMISSION = {"sts:getcalleridentity": "T28", "sts:getsessiontoken": "T
 
 def _needs_no_permission(request: Request) -> str:
     """The rule by which the action needs no permission and cannot be denied, or nothing."""
-    if request.principal.account is None or _barred(request):
+    if request.principal.account is None:
         return ""
     return NEEDS_NO_PERMISSION.get(request.key, "")
 
@@ -399,7 +414,7 @@ KMS_ACROSS_ACCOUNTS = frozenset(
 
 def _implied_type(request: Request) -> PolicyType:
     """What resource policy would have to exist: every role has a trust policy and every key a key policy."""
-    if is_role_entry(request.action):
+    if request.key in ROLE_ENTRY:
         return PolicyType.TRUST
     if request.key.startswith("kms:") and ":key/" in (request.resource or ""):
         return PolicyType.KEY

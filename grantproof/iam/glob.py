@@ -23,6 +23,9 @@ class Wild(Enum):
     NAME = "[^:/]*"
     NAME_ONE = "[^:/]"
 
+    # Enum's own hash is made of the name, in Python; members are singletons.
+    __hash__ = object.__hash__
+
     @property
     def many(self) -> bool:
         """Does it stand for any number of characters?"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -101,9 +101,11 @@ class PolicySet:
                 self._memo[key] = found
         return found
 
-    def candidates(self, key: str, resource: str | None) -> Iterable[Entry]:
+    def candidates(self, key: str, resource: str | None) -> Sequence[Entry]:
         """The statements that can apply: a superset of those whose action and resource match."""
         numbers = self.for_action(key)
+        if not numbers:
+            return ()
         # A resource of "*" may be covered by wildcard ARNs under O28, so the index cannot narrow it.
         if len(numbers) > _FEW and resource is not None and resource != "*":
             index, others = self._resources
@@ -168,6 +170,12 @@ class Layers:
         for type_, levels in ((PolicyType.SCP, self.scp), (PolicyType.RCP, self.rcp)):
             out += [(type_, n, PolicySet(level)) for n, level in zip(count(), levels or ())]
         return tuple(out)
+
+    @cached_property
+    def organization(self) -> tuple[tuple[PolicyType, tuple[tuple[Policy, ...], ...]], ...]:
+        """The organization's policies, by level, in the order in which they are asked (rule E3)."""
+        both = ((PolicyType.RCP, self.rcp), (PolicyType.SCP, self.scp))
+        return tuple((type_, levels) for type_, levels in both if levels is not None)
 
     @cached_property
     def condition_keys(self) -> frozenset[str]:

@@ -59,7 +59,7 @@ class Request:
                 clashing.add(key.lower())
         return frozenset(clashing)
 
-    @property
+    @cached_property
     def cross_account(self) -> bool:
         """Does the principal's account differ from the resource's (rule X1)? False where either is unknown."""
         return (
