@@ -73,9 +73,12 @@ class Caller:
 
     def states(self, keys: Iterable[str]) -> dict[str, tuple[Values, ...]]:
         """The states of the keys that follow from who asks and whose the resource is."""
+        asked = (PRINCIPAL_KEYS | {"aws:userid"}).intersection(keys)
+        if not asked and self.user_id is None:
+            return {}
         derived = Request(self.principal, "-:-", "*", self.owner).values
         out: dict[str, tuple[Values, ...]] = {}
-        for key in PRINCIPAL_KEYS & set(keys):
+        for key in PRINCIPAL_KEYS & asked:
             if self.names and key in ("aws:principalarn", "aws:username") and key in derived:
                 continue
             out[key] = (derived.get(key, ()),)
@@ -96,8 +99,11 @@ def callers(old: Layers, new: Layers, keys: frozenset[str], owner: str | None) -
     Raises:
         TooHard: the two resource policies are of different types, or an account is compared with a pattern.
     """
-    named = _Named(old, new, keys)
     types = {layers.resource.type for layers in (old, new) if layers.resource is not None}
+    if not types and not keys & PRINCIPAL_KEYS and old.rcp is None and new.rcp is None:
+        yield ANYBODY
+        return
+    named = _Named(old, new, keys)
     if len(types) > 1:
         raise TooHard(f"a {' and a '.join(sorted(t.value for t in types))} are not comparable")
     inside, outside = _in_question(next(iter(types), None))
@@ -201,8 +207,7 @@ def _of_identity_policies(named: _Named, keys: frozenset[str], owner: str | None
     """Without a resource policy on either side, what is compared is the caller's side alone: users and role sessions,
     and resources of whatever account, as if their owner let the caller's account in (rules X7, R14)."""
     if not keys & PRINCIPAL_KEYS:
-        # Nothing tells callers apart, and a user can call whatever a session can.
-        yield replace(_named_by(Kind.USER, "aws", "111111111111"), owner="111111111111", open=True)
+        yield ANYBODY
         return
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
@@ -344,6 +349,15 @@ def _by_rcp(region: Region) -> Iterator[Region]:
     yield replace(region, inside=_meet_all(region.inside, services), outside=(*region.outside, retire))
     yield replace(region, outside=(*region.outside, *services), rcp=False)
     yield replace(region, inside=_meet_all(region.inside, (retire,)), rcp=False)
+
+
+#: Where nothing tells callers apart: a user, who can call whatever a session can.
+ANYBODY = replace(
+    _named_by(Kind.USER, "aws", "111111111111"),
+    owner="111111111111",
+    open=True,
+    region=Region(outside=_never_in_question(_named_by(Kind.USER, "aws", "111111111111").principal)),
+)
 
 
 def _meet_all(left: Iterable[Glob], right: Iterable[Glob]) -> tuple[Glob, ...]:

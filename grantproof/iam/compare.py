@@ -17,26 +17,23 @@ from functools import cached_property
 from itertools import islice, product
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions, Judge
-from grantproof.iam.callers import Caller, Plan, callers, plan
+from grantproof.iam.callers import ANYBODY, Caller, Plan, callers, plan
 from grantproof.iam.clause import Clause, clause_of
 from grantproof.iam.condition import Set, Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
 from grantproof.iam.escape import Escape, Search, Side
 from grantproof.iam.evaluate import Cited, evaluate
-from grantproof.iam.glob import Glob, Wild
-from grantproof.iam.language import FRESH, TooHard, fragments, generic_point, intersection
+from grantproof.iam.language import TooHard
 from grantproof.iam.layers import Layers
-from grantproof.iam.pattern import Pattern, Variable, within_fields
+from grantproof.iam.pattern import Pattern, within_fields
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import Request, Values
-from grantproof.iam.values import MISSING, Bounds, Keys
-from grantproof.iam.witness import VARIABLES, candidates, delegated
+from grantproof.iam.values import Bounds, Keys
+from grantproof.iam.variables import Effect, filled, generic_values, relaxed, special_values
+from grantproof.iam.witness import candidates, delegated
 
-#: Stands for what is free in a variable's value, as `FRESH` does elsewhere.
-_FREE = "\ue001"
-_MOST_SPECIAL = 32
-_MOST_ASSIGNMENTS = 256
+_A_USERS = frozenset({"aws:principalarn", "aws:username"})
 _MOST_READINGS = 64
 _MOST_DIFFERENCES = 1_000
 
@@ -86,9 +83,51 @@ class Comparison:
         return self.verdict in (Verdict.EQUAL, Verdict.NARROWER) and not self.depends_on
 
 
+class Prepared:
+    """One side, read once for many comparisons."""
+
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.keys = layers.condition_keys
+        plain, sets, variables = set[str](), set[str](), set[str]()
+        for statement in self.statements():
+            for pattern in statement.resources or ():
+                variables.update(v.key for v in pattern.variables)
+            for test in statement.conditions:
+                variables.update(v.key for pattern in test.values for v in pattern.variables)
+                if test.operator.prefix is not Set.NONE:
+                    sets.add(test.key)
+                elif test.operator.type is not Type.NULL:
+                    plain.add(test.key)
+        self.plain, self.sets, self.variables = frozenset(plain), frozenset(sets), frozenset(variables)
+        self._sides: dict[tuple[object, ...], Side] = {}
+
+    def statements(self) -> Iterator[Statement]:
+        """Those of all layers."""
+        for _, _, policies in self.layers.sets:
+            yield from (statement for _, statement in policies.entries)
+
+    def side(self, assumptions: Assumptions, variables: Mapping[str, Values]) -> Side:
+        """The statements under one reading, with these values of policy variables."""
+        own = {key: values for key, values in variables.items() if key in self.variables}
+        at = (*sorted(assumptions.chosen.items()), *sorted(own.items()))
+        if at not in self._sides:
+            self._sides[at] = Side(self.layers, Judge(assumptions), own)
+        return self._sides[at]
+
+    def testing(self, key: str) -> set[tuple[object, ...]]:
+        """What makes up the statements that test a key."""
+        return {
+            (type_, level, s.allow, s.actions, s.not_action, s.resources, s.not_resource, s.principals, s.conditions)
+            for type_, level, policies in self.layers.sets
+            for _, s in policies.entries
+            if any(test.key == key for test in s.conditions)
+        }
+
+
 def compare(
-    old: Layers,
-    new: Layers,
+    old: Layers | Prepared,
+    new: Layers | Prepared,
     *,
     owner: str | None = None,
     assumptions: Assumptions = DEFAULTS,
@@ -104,10 +143,10 @@ def compare(
         assumptions: the readings of open points in force.
         known: only actions that exist, in the release of the action list, and not those that may ever exist.
     """
-    base = _Reading(old, new, owner, assumptions, known)
-    answer = base.comparison()
+    old, new = _prepared(old), _prepared(new)
+    answer = _Reading(old, new, owner, assumptions, known).comparison()
     depends: set[str] = set()
-    for other in _other_readings(old, new, assumptions):
+    for other in _other_readings(old.layers, new.layers, assumptions):
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue
@@ -116,22 +155,35 @@ def compare(
     return replace(answer, depends_on=tuple(sorted(depends, key=lambda name: int(name[1:]))))
 
 
-def contained(inner: Layers, outer: Layers, *, assumptions: Assumptions = DEFAULTS) -> bool:
+def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions: Assumptions = DEFAULTS) -> bool:
     """Is everything that `inner` allows allowed by `outer`, under one reading of the open points?
 
     Raises:
         Undecided: that cannot be said.
     """
-    return next(_Reading(outer, inner, None, assumptions, False).escapes(outer, inner), None) is None
+    inner, outer = _prepared(inner), _prepared(outer)
+    reading = _Reading(outer, inner, None, assumptions, False)
+    for _ in reading.escapes(outer, inner, first=True):
+        return False
+    if reading.several_values:
+        raise TooHard(reading.several_values)
+    return True
+
+
+def _prepared(side: Layers | Prepared) -> Prepared:
+    return side if isinstance(side, Prepared) else Prepared(side)
 
 
 class _Reading:
     """The comparison under one reading of every open point."""
 
-    def __init__(self, old: Layers, new: Layers, owner: str | None, assumptions: Assumptions, known: bool) -> None:
+    def __init__(self, old: Prepared, new: Prepared, owner: str | None, assumptions: Assumptions, known: bool) -> None:
         self._old, self._new, self._owner = old, new, owner
         self._assumptions, self._known = assumptions, known
-        self._sides: dict[tuple[int, tuple[tuple[str, Values], ...]], Side] = {}
+        self._keys = old.keys | new.keys
+        self._variables = old.variables | new.variables
+        #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
+        self._single = old.plain | new.plain | self._variables
 
     # verdicts
 
@@ -147,16 +199,16 @@ class _Reading:
         """The same without looking further than the first difference."""
         return _verdict(self._escapes_any(self._old, self._new), self._escapes_any(self._new, self._old))
 
-    def _escapes_any(self, outer: Layers, inner: Layers) -> bool | None:
+    def _escapes_any(self, outer: Prepared, inner: Prepared) -> bool | None:
         try:
-            for escape, variables in self.escapes(outer, inner):
+            for escape, variables in self.escapes(outer, inner, first=True):
                 if self._shown(outer, inner, escape, variables):
                     return True
         except Undecided:
             return None
-        return None if self._several_values else False
+        return None if self.several_values else False
 
-    def _differences(self, outer: Layers, inner: Layers) -> tuple[tuple[Difference, ...], str]:
+    def _differences(self, outer: Prepared, inner: Prepared) -> tuple[tuple[Difference, ...], str]:
         """What `inner` allows and `outer` does not, and why that may not be all."""
         found: list[Difference] = []
         doubt = ""
@@ -171,17 +223,17 @@ class _Reading:
                     break
         except Undecided as error:
             doubt = str(error)
-        return _largest(found), doubt or self._several_values
+        return _largest(found), doubt or self.several_values
 
     def _shown(
-        self, outer: Layers, inner: Layers, escape: Escape, variables: Mapping[str, Values]
+        self, outer: Prepared, inner: Prepared, escape: Escape, variables: Mapping[str, Values]
     ) -> Difference | None:
         """The difference with a request that shows it, replayed on both sides."""
-        mine, theirs = self._side(inner, variables), self._side(outer, variables)
+        mine, theirs = (side.side(self._assumptions, variables) for side in (inner, outer))
         for request in candidates(escape, variables):
             for owner_lets_in in (False, True) if escape.caller.open else (False,):
-                here = delegated(inner, request) if owner_lets_in else inner
-                there = delegated(outer, request) if owner_lets_in else outer
+                here = delegated(inner.layers, request) if owner_lets_in else inner.layers
+                there = delegated(outer.layers, request) if owner_lets_in else outer.layers
                 try:
                     decision = evaluate(request, here, self._assumptions)
                     if decision.allowed and not evaluate(request, there, self._assumptions).allowed:
@@ -192,179 +244,79 @@ class _Reading:
 
     # the search
 
-    def escapes(self, outer: Layers, inner: Layers) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
-        """What `inner` allows and `outer` does not, with the values of policy variables at which it does.
+    def escapes(
+        self, outer: Prepared, inner: Prepared, *, first: bool = False
+    ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
+        """What `inner` allows and `outer` does not, with the values of policy variables at which it does. `first`: one
+        is enough, so that others need not be looked for before it comes.
 
         Raises:
             Undecided: it cannot be said that this is all.
         """
         found = False
-        for caller in callers(self._old, self._new, self._keys, self._owner):
-            for escape in self._by(caller, self._generic(caller), outer, inner):
+        for caller in self._callers():
+            generic = generic_values(self._variables, caller)
+            for escape in self._by(caller, generic, outer, inner, first):
                 found = True
-                yield escape, self._generic(caller)
-        if found or not self._variables:
+                yield escape, generic
+        if found or not self._variables or self._whatever_the_values(outer, inner):
             return
         # No difference where the variables' values are nothing in particular: try those that other patterns single out.
-        for caller in callers(self._old, self._new, self._keys, self._owner):
-            for variables in self._special(caller):
-                yield from ((escape, variables) for escape in self._by(caller, variables, outer, inner))
+        for caller in self._callers():
+            for variables in special_values(self._variables, caller, tuple(self._statements())):
+                yield from ((escape, variables) for escape in self._by(caller, variables, outer, inner, first))
 
-    def _by(self, caller: Caller, variables: Mapping[str, Values], outer: Layers, inner: Layers) -> Iterator[Escape]:
-        mine, theirs = self._side(inner, variables), self._side(outer, variables)
+    def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
+        """Is it plain that nothing escapes, whatever the variables stand for?"""
+        wide, narrow = (Prepared(relaxed(inner.layers, Effect.ALLOW)), Prepared(relaxed(outer.layers, Effect.DENY)))
+        try:
+            found = _Reading(narrow, wide, self._owner, self._assumptions, self._known).escapes(
+                narrow, wide, first=True
+            )
+            return next(found, None) is None
+        except Undecided:
+            return False
+
+    def _callers(self) -> Iterator[Caller]:
+        return callers(self._old.layers, self._new.layers, self._keys, self._owner)
+
+    def _by(
+        self, caller: Caller, variables: Mapping[str, Values], outer: Prepared, inner: Prepared, first: bool
+    ) -> Iterator[Escape]:
+        mine, theirs = (side.side(self._assumptions, variables) for side in (inner, outer))
         plans = self._plan(mine, caller), self._plan(theirs, caller)
         states = {**caller.states(self._keys), **{key: (value,) for key, value in variables.items()}}
         shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
         named = caller.principal.kind is Kind.USER and bool(caller.names)
-        present = frozenset({"aws:principalarn", "aws:username"} if named else ())
+        present = _A_USERS if named else frozenset()
         keys = Keys(Judge(self._assumptions), Bounds(states, shapes, self._single, present, variables))
-        yield from Search(mine, theirs, plans, caller, keys, known=self._known).escapes()
-
-    def _side(self, layers: Layers, variables: Mapping[str, Values]) -> Side:
-        at = (id(layers), tuple(sorted(variables.items())))
-        if at not in self._sides:
-            self._sides[at] = Side(layers, Judge(self._assumptions), variables)
-        return self._sides[at]
+        yield from Search(mine, theirs, plans, caller, keys, known=self._known, first=first).escapes()
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
-        return plan(side.entries, side.layers, caller, self._resource_type, Judge(self._assumptions))
+        judge = Judge(self._assumptions)
+        if caller is not ANYBODY:
+            return plan(side.entries, side.layers, caller, self._resource_type, judge)
+        if side.plan_for_anybody is None:
+            side.plan_for_anybody = plan(side.entries, side.layers, caller, self._resource_type, judge)
+        return side.plan_for_anybody
 
     @cached_property
     def _resource_type(self) -> PolicyType:
-        return next((s.resource.type for s in (self._old, self._new) if s.resource is not None), PolicyType.RESOURCE)
+        found = (side.layers.resource.type for side in (self._old, self._new) if side.layers.resource is not None)
+        return next(found, PolicyType.RESOURCE)
 
     @cached_property
-    def _keys(self) -> frozenset[str]:
-        return self._old.condition_keys | self._new.condition_keys
-
-    @cached_property
-    def _single(self) -> frozenset[str]:
-        """The keys that some plain operator tests, or that stand as variables: they carry one value at most."""
-        plain = (
-            test.key
-            for statement in self._statements()
-            for test in statement.conditions
-            if test.operator.prefix is Set.NONE and test.operator.type is not Type.NULL
-        )
-        return frozenset(plain) | self._variables
-
-    @cached_property
-    def _several_values(self) -> str:
+    def several_values(self) -> str:
         """Why requests with several values of a key may matter that were not looked at: operators with a set prefix and
         plain ones test the same key, and not in the same statements on both sides (O24)."""
-        sets = {
-            test.key
-            for statement in self._statements()
-            for test in statement.conditions
-            if test.operator.prefix is not Set.NONE
-        }
-        for key in sorted(sets & self._single):
-            if self._testing(self._old, key) != self._testing(self._new, key):
+        for key in sorted((self._old.sets | self._new.sets) & self._single):
+            if self._old.testing(key) != self._new.testing(key):
                 return f"what several values of {key} mean to an operator without a set prefix is not documented (O24)"
         return ""
 
-    @staticmethod
-    def _testing(layers: Layers, key: str) -> set[tuple[object, ...]]:
-        return {
-            (type_, level, s.allow, s.actions, s.not_action, s.resources, s.not_resource, s.principals, s.conditions)
-            for type_, level, policies in layers.sets
-            for _, s in policies.entries
-            if any(test.key == key for test in s.conditions)
-        }
-
     def _statements(self) -> Iterator[Statement]:
-        for layers in (self._old, self._new):
-            for _, _, policies in layers.sets:
-                yield from (statement for _, statement in policies.entries)
-
-    # policy variables
-
-    @cached_property
-    def _variables(self) -> frozenset[str]:
-        return frozenset(v.key for pattern in self._patterns() for v in pattern.variables)
-
-    def _patterns(self) -> Iterator[Pattern]:
-        for statement in self._statements():
-            yield from statement.resources or ()
-            yield from (pattern for test in statement.conditions for pattern in test.values)
-
-    def _generic(self, caller: Caller) -> dict[str, Values]:
-        """Every variable with a value that is nothing in particular, but for those that the caller settles."""
-        settled = caller.states(self._variables)
-        if "aws:principalarn" in self._variables and caller.names:
-            raise TooHard("aws:PrincipalArn stands as a policy variable")
-        return {
-            key: settled[key][0] if key in settled else (chr(VARIABLES + number),)
-            for number, key in enumerate(sorted(self._variables))
-        }
-
-    def _special(self, caller: Caller) -> Iterator[dict[str, Values]]:
-        """The other values of variables that can matter: none, and those by which a pattern with the variable meets
-        another pattern, or which a condition on the variable's own key names."""
-        generic = self._generic(caller)
-        settled = caller.states(self._variables)
-        choices = []
-        for key in sorted(self._variables):
-            own = [] if key in settled else [MISSING, *((text,) for text in self._values_of(key, generic))]
-            choices.append([generic[key], *own])
-        total = 1
-        for choice in choices:
-            total *= len(choice)
-        if total > _MOST_ASSIGNMENTS:
-            raise TooHard(f"the policy variables have {total} combinations of values that may matter")
-        names = sorted(self._variables)
-        for number, values in enumerate(product(*choices)):
-            if number:
-                yield dict(zip(names, values, strict=True))
-
-    def _values_of(self, key: str, generic: Mapping[str, Values]) -> list[str]:
-        found: list[Glob] = []
-        for statement in self._statements():
-            for test in statement.conditions:
-                if test.key == key and test.operator.type in (Type.STRING, Type.ARN):
-                    found += [_filled(pattern, generic) for pattern in test.values]
-        for patterns in self._comparable():
-            filled = [_filled(pattern, generic, key) for pattern in patterns]
-            for pattern in patterns:
-                for before, after in _around(pattern, key, generic):
-                    found += [part for whole in filled for part in fragments(before, after, whole)]
-        closed = list(dict.fromkeys(found))
-        for one in closed:
-            closed += [p for other in closed for p in intersection(one, other) if p not in closed]
-            if len(closed) > _MOST_SPECIAL:
-                raise TooHard(f"the policy variable {key} meets other patterns in too many ways")
-        texts = (generic_point(one).replace(FRESH, _FREE) for one in closed)
-        return [text for text in dict.fromkeys(texts) if text]
-
-    def _comparable(self) -> Iterator[list[Pattern]]:
-        """Patterns that are compared with the same text: all of resources, and those of each condition key."""
-        yield [pattern for statement in self._statements() for pattern in statement.resources or ()]
-        by_key: dict[str, list[Pattern]] = {}
-        for statement in self._statements():
-            for test in statement.conditions:
-                by_key.setdefault(test.key, []).extend(test.values)
-        yield from by_key.values()
-
-
-def _filled(pattern: Pattern, values: Mapping[str, Values], free: str = "") -> Glob:
-    """A pattern with the values of its variables, and any text for the variable `free`."""
-    tokens = []
-    for part in pattern.parts:
-        if not isinstance(part, Variable):
-            tokens.append(part)
-        elif part.key == free or not values.get(part.key):
-            tokens.append(Wild.ANY)
-        else:
-            tokens.append(values[part.key][0])
-    return Glob(tokens)
-
-
-def _around(pattern: Pattern, key: str, values: Mapping[str, Values]) -> Iterator[tuple[Glob, Glob]]:
-    """What stands before and after each place of a variable."""
-    for at, part in enumerate(pattern.parts):
-        if isinstance(part, Variable) and part.key == key:
-            before, after = (replace(pattern, parts=parts) for parts in (pattern.parts[:at], pattern.parts[at + 1 :]))
-            yield _filled(before, values, key), _filled(after, values, key)
+        yield from self._old.statements()
+        yield from self._new.statements()
 
 
 def _whether(found: tuple[Difference, ...], doubt: str) -> bool | None:
@@ -434,7 +386,7 @@ def _limited(layers: Layers) -> bool:
 
 
 def _crosses_fields(pattern: Pattern) -> bool:
-    found = _filled(pattern, {})
+    found = filled(pattern, {})
     return found.literal is None and not found.everything and within_fields(found) != found
 
 

@@ -86,6 +86,8 @@ class Index:
                     self._by_bucket.setdefault(name, []).append((one.matches, bit))
                 else:
                     self._anywhere.append((one.matches, bit))
+        self.counts = bool(self._counting)
+        """Does any pattern count characters?"""
         self._memo: dict[str, int] = {}
 
     def counting(self, statements: int) -> Iterator[Glob]:
@@ -138,6 +140,11 @@ class Side:
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
         self._resources = tuple(self._resource_globs(statement) for statement in self.statements)
         self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
+        self.whole = sum(1 << n for n, s in enumerate(self.statements) if self._is_whole(n, s))
+        """The statements that fire on every request."""
+        self.plan_for_anybody: Plan | None = None
+        """The plan where nothing tells callers apart, kept for the next comparison."""
+        self._starts: dict[int, tuple[tuple[Glob, ...], tuple[Glob, ...]]] = {}
 
     @cached_property
     def actions(self) -> Index:
@@ -149,6 +156,26 @@ class Side:
         """Which statements a resource matches."""
         elements = [(globs, s.not_resource) for globs, s in zip(self._resources, self.statements, strict=True)]
         return Index(elements, arn_service_of)
+
+    def _is_whole(self, number: int, statement: Statement) -> bool:
+        plain = not (statement.not_action or statement.not_resource or statement.conditions)
+        return (
+            plain
+            and any(one.everything for one in statement.actions)
+            and any(one.everything for one in self._resources[number])
+        )
+
+    def starts(self, number: int) -> tuple[tuple[Glob, ...], tuple[Glob, ...]]:
+        """The actions and the resources of one statement, where nothing else narrows them."""
+        found = self._starts.get(number)
+        if found is None:
+            statement = self.statements[number]
+            acts: tuple[Glob, ...] = (EVERY_ACTION,)
+            acts = acts if statement.not_action else meet(acts, statement.actions, service_of)
+            things: tuple[Glob, ...] = EVERY_RESOURCE
+            things = things if statement.not_resource else meet(things, self._resources[number], arn_service_of)
+            found = self._starts[number] = acts, things
+        return found
 
     def action_globs(self, number: int) -> tuple[Glob, ...]:
         """The patterns of an action that statement `number` matches, or in Not form those that it does not."""
@@ -229,14 +256,23 @@ class Search:
 
     Args:
         known: ask about the actions that exist, and not about all that may ever exist.
+        first: one escape is enough, so that pieces need not be gathered before they are judged.
     """
 
     def __init__(
-        self, mine: Side, theirs: Side, plans: tuple[Plan, Plan], caller: Caller, keys: Keys, *, known: bool = False
+        self,
+        mine: Side,
+        theirs: Side,
+        plans: tuple[Plan, Plan],
+        caller: Caller,
+        keys: Keys,
+        *,
+        known: bool = False,
+        first: bool = False,
     ) -> None:
         self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
         self._plan, self._other = plans
-        self._known = known
+        self._known, self._first = known, first
 
     def escapes(self) -> Iterator[Escape]:
         """Everything that the first side allows and the second does not; nothing where there is nothing.
@@ -280,7 +316,15 @@ class Search:
                 if met_resources:
                     yield from choose(rest[1:], (*chosen, number), met_actions, met_resources)
 
-        yield from choose(groups, (), self._caller.region.inside, EVERY_RESOURCE)
+        inside = self._caller.region.inside
+        if len(groups) == 1 and inside == (EVERY_ACTION,):
+            # One layer that allows: the common case, and the same for every other side.
+            for number in _bits(groups[0]):
+                acts, things = self._mine.starts(number)
+                if acts and things:
+                    yield (number,), acts, things
+            return
+        yield from choose(groups, (), inside, EVERY_RESOURCE)
 
     def _meet_actions(self, found: tuple[Glob, ...], side: Side, number: int) -> tuple[Glob, ...]:
         if side.statements[number].not_action:
@@ -304,16 +348,19 @@ class Search:
     # one cell
 
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
-        action_pieces = self._pieces(
-            cell, cell.actions, self._mine.actions, self._theirs.actions, Side.action_globs, _not_action
-        )
-        if not action_pieces:
+        if cell.hurting_mine & self._mine.whole or cell.hurting_theirs & self._theirs.whole:
             return
         resource_pieces = self._pieces(
             cell, cell.resources, self._mine.resources, self._theirs.resources, Side.resource_globs, _not_resource
         )
-        by_action = _by_mask(action_pieces, cell.hurting_mine, cell.hurting_theirs)
         by_resource = _by_mask(resource_pieces, cell.hurting_mine, cell.hurting_theirs)
+        if not by_resource:
+            return
+        action_pieces = self._pieces(
+            cell, cell.actions, self._mine.actions, self._theirs.actions, Side.action_globs, _not_action
+        )
+        gather = _one_by_one if self._first else _by_mask
+        by_action = gather(action_pieces, cell.hurting_mine, cell.hurting_theirs)
         firm_mine = cell.hurting_mine & ~self._mine.conditional
         firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
         required = self._required(cell)
@@ -344,7 +391,7 @@ class Search:
         theirs: Index,
         globs_of: Callable[[Side, int], tuple[Glob, ...]],
         negated: Callable[[Statement], bool],
-    ) -> list[Piece]:
+    ) -> Iterator[Piece]:
         """The patterns of one dimension, and those in which they get away from hurting Not forms."""
         is_action = mine is self._mine.actions
         bucket = service_of if is_action else arn_service_of
@@ -361,14 +408,12 @@ class Search:
         need_mine = sum(1 << n for n in cell.mine)
         need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
         outside = self._caller.region.outside if is_action else ()
-        out = []
         for one in found:
             for text in self._points(one, cell, mine, theirs, outside):
-                piece = Piece(one, text, mine.mask(text), theirs.mask(text))
-                fires = piece.mine & need_mine == need_mine and piece.theirs & need_theirs == need_theirs
+                here, there = mine.mask(text), theirs.mask(text)
+                fires = here & need_mine == need_mine and there & need_theirs == need_theirs
                 if fires and not any(other.matches(text) for other in outside):
-                    out.append(piece)
-        return out
+                    yield Piece(one, text, here, there)
 
     def _points(self, one: Glob, cell: _Cell, mine: Index, theirs: Index, outside: tuple[Glob, ...]) -> Iterator[str]:
         """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
@@ -376,6 +421,8 @@ class Search:
         text = generic_point(one)
         yield text
         if one.literal is not None:
+            return
+        if not (mine.counts or theirs.counts or any(counts(g) for g in outside)):
             return
         matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
         counting = [*mine.counting(matter), *theirs.counting(-1), *(g for g in outside if counts(g))]
@@ -468,6 +515,16 @@ def _by_mask(pieces: Iterable[Piece], mine: int, theirs: int) -> list[tuple[tupl
         ((masks, tuple(group)) for masks, group in found.items()),
         key=lambda item: item[0][0].bit_count() + item[0][1].bit_count(),
     )
+
+
+def _one_by_one(pieces: Iterable[Piece], mine: int, theirs: int) -> Iterator[tuple[tuple[int, int], tuple[Piece, ...]]]:
+    """The first piece of each kind, as they come."""
+    seen = set()
+    for piece in pieces:
+        masks = (piece.mine & mine, piece.theirs & theirs)
+        if masks not in seen:
+            seen.add(masks)
+            yield masks, (piece,)
 
 
 def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 
 class Wild(Enum):
@@ -67,7 +68,13 @@ class Glob:
         self.prefix = first if isinstance(first, str) else ""
         wild = [token for token in self.tokens if isinstance(token, Wild)]
         self.literal = None if wild else self.prefix
+
+    def __getattr__(self, name: str) -> Any:
+        # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.
+        if name != "matches":
+            raise AttributeError(name)
         self.matches = _matcher(self.tokens, self.prefix)
+        return self.matches
 
     @property
     def everything(self) -> bool:

@@ -18,9 +18,8 @@ from grantproof.iam.language import FRESH, generic_point
 from grantproof.iam.layers import Layers, is_role_entry, resource_type
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.request import Request, Values
+from grantproof.iam.variables import FIRST
 
-#: The first of the private characters that stand for values of policy variables, each for one.
-VARIABLES = 0xE100
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 #: What the free parts are called, from most to least readable.
 _NAMES = ("example", "x", "")
@@ -82,7 +81,7 @@ def _plain(text: str, name: str) -> str:
     """A text without private characters: the free part and the value of each variable get names of their own."""
 
     def named(match: re.Match[str]) -> str:
-        number = ord(match[0]) - VARIABLES
+        number = ord(match[0]) - FIRST
         if not name:
             return _LETTERS[number + 2 if number >= 0 else ord(match[0]) - ord(FRESH)]
         return name if number < 0 else f"{name}{number + 1}"
