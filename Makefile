@@ -39,6 +39,7 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.verify
 	$(BIN)/python -m tests.bench.wire
 	$(BIN)/python -m tests.bench.evaluate
+	$(BIN)/python -m tests.bench.compare
 
 readme: $(READY) ## Write the real output of its commands into the README
 	$(BIN)/python tests/test_readme.py

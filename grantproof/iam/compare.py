@@ -24,7 +24,7 @@ from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
 from grantproof.iam.escape import Escape, Search, Side
 from grantproof.iam.evaluate import Cited, evaluate
-from grantproof.iam.language import TooHard
+from grantproof.iam.language import Effort, TooHard
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, within_fields
 from grantproof.iam.principal import Kind
@@ -144,13 +144,14 @@ def compare(
         known: only actions that exist, in the release of the action list, and not those that may ever exist.
     """
     old, new = _prepared(old), _prepared(new)
-    answer = _Reading(old, new, owner, assumptions, known).comparison()
+    effort = Effort()
+    answer = _Reading(old, new, owner, assumptions, known, effort).comparison()
     depends: set[str] = set()
     for other in _other_readings(old.layers, new.layers, assumptions):
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue
-        if _Reading(old, new, owner, other, known).verdict() is not answer.verdict:
+        if _Reading(old, new, owner, other, known, effort).verdict() is not answer.verdict:
             depends |= changed
     return replace(answer, depends_on=tuple(sorted(depends, key=lambda name: int(name[1:]))))
 
@@ -162,7 +163,7 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
         Undecided: that cannot be said.
     """
     inner, outer = _prepared(inner), _prepared(outer)
-    reading = _Reading(outer, inner, None, assumptions, False)
+    reading = _Reading(outer, inner, None, assumptions, False, Effort())
     for _ in reading.escapes(outer, inner, first=True):
         return False
     if reading.several_values:
@@ -177,9 +178,17 @@ def _prepared(side: Layers | Prepared) -> Prepared:
 class _Reading:
     """The comparison under one reading of every open point."""
 
-    def __init__(self, old: Prepared, new: Prepared, owner: str | None, assumptions: Assumptions, known: bool) -> None:
+    def __init__(
+        self,
+        old: Prepared,
+        new: Prepared,
+        owner: str | None,
+        assumptions: Assumptions,
+        known: bool,
+        effort: Effort,
+    ) -> None:
         self._old, self._new, self._owner = old, new, owner
-        self._assumptions, self._known = assumptions, known
+        self._assumptions, self._known, self._effort = assumptions, known, effort
         self._keys = old.keys | new.keys
         self._variables = old.variables | new.variables
         #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
@@ -270,9 +279,8 @@ class _Reading:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
         wide, narrow = (Prepared(relaxed(inner.layers, Effect.ALLOW)), Prepared(relaxed(outer.layers, Effect.DENY)))
         try:
-            found = _Reading(narrow, wide, self._owner, self._assumptions, self._known).escapes(
-                narrow, wide, first=True
-            )
+            reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort)
+            found = reading.escapes(narrow, wide, first=True)
             return next(found, None) is None
         except Undecided:
             return False
@@ -289,8 +297,8 @@ class _Reading:
         shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
         named = caller.principal.kind is Kind.USER and bool(caller.names)
         present = _A_USERS if named else frozenset()
-        keys = Keys(Judge(self._assumptions), Bounds(states, shapes, self._single, present, variables))
-        yield from Search(mine, theirs, plans, caller, keys, known=self._known, first=first).escapes()
+        keys = Keys(Judge(self._assumptions), Bounds(states, shapes, self._single, present, variables), self._effort)
+        yield from Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
         judge = Judge(self._assumptions)

@@ -22,12 +22,13 @@ from grantproof.iam.condition import Test
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.language import (
+    Effort,
     TooHard,
     Wanted,
-    counts,
     generic_point,
     intersection,
     least_hit,
+    overlap,
 )
 from grantproof.iam.layers import Entry, Layers
 from grantproof.iam.match import wild_service
@@ -78,7 +79,7 @@ class Index:
                     self._always |= bit
                     continue
                 self._all.append((one, bit))
-                if counts(one):
+                if one.counts:
                     self._counting.append((one, bit))
                 if one.literal is not None:
                     self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
@@ -266,13 +267,14 @@ class Search:
         plans: tuple[Plan, Plan],
         caller: Caller,
         keys: Keys,
+        effort: Effort,
         *,
         known: bool = False,
         first: bool = False,
     ) -> None:
         self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
         self._plan, self._other = plans
-        self._known, self._first = known, first
+        self._effort, self._known, self._first = effort, known, first
 
     def escapes(self) -> Iterator[Escape]:
         """Everything that the first side allows and the second does not; nothing where there is nothing.
@@ -422,18 +424,18 @@ class Search:
         yield text
         if one.literal is not None:
             return
-        if not (mine.counts or theirs.counts or any(counts(g) for g in outside)):
+        if not (mine.counts or theirs.counts or any(g.counts for g in outside)):
             return
         matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
-        counting = [*mine.counting(matter), *theirs.counting(-1), *(g for g in outside if counts(g))]
+        counting = [*mine.counting(matter), *theirs.counting(-1), *(g for g in outside if g.counts)]
         if not any(g.matches(text) for g in counting):
             return
         # Whatever else takes the generic point takes every string of the pattern; what does not may take another one.
         others = (*mine.near(one, matter), *theirs.near(one, -1), *outside)
-        avoidable = [g for g in others if counts(g) or (not g.matches(text) and intersection(one, g))]
+        avoidable = [g for g in others if g.counts or (not g.matches(text) and overlap(one, g))]
         unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
         wanted = [[Wanted(one)], [Wanted(_NAMED if mine is self._mine.actions else glob("*"))]]
-        yield from (f.text for f in least_hit(wanted, unwanted) if f.text != text)
+        yield from (f.text for f in least_hit(wanted, unwanted, self._effort) if f.text != text)
 
     # conditions
 

@@ -53,13 +53,15 @@ class Glob:
     single `*`, so that equal languages written with differently ordered wildcards compare equal.
     """
 
-    __slots__ = ("literal", "matches", "prefix", "tokens")
+    __slots__ = ("counts", "literal", "matches", "prefix", "tokens")
 
     tokens: tuple[Token, ...]
     literal: str | None
     """The only string that matches, or None when there is a wildcard."""
     prefix: str
     """The literal text before the first wildcard."""
+    counts: bool
+    """Has it a wildcard other than `*`, so that it counts characters or stops at some?"""
     matches: Callable[[str], bool]
 
     def __init__(self, tokens: Iterable[Token]) -> None:
@@ -68,6 +70,7 @@ class Glob:
         self.prefix = first if isinstance(first, str) else ""
         wild = [token for token in self.tokens if isinstance(token, Wild)]
         self.literal = None if wild else self.prefix
+        self.counts = any(token is not Wild.ANY for token in wild)
 
     def __getattr__(self, name: str) -> Any:
         # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.

@@ -19,13 +19,31 @@ from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 
 #: A private character: none of the documents that AWS accepts can hold it.
 FRESH = "\ue000"
-#: The exact search gives up beyond so many states, an intersection beyond so many parts.
-MOST_STATES = 20_000
+#: An intersection is given up beyond so many parts.
 MOST_PARTS = 256
+#: How many states of exact searches a comparison may look at: a second or two.
+MOST_STATES = 20_000
 
 
 class TooHard(Undecided):
     """A comparison that was given up: nothing is known of it."""
+
+
+class Effort:
+    """What exact searches may still cost, shared by all those of one comparison."""
+
+    def __init__(self, states: int = MOST_STATES) -> None:
+        self._left = states
+
+    def spend(self) -> None:
+        """One more state.
+
+        Raises:
+            TooHard: that was one too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise TooHard("these patterns count characters in too many ways to try")
 
 
 @lru_cache(maxsize=262_144)
@@ -34,16 +52,11 @@ def generic_point(glob: Glob) -> str:
     return "".join(token if isinstance(token, str) else FRESH for token in glob.tokens)
 
 
-def counts(glob: Glob) -> bool:
-    """Can a generic point say too much about this pattern: does it count characters, or stop at some?"""
-    return any(isinstance(token, Wild) and token is not Wild.ANY for token in glob.tokens)
-
-
 def covers(outer: Glob, inner: Glob) -> bool:
     """Does `outer` match every string that `inner` matches? Sound; exact where `outer` has no wildcard but `*`."""
     if outer.literal is not None:
         return outer.literal == inner.literal
-    if counts(outer):
+    if outer.counts:
         # `FRESH` stands for any number of characters here, so nothing that counts may take it.
         return outer == inner or (inner.literal is not None and outer.matches(inner.literal))
     return outer.matches(generic_point(inner))
@@ -77,6 +90,12 @@ def intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
 def _intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
     found = [Glob(tokens) for tokens in _Meeting(_characters(left), _characters(right)).of(0, 0)]
     return without_covered(found)
+
+
+def overlap(left: Glob, right: Glob) -> bool:
+    """Does some string match both? Exact."""
+    whole = _characters(right)
+    return len(whole) in _reached(_characters(left), whole)
 
 
 def without_covered(globs: Iterable[Glob]) -> tuple[Glob, ...]:
@@ -278,40 +297,40 @@ class _Frontier:
     """States of the search that are worth going on from: at one place in the wanted patterns, fewer live positions of
     the unwanted ones are better."""
 
+    effort: Effort
     seen: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
-    size: int = 0
 
     def takes(self, wanted: tuple[int, ...], unwanted: int) -> bool:
         known = self.seen.setdefault(wanted, [])
         if any(other & ~unwanted == 0 for other in known):
             return False
-        self.size += 1
-        if self.size > MOST_STATES:
-            raise TooHard("these patterns count characters in too many ways to try")
+        self.effort.spend()
         known[:] = [other for other in known if unwanted & ~other]
         known.append(unwanted)
         return True
 
 
-def least_hit(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted]) -> tuple[Found, ...]:
+def least_hit(
+    wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None
+) -> tuple[Found, ...]:
     """Strings that match at least one pattern of each wanted group: for every least set of unwanted patterns that such
     a string cannot help matching, one string that matches no more.
 
     Exact. Raises:
-        TooHard: more than `MOST_STATES` states.
+        TooHard: more effort than there was left.
     """
-    found = tuple(_search(wanted, unwanted))
+    found = tuple(_search(wanted, unwanted, effort or Effort()))
     return tuple(one for one in found if not any(other.hit < one.hit for other in found))
 
 
-def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted]) -> Iterator[Found]:
+def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort) -> Iterator[Found]:
     """Every least hit, shortest string first, and before them some that are not least; ends with a string that hits
     nothing."""
     groups = [Automaton(patterns) for patterns in wanted]
     against = Automaton(unwanted)
     # A character at which some wildcard stops may be just what gets away from it.
     extra = (FRESH, *sorted(frozenset().union(*(a.stops for a in (*groups, against)))))
-    frontier = _Frontier()
+    frontier = _Frontier(effort)
     start = tuple(group.start for group in groups)
     frontier.takes(start, against.start)
     level = [(start, against.start, "")]
@@ -335,16 +354,17 @@ def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted]) -> I
         level = following
 
 
-def find(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted]) -> str | None:
+def find(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None) -> str | None:
     """A string that matches at least one pattern of each wanted group and none of the unwanted patterns, or None.
 
     Exact. Raises:
-        TooHard: more than `MOST_STATES` states.
+        TooHard: more effort than there was left.
     """
     quick = _quick(wanted)
     if quick is not None and not any(pattern.matches(quick) for pattern in unwanted):
         return quick
-    return next((found.text for found in _search(wanted, unwanted) if not found.hit), None)
+    search = _search(wanted, unwanted, effort or Effort())
+    return next((found.text for found in search if not found.hit), None)
 
 
 def _quick(wanted: Sequence[Sequence[Wanted]]) -> str | None:

@@ -17,7 +17,7 @@ from grantproof.iam.assumption import Judge
 from grantproof.iam.condition import Set, Test, Type, Void, date, holds, network, number, value_holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild
-from grantproof.iam.language import TooHard, Wanted, find
+from grantproof.iam.language import Effort, TooHard, Wanted, find
 from grantproof.iam.pattern import Pattern, single_value, split_fields
 from grantproof.iam.request import Values
 
@@ -58,8 +58,8 @@ class Bounds:
 class Keys:
     """Finds values of condition keys. `unsure` says why a value was passed over: the law does not decide it."""
 
-    def __init__(self, judge: Judge, bounds: Bounds) -> None:
-        self._judge, self._bounds = judge, bounds
+    def __init__(self, judge: Judge, bounds: Bounds, effort: Effort | None = None) -> None:
+        self._judge, self._bounds, self._effort = judge, bounds, effort or Effort()
         self._memo: dict[tuple[str, frozenset[Test], frozenset[Test]], Values | None] = {}
         self.unsure = ""
 
@@ -107,7 +107,9 @@ class Keys:
         wanted: list[Sequence[Wanted]] = [[Wanted(shape) for shape in shapes]]
         unwanted = [Wanted(glob) for glob in excluded]
         for key in (_ARN, _NAME):
-            present = _Present(key, true.get(key, nothing), false.get(key, nothing), self._bounds, self._judge)
+            present = _Present(
+                key, true.get(key, nothing), false.get(key, nothing), self._bounds, self._judge, self._effort
+            )
             some, none = present.languages([*present.plain, *present.every, *present.some])
             if key == _NAME:
                 some = [[end for name in group for end in _endings(shapes, name)] for group in some]
@@ -119,7 +121,7 @@ class Keys:
             wanted.append(_endings(shapes, Wanted(Glob((variable[0],)))))
         # A name of at least one character, whatever else.
         wanted.append(_endings(shapes, Wanted(Glob((Wild.ONE, Wild.ANY)))))
-        return find(wanted, unwanted) if all(wanted) else None
+        return find(wanted, unwanted, self._effort) if all(wanted) else None
 
     def _find(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Values | None:
         if true & false:
@@ -150,7 +152,7 @@ class Keys:
             return
         if key not in self._bounds.present:
             yield MISSING
-        present = _Present(key, true, false, self._bounds, self._judge)
+        present = _Present(key, true, false, self._bounds, self._judge, self._effort)
         found = present.state()
         if found is not None:
             yield found
@@ -178,8 +180,10 @@ Constraint = tuple[Test, bool]
 class _Present:
     """The search for a state in which the key has values."""
 
-    def __init__(self, key: str, true: frozenset[Test], false: frozenset[Test], bounds: Bounds, judge: Judge) -> None:
-        self._key, self._bounds, self._judge = key, bounds, judge
+    def __init__(
+        self, key: str, true: frozenset[Test], false: frozenset[Test], bounds: Bounds, judge: Judge, effort: Effort
+    ) -> None:
+        self._key, self._bounds, self._judge, self._effort = key, bounds, judge, effort
         self.plain: list[Constraint] = []
         self.every: list[Constraint] = []
         self.some: list[Constraint] = []
@@ -256,8 +260,8 @@ class _Present:
         if not all(wanted):
             return None
         # Something rather than nothing, where both will do: an empty text is a null value to some tests (rule C8).
-        found = find([*wanted, [_NOT_EMPTY]], unwanted)
-        return found if found is not None else find(wanted or [[Wanted(Glob((Wild.ANY,)))]], unwanted)
+        found = find([*wanted, [_NOT_EMPTY]], unwanted, self._effort)
+        return found if found is not None else find(wanted or [[Wanted(Glob((Wild.ANY,)))]], unwanted, self._effort)
 
     def _patterns(self, test: Test) -> list[Wanted]:
         if not test.values:

@@ -11,6 +11,7 @@ from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
 from grantproof.iam.assumption import DEFAULTS
 from grantproof.iam.compare import Comparison, Prepared, Verdict, _Reading, compare, contained
 from grantproof.iam.comparisons import answer, layers_of
+from grantproof.iam.language import Effort
 from tests.iam import brute, named
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
@@ -211,7 +212,7 @@ def test_what_only_the_owner_of_another_account_lets_in_is_compared_too() -> Non
 
 def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool]) -> Verdict:
     """Whatever enumeration finds, the comparison finds. (It may find more: its strings are longer.)"""
-    found = _Reading(Prepared(old), Prepared(new), owner, DEFAULTS, False).verdict()
+    found = _Reading(Prepared(old), Prepared(new), owner, DEFAULTS, False, Effort()).verdict()
     if found is not Verdict.UNDETERMINED:
         assert not truth[0] or found in (Verdict.WIDER, Verdict.DIFFERENT)
         assert not truth[1] or found in (Verdict.NARROWER, Verdict.DIFFERENT)
