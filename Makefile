@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint types suite conformance bench readme lock clean
+.PHONY: help setup verify test lint types suite conformance bench nightly readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,6 +40,12 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.wire
 	$(BIN)/python -m tests.bench.evaluate
 	$(BIN)/python -m tests.bench.compare
+
+nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a solver's opinion, every pair of managed policies
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
+	$(BIN)/python -m tests.nightly.enumeration
+	$(BIN)/python -m tests.nightly.solver
+	$(BIN)/python -m tests.bench.compare --matrix
 
 readme: $(READY) ## Write the real output of its commands into the README
 	$(BIN)/python tests/test_readme.py

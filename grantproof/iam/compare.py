@@ -131,6 +131,7 @@ def compare(
     *,
     owner: str | None = None,
     assumptions: Assumptions = DEFAULTS,
+    every_reading: bool = True,
     known: bool = False,
 ) -> Comparison:
     """Compare what `new` allows with what `old` allows, both ways.
@@ -141,13 +142,14 @@ def compare(
     Args:
         owner: the account of the resource on which the resource policies stand; any, where it is None.
         assumptions: the readings of open points in force.
+        every_reading: find out on which open points the verdict depends.
         known: only actions that exist, in the release of the action list, and not those that may ever exist.
     """
     old, new = _prepared(old), _prepared(new)
     effort = Effort()
     answer = _Reading(old, new, owner, assumptions, known, effort).comparison()
     depends: set[str] = set()
-    for other in _other_readings(old.layers, new.layers, assumptions):
+    for other in _other_readings(old.layers, new.layers, assumptions) if every_reading else ():
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue

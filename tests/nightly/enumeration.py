@@ -1,0 +1,83 @@
+"""The comparison against enumeration of small worlds: 200,000 random pairs of policies, 4,000 that name principals."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+from grantproof.iam import LawError, Layers
+from grantproof.iam.compare import Verdict, compare
+from tests.iam import brute, named
+
+KINDS = {"plain": {}, "limits": {"limits": True}, "variables": {"variables": True}}
+CHUNK = 250
+
+
+def missed(verdict: Verdict, truth: tuple[bool, bool]) -> bool:
+    """Did enumeration find what the comparison says is not there?"""
+    more, less = truth
+    return (more and verdict not in (Verdict.WIDER, Verdict.DIFFERENT)) or (
+        less and verdict not in (Verdict.NARROWER, Verdict.DIFFERENT)
+    )
+
+
+def answer(old: Layers, new: Layers, owner: str | None, truth: tuple[bool, bool]) -> str:
+    """One word about one pair."""
+    verdict = compare(old, new, owner=owner, every_reading=False).verdict
+    if verdict is Verdict.UNDETERMINED:
+        return "undetermined"
+    return "missed" if missed(verdict, truth) else verdict.value
+
+
+def small(kind: str, first: int) -> Counter[str]:
+    """A chunk of random pairs of identity policies and their limits."""
+    found: Counter[str] = Counter()
+    for seed in range(first, first + CHUNK):
+        old, new = map(brute.parsed, brute.pair(seed, **KINDS[kind]))
+        word = answer(old, new, None, brute.differs(old, new))
+        found[word] += 1
+        if word == "missed":
+            print(f"missed: {kind} {seed}", file=sys.stderr)
+    return found
+
+
+def principals(first: int) -> Counter[str]:
+    """A chunk of random pairs of resource policies."""
+    found: Counter[str] = Counter()
+    for seed in range(first, first + CHUNK):
+        try:
+            old, new = named.pair(seed)
+        except LawError:
+            continue
+        word = answer(old, new, named.OWNER, named.differs(old, new))
+        found[word] += 1
+        if word == "missed":
+            print(f"missed: principals {seed}", file=sys.stderr)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all chunks over the machine's cores; the exit status is 1 when anything was missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pairs", type=int, default=200_000)
+    parser.add_argument("--named", type=int, default=4_000)
+    parser.add_argument("--start", type=int, default=1_000_000, help="first seed; `make test` uses small ones")
+    options = parser.parse_args(arguments)
+    total: Counter[str] = Counter()
+    with ProcessPoolExecutor() as pool:
+        for kind in KINDS:
+            starts = range(options.start, options.start + options.pairs // len(KINDS), CHUNK)
+            found = sum(pool.map(partial(small, kind), starts), Counter())
+            print(f"enumeration {kind:10} {found.total():8,} pairs {dict(found)}", flush=True)
+            total += found
+        found = sum(pool.map(principals, range(options.start, options.start + options.named, CHUNK)), Counter())
+        print(f"enumeration principals {found.total():8,} pairs {dict(found)}")
+        total += found
+    return 1 if total["missed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
