@@ -4,12 +4,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+# Named by what is to be installed, so that a changed lock file is installed whatever the files' times say.
+READY := .venv/.ready-$(shell cat requirements.lock pyproject.toml | cksum | tr ' ' '-')
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml
+$(READY):
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -19,6 +20,14 @@ setup: $(READY) ## Install the locked dependencies into .venv
 
 verify: $(READY) ## Verify the shipped grants
 	$(BIN)/grantproof verify templates
+
+.PHONY: evidence browser
+evidence: $(READY) ## Verify the shipped grants and write every report into reports/
+	$(BIN)/grantproof verify templates --report-dir reports
+
+browser: ## Install Chromium, in which the HTML report is tested, where it is missing (Debian; elsewhere set CHROMIUM)
+	@test -n "$(CHROMIUM)" || command -v chromium > /dev/null || \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: lint types suite ## Everything that has to pass before a merge
 
@@ -36,6 +45,7 @@ conformance: $(READY) ## Score this evaluator and moto's against the conformance
 	$(BIN)/python -m tests.bench.conformance
 
 bench: $(READY) ## Measure, as ratios side by side in one run
+	$(BIN)/python -m tests.bench.reports
 	$(BIN)/python -m tests.bench.verify
 	$(BIN)/python -m tests.bench.wire
 	$(BIN)/python -m tests.bench.evaluate
