@@ -96,14 +96,24 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _verify(options: argparse.Namespace) -> int:
     from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
+    from grantproof.evidence import bundle, stamp, waivers
     from grantproof.source import SourceError
 
     try:
+        # An earlier run's reports must not be taken for those of a run that did not get so far.
+        bundle.clear(options.report_dir)
+        options.report_dir.mkdir(parents=True, exist_ok=True)
+        stamp.given()
         grants = find(options.directory)
+        for grant in grants:
+            waivers.load(grant.path, grant.grant)
         snapshots = [*options.snapshot, *_taken(grants, options.live, options.report_dir / "snapshots")]
         _check_snapshots(grants, snapshots)
-    except (SourceError, SnapshotFailed) as error:
+    except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
+        return BAD_USAGE
+    except OSError as error:
+        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
     import pytest
 
@@ -117,6 +127,7 @@ def _verify(options: argparse.Namespace) -> int:
         f"--rootdir={suites}",
         f"--config-file={suites / 'suites.ini'}",
         f"--junitxml={options.report_dir / 'junit.xml'}",
+        f"--grants-report={options.report_dir}",
         # A single grant is verified in less time than other processes take to start.
         f"--numprocesses={options.workers or ('auto' if len(grants) > 1 else 0)}",
     ]

@@ -10,14 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = ("iam", "source", "contract", "aws", "evidence", "plugin", "cli")
+ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "plugin", "cli")
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
     "contract": {"iam", "source"},
     "aws": {"aws", "iam", "source", "contract"},
     "evidence": {"evidence", "iam", "source", "contract"},
-    "plugin": {"iam", "source", "contract", "aws", "evidence"},
+    "recording": {"iam", "source", "contract", "aws", "evidence"},
+    "plugin": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "cli": {"iam", "source", "contract", "aws", "evidence"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

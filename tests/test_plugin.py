@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import xmlschema
+
+from grantproof.evidence import bundle, findings_json, sums
 
 ROOT = Path(__file__).parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
@@ -40,15 +44,31 @@ def counts(output: str) -> str:
     return line.rpartition(";")[0]
 
 
-def test_the_verdict_is_the_same_in_one_process_in_two_and_in_reverse(tmp_path: Path) -> None:
+def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795600000")
     (tmp_path / "backwards.py").write_text(BACKWARDS, encoding="utf-8")
     seen = []
     for arguments in (["-n", "0"], ["-n", "2"], ["-n", "0", "-p", "backwards"]):
-        done = run(tmp_path, *arguments)
+        done = run(tmp_path, "--grants-report", str(tmp_path), *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "VERIFIED  good" in done.stdout
-        seen.append((counts(done.stdout), results(tmp_path)))
+        seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in bundle.NAMES}))
     assert seen[0] == seen[1] == seen[2]
+    reports = seen[0][1]
+    found = json.loads(reports[findings_json.NAME])
+    assert found["verdict"] == "verified"
+    # JUnit is pytest's own, and has to tell of the same claims.
+    xmlschema.XMLSchema(ROOT / "fixtures" / "schemas" / "junit" / "junit-10.xsd").validate(
+        reports["junit.xml"].decode()
+    )
+    passed = results(tmp_path)
+    assert len(passed) == found["totals"]["population"] == found["totals"]["pass"]
+    assert all(passed.values())
+    for line in reports[sums.NAME].decode().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256(reports[name]).hexdigest() == digest
 
 
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ class Law:
         if decision.depends_on:
             points = ", ".join(decision.depends_on)
             raise NotJudged(f"{asked.action} on {asked.resource}: the decision depends on open points: {points}")
+        who = request.principal.identity_arn or str(request.principal)
+        self._world.tried[who, asked.action, asked.resource or "", decision.allowed] += 1
         return "" if decision.allowed else refusal_message(request, decision)
 
     def request(self, identity: Identity, asked: Authorisation, region: str) -> Request:

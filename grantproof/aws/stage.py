@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -61,6 +62,11 @@ class Stage(Deployed):
         """Calls made so far, and how many of them the law refused."""
         return self.world.calls.made, self.world.calls.refused
 
+    @property
+    def tried(self) -> Counter[tuple[str, str, str, bool]]:
+        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        return self.world.tried
+
     # what is deployed
 
     @cached_property
@@ -108,9 +114,9 @@ class Stage(Deployed):
         """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role."""
         if principal.alias not in self._people:
             # Getting there is not what a test tries, and how often it is done depends on how tests are shared out.
-            before = self.world.calls
+            before, tried = self.world.calls, Counter(self.world.tried)
             self._people[principal.alias] = self._member(principal)
-            self.world.calls = before
+            self.world.calls, self.world.tried = before, tried
         return self._people[principal.alias]
 
     def _member(self, principal: DeclaredPrincipal) -> boto3.Session:

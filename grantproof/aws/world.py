@@ -7,6 +7,7 @@ call is sent, through botocore's event system; what the authoriser refuses is an
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.loaders import Loader
 from botocore.model import OperationModel
 from moto import mock_aws
+from moto.moto_api._internal import mock_random
 
 from grantproof.aws.cloudformation import like_cloudformation
 from grantproof.aws.identity import Identity
@@ -58,6 +60,7 @@ Authoriser = Callable[[Call], Refusal | None]
 
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
+_SEED = 1
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
 
 
@@ -78,6 +81,8 @@ class World:
         self.region = region
         self.partition = partition
         self.calls = Calls()
+        self.tried: Counter[tuple[str, str, str, bool]] = Counter()
+        """The requests behind the judged calls: principal, action, resource, whether it was allowed."""
         self.changes = 0
         """Goes up with every call that may have changed what the accounts hold."""
         self.changed: set[str] = set()
@@ -95,6 +100,8 @@ class World:
             stack.enter_context(isolated())
             config: Any = {"iam": {"load_aws_managed_policies": self._managed_policies}}
             stack.enter_context(mock_aws(config=config))
+            # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
+            mock_random.seed(_SEED)
             stack.enter_context(like_cloudformation(lambda account, *more: self.client(self.root(account), *more)))
             self._exit = stack.pop_all()
         return self

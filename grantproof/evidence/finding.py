@@ -1,12 +1,26 @@
-"""A finding: one clause of a contract, verified or broken, with what shows it."""
+"""A finding: one clause of a contract, broken or not judged, with what shows it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Status = Literal["verified", "broken", "unverified"]
+Verdict = Literal["broken", "unverified"]
+Status = Literal["pass", "fail", "unknown", "error", "not run", "exception"]
+#: The closed vocabulary of what can be said of a claim. Only `pass` counts as passed.
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Why a finding does not fail its claim: a waiver's owner, reason and last day (ISO date), and where it stands."""
+
+    owner: str
+    reason: str
+    expires: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,34 +31,52 @@ class Finding:
         grant: the grant's name.
         clause: what was claimed, as a sentence about the grant.
         status: `unverified` where the claim could not be judged; it counts as a failure, never as a pass.
-        detail: what was found instead; empty where the claim is verified.
+        detail: what was found instead.
         place: `file:line:column` of the template or contract that shows it, as a person would look it up.
         statement: the statement's Sid or index in its policy.
         witness: a request that shows it: principal, action, resource, context.
+        accepted: the waiver under which it is accepted, if there is one that has not expired.
+        note: what else is to be said of it, such as that a waiver has expired.
     """
 
     grant: str
     clause: str
-    status: Status
+    status: Verdict
     detail: str = ""
     place: str = ""
     statement: str = ""
     witness: Mapping[str, Any] = field(default_factory=dict)
+    accepted: Acceptance | None = None
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Finding:
+        """The inverse of `as_dict`."""
+        accepted = data.get("accepted")
+        return Finding(**{**data, "accepted": Acceptance(**accepted) if accepted else None})
+
+    def fingerprint(self, claim: str) -> str:
+        """What stays the same while the finding does, whatever lines it moves to: 16 hexadecimal digits."""
+        text = "\0".join((claim, self.clause, self.detail, self.statement))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
         lines = [f"{self.place or self.grant}: {self.detail or self.clause}"]
         if self.statement:
             lines[0] = f"{self.place or self.grant} {self.statement}: {self.detail or self.clause}"
         if self.witness:
-            lines.append("    for example: " + _request(self.witness))
+            lines.append("    for example: " + request_in_words(self.witness))
+        if self.note:
+            lines.append(f"    {self.note}")
         return "\n".join(lines)
 
 
-def _request(witness: Mapping[str, Any]) -> str:
+def request_in_words(witness: Mapping[str, Any]) -> str:
+    """A witness as one line."""
     text = f"{witness.get('principal')} calls {witness.get('action')} on {witness.get('resource')}"
     context = witness.get("context") or {}
     if context:
@@ -53,22 +85,41 @@ def _request(witness: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """Calls of one kind that a test made: who called what on what, how often it was allowed and refused."""
+
+    principal: str
+    action: str
+    resource: str
+    allowed: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one test says about one grant; plain data on its way from a worker to the summary.
+    """What one phase of one test says about one grant; plain data on its way from a worker to the run.
 
     `proved` counts the statements that the test settled for all requests; `calls` the boto3 calls that it made,
-    `refused` those of them that the law refused.
+    `refused` those of them that the law refused. `reason` says why the status is what it is, where findings do not.
     """
 
+    nodeid: str
     grant: str
     suite: str
     test: str
-    passed: bool
+    status: Status
     seconds: float
+    reason: str = ""
     proved: int = 0
     calls: int = 0
     refused: int = 0
     findings: tuple[Finding, ...] = ()
+    tried: tuple[Tried, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Did the claim hold?"""
+        return self.status == "pass"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, JSON-serialisable."""
@@ -77,5 +128,6 @@ class Outcome:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Outcome:
         """The inverse of `as_dict`."""
-        findings = tuple(Finding(**finding) for finding in data["findings"])
-        return Outcome(**{**data, "findings": findings})
+        findings = tuple(Finding.from_dict(finding) for finding in data["findings"])
+        tried = tuple(Tried(**entry) for entry in data["tried"])
+        return Outcome(**{**data, "findings": findings, "tried": tried})

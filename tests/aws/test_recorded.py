@@ -53,6 +53,12 @@ def test_what_was_deployed_is_verified_and_the_verdict_says_what_did_not_run(
     assert "VERIFIED  cross-account-ssm\n  trust 5/5  permissions 17/17  proof 7/7  drift 1/1\n" in done.stdout
     assert "against owner (owner), partner (partner); resource policies read of: s3" in done.stdout
     assert "not run on snapshots: lint, deployment, access" in done.stdout
+    found = json.loads((tmp_path / "reports" / "findings.json").read_text(encoding="utf-8"))
+    assert found["limits"].startswith("This is evidence about what exports of real accounts hold")
+    assert found["run"]["exports"]
+    assert found["totals"]["calls"] == 0
+    assert not any(c["state"] == "supported" for c in found["controls"] if c["control"] in ("AC-3", "CM-3(2)"))
+    assert [p["alias"] for p in found["facts"]["cross-account-ssm"]["principals"]]
 
 
 def role_of(documents: dict[str, Documents]) -> dict[str, Any]:

@@ -1,0 +1,224 @@
+"""What a grant was found to consist of, as it was really deployed: who enters, what each may do, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.evidence import words
+from grantproof.iam import Policy, Statement, actions
+from grantproof.source import Place
+
+
+class Holder(Protocol):
+    """A deployed IAM entity and its policies."""
+
+    @property
+    def arn(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def trust(self) -> Policy | None: ...
+    @property
+    def boundary(self) -> tuple[Policy, ...] | None: ...
+    @property
+    def max_session(self) -> int: ...
+
+
+class Origins(Protocol):
+    """Where deployed statements stand in the templates."""
+
+    def place(self, label: str, statement: int | None = None) -> Place | None: ...
+
+
+class Deployed(Protocol):
+    """A grant that is deployed, as far as a report reads it."""
+
+    @property
+    def origins(self) -> Any: ...
+    @property
+    def deployment(self) -> Any: ...
+    def resolved(self, value: Any) -> Any: ...
+    def held(self, principal: DeclaredPrincipal) -> Any: ...
+    def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A statement: in IAM's grammar, in words, and where it stands (`file:line`, empty where no file has it)."""
+
+    document: Mapping[str, Any]
+    sentence: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Of all known actions, how many a principal's deployed policies allow without conditions, allow under conditions,
+    and deny on every resource. `release` is that of the action list."""
+
+    allowed: int
+    conditional: int
+    denied: int
+    total: int
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A declared principal: what the contract says (`promised_...`) and what was deployed.
+
+    `caller` is the ARN under which it calls in the mocked world; `arn` is empty where it is not deployed.
+    """
+
+    alias: str
+    kind: str
+    place: str
+    arn: str
+    caller: str
+    max_session: int
+    promised_session: int
+    entered_by: tuple[str, ...]
+    promised_trust: tuple[Clause, ...]
+    promised: tuple[Clause, ...]
+    denied: tuple[Clause, ...]
+    trust: tuple[Clause, ...]
+    allowed: tuple[Clause, ...]
+    boundary: tuple[Clause, ...]
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A grant."""
+
+    grant: str
+    description: str
+    region: str
+    accounts: Mapping[str, str]
+    stacks: tuple[Mapping[str, str], ...]
+    principals: tuple[Principal, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, JSON-serialisable."""
+        return asdict(self)
+
+
+def describe(contract: Contract, deployed: Deployed) -> Facts:
+    """Everything that a report says of a grant besides its claims."""
+    stacks = tuple(
+        {
+            "alias": stack.alias,
+            "account": stack.account,
+            "name": stack.name,
+            "template": stack.template.name,
+            "resources": ", ".join(sorted(f"{'/'.join(r.path)} ({r.type})" for r in stack.resources)),
+        }
+        for stack in deployed.deployment.stacks
+    )
+    return Facts(
+        grant=contract.grant,
+        description="" if contract.description == "-" else contract.description,
+        region=contract.region,
+        accounts=dict(contract.accounts),
+        stacks=stacks,
+        principals=tuple(_principal(contract, principal, deployed) for principal in contract.principals),
+    )
+
+
+def _principal(contract: Contract, principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
+    held: Holder | None = deployed.held(principal) if principal.kind != "policy" else None
+    try:
+        policies = deployed.identity_policies(principal)
+    except LookupError:
+        policies = ()
+    arn = held.arn if held else deployed.resolved(principal.reference) if policies else ""
+    name = _name(principal, arn)
+    trust = held.trust.statements if held and held.trust else ()
+    boundary = (held.boundary or ()) if held else ()
+
+    def promised(statements: Iterable[DeclaredStatement], *, entering: bool = False) -> tuple[Clause, ...]:
+        return tuple(_promised(s, deployed.resolved(s.document), name, entering=entering) for s in statements)
+
+    def found(policies: Iterable[Policy]) -> tuple[Clause, ...]:
+        return tuple(
+            Clause(document, words.sentence(document, name), _place(deployed.origins, policy, statement))
+            for policy in policies
+            for statement in policy.statements
+            for document in [words.document_of(statement)]
+        )
+
+    return Principal(
+        alias=principal.alias,
+        kind=principal.kind,
+        place=str(principal.place),
+        arn=arn,
+        caller=_caller(principal, arn),
+        max_session=held.max_session if held and principal.kind == "role" else 0,
+        promised_session=principal.max_session if principal.kind == "role" else 0,
+        entered_by=principal.entered_by,
+        promised_trust=promised(principal.trust, entering=True),
+        promised=promised(principal.allows),
+        denied=promised(principal.denies),
+        trust=tuple(
+            Clause(document, words.entering(document, name), _place(deployed.origins, held.trust, statement))
+            for statement in trust
+            if held and held.trust
+            for document in [words.document_of(statement)]
+        ),
+        allowed=found(policies),
+        boundary=found(boundary),
+        known=numbers([s for policy in policies for s in policy.statements]),
+    )
+
+
+def _name(principal: DeclaredPrincipal, arn: str) -> str:
+    return f"{principal.kind} {principal.alias}" if arn or principal.alias else principal.alias
+
+
+def _promised(statement: DeclaredStatement, document: Any, name: str, *, entering: bool) -> Clause:
+    if statement.levels:
+        document = {**document, "AccessLevel": list(statement.levels)}
+    text = words.entering(document, name) if entering else words.sentence(document, name)
+    if statement.levels:
+        text = text.removesuffix(".") + f", as far as the actions are of level {' or '.join(statement.levels)}."
+    return Clause(document, text, str(statement.place))
+
+
+def _place(origins: Origins, policy: Policy, statement: Statement) -> str:
+    found = origins.place(policy.label, statement.index)
+    return str(found) if found else ""
+
+
+def _caller(principal: DeclaredPrincipal, arn: str) -> str:
+    """Somebody who acts as the principal in the mocked world (`Stage.member`)."""
+    if principal.kind != "group" or not arn:
+        return arn
+    return f"{arn.rpartition(':')[0]}:user/{principal.alias}-member"
+
+
+def numbers(statements: Sequence[Statement]) -> Known:
+    """Count the known actions. An action that an Allow covers counts as allowed unless a Deny without conditions
+    covers it on every resource."""
+    free = _names(s for s in statements if s.allow and not s.conditions)
+    bound = _names(s for s in statements if s.allow and s.conditions)
+    taken = _names(s for s in statements if not s.allow and not s.conditions and _on_everything(s))
+    limited = _names(s for s in statements if not s.allow and not (not s.conditions and _on_everything(s)))
+    allowed = free - taken - limited
+    conditional = (free | bound) - taken - allowed
+    total = len(actions.every())
+    return Known(len(allowed), len(conditional), total - len(allowed | conditional), total, actions.release())
+
+
+def _on_everything(statement: Statement) -> bool:
+    return not statement.not_resource and any(r.text == "*" for r in statement.resources or ())
+
+
+def _names(statements: Iterable[Statement]) -> set[str]:
+    out: set[str] = set()
+    for statement in statements:
+        named = {name for pattern in statement.actions for name in actions.matching(str(pattern))}
+        out |= set(actions.every()) - named if statement.not_action else named
+    return out

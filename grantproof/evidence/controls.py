@@ -1,0 +1,108 @@
+"""Which controls a run is evidence for: a map kept as data (`controls.yaml`), applied to the claims of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from grantproof.evidence.claim import Claim
+from grantproof.evidence.results import Results
+from grantproof.source import read
+
+Grade = Literal["D", "p"]
+State = Literal["supported", "not supported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control, and which claims bear on it: suites, or `suite/test`.
+
+    Attributes:
+        grade: `D` direct for the templates as written, `p` partial.
+        missing: what it takes besides, in one sentence.
+        oscal: the id in NIST's OSCAL catalog; empty for other frameworks.
+        target: the objective or statement of that catalog that a finding judges; only for grade D.
+    """
+
+    id: str
+    title: str
+    grade: Grade
+    claims: tuple[str, ...]
+    missing: str
+    oscal: str = ""
+    target: str = ""
+
+    def bears(self, claim: Claim) -> bool:
+        """Does the claim bear on the control?"""
+        return claim.suite in self.claims or f"{claim.suite}/{claim.test}" in self.claims
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework with the controls that are evidenced, and those (id, why) that are not."""
+
+    id: str
+    short: str
+    title: str
+    version: str
+    controls: tuple[Control, ...]
+    absent: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A control and what the run says of it. Supported: all claims that bear on it passed, and there are some of each
+    suite and test that it names, unless no grant has anything that these are about."""
+
+    framework: Framework
+    control: Control
+    claims: tuple[Claim, ...]
+    state: State
+
+    @property
+    def failing(self) -> tuple[Claim, ...]:
+        """The claims that did not pass."""
+        return tuple(claim for claim in self.claims if claim.status != "pass")
+
+
+@cache
+def frameworks() -> tuple[Framework, ...]:
+    """The map."""
+    data = read(Path(__file__).with_name("controls.yaml")).value
+    return tuple(
+        Framework(
+            id=entry["id"],
+            short=entry["short"],
+            title=entry["title"],
+            version=entry["version"],
+            controls=tuple(Control(**{**c, "claims": tuple(c["claims"])}) for c in entry["controls"]),
+            absent=tuple((absent["id"], absent["why"]) for absent in entry["not"]),
+        )
+        for entry in data["frameworks"]
+    )
+
+
+def assess(results: Results) -> tuple[Assessed, ...]:
+    """Every control of the map, judged by the claims of a run. A run that is not whole supports none."""
+    return tuple(_assessed(framework, control, results) for framework in frameworks() for control in framework.controls)
+
+
+def _assessed(framework: Framework, control: Control, results: Results) -> Assessed:
+    claims = tuple(claim for claim in results.claims if control.bears(claim))
+    whole = not results.problems and all(_looked_at(name, claims, results) for name in control.claims)
+    return Assessed(framework, control, claims, _state(claims, whole=whole))
+
+
+def _looked_at(name: str, claims: Iterable[Claim], results: Results) -> bool:
+    """Did what a control names run, or was there nothing for it to look at?"""
+    names = {f"{claim.suite}/{claim.test}" for claim in claims}
+    names |= {test for tests in results.untouched.values() for test in tests}
+    return any(name in (test, test.partition("/")[0]) for test in names)
+
+
+def _state(claims: Iterable[Claim], *, whole: bool) -> State:
+    statuses = {claim.status for claim in claims}
+    return "supported" if whole and statuses == {"pass"} else "not supported"

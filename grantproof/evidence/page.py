@@ -1,0 +1,271 @@
+"""The page: one self-contained file for an auditor, a manager and a reviewer.
+
+Complete without script and without network, under a policy (CSP) that allows its own style and script by their digest
+and nothing else. Whatever comes from templates is untrusted and is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from grantproof.evidence import matrix, picture
+from grantproof.evidence.claim import SUITES, Claim, counts
+from grantproof.evidence.finding import STATUSES, Finding, request_in_words
+from grantproof.evidence.report import ASSESSOR, Evidence, dumps, position, remedy
+
+NAME = "evidence.html"
+ASSETS = Path(__file__).with_name("assets")
+#: Above so many claims, passes are counted and not listed; `claims.csv` has all of them.
+LISTED = 2_000
+#: Above so many deviations the others are counted; `claims.csv` has all of them.
+DEVIATIONS = 1_000
+#: Above so many characters, of the sources only the lines around those that are cited are shown.
+SOURCES = 400_000
+_AROUND = 3
+#: Status by shape and word as well as by colour.
+MARKS = {"pass": "✓", "fail": "✗", "unknown": "?", "error": "!", "not run": "–", "exception": "~"}
+SAID = {
+    "pass": "passed",
+    "fail": "failed",
+    "unknown": "could not be judged",
+    "error": "could not be examined",
+    "not run": "not run",
+    "exception": "accepted deviation",
+}
+
+
+def render(evidence: Evidence) -> str:
+    """The page."""
+    style, script = _asset("page.css"), _asset("page.js")
+    sources = _Sources(evidence)
+    text: str = _template().render(
+        evidence=evidence,
+        results=evidence.results,
+        about=evidence.about,
+        counts=evidence.counts,
+        totals=evidence.totals,
+        statuses=STATUSES,
+        marks=MARKS,
+        said=SAID,
+        limits=evidence.limits,
+        assessor=ASSESSOR,
+        deviations=_deviations(evidence, sources),
+        deviations_left_out=max(0, sum(1 for _ in evidence.deviations()) - DEVIATIONS),
+        grants=[_grant(evidence, grant) for grant in evidence.results.grants],
+        frameworks=_frameworks(evidence),
+        suites=_suites(evidence),
+        not_run=[c for c in evidence.results.claims if c.status == "not run"][:DEVIATIONS],
+        waived=_waived(evidence),
+        epoch=int(datetime.fromisoformat(evidence.about.time).timestamp()),
+        sources=sources,
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        policy=(
+            f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
+            "form-action 'none'"
+        ),
+    )
+    return text
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(anchor=anchor, number=lambda value: f"{value:,}", json=lambda v: dumps(v).strip())
+    environment.filters["visible"] = visible
+    environment.globals.update(draw=picture.draw, width=picture.WIDTH)
+    return environment.get_template("page.html.jinja")
+
+
+@cache
+def _asset(name: str) -> str:
+    return "\n" + (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def anchor(text: str) -> str:
+    """An id for whatever text: itself where it is plain, else what is plain of it and a digest."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:60].strip("-")
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+#: Characters that are not seen, or that turn the direction of what follows, by which a name could pose as another.
+_INVISIBLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: object) -> str:
+    """Text in which such characters are written out."""
+    return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
+
+
+# --- where things stand -----------------------------------------------------------------------------------------------
+
+
+class _Sources:
+    """The files of the grants with their lines, and links into them, so that a link survives being mailed."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._lines = {name: text.splitlines() for name, text in evidence.about.contents.items()}
+        whole = sum(map(len, evidence.about.contents.values())) <= SOURCES
+        cited = _cited(evidence)
+        self.whole = whole
+        self._shown = {
+            name: set(range(1, len(lines) + 1)) if whole else _around(cited.get(name, set()), len(lines))
+            for name, lines in self._lines.items()
+        }
+
+    def link(self, place: str) -> str:
+        """The href of a place, empty where the page does not show it."""
+        found = position(place)
+        if found is None or found[1] not in self._shown.get(found[0], ()):
+            return ""
+        return f"#src-{anchor(found[0])}-L{found[1]}"
+
+    def files(self) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
+        """(name, anchor, lines) of each file of which something is shown; a line is (number, text, after a gap)."""
+        out = []
+        for name, lines in sorted(self._lines.items()):
+            shown = sorted(self._shown[name])
+            if shown:
+                rows = [(n, lines[n - 1], n > 1 and n - 1 not in self._shown[name]) for n in shown]
+                out.append((name, anchor(name), rows))
+        return out
+
+
+def _cited(evidence: Evidence) -> dict[str, set[int]]:
+    places = [finding.place for claim in evidence.results.claims for finding in claim.findings]
+    places += [claim.place for claim in evidence.results.claims if claim.status != "pass"]
+    for facts in evidence.results.facts.values():
+        for principal in facts["principals"]:
+            places += [c["place"] for key in ("trust", "allowed", "promised", "promised_trust") for c in principal[key]]
+    out: dict[str, set[int]] = {}
+    for found in map(position, places):
+        if found:
+            out.setdefault(found[0], set()).add(found[1])
+    return out
+
+
+def _around(cited: set[int], last: int) -> set[int]:
+    return {n for line in cited for n in range(max(1, line - _AROUND), min(last, line + _AROUND) + 1)}
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def _deviations(evidence: Evidence, sources: _Sources) -> list[dict[str, Any]]:
+    order = {"fail": 0, "error": 1, "unknown": 2, "exception": 3}
+    found = sorted(evidence.deviations(), key=lambda entry: order[entry[0].status])
+    return [_deviation(claim, print_, finding, sources) for claim, print_, finding in found[:DEVIATIONS]]
+
+
+def _deviation(claim: Claim, print_: str, finding: Finding | None, sources: _Sources) -> dict[str, Any]:
+    place = finding.place if finding else claim.place
+    accepted = finding.accepted if finding else None
+    return {
+        "id": f"finding-{print_}" if finding else f"claim-{anchor(claim.id)}",
+        "claim": claim,
+        "status": "exception" if accepted else claim.status,
+        "text": (finding.detail or finding.clause) if finding else claim.reason or SAID[claim.status],
+        "clause": finding.clause if finding else claim.sentence,
+        "statement": finding.statement if finding else "",
+        "place": place,
+        "link": sources.link(place),
+        "clause_place": claim.place,
+        "clause_link": sources.link(claim.place),
+        "witness": request_in_words(finding.witness) if finding and finding.witness else "",
+        "remedy": remedy(claim, finding),
+        "note": finding.note if finding else "",
+        "accepted": accepted,
+        "waiver": _waiver(claim, finding) if finding and finding.status == "broken" and not accepted else "",
+    }
+
+
+def _waiver(claim: Claim, finding: Finding) -> str:
+    """What to write into waivers.yaml, were somebody to accept it. JSON is YAML, and quotes whatever it holds."""
+    entry = {"claim": claim.id.removeprefix(f"{claim.grant}/"), "finding": finding.detail}
+    return json.dumps(entry, ensure_ascii=False)
+
+
+def _grant(evidence: Evidence, grant: str) -> dict[str, Any]:
+    claims = evidence.results.of(grant)
+    facts = evidence.results.facts.get(grant)
+    return {
+        "name": grant,
+        "word": evidence.results.word(grant),
+        "counts": counts(claims),
+        "facts": facts,
+        "calls": sum(claim.calls for claim in claims),
+        "refused": sum(claim.refused for claim in claims),
+        "proved": sum(claim.proved for claim in claims),
+        "suites": _of_suites(claims, listed=len(evidence.results.claims) <= LISTED),
+        "matrix": [matrix.of(principal, claims) for principal in facts["principals"]] if facts else [],
+        "entries": [matrix.entries(principal, claims) for principal in facts["principals"]] if facts else [],
+    }
+
+
+def _of_suites(claims: Sequence[Claim], *, listed: bool) -> list[dict[str, Any]]:
+    names = [s for s in SUITES if any(c.suite == s for c in claims)]
+    names += sorted({c.suite for c in claims} - set(SUITES))
+    return [
+        {
+            "name": suite,
+            "claims": [c for c in claims if c.suite == suite and (listed or c.status != "pass")],
+            "passed": sum(1 for c in claims if c.suite == suite and c.status == "pass"),
+            "all": sum(1 for c in claims if c.suite == suite),
+            "method": next(c.method for c in claims if c.suite == suite),
+        }
+        for suite in names
+    ]
+
+
+def _frameworks(evidence: Evidence) -> list[dict[str, Any]]:
+    out: dict[str, dict[str, Any]] = {}
+    for assessed in evidence.assessed:
+        entry = out.setdefault(assessed.framework.id, {"framework": assessed.framework, "controls": []})
+        entry["controls"].append(assessed)
+    return list(out.values())
+
+
+def _suites(evidence: Evidence) -> Mapping[str, Mapping[str, int]]:
+    """Claims by suite and status: the population's table."""
+    out: dict[str, Counter[str]] = {}
+    for claim in evidence.results.claims:
+        out.setdefault(claim.suite, Counter())[claim.status] += 1
+    order = [s for s in SUITES if s in out] + sorted(set(out) - set(SUITES))
+    return {suite: out[suite] for suite in order}
+
+
+def _waived(evidence: Evidence) -> list[dict[str, Any]]:
+    today = date.fromisoformat(evidence.about.time[:10])
+    return [
+        {
+            "claim": claim,
+            "print": print_,
+            "finding": finding,
+            "days": (date.fromisoformat(finding.accepted.expires) - today).days,
+        }
+        for claim in evidence.results.claims
+        for print_, finding in claim.shown
+        if finding.accepted
+    ]

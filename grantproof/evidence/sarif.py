@@ -1,0 +1,124 @@
+"""SARIF 2.1.0, for code scanning and editors: what failed or could not be judged, at its line.
+
+GitHub shows results of kind `pass` as alerts and ignores suppressions, so passes and accepted deviations are left to
+the other reports; it refuses results without a location and keeps 5,000 of a run, so those come first that come from
+the templates themselves, and what is left out is counted in the run's properties.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from grantproof.evidence.claim import Claim
+from grantproof.evidence.finding import Finding, request_in_words
+from grantproof.evidence.report import Evidence, dumps, position, remedy
+
+NAME = "results.sarif"
+MOST = 5_000
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"fail": "error", "error": "error", "unknown": "error"}
+
+
+def render(evidence: Evidence) -> str:
+    """One result for each finding that is not accepted."""
+    found = [
+        (claim, print_, finding)
+        for claim, print_, finding in evidence.deviations()
+        if claim.status != "exception" and not (finding and finding.accepted)
+    ]
+    kept = found[:MOST]
+    rules = sorted({_rule(claim) for claim, _, _ in kept})
+    descriptions = {_rule(claim): claim for claim, _, _ in reversed(kept)}
+    tool = {
+        "driver": {
+            "name": "grantproof",
+            "version": evidence.about.versions["grantproof"],
+            "rules": [_described(rule, descriptions[rule]) for rule in rules],
+        }
+    }
+    run: dict[str, Any] = {
+        "tool": tool,
+        "automationDetails": {"id": "grantproof/"},
+        "invocations": [
+            {
+                "executionSuccessful": not evidence.results.problems,
+                "endTimeUtc": evidence.about.time,
+                "toolExecutionNotifications": [
+                    {"level": "error", "message": {"text": problem}} for problem in evidence.results.problems
+                ],
+            }
+        ],
+        "results": [_result(claim, print_, finding, rules) for claim, print_, finding in kept],
+        "columnKind": "unicodeCodePoints",
+        "properties": {"totals": evidence.totals, "limits": evidence.limits, "leftOut": len(found) - len(kept)},
+    }
+    if evidence.about.commit and evidence.about.repository.startswith("https://"):
+        run["versionControlProvenance"] = [
+            {"repositoryUri": evidence.about.repository, "revisionId": evidence.about.commit}
+        ]
+    return dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(claim: Claim) -> str:
+    return f"{claim.suite}/{claim.test}"
+
+
+def _described(rule: str, claim: Claim) -> dict[str, Any]:
+    words = claim.test.removeprefix("test_").replace("_", " ")
+    return {
+        "id": rule,
+        "shortDescription": {"text": words},
+        "help": {"text": remedy(claim, None)},
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["security", claim.suite], "precision": "very-high", "security-severity": "8.0"},
+    }
+
+
+def _result(claim: Claim, print_: str, finding: Finding | None, rules: list[str]) -> dict[str, Any]:
+    file, line, column = _location(claim, finding)
+    return {
+        "ruleId": _rule(claim),
+        "ruleIndex": rules.index(_rule(claim)),
+        "kind": "fail",
+        "level": _LEVELS[claim.status],
+        "message": {"text": _message(claim, finding)},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(file)},
+                    "region": {"startLine": line, "startColumn": column},
+                },
+                "logicalLocations": [{"name": claim.subject or claim.grant, "fullyQualifiedName": claim.id}],
+            }
+        ],
+        "partialFingerprints": {"grantproof/v1": f"{print_}:{claim.id}" if finding is None else print_},
+        "properties": {"claim": claim.id, "status": claim.status},
+    }
+
+
+def _message(claim: Claim, finding: Finding | None) -> str:
+    if finding is None:
+        return f"{claim.grant}: {claim.sentence}: {claim.reason or claim.status}"
+    text = " ".join(part for part in (finding.statement, finding.detail or finding.clause) if part)
+    if finding.witness:
+        text += f". For example: {request_in_words(finding.witness)}"
+    if finding.note:
+        text += f". This {finding.note}"
+    return f"{claim.grant}: {text}. {remedy(claim, finding)}"
+
+
+def _location(claim: Claim, finding: Finding | None) -> tuple[str, int, int]:
+    for place in (finding.place if finding else "", claim.place):
+        if found := position(place):
+            return found
+    return "contract.yaml", 1, 1
+
+
+def _uri(file: str) -> str:
+    """Relative to the repository where the file lies in it. A Windows drive is no scheme."""
+    path = PurePath(file)
+    text = quote(re.sub(r"\\", "/", str(path)))
+    return f"file://{text}" if path.is_absolute() else text

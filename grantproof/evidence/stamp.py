@@ -1,0 +1,42 @@
+"""The time of a run: given by SOURCE_DATE_EPOCH, so that the same inputs give the same bytes, or now."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+#: https://reproducible-builds.org/specs/source-date-epoch/
+VARIABLE = "SOURCE_DATE_EPOCH"
+
+
+class BadStamp(ValueError):
+    """A SOURCE_DATE_EPOCH that is no number of seconds."""
+
+
+def given() -> datetime | None:
+    """The time that the environment gives, UTC; None where it gives none.
+
+    Raises:
+        BadStamp: it gives something else.
+    """
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadStamp(f"{VARIABLE} is {text!r}; it is a number of seconds since 1970-01-01 UTC.") from None
+
+
+def now() -> datetime:
+    """The time of the run, UTC, in whole seconds.
+
+    Raises:
+        BadStamp: as `given`.
+    """
+    return given() or datetime.now(UTC).replace(microsecond=0)
+
+
+def text(time: datetime) -> str:
+    """As reports write it: `2026-11-25T18:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,177 @@
+"""Accepted deviations: `waivers.yaml` beside a contract, each with owner, reason and last day.
+
+A waiver accepts findings by their claim and their exact text, so that a deviation that grows is no longer the one that
+somebody accepted. What could not be judged cannot be accepted: nobody knows what that would be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+from grantproof.evidence.claim import Claim
+from grantproof.evidence.finding import Acceptance, Finding
+from grantproof.source import Document, Key, Place, SourceError, read
+
+NAME = "waivers.yaml"
+
+
+class WaiverError(SourceError):
+    """A waiver that cannot be read: place, what is wrong, next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A finding that a waiver accepts: its claim without the grant (`suite/test[subject]`), and its text."""
+
+    claim: str
+    finding: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One decision: these findings are accepted until a day, which is the last."""
+
+    owner: str
+    reason: str
+    expires: date
+    accepts: tuple[Accepted, ...]
+    place: Place
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """What a finding says of the waiver under which it is accepted."""
+        return Acceptance(self.owner, self.reason, self.expires.isoformat(), str(self.place))
+
+
+@dataclass(frozen=True, slots=True)
+class Waivers:
+    """The waivers of one grant. `path` is None where it has no such file."""
+
+    grant: str
+    path: Path | None = None
+    entries: tuple[Waiver, ...] = field(default=())
+
+    def apply(self, claim: str, finding: Finding, today: date) -> Finding:
+        """The finding, accepted where a waiver that has not expired accepts it; `claim` has no grant in front."""
+        if finding.status != "broken":
+            return finding
+        expired = None
+        for waiver in self.entries:
+            if any((a.claim, a.finding) == (claim, finding.detail) for a in waiver.accepts):
+                if waiver.expires >= today:
+                    return replace(finding, accepted=waiver.acceptance)
+                expired = waiver
+        if expired is None:
+            return finding
+        note = f"was accepted by {expired.owner} until {expired.expires}, which is over ({expired.place})"
+        return replace(finding, note=note)
+
+    def unused(self, claims: Iterable[Claim]) -> tuple[str, ...]:
+        """What is accepted and was not found, each as one line. Where the claim did not run, that is not known."""
+        own = {claim.id.removeprefix(f"{self.grant}/"): claim for claim in claims if claim.grant == self.grant}
+        out = []
+        for accepted in (a for waiver in self.entries for a in waiver.accepts):
+            claim = own.get(accepted.claim)
+            if claim is None:
+                out.append(f"{accepted.place}: there is no claim {accepted.claim!r}; remove it or correct its name")
+            elif claim.status not in ("not run", "error") and accepted.finding not in {
+                f.detail for f in claim.findings
+            }:
+                out.append(f"{accepted.place}: {accepted.finding!r} is accepted and was not found; remove it")
+        return tuple(out)
+
+
+def load(contract: Path, grant: str) -> Waivers:
+    """The waivers beside a contract.
+
+    Raises:
+        WaiverError: whatever is wrong with the file.
+    """
+    path = contract.parent / NAME
+    if not path.exists():
+        return Waivers(grant)
+    try:
+        document = read(path)
+    except SourceError as error:
+        raise WaiverError(error.place, error.message) from None
+    return Waivers(grant, path, _Reader(document).waivers())
+
+
+_CLAIM = re.compile(r"[a-z_]+/test_\w+(\[.+\])?")
+
+
+class _Reader:
+    """Reads one file. Methods are in the order of the file."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def _refuse(self, path: Sequence[Key], message: str) -> NoReturn:
+        raise WaiverError(self._document.place(*path), message)
+
+    def _object(self, value: Any, keys: Sequence[str], path: Sequence[Key], what: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            self._refuse(path, f"{what} is an object with the keys {', '.join(keys)}.")
+        for key in value:
+            if key not in keys:
+                self._refuse([*path, key], f"{what} has no key {key!r}. Known: {', '.join(keys)}.")
+        for key in keys:
+            if key not in value:
+                self._refuse(path, f"{what} has no {key!r}. Add it.")
+        return value
+
+    def _list(self, value: Any, path: Sequence[Key], what: str) -> list[Any]:
+        if not isinstance(value, list) or not value:
+            self._refuse(path, f"{what} is a list with at least one entry.")
+        return value
+
+    def _text(self, value: Any, path: Sequence[Key], what: str) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self._refuse(path, f"{what} is text, and not empty.")
+        return value.strip()
+
+    def waivers(self) -> tuple[Waiver, ...]:
+        top = self._object(self._document.value, ("version", "waivers"), (), "a file of waivers")
+        if top["version"] != 1:
+            self._refuse(["version"], f"version {top['version']!r} is not known. This release reads version 1.")
+        entries = self._list(top["waivers"], ["waivers"], "waivers")
+        out = tuple(self._waiver(entry, ["waivers", n]) for n, entry in enumerate(entries))
+        seen: dict[tuple[str, str], Place] = {}
+        for accepted in (a for waiver in out for a in waiver.accepts):
+            key = (accepted.claim, accepted.finding)
+            if key in seen:
+                raise WaiverError(accepted.place, f"accepts what {seen[key]} accepts already. Remove one of the two.")
+            seen[key] = accepted.place
+        return out
+
+    def _waiver(self, value: Any, path: list[Key]) -> Waiver:
+        entry = self._object(value, ("owner", "reason", "expires", "accepts"), path, "a waiver")
+        items = self._list(entry["accepts"], [*path, "accepts"], "accepts")
+        return Waiver(
+            owner=self._text(entry["owner"], [*path, "owner"], "owner"),
+            reason=self._text(entry["reason"], [*path, "reason"], "reason"),
+            expires=self._day(entry["expires"], [*path, "expires"]),
+            accepts=tuple(self._accepted(item, [*path, "accepts", n]) for n, item in enumerate(items)),
+            place=self._document.place(*path),
+        )
+
+    def _day(self, value: Any, path: Sequence[Key]) -> date:
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self._refuse(path, f"expires is {value!r}; it is the last day, as in 2027-01-31.")
+
+    def _accepted(self, value: Any, path: list[Key]) -> Accepted:
+        entry = self._object(value, ("claim", "finding"), path, "an entry of 'accepts'")
+        claim = self._text(entry["claim"], [*path, "claim"], "claim")
+        if not _CLAIM.fullmatch(claim):
+            example = "proof/test_nothing_else_came_along"
+            self._refuse([*path, "claim"], f"{claim!r} is not a claim's name, which is as in {example}.")
+        finding = self._text(entry["finding"], [*path, "finding"], "finding")
+        return Accepted(claim, finding, self._document.place(*path))
