@@ -1,0 +1,61 @@
+"""Seeded faults count for the files in which they were seeded, and for no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantproof.evidence.mutation import NAME, Mutation, read
+
+INPUTS = {"t/a/contract.yaml": "c" * 64, "t/a/iam.yaml": "d" * 64, "t/a/waivers.yaml": "e" * 64}
+COUNTS = {
+    "killed": 150,
+    "survived": 1,
+    "killed for another reason": 2,
+    "equivalent": 9,
+    "invalid": 4,
+    "dormant": 3,
+}
+
+
+def document(**more: Any) -> dict[str, Any]:
+    files = {name: digest for name, digest in INPUTS.items() if "waivers" not in name}
+    return {"version": 1, "grants": [{"grant": "a", "sha256": files, "counts": COUNTS}], **more}
+
+
+def found(tmp_path: Path, data: Any, inputs: Any = INPUTS, grants: Any = ("a",)) -> Mutation:
+    (tmp_path / NAME).write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+    return read(tmp_path, grants, inputs)
+
+
+def test_those_of_the_same_files_count(tmp_path: Path) -> None:
+    got = found(tmp_path, document())
+    assert got == Mutation("run", seeded=169, caught=150, survived=3, equivalent=9)
+    assert got.due == 153
+
+
+@pytest.mark.parametrize(
+    ("data", "inputs", "grants", "why"),
+    [
+        (document(), {**INPUTS, "t/a/iam.yaml": "0" * 64}, ("a",), "t/a/iam.yaml is another file now"),
+        (document(), {**INPUTS, "t/a/more.yaml": "0" * 64}, ("a",), "t/a/more.yaml is another file now"),
+        (document(), {"t/a/contract.yaml": "c" * 64}, ("a",), "t/a/iam.yaml is another file now"),
+        (document(), INPUTS, ("a", "b"), "has nothing of b"),
+        (document(version=2), INPUTS, ("a",), "is of version 2"),
+        ("{", INPUTS, ("a",), "cannot be read"),
+        ("[]", INPUTS, ("a",), "cannot be read"),
+        ({"version": 1, "grants": [{"grant": "a", "sha256": {}}]}, {}, ("a",), "cannot be read"),
+    ],
+    ids=["changed", "one more", "one less", "another grant", "another version", "not JSON", "no object", "no counts"],
+)
+def test_those_of_others_do_not(data: Any, inputs: Any, grants: Any, why: str, tmp_path: Path) -> None:
+    got = found(tmp_path, data, inputs, grants)
+    assert (got.state, got.caught) == ("not run", 0)
+    assert why in got.why
+
+
+def test_none_are_said_to_be_none(tmp_path: Path) -> None:
+    assert read(tmp_path, ("a",), INPUTS).why.startswith("no mutants.json stands beside the reports")

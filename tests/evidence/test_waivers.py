@@ -1,0 +1,106 @@
+"""Accepted deviations: exactly what was accepted, until the day that was said, and never what could not be judged."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from made_up import FUNCTIONS, collection, finding, outcome, planned
+
+from grantproof.evidence.finding import Finding
+from grantproof.evidence.waivers import NAME, WaiverError, Waivers, load
+
+CLAIM = "proof/test_nothing_else_came_along[reader]"
+GOOD = f"""version: 1
+waivers:
+  - owner: security@example.com
+    reason: The old role goes with the next release.
+    expires: 2027-01-31
+    accepts:
+      - claim: {CLAIM}
+        finding: creates the role old
+"""
+DAY = date(2027, 1, 31)
+
+
+def written(tmp_path: Path, text: str = GOOD) -> Waivers:
+    (tmp_path / NAME).write_text(text, encoding="utf-8")
+    return load(tmp_path / "contract.yaml", "a")
+
+
+def test_no_file_accepts_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path / "contract.yaml", "a").entries == ()
+
+
+def test_what_is_accepted_is_accepted_with_who_why_and_how_long(tmp_path: Path) -> None:
+    found = written(tmp_path).apply(CLAIM, finding("a", "creates the role old"), DAY)
+    assert found.accepted is not None
+    assert (found.accepted.owner, found.accepted.expires) == ("security@example.com", "2027-01-31")
+    assert found.accepted.place.endswith("waivers.yaml:3:5")
+
+
+@pytest.mark.parametrize(
+    ("claim", "other"),
+    [
+        (CLAIM, finding("a", "creates the role older")),
+        (CLAIM, finding("a", "creates the role old", status="unverified")),
+        ("proof/test_nothing_else_came_along[writer]", finding("a", "creates the role old")),
+    ],
+    ids=["another finding", "what could not be judged", "another claim"],
+)
+def test_nothing_else_is_accepted(claim: str, other: Finding, tmp_path: Path) -> None:
+    assert written(tmp_path).apply(claim, other, DAY) == other
+
+
+def test_the_day_after_it_fails_and_says_that_it_was_accepted(tmp_path: Path) -> None:
+    found = written(tmp_path).apply(CLAIM, finding("a", "creates the role old"), date(2027, 2, 1))
+    assert found.accepted is None
+    assert "was accepted by security@example.com until 2027-01-31, which is over" in str(found)
+
+
+def test_an_unused_one_is_reported_where_its_claim_ran(tmp_path: Path) -> None:
+    waivers = written(tmp_path)
+    (plan,) = [planned("a", *f) for f in FUNCTIONS if f[1] == "test_nothing_else_came_along"]
+    ran = collection(plan).results(["a"], [waivers])
+    assert ran.unused == (
+        f"{waivers.entries[0].accepts[0].place}: 'creates the role old' is accepted and was not found; remove it",
+    )
+    assert collection(plan, outcomes=[]).results(["a"], [waivers]).unused == ()
+    used = collection(plan, outcomes=[outcome(plan, "fail", findings=(finding("a", "creates the role old"),))])
+    assert used.results(["a"], [waivers]).unused == ()
+    (other,) = collection(planned("a", *FUNCTIONS[0])).results(["a"], [waivers]).unused
+    assert f"there is no claim '{CLAIM}'" in other
+
+
+BROKEN = {
+    "waivers.yaml: is empty.": "",
+    "waivers.yaml:1: a file of waivers is an object with the keys version, waivers.": "[]",
+    "waivers.yaml:1: version 2 is not known. This release reads version 1.": GOOD.replace("1", "2", 1),
+    "waivers.yaml:2: waivers is a list with at least one entry.": "version: 1\nwaivers: []\n",
+    "waivers.yaml:3: a waiver has no 'owner'. Add it.": GOOD.replace(
+        "owner: security@example.com\n    reason", "reason"
+    ),
+    "waivers.yaml:3: owner is text, and not empty.": GOOD.replace("security@example.com", "''"),
+    "waivers.yaml:3: a waiver has no key 'onwer'. Known: owner, reason, expires, accepts.": GOOD.replace(
+        "owner", "onwer"
+    ),
+    "waivers.yaml:4: reason is text, and not empty.": GOOD.replace("The old role goes with the next release.", "[]"),
+    "waivers.yaml:5: expires is 'never'; it is the last day, as in 2027-01-31.": GOOD.replace("2027-01-31", "never"),
+    "waivers.yaml:5: expires is '2027-02-30'; it is the last day, as in 2027-01-31.": GOOD.replace("01-31", "02-30"),
+    "waivers.yaml:7: 'proof' is not a claim's name, which is as in proof/test_nothing_else_came_along.": GOOD.replace(
+        CLAIM, "proof"
+    ),
+    "waivers.yaml:9: accepts what": GOOD + GOOD.partition("accepts:\n")[2],
+    "waivers.yaml:6: accepts is a list with at least one entry.": GOOD.partition("accepts:")[0] + "accepts: []\n",
+    "waivers.yaml:8: finding is text, and not empty.": GOOD.replace("creates the role old", "  "),
+}
+
+
+@pytest.mark.parametrize("said", BROKEN, ids=lambda said: said.partition(": ")[2][:40])
+def test_what_is_wrong_is_one_line_with_its_place(said: str, tmp_path: Path) -> None:
+    with pytest.raises(WaiverError) as error:
+        written(tmp_path, BROKEN[said])
+    assert said in re.sub(r":\d+: ", ": ", str(error.value), count=1) or said in str(error.value)
+    assert "\n" not in str(error.value)
