@@ -132,14 +132,28 @@ def facts_of(contract: Contract) -> Facts:
     return Facts(values)
 
 
+class UnknownFact(KeyError):
+    """A reference to what is not known: an output of a stack that has no value."""
+
+    def __str__(self) -> str:
+        return f"nothing is known of ${{{self.args[0]}}}: the deployed stack has no such output"
+
+
 def resolve(value: Any, facts: Facts) -> Any:
     """Fill the references in text, lists and objects. IAM's own variables (`${aws:username}`) stay as they are.
 
     Raises:
-        KeyError: a fact is not known (yet); the dotted name.
+        UnknownFact: a fact is not known (yet).
     """
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: facts.values[match[1] + match[2]], value)
+
+        def known(match: re.Match[str]) -> str:
+            name = match[1] + match[2]
+            if name not in facts.values:
+                raise UnknownFact(name)
+            return facts.values[name]
+
+        return _REFERENCE.sub(known, value)
     if isinstance(value, Mapping):
         return {key: resolve(item, facts) for key, item in value.items()}
     if isinstance(value, list | tuple):

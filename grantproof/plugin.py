@@ -143,7 +143,7 @@ class _Stages:
         from grantproof.aws.deploy import DeploymentFailed
         from grantproof.aws.stage import Stage
 
-        stage = Stage(contract)
+        stage = Stage(contract, partial=True)
         if contract.grant not in self._failed:
             try:
                 stage.open()

@@ -175,9 +175,10 @@ def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """The errors that say: this cannot be judged."""
     from grantproof.aws.law import NotJudged
     from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 
-    return NotJudged, SnapshotIncomplete, LawError, *more
+    return NotJudged, SnapshotIncomplete, UnknownFact, LawError, *more
 
 
 @pytest.hookimpl(wrapper=True)

@@ -78,7 +78,7 @@ def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
     assert "VERIFIED  good" not in done.stdout.replace("NOT VERIFIED", "")
 
 
-def test_what_cannot_be_deployed_fails_every_test_that_needs_it_in_one_line(tmp_path: Path) -> None:
+def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path) -> None:
     folder = tmp_path / "grant"
     folder.mkdir()
     (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
@@ -88,7 +88,24 @@ def test_what_cannot_be_deployed_fails_every_test_that_needs_it_in_one_line(tmp_
     done = run(tmp_path, "-n", "0", grants=tmp_path)
     assert done.returncode == 1
     assert "NOT VERIFIED  grant" in done.stdout
-    assert "grant/role.yaml: stack 'owner': the mocked CloudFormation cannot create AWS::QLDB::Ledger." in done.stdout
+    (said,) = [line for line in done.stdout.splitlines() if "Ledger" in line and "deployed" in line]
+    assert said.endswith(
+        ": Ledger (AWS::QLDB::Ledger) is not deployed: the mocked world cannot create resources of the type "
+        "AWS::QLDB::Ledger. Not verified: that it carries none. Verified: the other 2 resources of the stack"
+    )
+    assert "  trust 5/5  permissions" in done.stdout
+
+
+def test_what_cloudformation_refuses_fails_every_test_that_needs_it_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "grant"
+    folder.mkdir()
+    (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    template = (GOOD / "role.yaml").read_text(encoding="utf-8")
+    (folder / "role.yaml").write_text(f"Transform: MyMacro\n{template}", encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "proof", grants=tmp_path)
+    assert done.returncode == 1
+    assert "NOT VERIFIED  grant" in done.stdout
+    assert "grant/role.yaml: stack 'owner': the transform MyMacro runs in AWS" in done.stdout
     assert "Traceback" not in done.stdout
 
 

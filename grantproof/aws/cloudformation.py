@@ -4,159 +4,314 @@ Needed by moto 5.0 to 5.2.5, the newest when this was written. `tests/aws/test_c
 module as well, and fails as soon as moto does one of these by itself, so that it can go:
 
 1. A nested stack's outputs, `!GetAtt Stack.Outputs.Name` and `${Stack.Outputs.Name}` in `Fn::Sub`: moto cuts the
-   attribute at every dot, looks at the first piece only, and its stacks answer no attribute.
-2. IAM resources: see `iam_resources`.
-3. A resource type that moto does not know is not created, with a warning; here it stops the deployment.
+   attribute at every dot, looks at the first piece only, and its stacks answer no attribute. See `intrinsics`.
+2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources`.
+3. A resource that moto cannot create is left out with a warning, and whatever takes something from it is created with a
+   hole. Here it is noted, and so is whatever takes something from it.
 4. The partition is `aws` and the URL suffix `amazonaws.com` in every region.
-5. `AWS::NoValue` stays in lists as null.
-6. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; and a list
-   parameter's default stays text. See `parameters`.
+5. `AWS::NoValue` stays in lists as null; intrinsic functions that moto does not know stay in place: see `intrinsics`.
+6. Transforms: moto carries out none: see `processed`.
+7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
+   list type stays text, and spaces stay in lists. See `parameters`.
+8. Exports of outputs whose condition is false.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import json
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
-from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.exceptions import MissingParameterError, ValidationError
+from moto.cloudformation.models import Stack
+from moto.ssm.models import ssm_backends
 
-from grantproof.aws import parameters
-from grantproof.aws.iam_resources import UnsupportedResource, resource_class
+from grantproof.aws import iam_resources, intrinsics, parameters, policy_resources
+from grantproof.aws.existing import ClientOf, existing
+from grantproof.aws.iam_resources import UnsupportedResource
+from grantproof.aws.intrinsics import NotResolved
+from grantproof.aws.names import NotCreated, resolve, scope
+from grantproof.aws.placed import placed
+from grantproof.aws.processed import TemplateError, process
+from grantproof.source import Document, parse
 
 #: Types that create nothing by design.
 _EMPTY = frozenset(
     {"AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle", "AWS::CDK::Metadata"}
 )
+#: (stack id, logical id)
+Name = tuple[str, str]
 
 
-#: Gives the client of an account, a service and a region.
-ClientOf = Callable[[str, str, str], Any]
+@dataclass
+class Built:
+    """What CloudFormation made of the templates of one world. Kept because moto forgets it.
+
+    Attributes:
+        documents: the text of a template as it is handed over, and the file that it comes from.
+        templates: the processed template of each stack, by stack id, its objects `Placed`.
+        properties: of each resource, with functions resolved, its objects `Placed`.
+        refused: resources that were not created, and why.
+        outputs: outputs that have no value, and why.
+    """
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    templates: dict[str, Any] = field(default_factory=dict)
+    properties: dict[Name, Any] = field(default_factory=dict)
+    refused: dict[Name, str] = field(default_factory=dict)
+    outputs: dict[Name, str] = field(default_factory=dict)
+
+    def handed(self, document: Document) -> str:
+        """A template as it is handed to moto: the same data as JSON. moto reads YAML with a loader that builds
+        arbitrary Python objects from tags, so a hostile template must not reach it as text."""
+        text = json.dumps(document.value)
+        self.documents[text] = document
+        return text
+
+    def template(self, text: str, where: str) -> Any:
+        """A template's data, its objects `Placed` where it is a file of the grant."""
+        return placed(self.documents[text] if text in self.documents else parse(text, Path(where)))
 
 
 @contextmanager
-def like_cloudformation(client_of: ClientOf) -> Generator[None, None, None]:
+def like_cloudformation(client_of: ClientOf) -> Generator[Built, None, None]:
     """Deploy as CloudFormation does, as far as the list above goes."""
+    built = Built()
+    creators = _Creators(built, client_of, parsing)
+    stacks = _Stacks(built, client_of)
+    with (
+        patch.object(parsing, "clean_json", resolve),
+        patch.object(parsing, "parse_output", creators.output),
+        patch.object(parsing, "resource_class_from_type", creators.class_of),
+        patch.object(parsing, "parse_resource_and_generate_name", creators.resolved),
+        patch.object(parsing, "parse_and_create_resource", creators.create),
+        patch.object(parsing, "parse_and_update_resource", creators.update),
+        patch.object(parsing.ResourceMap, "__init__", _in_its_partition(parsing.ResourceMap.__init__)),
+        patch.object(parsing.ResourceMap, "load_parameters", _parameters(client_of)),
+        patch.object(parsing.ResourceMap, "load_conditions", _load_conditions),
+        patch.object(parsing.ResourceMap, "transform_mapping", lambda self: None),
+        patch.object(parsing.ResourceMap, "validate_outputs", lambda self: None),
+        patch.object(parsing.OutputMap, "exports", property(_exports)),
+        patch.object(Stack, "_parse_template", stacks.parse),
+        patch.object(Stack, "_create_resource_map", stacks.resource_map(Stack._create_resource_map)),
+        patch.object(Stack, "update", stacks.update(Stack.update)),
+        patch.object(Stack, "has_template", lambda self, other: self.template == other),
+        patch.object(Stack, "stack_resources", property(_created)),
+    ):
+        yield built
 
-    def resource_class_from_type(resource_type: str) -> Any:
-        found = resource_class(resource_type, client_of) or original(resource_type)
-        if found is None and resource_type not in _EMPTY:
-            raise UnsupportedResource(resource_type)
+
+def _created(stack: Any) -> list[Any]:
+    return [r for r in stack.resource_map.values() if r is not None and not isinstance(r, NotCreated)]
+
+
+# --- resources --------------------------------------------------------------------------------------------------------
+
+
+class _Creators:
+    """Takes the place of moto's functions that create resources."""
+
+    def __init__(self, built: Built, client_of: ClientOf, original: Any) -> None:
+        self._built, self._client_of = built, client_of
+        self._class_of = original.resource_class_from_type
+        self._resolved = original.parse_resource_and_generate_name
+        self._create = original.parse_and_create_resource
+        self._update = original.parse_and_update_resource
+
+    def class_of(self, type_: str) -> Any:
+        """moto's `resource_class_from_type`."""
+        if type_ in _EMPTY:
+            return iam_resources.creator(type_, None, lambda _client, _properties, name: _nothing(name), None)
+        for module in (iam_resources, policy_resources):
+            if found := module.resource_class(type_, self._client_of):
+                return found
+        if type_.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+            raise UnsupportedResource("it: what a custom resource does is the code of its function")
+        found = self._class_of(type_) if type_ in parsing.get_model_map() else None
+        if found is None:
+            raise UnsupportedResource(f"resources of the type {type_}")
         return found
 
-    original = parsing.resource_class_from_type
-    with (
-        patch.object(parsing, "clean_json", _resolver(parsing.clean_json)),
-        patch.object(parsing, "resource_class_from_type", resource_class_from_type),
-        patch.object(parsing.ResourceMap, "__init__", _in_its_partition(parsing.ResourceMap.__init__)),
-        patch.object(parsing.ResourceMap, "load_parameters", _checked(parsing.ResourceMap.load_parameters, client_of)),
-        patch.object(parsing.ResourceMap, "update", _checked_update(parsing.ResourceMap.update, client_of)),
-    ):
-        yield
+    def resolved(self, logical_id: str, resource: Any, names: Any) -> Any:
+        """moto's `parse_resource_and_generate_name`, with the properties noted."""
+        found = self._resolved(logical_id, resource, names)
+        self._built.properties[names.stack_id, logical_id] = found[1].get("Properties") or {}
+        return found
+
+    def create(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
+        """moto's `parse_and_create_resource`; what cannot be created is noted."""
+        name = (names.stack_id, logical_id)
+        self._built.refused.pop(name, None)
+        try:
+            return self._create(logical_id, resource, names, account_id, region_name)
+        except (TemplateError, ValidationError, MissingParameterError, RecursionError):
+            raise
+        except NotResolved as error:
+            self._built.refused[name] = f"it: {error}"
+        except UnsupportedResource as error:
+            self._built.refused[name] = str(error)
+        except ClientError as error:
+            self._built.refused[name] = f"it: {error.response['Error']['Message']}"
+        except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
+            self._built.refused[name] = f"it: {type(error).__name__} {error}"
+        return NotCreated(logical_id, str(resource.get("Type")))
+
+    def update(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
+        """moto's `parse_and_update_resource`; what was not created before is created."""
+        if isinstance(names[logical_id], NotCreated):
+            return self.create(logical_id, resource, names, account_id, region_name)
+        return self._update(logical_id, resource, names, account_id, region_name)
+
+    def output(self, name: str, output: Any, names: Any) -> Any:
+        """moto's `parse_output`; an output that has no value is noted."""
+        if "Condition" in output and not names.lazy_condition_map[output["Condition"]]:
+            return None
+        try:
+            value = resolve(output.get("Value"), names)
+        except (UnsupportedResource, NotResolved) as error:
+            self._built.outputs[names.stack_id, name] = str(error)
+            return None
+        return None if value is None else parsing.Output(name, value, output.get("Description"))
 
 
-def _resolver(original: Callable[..., Any]) -> Callable[..., Any]:
-    """moto's resolver of intrinsic functions calls itself through its module, so this sees every nested value."""
-
-    def clean_json(value: Any, resources: Any) -> Any:
-        if isinstance(value, dict) and "Fn::GetAtt" in value:
-            found = value["Fn::GetAtt"]
-            name, *rest = ".".join(found).split(".")
-            if rest[:1] == ["Outputs"] and len(rest) == 2:
-                return _output(resources, name, rest[1])
-        if isinstance(value, list):
-            return [item for item in original(value, resources) if item is not None]
-        return original(value, resources)
-
-    return clean_json
+def _nothing(name: str) -> iam_resources.IamResource:
+    return iam_resources.IamResource(None, name)
 
 
-def _output(resources: Any, stack: str, output: str) -> str:
-    for candidate in resources[stack].output_map.values():
-        if candidate is not None and candidate.key == output:
-            return str(candidate.value)
-    raise UnsupportedResource(f"output {output} of the nested stack {stack}, which has no such output")
+# --- stacks -----------------------------------------------------------------------------------------------------------
+
+
+class _Stacks:
+    """Takes the place of what moto's stacks do with their templates."""
+
+    def __init__(self, built: Built, client_of: ClientOf) -> None:
+        self._built, self._client_of = built, client_of
+
+    @property
+    def parse(self) -> Callable[[Any], None]:
+        """moto's `Stack._parse_template`. Processing needs the parameters, which are set after the first call."""
+
+        def _parse_template(stack: Any) -> None:
+            stack.template_dict = self._built.template(stack.template, stack.name)
+            if hasattr(stack, "cross_stack_resources"):
+                stack.template_dict = self._processed(stack)
+
+        return _parse_template
+
+    def resource_map(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """moto's `Stack._create_resource_map`."""
+
+        def _create_resource_map(stack: Any) -> Any:
+            stack.template_dict = self._processed(stack)
+            return original(stack)
+
+        return _create_resource_map
+
+    def update(self, original: Callable[..., None]) -> Callable[..., None]:
+        """moto's `Stack.update`, with the new parameters at hand when the template is processed."""
+
+        def update(stack: Any, template: str, role_arn: Any = None, parameters: Any = None, tags: Any = None) -> None:
+            stack.parameters = parameters or stack.parameters
+            original(stack, template, role_arn, parameters, tags)
+
+        return update
+
+    def _processed(self, stack: Any) -> Any:
+        raw = stack.template_dict
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("Resources"), Mapping):
+            raise TemplateError("the template has no Resources")
+        # Conditions and resources are not known yet, so the map is made of what is: parameters and mappings.
+        names = parsing.ResourceMap(
+            stack.stack_id, stack.name, stack.parameters, {}, stack.region_name, stack.account_id, dict(raw), {}
+        )
+        names.load_parameters()
+        out = process(raw, scope(names), self._fetch(stack))
+        self._built.templates[stack.stack_id] = out
+        return out
+
+    def _fetch(self, stack: Any) -> Callable[[str], Any]:
+        def fetch(location: str) -> Any:
+            bucket, _, key = location.removeprefix("s3://").partition("/")
+            s3 = self._client_of(stack.account_id, "s3", stack.region_name)
+            try:
+                content = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+            except ClientError as error:
+                raise TemplateError(f"cannot include {location}: {error.response['Error']['Message']}") from None
+            return self._built.template(content, location)
+
+        return fetch
+
+
+def _parameters(client_of: ClientOf) -> Callable[[Any], None]:
+    """moto's `ResourceMap.load_parameters`, which it calls before it creates or updates anything."""
+
+    def load_parameters(names: Any) -> None:
+        seen, account, region = names._parsed_resources, names._account_id, names._region_name
+        template, given = names._template, names.input_parameters
+        pseudo = {name: seen[name] for name in seen if name.startswith("AWS::") and name != "AWS::NoValue"}
+        texts = {name: ",".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in given.items()}
+        try:
+            parameters.check(template, texts, pseudo, existing(account, region, client_of))
+        except parameters.RefusedParameters as error:
+            raise ValidationError(message=str(error)) from None
+        declared = template.get("Parameters") or {}
+        names.no_echo_parameter_keys = [name for name, p in declared.items() if p.get("NoEcho")]
+        for name, parameter in declared.items():
+            value = texts.get(name, intrinsics.text(parameter.get("Default", "")))
+            names.resolved_parameters[name] = _typed(str(parameter.get("Type", "String")), value, account, region)
+        names._parsed_resources.update(names.resolved_parameters)
+        names.__dict__.pop("scope_of_functions", None)
+
+    return load_parameters
+
+
+def _typed(type_: str, given: str, account: str, region: str) -> Any:
+    """A parameter's text as `Ref` gives it."""
+    if type_.startswith("AWS::SSM::Parameter::Value<"):
+        stored = ssm_backends[account][region].get_parameter(given)
+        if stored is None:
+            raise ValidationError(message=f"the parameter store of {account} has no {given}")
+        return parameters.as_typed(type_.split("<", 1)[1].removesuffix(">"), str(stored.value))
+    typed = parameters.as_typed(type_, given) if given else ([] if type_ != "Number" and "List" in type_ else given)
+    if type_ in ("Number", "List<Number>"):
+        return [_number(item) for item in typed] if isinstance(typed, list) else _number(typed)
+    return typed
+
+
+def _number(given: str) -> int | float:
+    try:
+        return int(given)
+    except ValueError:
+        return float(given)
+
+
+def _load_conditions(names: Any) -> None:
+    """moto's `ResourceMap.load_conditions`."""
+    known = scope(names)
+    names.lazy_condition_map = {name: intrinsics.condition(name, known) for name in known.conditions}
+
+
+def _exports(outputs: Any) -> list[Any]:
+    """moto's `OutputMap.exports`, without those whose condition is false."""
+    names, out = outputs._resource_map, []
+    for key, declared in (outputs._output_json_map or {}).items():
+        found = outputs[key] if declared.get("Export") else None
+        if found is not None:
+            name = resolve(declared["Export"]["Name"], names)
+            out.append(parsing.Export(outputs._stack_id, name, found.value))
+    return out
 
 
 def _in_its_partition(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes the place of one
         original(self, *args, **kwargs)
         partition, suffix = parameters.partition_of(self._region_name)
-        self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix}
+        self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix, "AWS::NotificationARNs": []}
 
     return __init__
-
-
-def _checked(original: Callable[..., None], client_of: ClientOf) -> Callable[..., None]:
-    """moto loads the parameters of every stack, nested ones too, before it creates a resource."""
-
-    def load_parameters(self: Any) -> None:
-        _check(self, self._template, self.input_parameters, client_of)
-        original(self)
-        for name, declared in (self._template.get("Parameters") or {}).items():
-            value = self.resolved_parameters[name]
-            if isinstance(value, str) and isinstance(typed := parameters.as_typed(declared["Type"], value), list):
-                self.resolved_parameters[name] = self._parsed_resources[name] = typed
-
-    return load_parameters
-
-
-def _checked_update(original: Callable[..., None], client_of: ClientOf) -> Callable[..., None]:
-    def update(self: Any, template: Any, given: Any = None) -> None:
-        _check(self, template, given or self.input_parameters, client_of)
-        original(self, template, given)
-
-    return update
-
-
-def _check(stack: Any, template: Any, given: Any, client_of: ClientOf) -> None:
-    seen = stack._parsed_resources
-    pseudo = {name: seen[name] for name in seen if name.startswith("AWS::") and name != "AWS::NoValue"}
-    texts = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
-    try:
-        parameters.check(template, texts, pseudo, existing(stack._account_id, stack._region_name, client_of))
-    except parameters.RefusedParameters as error:
-        raise ValidationError(message=str(error)) from None
-
-
-def existing(account: str, region: str, client_of: ClientOf) -> parameters.Existing:
-    """Looks values of AWS-specific types up in the mocked account, with the attributes that rule functions know."""
-
-    def look_up(type_: str, value: str) -> dict[str, str] | None:
-        service, operation, argument, answer, attributes = _LOOKUPS[type_]
-        argued: Any = value if argument in ("Id", "Name") else [value]
-        if service == "ssm":
-            argued = [{"Key": "Name", "Values": [value]}]
-        try:
-            found = getattr(client_of(account, service, region), operation)(**{argument: argued})[answer]
-        except ClientError:
-            return None
-        entry = found[0] if isinstance(found, list) and found else found
-        if not entry:
-            return None
-        tags = {f"Tags.{tag['Key']}": tag["Value"] for tag in entry.get("Tags") or ()}
-        return {**{name: str(entry[name]) for name in attributes if name in entry}, **tags}
-
-    return look_up
-
-
-#: How each AWS-specific type is looked up: service, operation, its argument, its answer, and the attributes of rules.
-#: Source: CloudFormation Template Reference, "Rule functions", supported attributes.
-_LOOKUPS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
-    "AWS::EC2::AvailabilityZone::Name": (
-        "ec2", "describe_availability_zones", "ZoneNames", "AvailabilityZones", (),
-    ),
-    "AWS::EC2::Image::Id": ("ec2", "describe_images", "ImageIds", "Images", ()),
-    "AWS::EC2::Instance::Id": ("ec2", "describe_instances", "InstanceIds", "Reservations", ()),
-    "AWS::EC2::KeyPair::KeyName": ("ec2", "describe_key_pairs", "KeyNames", "KeyPairs", ()),
-    "AWS::EC2::SecurityGroup::GroupName": ("ec2", "describe_security_groups", "GroupNames", "SecurityGroups", ()),
-    "AWS::EC2::SecurityGroup::Id": ("ec2", "describe_security_groups", "GroupIds", "SecurityGroups", ("VpcId",)),
-    "AWS::EC2::Subnet::Id": ("ec2", "describe_subnets", "SubnetIds", "Subnets", ("AvailabilityZone", "VpcId")),
-    "AWS::EC2::Volume::Id": ("ec2", "describe_volumes", "VolumeIds", "Volumes", ()),
-    "AWS::EC2::VPC::Id": ("ec2", "describe_vpcs", "VpcIds", "Vpcs", ()),
-    "AWS::Route53::HostedZone::Id": ("route53", "get_hosted_zone", "Id", "HostedZone", ()),
-    "AWS::SSM::Parameter::Name": ("ssm", "describe_parameters", "ParameterFilters", "Parameters", ()),
-}  # fmt: skip

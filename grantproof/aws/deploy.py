@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from grantproof.aws import parameters
-from grantproof.aws.iam_resources import UnsupportedResource
+from grantproof.aws.cloudformation import Built
+from grantproof.aws.intrinsics import NotResolved, text
+from grantproof.aws.placed import at, documents, place_of
+from grantproof.aws.processed import TemplateError
 from grantproof.aws.world import World
-from grantproof.contract import Contract, Facts, Stack, facts_of, resolve
-from grantproof.source import Document, read, shown
+from grantproof.contract import Contract, Facts, Stack, UnknownFact, facts_of, resolve
+from grantproof.source import Place, read, shown
 
 
 class DeploymentFailed(Exception):
@@ -24,13 +27,34 @@ class DeploymentFailed(Exception):
 @dataclass(frozen=True)
 class Resource:
     """A deployed resource. `path` are logical ids through nested stacks; `template` is None for a template that is no
-    file of the grant."""
+    file of the grant.
+
+    Of a resource of the mocked world, `written` is its entry in the processed template and `properties` are its
+    properties with functions resolved; objects in both are `placed.Placed`. None where only a real account has it.
+    """
 
     path: tuple[str, ...]
     type: str
     physical_id: str
     account: str
     template: Path | None
+    written: Any = field(default=None, repr=False)
+    properties: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class NotDeployed:
+    """A resource that the mocked world could not create. `policies` are the places of the policy documents in it,
+    `because` says what cannot be created."""
+
+    path: tuple[str, ...]
+    type: str
+    place: Place | None
+    because: str
+    policies: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place}: {'/'.join(self.path)} ({self.type}): the mocked world cannot create {self.because}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,7 @@ class DeployedStack:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     resources: tuple[Resource, ...]
+    missing: tuple[NotDeployed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +90,7 @@ def deploy(world: World, contract: Contract) -> Deployment:
         _upload(world, contract, upload.account, upload.bucket, upload.prefix, upload.files)
     stacks: list[DeployedStack] = []
     for stack in contract.stacks:
-        deployed = _create(world, contract, stack, resolve(stack.parameters, facts))
+        deployed = _create(world, contract, stack, _given(stack, facts))
         stacks.append(deployed)
         facts = facts.with_values({f"stacks.{stack.alias}.outputs.{k}": v for k, v in deployed.outputs.items()})
     return Deployment(tuple(stacks), facts)
@@ -88,7 +113,7 @@ def redeploy(world: World, contract: Contract, deployment: Deployment) -> None:
         try:
             cloudformation(world, stack.account).update_stack(
                 StackName=stack.name,
-                TemplateBody=body(read(stack.template)),
+                TemplateBody=world.built.handed(read(stack.template)),
                 Parameters=_pairs(stack.parameters),
                 Capabilities=_CAPABILITIES,
             )
@@ -106,20 +131,21 @@ def cloudformation(world: World, account: str) -> Any:
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
-def body(document: Document) -> str:
-    """A template as it is handed to moto: the same data as JSON. moto reads YAML with a loader that builds arbitrary
-    Python objects from tags, so a hostile template must not reach it as text."""
-    return json.dumps(document.value)
-
-
 def _upload(world: World, contract: Contract, account: str, bucket: str, prefix: str, files: tuple[Path, ...]) -> None:
     s3 = world.client(world.root(account), "s3")
     where = {} if world.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": world.region}}
     s3.create_bucket(Bucket=bucket, **where)
     for file in files:
         key = "/".join(filter(None, (prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = body(read(file)) if file in contract.templates else file.read_bytes()
+        content = world.built.handed(read(file)) if file in contract.templates else file.read_bytes()
         s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:
+    try:
+        return dict(resolve(stack.parameters, facts))
+    except UnknownFact as error:
+        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
 
 
 def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, str]) -> DeployedStack:
@@ -131,51 +157,85 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
         parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,
-            TemplateBody=body(document),
+            TemplateBody=world.built.handed(document),
             Parameters=_pairs(given),
             Capabilities=_CAPABILITIES,
         )
     except parameters.RefusedParameters as error:
         raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
-    except UnsupportedResource as error:
-        raise DeploymentFailed(
-            f"{shown(stack.template)}: stack {stack.alias!r}: the mocked CloudFormation cannot create {error}."
-        ) from None
+    except (TemplateError, NotResolved) as error:
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
     except ClientError as error:
-        text = error.response["Error"]["Message"]
-        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {text}") from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        said = error.response["Error"]["Message"]
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         # moto meets a template that it cannot read with whatever its own code runs into.
         kind = type(error).__name__
         raise DeploymentFailed(
             f"{shown(stack.template)}: stack {stack.alias!r}: the mocked CloudFormation failed: {kind} {error}."
         ) from error
     description = client.describe_stacks(StackName=stack.name)["Stacks"][0]
-    resources = tuple(_resources(client, contract, stack.account, stack.name, stack.template, ()))
     if description["StackStatus"] != "CREATE_COMPLETE":
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r} ended {description['StackStatus']}.")
-    outputs = {output["OutputKey"]: str(output["OutputValue"]) for output in description.get("Outputs") or ()}
-    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources)
+    above = _Above(client, contract, stack.account, world.built)
+    resources = tuple(above.resources(stack.name, stack.template, ()))
+    nested = {r.path: r.physical_id for r in resources if r.type == "AWS::CloudFormation::Stack"}
+    missing = tuple(_missing(client, world.built, {(): stack.name, **nested}))
+    if missing and not world.partial:
+        raise DeploymentFailed("\n".join(map(str, missing)))
+    outputs = {output["OutputKey"]: text(output["OutputValue"]) for output in description.get("Outputs") or ()}
+    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources, missing)
+
+
+def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -> Iterator[NotDeployed]:
+    ids = {client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]: path for path, name in stacks.items()}
+    for (stack, logical_id), because in built.refused.items():
+        if stack in ids:
+            written = built.templates[stack]["Resources"][logical_id]
+            policies = tuple(place for path in documents(written) if (place := place_of(written, path)))
+            place = place_of(built.templates[stack], ("Resources", logical_id))
+            yield NotDeployed((*ids[stack], logical_id), str(written.get("Type")), place, because, policies)
 
 
 def _pairs(given: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
 
 
-def _resources(
-    client: Any, contract: Contract, account: str, name: str, template: Path | None, above: tuple[str, ...]
-) -> Iterator[Resource]:
-    for entry in client.describe_stack_resources(StackName=name)["StackResources"]:
-        path = (*above, entry["LogicalResourceId"])
-        kind, physical = entry["ResourceType"], entry["PhysicalResourceId"]
-        yield Resource(path, kind, physical, account, template)
-        if kind == "AWS::CloudFormation::Stack":
-            nested = nested_template(contract, template, entry["LogicalResourceId"])
-            yield from _resources(client, contract, account, physical, nested, path)
+@dataclass(frozen=True)
+class _Above:
+    """What is the same for all resources of a stack and its nested stacks."""
+
+    client: Any
+    contract: Contract
+    account: str
+    built: Built
+
+    def resources(self, name: str, template: Path | None, above: tuple[str, ...]) -> Iterator[Resource]:
+        """The resources of a stack, each followed by those of its own nested stack."""
+        for entry in self.client.describe_stack_resources(StackName=name)["StackResources"]:
+            stack, logical_id = entry["StackId"], entry["LogicalResourceId"]
+            kind, physical = entry["ResourceType"], entry["PhysicalResourceId"]
+            written = self.built.templates[stack]["Resources"][logical_id]
+            properties = self.built.properties.get((stack, logical_id))
+            yield Resource((*above, logical_id), kind, physical, self.account, template, written, properties)
+            if kind == "AWS::CloudFormation::Stack":
+                nested = _nested_file(self.contract, str(at(properties, ("TemplateURL",))))
+                yield from self.resources(physical, nested, (*above, logical_id))
+
+
+def _nested_file(contract: Contract, url: str) -> Path | None:
+    """The file of a nested stack: the upload whose place in its bucket ends the stack's TemplateURL."""
+    for upload in contract.uploads:
+        for file in upload.files:
+            key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
+            if url.endswith(f"/{key}") and upload.bucket in url:
+                return file
+    return None
 
 
 def nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
-    """The file of a nested stack: the upload whose name ends the stack's TemplateURL; None where there is none."""
+    """The file of a nested stack, of which only the template is known: the upload whose name ends the TemplateURL as it
+    is written; None where there is none."""
     if template is None:
         return None
     url = json.dumps(read(template).value["Resources"][logical_id]["Properties"]["TemplateURL"])

@@ -201,6 +201,37 @@ def _membership(iam: Client, p: Properties, generated: str) -> IamResource:
     return IamResource(iam, generated, {}, remove)
 
 
+def _oidc_provider(iam: Client, p: Properties, generated: str) -> IamResource:
+    # The URL is written with or without https://; the API takes it with, the ARN has it without.
+    url = f"https://{str(p['Url']).removeprefix('https://')}"
+    thumbprints = p.get("ThumbprintList") or ["0" * 40]
+    more = _given(p, ClientIDList="ClientIdList", Tags="Tags")
+    arn = iam.create_open_id_connect_provider(Url=url, ThumbprintList=thumbprints, **more)["OpenIDConnectProviderArn"]
+    return IamResource(
+        iam, arn, {"Arn": arn}, lambda: iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    )
+
+
+def _saml_provider(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "Name", generated, 128)
+    arn = iam.create_saml_provider(SAMLMetadataDocument=p["SamlMetadataDocument"], Name=name)["SAMLProviderArn"]
+    return IamResource(iam, arn, {"Arn": arn}, lambda: iam.delete_saml_provider(SAMLProviderArn=arn))
+
+
+def _instance_profile(iam: Client, p: Properties, generated: str) -> IamResource:
+    name = _named(p, "InstanceProfileName", generated, 128)
+    profile = iam.create_instance_profile(InstanceProfileName=name, **_given(p, Path="Path"))["InstanceProfile"]
+    for role in p.get("Roles") or ():
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+
+    def remove() -> None:
+        for role in iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]:
+            iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
+        iam.delete_instance_profile(InstanceProfileName=name)
+
+    return IamResource(iam, name, {"Arn": profile["Arn"]}, remove)
+
+
 _ENTITY = "Path Policies ManagedPolicyArns"
 _CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], IamResource]]] = {
     "AWS::IAM::Role": (
@@ -219,15 +250,34 @@ _CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], IamResour
     "AWS::IAM::GroupPolicy": ("PolicyName PolicyDocument GroupName", _inline_policy("Group")),
     "AWS::IAM::UserPolicy": ("PolicyName PolicyDocument UserName", _inline_policy("User")),
     "AWS::IAM::UserToGroupAddition": ("GroupName Users", _membership),
+    "AWS::IAM::InstanceProfile": ("InstanceProfileName Path Roles", _instance_profile),
+    "AWS::IAM::OIDCProvider": ("Url ClientIdList ThumbprintList Tags", _oidc_provider),
+    "AWS::IAM::SAMLProvider": ("Name SamlMetadataDocument Tags", _saml_provider),
 }
 
 
 def resource_class(resource_type: str, client_of: Callable[[str, str, str], Client]) -> Any:
     """What moto is to use for a resource type of IAM, or None where it is not one of these. `client_of` gives the
-    client of an account, a service and a region."""
+    client of a service in an account: (account, service, region)."""
     if resource_type not in _CREATORS:
         return None
     known, create = _CREATORS[resource_type]
+    return creator(resource_type, known, create, lambda account, region: client_of(account, "iam", region))
+
+
+def creator(
+    resource_type: str,
+    known: str | None,
+    create: Callable[[Client, Properties, str], IamResource],
+    client: Callable[[str, str], Client] | None,
+) -> Any:
+    """A class as moto calls it to create resources of a type.
+
+    Args:
+        known: the properties that `create` understands, separated by spaces; any other is refused. None: all.
+        create: makes a resource from client, resolved properties and generated name.
+        client: gives the client for an account and region; None where none is needed.
+    """
 
     class Creator:
         """The class methods that moto calls."""
@@ -241,9 +291,9 @@ def resource_class(resource_type: str, client_of: Callable[[str, str, str], Clie
             cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
         ) -> IamResource:
             properties = cloudformation_json.get("Properties") or {}
-            if unknown := sorted(set(properties) - set(known.split())):
+            if known is not None and (unknown := sorted(set(properties) - set(known.split()))):
                 raise UnsupportedResource(f"property {unknown[0]} of {resource_type}")
-            resource = create(client_of(account_id, "iam", region_name), properties, resource_name)
+            resource = create(client(account_id, region_name) if client else None, properties, resource_name)
             resource.type = resource.cf_resource_type = resource_type
             return resource
 

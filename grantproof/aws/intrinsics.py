@@ -8,11 +8,14 @@ Source: CloudFormation Template Reference, "Intrinsic functions" and "Rule funct
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from grantproof.aws.placed import like
 
 
 class NotResolved(Exception):
@@ -46,6 +49,7 @@ class Scope:
         attribute: what `Fn::GetAtt` of a resource and an attribute gives.
         attributes_of: (value of an AWS-specific parameter, attribute) to the attribute's value (`Fn::ValueOf`).
         types: name to type of each parameter.
+        exported: what `Fn::ImportValue` of a name gives.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +60,7 @@ class Scope:
     attribute: Callable[[str, str], Any] = _unknown
     attributes_of: Callable[[str, str], Any] = _unknown
     types: Mapping[str, str] = field(default_factory=dict)
+    exported: Callable[[str], Any] = _unknown
 
     def name(self, name: str) -> Any:
         """`Ref`.
@@ -91,7 +96,7 @@ def value(item: Any, scope: Scope) -> Any:
             return truth(item, scope)
         if name.startswith("Fn::"):
             raise NotResolved(f"{name} is not carried out here")
-    return {key: found for key, entry in item.items() if (found := value(entry, scope)) is not NO_VALUE}
+    return like(item, {key: found for key, entry in item.items() if (found := value(entry, scope)) is not NO_VALUE})
 
 
 def truth(expression: Any, scope: Scope) -> bool:
@@ -184,17 +189,36 @@ def _select(argument: Any, scope: Scope) -> Any:
 
 def _find_in_map(argument: Any, scope: Scope) -> Any:
     keys = [text(value(item, scope)) for item in argument[:3]]
+    options = argument[3] if len(argument) > 3 and isinstance(argument[3], Mapping) else {}
     found: Any = scope.mappings
     for key in keys:
         if not isinstance(found, Mapping) or key not in found:
+            if "DefaultValue" in options:
+                return value(options["DefaultValue"], scope)
             raise NotResolved(f"Fn::FindInMap: there is no {' '.join(keys)}")
         found = found[key]
     return found
 
 
 def _get_att(argument: Any, scope: Scope) -> Any:
-    name, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
-    return scope.attribute(name, text(value(attribute, scope)))
+    name, *rest = argument if isinstance(argument, list) else argument.split(".", 1)
+    return scope.attribute(name, ".".join(text(value(part, scope)) for part in rest))
+
+
+def _get_azs(argument: Any, scope: Scope) -> list[str]:
+    region = text(value(argument, scope)) or text(scope.name("AWS::Region"))
+    return [f"{region}{zone}" for zone in "abc"]
+
+
+def _cidr(argument: Any, scope: Scope) -> list[str]:
+    block, count, *bits = [text(value(item, scope)) for item in argument]
+    network = ipaddress.ip_network(block)
+    subnets = network.subnets(new_prefix=network.max_prefixlen - int(bits[0] if bits else 8))
+    return [str(subnet) for _, subnet in zip(range(int(count)), subnets, strict=False)]
+
+
+def _to_json(argument: Any, scope: Scope) -> str:
+    return json.dumps(value(argument, scope), separators=(",", ":"))
 
 
 def _base64(argument: Any, scope: Scope) -> str:
@@ -231,6 +255,11 @@ _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
     "Fn::Select": _select,
     "Fn::FindInMap": _find_in_map,
     "Fn::GetAtt": _get_att,
+    "Fn::GetAZs": _get_azs,
+    "Fn::Cidr": _cidr,
+    "Fn::ImportValue": lambda argument, scope: scope.exported(text(value(argument, scope))),
+    "Fn::Length": lambda argument, scope: len(_items(argument, scope)),
+    "Fn::ToJsonString": _to_json,
     "Fn::Base64": _base64,
     "Fn::RefAll": _ref_all,
     "Fn::ValueOf": _value_of,

@@ -2,52 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from grantproof.aws.deploy import Deployment, Resource
-from grantproof.source import Document, Key, Place, read
+from grantproof.aws.placed import Placed, at, documents, place_of, placed
+from grantproof.source import Key, Place, read
 
-_DOCUMENT_PROPERTIES = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
+Where_ = tuple[Key, ...]
+#: Where the policy documents of a resource stand that has one, by type.
+_DOCUMENTS = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
+_SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
+#: What the properties of a resource name that hangs a policy on another: queue by URL, topic by ARN, bucket by name ...
+_HANGS_ON: Mapping[str, tuple[str, ...]] = {
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SQS::QueuePolicy": ("Queues",),
+    "AWS::SNS::TopicPolicy": ("Topics",),
+    "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
+    "AWS::Lambda::Permission": ("FunctionName",),
+}
 
 
 class Origins:
     """Finds the place of a statement by the label of its policy (see `policies.Held`) and its index.
 
-    Exact where a policy's statements stand in the template as a list; where a list is itself computed (`Fn::If`
-    around the whole), the place of the policy or of the resource is given.
+    Exact for what the mocked world deployed: objects of a template take their places along through transforms, loops,
+    conditions and functions. For real accounts, of which only the templates are known, the place of the policy where
+    its statements are computed.
     """
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
     @cached_property
+    def _all(self) -> tuple[Resource, ...]:
+        return tuple(resource for stack in self._deployment.stacks for resource in stack.resources)
+
+    @cached_property
     def _resources(self) -> dict[str, Resource]:
         """Resources by what ends their ARN: `role/NAME`, `group/NAME`, `user/NAME`, or a whole physical id."""
         out: dict[str, Resource] = {}
-        for stack in self._deployment.stacks:
-            for resource in stack.resources:
-                kind = resource.type.rsplit("::", 1)[1].lower()
-                out[f"{kind}/{resource.physical_id}"] = resource
-                out[resource.physical_id] = resource
+        for resource in self._all:
+            kind = resource.type.rsplit("::", 1)[1].lower()
+            out[f"{resource.account}:{kind}/{resource.physical_id}"] = resource
+            out[resource.physical_id] = resource
         return out
+
+    @cached_property
+    def _accounts(self) -> Mapping[str, str]:
+        """Account numbers to the aliases by which resources name theirs."""
+        values = self._deployment.facts.values
+        return {number: name.split(".", 1)[1] for name, number in values.items() if name.startswith("accounts.")}
 
     def resource(self, arn: str) -> Resource | None:
         """The resource that created what an ARN names, or None."""
-        kind, _, name = arn.split(":", 5)[-1].partition("/")
-        return self._resources.get(arn) or self._resources.get(f"{kind}/{name.rsplit('/', 1)[-1]}")
+        fields = arn.split(":", 5)
+        kind, _, name = fields[-1].partition("/")
+        account = self._accounts.get(fields[4], "") if len(fields) == 6 else ""
+        found = self._resources.get(arn) or self._resources.get(f"{account}:{kind}/{name.rsplit('/', 1)[-1]}")
+        # Buckets, keys, queues ... are known to CloudFormation by name, id or URL.
+        return found or self._resources.get(name.rsplit("/", 1)[-1] or kind) or self._by_ending(fields)
+
+    def _by_ending(self, fields: list[str]) -> Resource | None:
+        name = fields[-1].rsplit(":", 1)[-1]
+        own = (r for r in self._all if r.physical_id == name or r.physical_id.endswith(f"/{name}"))
+        return next((r for r in own if r.type.split("::")[1].lower() == fields[2]), None) if len(fields) == 6 else None
 
     def written(self) -> Iterator[Place]:
         """The place of every policy document in the properties of every deployed resource."""
-        for resource in {id(r): r for r in self._resources.values()}.values():
-            if resource.template is None:
-                continue
-            document = read(resource.template)
-            base: tuple[Key, ...] = ("Resources", resource.path[-1], "Properties")
-            for path in _documents(_at(document, base)):
-                yield document.place(*base, *path)
+        for resource in self._all:
+            properties = _properties(resource)
+            for path in documents(properties):
+                if place := place_of(properties, path):
+                    yield place
 
     def nested(self, stack: Resource) -> Path | None:
         """The file that a nested stack was deployed from, or None where it is not among the contract's."""
@@ -59,90 +88,108 @@ class Origins:
 
     def place(self, label: str, statement: int | None = None) -> Place | None:
         """Where a policy, or one of its statements, is written; None where no template of the grant has it."""
+        found = self._policy(label, statement)
+        if found is None:
+            return None
+        resource, path = found
+        return place_of(_properties(resource), path) or place_of(_written(resource))
+
+    def described(self, label: str, statement: int | None = None) -> str:
+        """The resource that holds a policy, by logical id through nested stacks, and for the output of a tool that says
+        so (CDK's `aws:cdk:path`) by the path in its own code; empty where no template of the grant has it."""
+        found = self._policy(label, statement)
+        if found is None:
+            return ""
+        name, tool = "/".join(found[0].path), at(_written(found[0]), ("Metadata", "aws:cdk:path"))
+        return f"{name}, {tool}" if isinstance(tool, str) else name
+
+    def _policy(self, label: str, statement: int | None) -> tuple[Resource, Where_] | None:
+        """The resource that writes a policy, and the path of the policy or statement in its properties."""
         arn, _, name = label.partition("#")
         resource = self.resource(arn)
-        if name and name != "trust":
-            # An inline policy may be a resource of its own, which hangs on this one.
-            own = [r for r in self._resources.values() if r.type in _SEPARATE and self._policy_name(r) == name]
-            if own and not self._inline_paths(resource, name):
-                resource = own[0]
-        if resource is None or resource.template is None:
-            return None
-        document = read(resource.template)
-        base: tuple[Key, ...] = ("Resources", resource.path[-1])
-        for path in self._paths(resource, name):
-            full = (*base, *path)
-            if statement is not None:
-                full = (*full, *_statement(_at(document, full), statement))
-            return document.place(*full)
-        return document.place(*base)
+        if name == "trust" and resource is not None:
+            return resource, _statement(resource, ("AssumeRolePolicyDocument",), statement)
+        if name:
+            return self._inline(resource, arn, name, statement)
+        for hung in self._hung_on(arn, resource):
+            path = _statement(hung, _document(hung), statement)
+            if statement is None or path:
+                return hung, path
+        return (resource, _statement(resource, _document(resource), statement)) if resource is not None else None
 
-    def _paths(self, resource: Resource, name: str) -> Iterator[tuple[Key, ...]]:
-        if name == "trust":
-            yield ("Properties", "AssumeRolePolicyDocument")
-        yield from self._inline_paths(resource, name)
-        properties = (
-            _at(read(resource.template), ("Resources", resource.path[-1], "Properties")) if resource.template else {}
-        )
-        for candidate in _DOCUMENT_PROPERTIES:
-            if isinstance(properties, dict) and candidate in properties and name != "trust":
-                yield ("Properties", candidate)
+    def _inline(
+        self, resource: Resource | None, arn: str, name: str, statement: int | None
+    ) -> tuple[Resource, Where_] | None:
+        if resource is not None:
+            own = at(_properties(resource), ("Policies",))
+            entries = own if isinstance(own, list) else []
+            for number, entry in enumerate(entries):
+                if _fits(entry, name, only=len(entries) == 1 and resource.properties is None):
+                    return resource, _statement(resource, ("Policies", number, "PolicyDocument"), statement)
+        for separate in self._all:
+            if separate.type in _SEPARATE and _named(separate, name) and _hangs(separate, arn):
+                return separate, _statement(separate, ("PolicyDocument",), statement)
+        return (resource, ()) if resource is not None else None
 
-    def _inline_paths(self, resource: Resource | None, name: str) -> list[tuple[Key, ...]]:
-        """Entries of `Policies` that can be the inline policy of this name: the one whose name, as far as it is written
-        out, ends or begins the deployed name; where there is one entry only, that."""
-        if resource is None or resource.template is None or not name or name == "trust":
-            return []
-        policies = _at(read(resource.template), ("Resources", resource.path[-1], "Properties", "Policies"))
-        if not isinstance(policies, list):
-            return []
-        fitting = [n for n, entry in enumerate(policies) if _fits(entry, name)]
-        chosen = fitting or ([0] if len(policies) == 1 else [])
-        return [("Properties", "Policies", n, "PolicyDocument") for n in chosen]
-
-    def _policy_name(self, resource: Resource) -> str:
-        if resource.template is None:
-            return ""
-        value = _at(read(resource.template), ("Resources", resource.path[-1], "Properties", "PolicyName"))
-        return value if isinstance(value, str) else ""
+    def _hung_on(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
+        """The resources that hang a policy on what an ARN names."""
+        wanted = {arn, arn.rsplit(":", 1)[-1]} | ({resource.physical_id} if resource else set())
+        for hung in self._all:
+            for name in _HANGS_ON.get(hung.type, ()):
+                value = at(_properties(hung), (name,))
+                values = value if isinstance(value, list) else [value]
+                if any(str(v) in wanted or str(v).rsplit("/", 1)[-1] in wanted for v in values):
+                    yield hung
 
 
-_SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
+def _properties(resource: Resource) -> Any:
+    """The properties with functions resolved; of a real account, as they are written."""
+    return resource.properties if resource.properties is not None else at(_written(resource), ("Properties",)) or {}
 
 
-def _fits(entry: Any, name: str) -> bool:
-    written = entry.get("PolicyName") if isinstance(entry, dict) else None
-    if isinstance(written, dict) and isinstance(written.get("Fn::Sub"), str):
-        pieces = [piece.rpartition("}")[2] for piece in written["Fn::Sub"].split("${")]
-        return all(piece in name for piece in pieces)
-    return written == name
+def _written(resource: Resource) -> Any:
+    if resource.written is not None or resource.template is None:
+        return resource.written
+    found = at(placed(read(resource.template)), ("Resources", resource.path[-1]))
+    place = read(resource.template).place("Resources", resource.path[-1])
+    return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
 
 
-def _at(document: Document, path: tuple[Key, ...]) -> Any:
-    value = document.value
-    for key in path:
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
+def _document(resource: Resource) -> Where_:
+    properties = _properties(resource)
+    return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
 
 
-def _documents(value: Any) -> Iterator[tuple[Key, ...]]:
-    """Paths of the policy documents in a value: objects with a Statement."""
-    if isinstance(value, dict):
-        if "Statement" in value:
-            yield ()
-            return
-        for key, item in value.items():
-            yield from ((key, *path) for path in _documents(item))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from ((number, *path) for path in _documents(item))
-
-
-def _statement(policy: Any, number: int) -> tuple[Key, ...]:
-    statements = policy.get("Statement") if isinstance(policy, dict) else None
+def _statement(resource: Resource, path: Where_, number: int | None) -> Where_:
+    policy = at(_properties(resource), path)
+    if number is None or not path or not isinstance(policy, Mapping):
+        return path
+    statements = policy.get("Statement")
     if isinstance(statements, list) and number < len(statements):
-        return ("Statement", number)
-    return ("Statement",) if statements is not None else ()
+        return (*path, "Statement", number)
+    return (*path, "Statement")
+
+
+def _fits(entry: Any, name: str, *, only: bool) -> bool:
+    """Is this entry of `Policies` the inline policy of this name? Where the name is not resolved, the one whose name,
+    as far as it is written out, ends or begins the deployed name; or the `only` one."""
+    written = entry.get("PolicyName") if isinstance(entry, Mapping) else None
+    if isinstance(written, Mapping) and isinstance(written.get("Fn::Sub"), str):
+        pieces = [piece.rpartition("}")[2] for piece in written["Fn::Sub"].split("${")]
+        return all(piece in name for piece in pieces) or only
+    return written == name or only
+
+
+def _named(separate: Resource, name: str) -> bool:
+    written = at(_properties(separate), ("PolicyName",))
+    return written == name or (separate.properties is None and isinstance(written, Mapping))
+
+
+def _hangs(separate: Resource, arn: str) -> bool:
+    """Does an inline policy that is a resource of its own hang on the entity with this ARN?"""
+    if separate.properties is None:
+        return True
+    kind, _, name = arn.split(":", 5)[-1].partition("/")
+    properties, plural = separate.properties, f"{kind.capitalize()}s"
+    targets = [*(properties.get(plural) or ()), properties.get(f"{kind.capitalize()}Name")]
+    return name.rsplit("/", 1)[-1] in targets

@@ -25,13 +25,16 @@ STRANGER = "999999999999"
 
 
 class Stage(Deployed):
-    """One contract, deployed. Opened and closed once; `world` is the world in which it is."""
+    """One contract, deployed. Opened and closed once; `world` is the world in which it is. A `partial` one opens also
+    where resources cannot be created; whoever opens it has to look at `deployment.stacks[n].missing`.
+    """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, *, partial: bool = False) -> None:
         self.contract = contract
         accounts = {**contract.accounts, "a stranger": STRANGER}
         managed = any(":policy/" in str(read(template).value) for template in contract.templates)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
+        self.world.partial = partial
         self.law = Law(self.world, lambda: self.policies)
         self._seen = -1
         self._policies = Policies(())

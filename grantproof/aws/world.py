@@ -23,9 +23,10 @@ from botocore.model import OperationModel
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
-from grantproof.aws.cloudformation import like_cloudformation
+from grantproof.aws.cloudformation import Built, like_cloudformation
 from grantproof.aws.identity import Identity
 from grantproof.aws.isolation import isolated
+from grantproof.aws.validation import judged_by_the_law
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class World:
         """Goes up with every call that may have changed what the accounts hold."""
         self.changed: set[str] = set()
         """The services of these calls, by botocore's names."""
+        self.built = Built()
+        """What CloudFormation made of the templates."""
+        self.partial = False
+        """Deploy what can be, and note what cannot, instead of stopping."""
         self.authorise: Authoriser | None = None
         self._managed_policies = managed_policies
         self._identities: dict[str, Identity] = {}
@@ -102,7 +107,10 @@ class World:
             stack.enter_context(mock_aws(config=config))
             # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
             mock_random.seed(_SEED)
-            stack.enter_context(like_cloudformation(lambda account, *more: self.client(self.root(account), *more)))
+            stack.enter_context(judged_by_the_law())
+            self.built = stack.enter_context(
+                like_cloudformation(lambda account, *more: self.client(self.root(account), *more))
+            )
             self._exit = stack.pop_all()
         return self
 

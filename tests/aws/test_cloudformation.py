@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from grantproof.aws.iam_resources import UnsupportedResource
 from grantproof.aws.isolation import isolated
 from grantproof.aws.snapshot import AccountSnapshot, take
 from grantproof.aws.world import World
@@ -19,6 +18,7 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+ROLE = {"AssumeRolePolicyDocument": TRUST}
 READ = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:Get*", "Resource": "*"}]}
 
 
@@ -69,9 +69,9 @@ def test_a_nested_stacks_output_is_read_in_every_spelling(world: World, value: A
     assert create(world, nested(world), Outputs={"Name": {"Value": value}}) == {"Name": "inner"}
 
 
-def test_an_output_that_the_nested_stack_lacks_is_an_error(world: World) -> None:
-    with pytest.raises(UnsupportedResource, match="output Other of the nested stack Inner"):
-        create(world, nested(world), Outputs={"Name": {"Value": {"Fn::GetAtt": ["Inner", "Outputs.Other"]}}})
+def test_an_output_that_the_nested_stack_lacks_is_noted(world: World) -> None:
+    assert create(world, nested(world), Outputs={"Name": {"Value": {"Fn::GetAtt": ["Inner", "Outputs.Other"]}}}) == {}
+    assert list(world.built.outputs.values()) == ["output Other of the nested stack Inner, which has no such output"]
 
 
 def test_everything_that_hangs_on_an_iam_entity_arrives(world: World) -> None:
@@ -157,9 +157,135 @@ def test_an_aws_managed_policy_that_is_attached_comes_with_its_document() -> Non
         ),
     ],
 )
-def test_what_cannot_be_created_stops_the_deployment(world: World, resource: Any, named: str) -> None:
-    with pytest.raises(UnsupportedResource, match=named):
-        create(world, {"Thing": resource})
+def test_what_cannot_be_created_is_noted_and_not_there(world: World, resource: Any, named: str) -> None:
+    create(world, {"Thing": resource, "Role": {"Type": "AWS::IAM::Role", "Properties": ROLE}})
+    ((name, because),) = world.built.refused.items()
+    assert name[1] == "Thing"
+    assert named in because
+    client = world.client(world.root("owner"), "cloudformation")
+    there = client.describe_stack_resources(StackName="stack")["StackResources"]
+    assert [entry["LogicalResourceId"] for entry in there] == ["Role"]
+
+
+@pytest.mark.parametrize(
+    "taking",
+    [{"Ref": "Thing"}, {"Fn::GetAtt": ["Thing", "Arn"]}, {"Fn::Sub": "${Thing}-x"}, {"Fn::Sub": "${Thing.Arn}"}],
+    ids=json.dumps,
+)
+def test_whatever_takes_something_from_what_is_not_there_is_not_there_either(world: World, taking: Any) -> None:
+    """A policy with a hole in it would be compared as if it were whole."""
+    statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": taking}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    role = {**ROLE, "Policies": [{"PolicyName": "p", "PolicyDocument": document}]}
+    create(
+        world,
+        {"Role": {"Type": "AWS::IAM::Role", "Properties": role}, "Thing": {"Type": "AWS::QLDB::Ledger"}},
+        Outputs={"Arn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}}},
+    )
+    assert {name: because for (_, name), because in world.built.refused.items()} == {
+        "Thing": "resources of the type AWS::QLDB::Ledger",
+        "Role": "what it takes from Thing (AWS::QLDB::Ledger), which is not there",
+    }
+    assert list(world.built.outputs.values()) == ["what it takes from Role (AWS::IAM::Role), which is not there"]
+    assert snapshot(world).roles == ()
+
+
+def test_policies_of_other_services_arrive(world: World) -> None:
+    """Bucket, queue, topic, key and secret: each policy is on its resource afterwards, and goes with the stack."""
+    everyone = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Resource": "*"}
+
+    def policy(action: str) -> dict[str, Any]:
+        return {"Version": "2012-10-17", "Statement": [{**everyone, "Action": action, "Sid": "Own"}]}
+
+    def properties(**values: Any) -> dict[str, Any]:
+        return {"Properties": values}
+
+    create(
+        world,
+        {
+            "Bucket": {"Type": "AWS::S3::Bucket"},
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Topic": {"Type": "AWS::SNS::Topic"},
+            "Key": {"Type": "AWS::KMS::Key", **properties(KeyPolicy=policy("kms:*"))},
+            "Secret": {"Type": "AWS::SecretsManager::Secret", **properties(KmsKeyId={"Fn::GetAtt": ["Key", "Arn"]})},
+            "OnBucket": {
+                "Type": "AWS::S3::BucketPolicy",
+                **properties(Bucket={"Ref": "Bucket"}, PolicyDocument=policy("s3:ListBucket")),
+            },
+            "OnQueue": {
+                "Type": "AWS::SQS::QueuePolicy",
+                **properties(Queues=[{"Ref": "Queue"}], PolicyDocument=policy("sqs:SendMessage")),
+            },
+            "OnTopic": {
+                "Type": "AWS::SNS::TopicPolicy",
+                **properties(Topics=[{"Ref": "Topic"}], PolicyDocument=policy("sns:Publish")),
+            },
+            "OnSecret": {
+                "Type": "AWS::SecretsManager::ResourcePolicy",
+                **properties(SecretId={"Ref": "Secret"}, ResourcePolicy=policy("secretsmanager:GetSecretValue")),
+            },
+        },
+    )
+    services = ("s3", "sqs", "sns", "kms", "secretsmanager")
+    root = world.root("owner")
+    seen = take(OWNER, lambda service: world.client(root, service), services)
+    actions = {entry["Type"]: entry["Policy"]["Statement"][0]["Action"] for entry in seen.resource_policies}
+    assert actions == {
+        "AWS::S3::Bucket": "s3:ListBucket",
+        "AWS::SQS::Queue": "sqs:SendMessage",
+        "AWS::SNS::Topic": "sns:Publish",
+        "AWS::KMS::Key": "kms:*",
+        "AWS::SecretsManager::Secret": "secretsmanager:GetSecretValue",
+    }
+    world.client(root, "cloudformation").delete_stack(StackName="stack")
+    left = take(OWNER, lambda service: world.client(root, service), services).resource_policies
+    assert {entry["Type"] for entry in left} <= {"AWS::KMS::Key"}  # which waits to be deleted
+
+
+@pytest.mark.parametrize(
+    ("trust", "saved"),
+    [
+        ({**TRUST, "Version": "2008-10-17"}, True),
+        ({"Statement": TRUST["Statement"]}, True),
+        ({"Statement": [{**TRUST["Statement"][0], "Action": ["sts:AssumeRole", "sts:TagSession"]}]}, True),
+        ({"Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}, False),
+        ({**TRUST, "Version": "2020-10-17"}, False),
+    ],
+)
+def test_iam_saves_the_documents_that_aws_saves(world: World, trust: Any, saved: bool) -> None:
+    create(world, {"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}})
+    assert (len(snapshot(world).roles), len(world.built.refused)) == ((1, 0) if saved else (0, 1))
+
+
+def test_a_repository_policy_needs_no_resource(world: World) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Action": "ecr:BatchGetImage"}
+    properties = {"RepositoryPolicyText": {"Version": "2012-10-17", "Statement": [statement]}}
+    create(world, {"Repository": {"Type": "AWS::ECR::Repository", "Properties": properties}})
+    root = world.root("owner")
+    (seen,) = take(OWNER, lambda service: world.client(root, service), ("ecr",)).resource_policies
+    assert seen["Policy"] == properties["RepositoryPolicyText"]
+
+
+def test_who_federates_is_made(world: World) -> None:
+    saml = "<EntityDescriptor>" + "x" * 1000 + "</EntityDescriptor>"
+    outputs = create(
+        world,
+        {
+            "Ci": {
+                "Type": "AWS::IAM::OIDCProvider",
+                "Properties": {"Url": "https://ci.example.com", "ClientIdList": ["sts.amazonaws.com"]},
+            },
+            "Staff": {"Type": "AWS::IAM::SAMLProvider", "Properties": {"Name": "staff", "SamlMetadataDocument": saml}},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": ROLE},
+            "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [{"Ref": "Role"}]}},
+        },
+        Outputs={"Ci": {"Value": {"Ref": "Ci"}}, "Staff": {"Value": {"Ref": "Staff"}}},
+    )
+    assert outputs == {
+        "Ci": f"arn:aws:iam::{OWNER}:oidc-provider/ci.example.com",
+        "Staff": f"arn:aws:iam::{OWNER}:saml-provider/staff",
+    }
+    assert world.built.refused == {}
 
 
 def test_no_value_leaves_lists_and_properties(world: World) -> None:

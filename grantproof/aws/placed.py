@@ -1,0 +1,95 @@
+"""Template data that knows where it is written.
+
+To moto, and to whoever else reads it, a plain dictionary. What CloudFormation does to a template (transforms, loops,
+conditions, intrinsic functions) moves objects about; each takes its place along, so that a deployed statement is found
+in its file whatever way it took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grantproof.source import Document, Key, Place
+
+
+class Placed(dict[str, Any]):
+    """An object of a template. `place` is where it stands, `keys` where each of its entries does."""
+
+    __slots__ = ("keys_at", "place")
+
+    def __init__(self, entries: Mapping[str, Any], place: Place | None, keys_at: Mapping[str, Place]) -> None:
+        super().__init__(entries)
+        self.place, self.keys_at = place, keys_at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Placed, (dict(self), self.place, self.keys_at))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Placed:
+        from copy import deepcopy
+
+        return Placed({key: deepcopy(value, memo) for key, value in self.items()}, self.place, self.keys_at)
+
+    def with_entries(self, entries: Mapping[str, Any], keys_at: Mapping[str, Place] | None = None) -> Placed:
+        """Other entries, at the same place."""
+        return Placed(entries, self.place, self.keys_at if keys_at is None else keys_at)
+
+
+def placed(document: Document) -> Any:
+    """The value of a document, its objects `Placed`."""
+
+    def build(value: Any, path: tuple[Key, ...]) -> Any:
+        if isinstance(value, Mapping):
+            keys_at = {key: document.place(*path, key) for key in value}
+            return Placed(
+                {key: build(item, (*path, key)) for key, item in value.items()}, document.place(*path), keys_at
+            )
+        if isinstance(value, list):
+            return [build(item, (*path, number)) for number, item in enumerate(value)]
+        return value
+
+    return build(document.value, ())
+
+
+def like(original: Any, entries: Mapping[str, Any]) -> Any:
+    """New entries for an object, which keeps its place if it had one."""
+    return original.with_entries(entries) if isinstance(original, Placed) else dict(entries)
+
+
+def place_of(value: Any, path: tuple[Key, ...] = ()) -> Place | None:
+    """Where the value at a path stands; of its nearest part that has a place."""
+    found: Place | None = value.place if isinstance(value, Placed) else None
+    for key in path:
+        if isinstance(value, Mapping):
+            if isinstance(value, Placed) and key in value.keys_at:
+                found = value.keys_at[str(key)]
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+            found = value.place if isinstance(value, Placed) and value.place else found
+        else:
+            break
+    return found
+
+
+def at(value: Any, path: tuple[Key, ...]) -> Any:
+    """The value at a path, or None."""
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def documents(value: Any) -> Iterator[tuple[Key, ...]]:
+    """The paths of the policy documents in a value: objects with a Statement."""
+    if isinstance(value, Mapping):
+        if "Statement" in value:
+            yield ()
+            return
+        for key, item in value.items():
+            yield from ((key, *path) for path in documents(item))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from ((number, *path) for path in documents(item))

@@ -1,0 +1,53 @@
+"""Policy documents are accepted and refused by the mocked services as the law reads them.
+
+moto 5.2.5 refuses what AWS saves: documents of version 2008-10-17 or without a version, and trust policies with
+sts:TagSession. And it accepts what AWS refuses: it does not look at the trust policy of a new role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from moto.iam import models as iam
+from moto.iam.exceptions import MalformedPolicyDocument
+
+from grantproof.iam import MalformedPolicy, PolicyType, parse_policy
+
+
+@contextmanager
+def judged_by_the_law() -> Generator[None, None, None]:
+    """The mocked services check documents by `grantproof.iam`'s own reader."""
+    with (
+        patch.object(iam, "IAMPolicyDocumentValidator", _validator(PolicyType.IDENTITY)),
+        patch.object(iam, "IAMTrustPolicyDocumentValidator", _validator(PolicyType.TRUST)),
+        patch.object(iam.IAMBackend, "create_role", _checking(iam.IAMBackend.create_role)),
+    ):
+        yield
+
+
+def _checking(original: Callable[..., Any]) -> Callable[..., Any]:
+    def create_role(self: Any, role_name: str, assume_role_policy_document: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(assume_role_policy_document, str):
+            _validator(PolicyType.TRUST)(assume_role_policy_document).validate()
+        return original(self, role_name, assume_role_policy_document, *args, **kwargs)
+
+    return create_role
+
+
+def _validator(type_: PolicyType) -> Any:
+    class Validator:
+        """In the shape of moto's."""
+
+        def __init__(self, policy_document: str) -> None:
+            self._document = policy_document
+
+        def validate(self) -> None:
+            try:
+                parse_policy(self._document, type_, "policy")
+            except MalformedPolicy as error:
+                raise MalformedPolicyDocument(str(error)) from None
+
+    return Validator

@@ -1,0 +1,122 @@
+"""Intrinsic functions give what CloudFormation gives, or are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from grantproof.aws.iam_resources import UnsupportedResource
+from grantproof.aws.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
+from grantproof.aws.names import NotCreated
+
+
+def reference(name: str) -> Any:
+    if name == "Missing":
+        NotCreated("Missing", "AWS::QLDB::Ledger").refuse()
+    if name != "Role":
+        raise NotResolved(f"nothing in the template is called {name}")
+    return "role-1"
+
+
+def attribute(name: str, wanted: str) -> Any:
+    reference(name)
+    if wanted != "Arn":
+        raise UnsupportedResource(f"attribute {wanted} of {name}")
+    return "arn:role-1"
+
+
+def exported(name: str) -> Any:
+    if name != "vpc-prod":
+        raise NotResolved(f"no stack exports {name}")
+    return "vpc-1"
+
+
+SCOPE = Scope(
+    parameters={"Stage": "prod", "Count": 3, "Zones": ["a", "b"]},
+    pseudo={"AWS::Region": "eu-west-1"},
+    mappings={"Map": {"eu-west-1": {"Ami": "ami-1", "Names": ["x", "y"]}, "1": {"n": 1}}},
+    conditions={"Yes": {"Fn::Equals": ["a", "a"]}, "No": {"Fn::Equals": ["a", "b"]}},
+    reference=reference,
+    attribute=attribute,
+    exported=exported,
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"Ref": "Stage"}, "prod"),
+        ({"Ref": "Zones"}, ["a", "b"]),
+        ({"Ref": "Role"}, "role-1"),
+        ({"Fn::GetAtt": ["Role", "Arn"]}, "arn:role-1"),
+        ({"Fn::GetAtt": "Role.Arn"}, "arn:role-1"),
+        ({"Fn::Sub": "${Stage}/${Role.Arn}/${!aws:username}"}, "prod/arn:role-1/${aws:username}"),
+        ({"Fn::Sub": ["${X}-${Stage}", {"X": {"Ref": "Count"}}]}, "3-prod"),
+        ({"Fn::Sub": ["${X}", {"X": "${Stage}"}]}, "${Stage}"),
+        ({"Fn::If": ["Yes", "y", {"Ref": "Nowhere"}]}, "y"),
+        ({"Fn::If": ["No", "y", {"Ref": "AWS::NoValue"}]}, NO_VALUE),
+        ([1, {"Fn::If": ["No", "y", {"Ref": "AWS::NoValue"}]}], [1]),
+        ({"a": {"Ref": "AWS::NoValue"}, "b": 1}, {"b": 1}),
+        ({"Fn::FindInMap": ["Map", {"Ref": "AWS::Region"}, "Ami"]}, "ami-1"),
+        ({"Fn::FindInMap": ["Map", "us-east-1", "Ami", {"DefaultValue": "ami-0"}]}, "ami-0"),
+        ({"Fn::FindInMap": ["Map", "1", "n"]}, 1),
+        ({"Fn::Join": ["-", ["x", {"Ref": "Count"}, {"Ref": "AWS::NoValue"}, True]]}, "x-3-true"),
+        ({"Fn::Join": [",", {"Ref": "Zones"}]}, "a,b"),
+        ({"Fn::Split": [",", "a,b"]}, ["a", "b"]),
+        ({"Fn::Select": ["1", {"Fn::Split": ["/", "a/b"]}]}, "b"),
+        ({"Fn::Select": [{"Fn::FindInMap": ["Map", "1", "n"]}, {"Ref": "Zones"}]}, "b"),
+        ({"Fn::GetAZs": {"Ref": "AWS::Region"}}, ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
+        ({"Fn::GetAZs": ""}, ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),
+        ({"Fn::Cidr": ["10.0.0.0/16", 2, 8]}, ["10.0.0.0/24", "10.0.1.0/24"]),
+        ({"Fn::ImportValue": {"Fn::Sub": "vpc-${Stage}"}}, "vpc-1"),
+        ({"Fn::Base64": "a"}, "YQ=="),
+        ({"Fn::Length": {"Ref": "Zones"}}, 2),
+        ({"Fn::ToJsonString": {"a": {"Ref": "Count"}}}, '{"a":3}'),
+        ({"Condition": {"StringEquals": {"a": "b"}}}, {"Condition": {"StringEquals": {"a": "b"}}}),
+    ],
+    ids=str,
+)
+def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) -> None:
+    assert value(item, SCOPE) == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "message"),
+    [
+        ({"Ref": "Nowhere"}, NotResolved, "nothing in the template is called Nowhere"),
+        ({"Ref": "Missing"}, UnsupportedResource, "what it takes from Missing"),
+        ({"Fn::GetAtt": ["Missing", "Arn"]}, UnsupportedResource, "what it takes from Missing"),
+        ({"Fn::GetAtt": ["Role", "Colour"]}, UnsupportedResource, "attribute Colour of Role"),
+        ({"Fn::Sub": "${aws:username}"}, NotResolved, "called aws:username"),
+        ({"Fn::Sub": "${Zones}"}, NotResolved, "is no text"),
+        ({"Fn::Select": [5, {"Ref": "Zones"}]}, NotResolved, "entry 5 of 2"),
+        ({"Fn::FindInMap": ["Map", "us-east-1", "Ami"]}, NotResolved, "Fn::FindInMap: there is no"),
+        ({"Fn::ImportValue": "nothing"}, NotResolved, "exports nothing"),
+        ({"Fn::If": ["Maybe", 1, 2]}, NotResolved, "Maybe"),
+        ({"Fn::Unheard": []}, NotResolved, "Fn::Unheard is not carried out"),
+    ],
+    ids=str,
+)
+def test_what_has_no_value_is_refused(item: Any, error: type[Exception], message: str) -> None:
+    """Left in place or left out, it would make another policy than AWS's."""
+    with pytest.raises(error, match=message):
+        value(item, SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"Fn::Equals": [{"Ref": "Count"}, "3"]}, True),
+        ({"Fn::Equals": ["1", 1]}, True),
+        ({"Fn::Equals": ["true", True]}, True),
+        ({"Fn::Equals": ["True", True]}, False),
+        ({"Fn::Equals": [{"Fn::Join": ["", {"Ref": "Zones"}]}, "ab"]}, True),
+        ({"Fn::Not": [{"Condition": "Yes"}]}, False),
+        ({"Fn::And": [{"Condition": "Yes"}, {"Fn::Not": [{"Condition": "No"}]}]}, True),
+        ({"Condition": "No"}, False),
+    ],
+    ids=str,
+)
+def test_a_condition_is_what_cloudformation_makes_of_it(item: Any, expected: bool) -> None:
+    assert truth(item, SCOPE) is expected
