@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -56,9 +57,14 @@ def nearest(request: Request, layers: Layers, decision: Decision) -> Near | None
     """
     if decision.blocked_by is None:
         return None
+    return nearest_of(_allows_of(layers, decision.blocked_by), request, layers)
+
+
+def nearest_of(statements: Iterable[tuple[Policy, Statement]], request: Request, layers: Layers) -> Near | None:
+    """Of these statements, none of which applies, the one that came nearest to it."""
     order = list(Mismatch)
     best: Near | None = None
-    for policy, statement in _allows_of(layers, decision.blocked_by):
+    for policy, statement in statements:
         near = _mismatch(policy, statement, request, layers)
         if near is not None and (best is None or order.index(near.why) > order.index(best.why)):
             best = near

@@ -1,0 +1,127 @@
+"""A request that meets conditions: values for condition keys under which a Condition block holds. Sound, not complete.
+
+What is found has been tried with the evaluator's own comparison; where nothing is found, there may still be something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice, product
+
+from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.condition import Set, Test, Type, Void, holds, network, number
+from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import Wild
+from grantproof.iam.pattern import Pattern, single_value
+from grantproof.iam.request import Request, Values
+
+_MOST_TRIED = 4096
+
+
+def satisfying(tests: Iterable[Test], request: Request) -> Request | None:
+    """The request with condition keys added or taken away so that every test holds; None where none was found. What the
+    request carries already is kept where it can be."""
+    by_key: dict[str, list[Test]] = {}
+    for test in tests:
+        by_key.setdefault(test.key, []).append(test)
+    found = request
+    for key, own in by_key.items():
+        met = next((r for r in _trials(key, own, found) if _all_hold(own, r)), None)
+        if met is None:
+            return None
+        found = met
+    # A variable may have taken the value of a key that was settled later.
+    return found if all(_all_hold(own, found) for own in by_key.values()) else None
+
+
+def failing(tests: Iterable[Test], request: Request) -> Iterator[Request]:
+    """Requests that differ in one key, under which not all tests hold."""
+    tests = tuple(tests)
+    for test in tests:
+        for found in _trials(test.key, [test], request):
+            if found != request and not _all_hold(tests, found):
+                yield found
+
+
+def _trials(key: str, tests: list[Test], request: Request) -> Iterator[Request]:
+    yield request
+    values = list(dict.fromkeys(value for test in tests for value in _candidates(test, request)))
+    several = any(test.operator.prefix is not Set.NONE for test in tests)
+    for count in (1, 2, 3) if several else (1,):
+        for given in islice(product(values, repeat=count), _MOST_TRIED):
+            yield _with(request, key, given)
+    yield _with(request, key, None)
+
+
+def _with(request: Request, key: str, values: Values | None) -> Request:
+    context: dict[str, Values] = {name: v for name, v in request.context.items() if name.lower() != key}
+    if values is not None:
+        context[key] = values
+    return replace(request, context=context)
+
+
+def _all_hold(tests: Iterable[Test], request: Request) -> bool:
+    try:
+        return all(holds(test, request, Judge(DEFAULTS)) for test in tests)
+    except (Undecided, Void):
+        return False
+
+
+def _candidates(test: Test, request: Request) -> Iterator[str]:
+    for pattern in test.values:
+        yield from _values(test, pattern, request)
+    yield {
+        Type.BOOL: "true",
+        Type.NUMERIC: "0",
+        Type.DATE: "2030-01-01T00:00:00Z",
+        Type.IP: "203.0.113.10",
+        Type.ARN: "arn:aws:iam::000000000000:role/another",
+    }.get(test.operator.type, "another")
+
+
+def _values(test: Test, pattern: Pattern, request: Request) -> Iterator[str]:
+    match test.operator.type:
+        case Type.NUMERIC:
+            if (limit := number(pattern.text)) is not None:
+                yield from (str(limit), str(limit - 1), str(limit + 1))
+        case Type.DATE:
+            yield from (pattern.text, "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
+        case Type.IP:
+            if (block := network(pattern.text)) is not None:
+                yield str(block[0])
+        case Type.BOOL:
+            yield from ("true", "false")
+        case Type.NULL:
+            yield "present"
+        case _:
+            yield _example(pattern, request)
+
+
+def _example(pattern: Pattern, request: Request) -> str:
+    """A text that a pattern matches: its wildcards as nothing in particular."""
+    glob = pattern.fixed or pattern.resolve(single_value(request.values))
+    if glob is None:
+        return pattern.text
+    return "".join(token if isinstance(token, str) else "any" if token is Wild.ANY else "x" for token in glob.tokens)
+
+
+def example(pattern: Pattern | None, request: Request) -> str:
+    """A resource that a pattern matches; for no pattern, or one for everything, the request's own."""
+    if pattern is None or (pattern.fixed is not None and pattern.fixed.everything):
+        return request.resource or "*"
+    return _example(pattern, request)
+
+
+def added(before: Request, after: Request) -> Mapping[str, Values]:
+    """The condition keys that one request carries and another does not, or with other values; no values for a key that
+    it no longer carries."""
+    known = {key.lower(): values for key, values in before.context.items()}
+    kept = {key.lower() for key in after.context}
+    out = {key: values for key, values in after.context.items() if known.get(key.lower()) != values}
+    return {**out, **{key: () for key in before.context if key.lower() not in kept}}
+
+
+def in_words(context: Mapping[str, Values]) -> str:
+    """What a request carries: `key=value, no other-key`."""
+    return ", ".join(f"{key}={', '.join(values)}" if values else f"no {key}" for key, values in context.items())
