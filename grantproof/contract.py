@@ -7,6 +7,7 @@ A contract is written apart from the templates, so that the two can disagree. Ev
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,7 +96,7 @@ class Contract:
     def templates(self) -> tuple[Path, ...]:
         """Every template of the grant, nested ones included."""
         named = [stack.template for stack in self.stacks] + [f for upload in self.uploads for f in upload.files]
-        return tuple(dict.fromkeys(path for path in named if path.suffix in TEMPLATE_SUFFIXES))
+        return tuple(dict.fromkeys(path for path in named if _is_template(path)))
 
     def principal(self, alias: str) -> DeclaredPrincipal:
         """The principal of this alias.
@@ -415,7 +416,7 @@ class _Reader:
                 return
             for name in references(stack.parameters):
                 parts = name.split(".")
-                if parts[0] == "stacks" and parts[2] == "outputs":
+                if parts[0] == "stacks" and parts[2] in ("outputs", "resources"):
                     visit(by_alias[parts[1]], (*trail, stack.alias))
             done[stack.alias] = stack
 
@@ -439,7 +440,7 @@ class _Reader:
         def check(value: Any, path: list[Key]) -> None:
             if isinstance(value, str):
                 for name in references(value):
-                    if name not in known:
+                    if name not in known and not self._may_be_made(name, stacks):
                         self._refuse(path, f"nothing is called ${{{name}}}. {_did_you_mean(name, known)}")
             elif isinstance(value, Mapping):
                 for key, item in value.items():
@@ -449,6 +450,17 @@ class _Reader:
                     check(item, [*path, number])
 
         check({key: top[key] for key in ("stacks", "principals")}, [])
+
+    def _may_be_made(self, name: str, stacks: tuple[Stack, ...]) -> bool:
+        """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, as far as can be said before the stack is
+        deployed? Loops and includes make resources and outputs of names that the template does not have."""
+        parts = name.split(".", 3)
+        stack = next((s for s in stacks if len(parts) == 4 and s.alias == parts[1]), None)
+        if stack is None or parts[0] != "stacks" or parts[2] not in ("resources", "outputs"):
+            return False
+        template = self._template(stack.template).value
+        named = parts[2] == "resources" and parts[3].split("/")[0] in template["Resources"]
+        return named or "Transform" in template or "Fn::Transform" in json.dumps(template)
 
     # principals
 

@@ -16,7 +16,7 @@ from grantproof.aws.intrinsics import NotResolved, text
 from grantproof.aws.placed import at, documents, place_of
 from grantproof.aws.processed import TemplateError
 from grantproof.aws.world import World
-from grantproof.contract import Contract, Facts, Stack, UnknownFact, facts_of, resolve
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Stack, UnknownFact, facts_of, resolve
 from grantproof.source import Place, read, shown
 
 
@@ -70,6 +70,14 @@ class DeployedStack:
     resources: tuple[Resource, ...]
     missing: tuple[NotDeployed, ...] = ()
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What references to the stack stand for: its outputs, and its resources' physical ids (`resources.Id`, in a
+        nested stack `resources.Nested/Id`)."""
+        start = f"stacks.{self.alias}"
+        ids = {f"{start}.resources.{'/'.join(r.path)}": r.physical_id for r in self.resources}
+        return {**ids, **{f"{start}.outputs.{name}": value for name, value in self.outputs.items()}}
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -92,7 +100,7 @@ def deploy(world: World, contract: Contract) -> Deployment:
     for stack in contract.stacks:
         deployed = _create(world, contract, stack, _given(stack, facts))
         stacks.append(deployed)
-        facts = facts.with_values({f"stacks.{stack.alias}.outputs.{k}": v for k, v in deployed.outputs.items()})
+        facts = facts.with_values(deployed.facts)
     return Deployment(tuple(stacks), facts)
 
 
@@ -137,7 +145,7 @@ def _upload(world: World, contract: Contract, account: str, bucket: str, prefix:
     s3.create_bucket(Bucket=bucket, **where)
     for file in files:
         key = "/".join(filter(None, (prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = world.built.handed(read(file)) if file in contract.templates else file.read_bytes()
+        content = world.built.handed(read(file)) if file.suffix in TEMPLATE_SUFFIXES else file.read_bytes()
         s3.put_object(Bucket=bucket, Key=key, Body=content)
 
 

@@ -19,8 +19,6 @@ def existing(account: str, region: str, client_of: ClientOf) -> parameters.Exist
     def look_up(type_: str, value: str) -> dict[str, str] | None:
         service, operation, argument, answer, attributes = _LOOKUPS[type_]
         argued: Any = value if argument in ("Id", "Name") else [value]
-        if service == "ssm":
-            argued = [{"Key": "Name", "Values": [value]}]
         try:
             found = getattr(client_of(account, service, region), operation)(**{argument: argued})[answer]
         except ClientError:
@@ -49,5 +47,5 @@ _LOOKUPS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
     "AWS::EC2::Volume::Id": ("ec2", "describe_volumes", "VolumeIds", "Volumes", ()),
     "AWS::EC2::VPC::Id": ("ec2", "describe_vpcs", "VpcIds", "Vpcs", ()),
     "AWS::Route53::HostedZone::Id": ("route53", "get_hosted_zone", "Id", "HostedZone", ()),
-    "AWS::SSM::Parameter::Name": ("ssm", "describe_parameters", "ParameterFilters", "Parameters", ()),
+    "AWS::SSM::Parameter::Name": ("ssm", "get_parameter", "Name", "Parameter", ()),
 }  # fmt: skip

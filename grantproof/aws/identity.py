@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal["root", "user", "role session"]
+Kind = Literal["root", "user", "role session", "service", "federated"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Identity:
     """The holder of an access key.
 
     Attributes:
-        arn: of the user, the root user or the role session.
+        arn: of the user, the root user or the role session; the name of a service or of an identity provider, which
+            hold no access key in AWS but call all the same.
         issuer: the role's ARN for a session, with its path; else empty.
         user_id: `aws:userid` (rule C54): the account for root, `AIDA...` for a user, `AROA...:session` for a session.
         expires: when temporary credentials end; None for a long-term key.
@@ -23,6 +24,7 @@ class Identity:
         session: context keys that the session carries: its tags, its source identity.
         mfa: was MFA used to obtain the credentials; None where they carry no MFA information (rules C57, C60).
         chained: was the role assumed with role credentials (rule T11).
+        entry: the action by which a federated identity enters roles (rules T7, T8).
     """
 
     arn: str
@@ -37,10 +39,18 @@ class Identity:
     session: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mfa: bool | None = None
     chained: bool = False
+    entry: str = ""
+
+    @property
+    def principal(self) -> str | dict[str, str]:
+        """As `parse_principal` takes it."""
+        if self.kind in ("service", "federated"):
+            return {self.kind.capitalize(): self.arn}
+        return self.arn
 
     def context(self) -> Mapping[str, tuple[str, ...]]:
         """The condition keys that follow from the credentials (rules C52 to C60, C73)."""
-        out: dict[str, tuple[str, ...]] = {"aws:userid": (self.user_id,), **self.session}
+        out: dict[str, tuple[str, ...]] = {**({"aws:userid": (self.user_id,)} if self.user_id else {}), **self.session}
         if self.issued is not None:
             out["aws:TokenIssueTime"] = (self.issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
         if self.mfa is not None:

@@ -202,7 +202,7 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
 
 def _get_att(argument: Any, scope: Scope) -> Any:
     name, *rest = argument if isinstance(argument, list) else argument.split(".", 1)
-    return scope.attribute(name, ".".join(text(value(part, scope)) for part in rest))
+    return scope.attribute(text(value(name, scope)), ".".join(text(value(part, scope)) for part in rest))
 
 
 def _get_azs(argument: Any, scope: Scope) -> list[str]:

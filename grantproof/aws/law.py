@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -100,6 +101,10 @@ class Law:
         where = self.where(call.identity, call.region)
         try:
             asked = authorisations(call.service, call.operation.name, call.params, where)
+            if call.identity.entry:
+                # Whoever comes from an identity provider calls AssumeRoleWithWebIdentity or -SAML. On the wire the
+                # mocked world takes AssumeRole for both, since it can make no token that moto would look into.
+                asked = tuple(replace(a, action=call.identity.entry) for a in asked if a.action == "sts:AssumeRole")
             for authorisation in asked:
                 if message := self._refused(call, authorisation):
                     return Refusal(*refusals.not_authorised(call.service, protocol), message)
@@ -140,7 +145,7 @@ class Law:
             **identity.context(),
             **asked.context,
         }
-        principal = parse_principal(identity.arn, identity.issuer or None)
+        principal = parse_principal(identity.principal, identity.issuer or None)
         return Request(principal, asked.action, asked.resource, account, context)
 
     def _bucket_owner(self, resource: str, identity: Identity) -> str | None:

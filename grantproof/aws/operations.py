@@ -116,7 +116,7 @@ def _values(service: str, variable: str, params: Params, where: Where) -> Sequen
     filler = FILLERS.get((service, variable))
     if filler is not None:
         return filler(params, where)
-    for name in (variable, f"{variable}s"):
+    for name in (variable, f"{variable}s", _lower(variable), f"{_lower(variable)}s"):
         value = params.get(name)
         if isinstance(value, str) and value:
             return [value]
@@ -128,15 +128,19 @@ def _values(service: str, variable: str, params: Params, where: Where) -> Sequen
 # --- the other way: parameters that make an operation act on a resource ----------------------------------------------
 
 
-def parameters_for(service: str, operation: str, resource: str, where: Where, minimal: Params) -> dict[str, Any] | None:
+def parameters_for(
+    service: str, operation: str, resource: str, where: Where, minimal: Params, known: Sequence[str] = ()
+) -> dict[str, Any] | None:
     """Parameters under which an operation is authorised on exactly this resource, or None where there are none.
 
     Built by filling the parameters that name resources from the ARN, and kept only if `authorisations` maps them back
-    to it. `minimal` are the operation's other required parameters.
+    to it. `minimal` are the operation's other required parameters, `known` all that it has; empty: not known.
     """
     if resource == "*":
         return dict(minimal)
     for given in _candidates(service, operation, resource, where):
+        if known and not set(given) <= set(known):
+            continue
         params = {**minimal, **given}
         try:
             asked = authorisations(service, operation, params, where)
@@ -161,8 +165,14 @@ def _candidates(service: str, operation: str, resource: str, where: Where) -> li
         match = expression.fullmatch(resource)
         for variable in variables if match else ():
             value = match[variable] if match else ""
-            out += [{variable: value}, {f"{variable}s": [value]}]
+            out += [{name: value} for name in (variable, _lower(variable))]
+            out += [{f"{name}s": [value]} for name in (variable, _lower(variable))]
     return out
+
+
+def _lower(name: str) -> str:
+    """Some services begin the names of parameters with a small letter."""
+    return name[:1].lower() + name[1:]
 
 
 @lru_cache(maxsize=4096)

@@ -162,8 +162,9 @@ _FORMS: Mapping[str, str] = {
     "AWS::EC2::Volume::Id": r"vol-[0-9a-f]{8,17}",
     "AWS::EC2::VPC::Id": r"vpc-[0-9a-f]{8,17}",
     "AWS::Route53::HostedZone::Id": r"[A-Z0-9]{1,32}",
+    "AWS::SSM::Parameter::Name": r"[A-Za-z0-9_.:/-]{1,2048}",
 }
-_SINGLE = frozenset({"AWS::EC2::KeyPair::KeyName"})
+_SINGLE = frozenset({"AWS::EC2::KeyPair::KeyName", "AWS::SSM::Parameter::Name"})
 _SSM_VALUE = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
 
 

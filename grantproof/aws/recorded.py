@@ -36,7 +36,7 @@ class Recorded(Deployed):
         stacks = tuple(_stack(contract, stack, self.exports[stack.account]) for stack in contract.stacks)
         facts = facts_of(contract)
         for stack in stacks:
-            facts = facts.with_values({f"stacks.{stack.alias}.outputs.{k}": v for k, v in stack.outputs.items()})
+            facts = facts.with_values(stack.facts)
         self.deployment = Deployment(stacks, facts)
         self._snapshots = {export.account: export.snapshot for export in self.exports.values()}
         self._policies = self._parsed()

@@ -186,7 +186,15 @@ def _sns(sns: Any) -> Found:
 def _lambda(functions: Any) -> Found:
     for function in _pages(functions, "list_functions", "Functions"):
         if found := _or_none(functions.get_policy, FunctionName=function["FunctionName"]):
-            yield function["FunctionArn"], "AWS::Lambda::Function", found["Policy"]
+            yield function["FunctionArn"], "AWS::Lambda::Function", _with_accounts(json.loads(found["Policy"]))
+
+
+def _with_accounts(policy: Any) -> Any:
+    """moto 5.2.5 leaves an account or ARN that a permission is given to as it was written; Lambda says `AWS`."""
+    for statement in policy["Statement"]:
+        if isinstance(statement.get("Principal"), str) and statement["Principal"] != "*":
+            statement["Principal"] = {"AWS": statement["Principal"]}
+    return policy
 
 
 def _secretsmanager(secrets: Any) -> Found:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from grantproof.aws import guests
 from grantproof.aws.deploy import Deployment, deploy
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.law import Law
@@ -138,11 +139,7 @@ class Stage(Deployed):
         that the declared trust names, with nothing but the permission to assume this role."""
         if role.entered_by:
             return [self.member(self.contract.principal(alias)) for alias in role.entered_by]
-        arn = self.resolved(role.reference)
-        accounts = sorted(
-            {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
-        )
-        return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
+        return list(guests.entrants(self, role))
 
     def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
         """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -98,6 +98,7 @@ class World:
         self._roots: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[int, str, str], Any] = {}
         self._offset = timedelta()
+        self._guests = 0
         self._exit = ExitStack()
 
     def __enter__(self) -> World:
@@ -166,6 +167,12 @@ class World:
         for policy, document in (policies or {}).items():
             iam.put_user_policy(UserName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
         return self.session_of_user(created["Arn"], created["UserId"])
+
+    def guest(self, identity: Identity) -> boto3.Session:
+        """A session of somebody for whom there is no access key: an AWS service, an identity that a provider vouches
+        for, a principal that is there without having signed in."""
+        self._guests += 1
+        return self._session(replace(identity, access_key=f"AKIAGUEST{self._guests:07}"))
 
     def session_of_user(self, arn: str, user_id: str = "") -> boto3.Session:
         """A session with a new access key of a user that exists."""

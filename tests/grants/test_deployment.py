@@ -72,8 +72,8 @@ def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, v
     template = read(stack.template)
     for name, output in (template.value.get("Outputs") or {}).items():
         value = deployed.outputs.get(name)
-        if value is None and "Condition" in output:
-            continue
+        if isinstance(output, list) or (value is None and "Condition" in output):
+            continue  # a loop, which the deployment has written out; or not there by design
         if not value or "${" in value or value.startswith("{") or value == "None":
             verdict.broken(
                 f"stack {stack.alias} has its outputs",
