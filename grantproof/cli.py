@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from grantproof import __version__
+from grantproof.source import shown
 
 if TYPE_CHECKING:
+    from grantproof.aws.stage import Stage
     from grantproof.contract import Contract
 
 VERIFIED, NOT_VERIFIED, BAD_USAGE = 0, 1, 2
@@ -57,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_snapshot(commands)
     _add_evaluate(commands)
     _add_compare(commands)
+    _add_init(commands)
+    _add_explain(commands)
+    _add_who_can(commands)
     return parser
 
 
@@ -330,6 +335,170 @@ def _compare_lines(options: argparse.Namespace) -> int:
 
     source = _opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
     return BAD_USAGE if source is None else _answered(answers, source)
+
+
+def _add_init(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = commands.add_parser(
+        "init",
+        help="draft a contract for templates that exist",
+        description="Deploy templates into mocked accounts, write a contract.yaml of what they give beside them, and "
+        "verify it. What only a person can know is marked DECIDE. "
+        "Exit status: 0 drafted and verified, 1 drafted but not verified, 2 nothing was drafted.",
+    )
+    init.add_argument("templates", metavar="TEMPLATE", nargs="*", type=Path, help="templates of one folder, nested too")
+    init.add_argument(
+        "--from-snapshot", metavar="FILE", type=Path, help="a file of `aws iam get-account-authorization-details`"
+    )
+    init.add_argument(
+        "--only", metavar="NAME", action="append", default=[], help="of a snapshot, entities of this name"
+    )
+    init.add_argument("--out", metavar="DIR", type=Path, help="with --from-snapshot: the folder to write to")
+    init.add_argument("--region", default="us-east-1", help="default: us-east-1")
+    init.add_argument("--parameter", metavar="NAME=VALUE", action="append", default=[], help="of the templates")
+    init.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from grantproof.aws.deploy import DeploymentFailed
+    from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
+    from grantproof.contract import ContractError
+
+    try:
+        given = dict(_pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
+        if bool(options.templates) == bool(options.from_snapshot):
+            raise CannotDraft("name templates, or a file with --from-snapshot.")
+        if options.from_snapshot:
+            folder = options.out or Path(options.from_snapshot.stem)
+            path = draft_from_snapshot(options.from_snapshot, folder, options.region, options.only)
+        else:
+            path = draft(options.templates, options.region, given)
+    except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
+        print(f"grantproof init: {error}", file=sys.stderr)
+        return BAD_USAGE
+    marks = path.read_text(encoding="utf-8").count("# DECIDE")
+    print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")
+    return main(["verify", str(path.parent)])
+
+
+def _pair(text: str, what: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{what}, not {text!r}")
+    return name, value
+
+
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="why a principal of a grant may or may not do something, and what would change that",
+        description="Deploy a grant into mocked accounts and decide one request, layer by layer. "
+        "Exit status: 0 allowed, 1 denied, 2 bad question, 3 cannot be decided.",
+    )
+    explain.add_argument("grant", metavar="GRANT", type=Path, help="folder with a contract.yaml")
+    explain.add_argument(
+        "--as",
+        dest="who",
+        metavar="PRINCIPAL",
+        required=True,
+        help="an alias of the contract, an ARN, root@ACCOUNT, service:NAME, federated:PROVIDER or '*'",
+    )
+    explain.add_argument("action", metavar="ACTION", help="service:Name")
+    explain.add_argument("resource", metavar="RESOURCE", nargs="?", help="an ARN; may hold the contract's references")
+    explain.add_argument(
+        "--context", metavar="KEY=VALUE", action="append", default=[], help="a condition key that the request carries"
+    )
+    explain.set_defaults(run=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from grantproof.aws import inquiry
+
+    def ask(stage: Stage) -> int:
+        who = inquiry.caller(stage, options.who)
+        context: dict[str, tuple[str, ...]] = {}
+        for given in options.context:
+            try:
+                key, value = _pair(given, "--context takes KEY=VALUE")
+            except ValueError as error:
+                raise inquiry.BadQuestion(str(error)) from None
+            context[key] = (*context.get(key, ()), value)
+        if options.resource is None and not context:
+            answers = inquiry.on_resources(stage, who, options.action)
+        else:
+            asked = inquiry.request(stage, who, options.action, options.resource or "*", context)
+            answers = (inquiry.explain(stage, who, asked),)
+        for answer in answers:
+            print(*inquiry.lines(stage, who, answer), sep="\n")
+        if any(answer.decision.depends_on for answer in answers):
+            return UNDETERMINED
+        return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
+
+    return _on_stage("explain", options.grant, ask)
+
+
+def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
+    """Deploy the grant of a folder, and ask."""
+    from grantproof.aws.deploy import DeploymentFailed
+    from grantproof.aws.inquiry import BadQuestion
+    from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.aws.stage import Stage
+    from grantproof.contract import ContractError, UnknownFact, load
+    from grantproof.iam import LawError
+
+    try:
+        stage = Stage(load(folder))
+        stage.open()
+    except (ContractError, DeploymentFailed) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    try:
+        return ask(stage)
+    except BadQuestion as error:
+        print(f"grantproof {command}: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except UnknownFact as error:
+        print(f"grantproof {command}: {shown(folder)}: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except (LawError, SnapshotIncomplete) as error:
+        print(f"grantproof {command}: cannot be decided: {error}", file=sys.stderr)
+        return UNDETERMINED
+    finally:
+        stage.close()
+
+
+def _add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    who_can = commands.add_parser(
+        "who-can",
+        help="everybody who can do something, in every grant",
+        description="Deploy every grant below a folder and list who can do an action on a resource: the principals that"
+        " the stacks create, and those whom the resource's own policy names. "
+        "Exit status: 0 answered, 2 bad question, 3 could not be decided for some.",
+    )
+    who_can.add_argument("action", metavar="ACTION", help="service:Name")
+    who_can.add_argument("resource", metavar="RESOURCE", help="an ARN, or *; may hold a contract's references")
+    who_can.add_argument("--grants", metavar="DIR", type=Path, default=Path("templates"), help="default: templates")
+    who_can.set_defaults(run=_who_can)
+
+
+def _who_can(options: argparse.Namespace) -> int:
+    from grantproof.aws import inquiry
+    from grantproof.contract import ContractError, find
+
+    try:
+        grants = find(options.grants)
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+
+    def ask(stage: Stage) -> int:
+        found, unclear = inquiry.who_can(stage, options.action, options.resource)
+        print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}")
+        print(*inquiry.can_lines(found), sep="\n", end="\n" if found else "")
+        for who in unclear:
+            print(f"  cannot be decided for {who}")
+        return UNDETERMINED if unclear else VERIFIED
+
+    return max(_on_stage("who-can", contract.path, ask) for contract in grants)
 
 
 def _decoded(source: TextIO) -> TextIO:

@@ -1,0 +1,197 @@
+"""`grantproof init`, as a user runs it: a draft that verifies, with what a person has to decide marked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
+from grantproof.cli import main
+from grantproof.contract import load
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = ROOT / "templates" / "cross-account-ssm"
+SHAPES = ROOT / "fixtures" / "shapes"
+
+Printed = pytest.CaptureFixture[str]
+
+
+def copied(folder: Path, *files: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(file, folder)) for file in files]
+
+
+def test_a_draft_of_templates_verifies_at_once(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copied(tmp_path / "gitlab-ci", SHAPES / "gitlab-ci" / "ci.yaml")
+    status = main(["init", "gitlab-ci/ci.yaml", "--region", "eu-west-1"])
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert said.startswith("gitlab-ci/contract.yaml: drafted; ")
+    assert "VERIFIED  gitlab-ci" in said
+    assert "NOT VERIFIED" not in said
+    text = (tmp_path / "gitlab-ci" / "contract.yaml").read_text(encoding="utf-8")
+    assert 'owner: "111111111111" # DECIDE' in text
+    assert "trust: # DECIDE" in text
+    assert "allows: # DECIDE" in text
+
+
+def test_nested_templates_become_uploads_and_outputs_feed_parameters(tmp_path: Path) -> None:
+    files = copied(tmp_path / "g", *(SHIPPED / f"{name}.yaml" for name in ("root", "iam", "ssm", "partner")))
+    contract = load(draft(files, "eu-west-1", {}))
+    assert [stack.alias for stack in contract.stacks] == ["root", "partner"]
+    assert {file.name for upload in contract.uploads for file in upload.files} == {"iam.yaml", "ssm.yaml"}
+    assert contract.uploads[0].prefix == "dva-02-002"
+    assert contract.stacks[1].parameters == {"RoleArn": "${stacks.root.outputs.RoleArn}"}
+    assert {p.alias: p.kind for p in contract.principals} == {
+        "reader-role": "role",
+        "readers": "group",
+        "assume-reader-policy": "policy",
+    }
+    reader = contract.principal("reader-role")
+    assert reader.entered_by == ("readers",)
+    assert [s.document["Action"] for s in reader.allows] == ["ssm:DescribeParameters", "ssm:GetParameter"]
+    assert reader.allows[1].document["Resource"] == (
+        "arn:${partition}:ssm:${region}:${accounts.owner}:parameter/dva-02-002-Parameter"
+    )
+
+
+def test_values_that_are_given_are_not_marked_as_guessed(tmp_path: Path) -> None:
+    files = copied(tmp_path / "g", SHAPES / "vendor-with-external-id" / "vendor.yaml")
+    text = draft(files, "eu-west-1", {"ExternalId": "given-by-the-vendor"}).read_text(encoding="utf-8")
+    assert "      ExternalId: given-by-the-vendor\n" in text
+    assert "      VendorAccount: ${accounts.account-2} # DECIDE: guessed\n" in text
+
+
+def test_a_draft_promises_exactly_what_the_templates_give(tmp_path: Path) -> None:
+    """Drafted from a wide template, it still says how wide: nothing is left out to look better."""
+    template = (SHAPES / "pipeline-roles" / "pipeline.yaml").read_text(encoding="utf-8")
+    folder = tmp_path / "g"
+    folder.mkdir()
+    (folder / "t.yaml").write_text(template.replace('"codebuild:StartBuild"', '"*"'), encoding="utf-8")
+    contract = load(draft([folder / "t.yaml"], "eu-west-1", {}))
+    assert [s.document["Action"] for s in contract.principal("pipeline").allows] == ["*", "iam:PassRole"]
+
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole"}],
+}
+EXPORT = {
+    "UserDetailList": [
+        {
+            "UserName": "ann",
+            "Arn": "arn:aws:iam::123456789012:user/ann",
+            "Path": "/",
+            "UserId": "AIDA1",
+            "GroupList": ["ops"],
+        }
+    ],
+    "GroupDetailList": [
+        {
+            "GroupName": "ops",
+            "Arn": "arn:aws:iam::123456789012:group/ops",
+            "Path": "/",
+            "GroupId": "AGPA1",
+            "GroupPolicyList": [],
+            "AttachedManagedPolicies": [{"PolicyName": "look", "PolicyArn": "arn:aws:iam::123456789012:policy/look"}],
+        }
+    ],
+    "RoleDetailList": [
+        {
+            "RoleName": "AWSServiceRoleForSupport",
+            "Arn": "arn:aws:iam::123456789012:role/aws-service-role/support.amazonaws.com/AWSServiceRoleForSupport",
+            "Path": "/aws-service-role/support.amazonaws.com/",
+            "RoleId": "AROA1",
+            "AssumeRolePolicyDocument": {},
+        },
+        {
+            "RoleName": "audit",
+            "Arn": "arn:aws:iam::123456789012:role/audit",
+            "Path": "/",
+            "RoleId": "AROA2",
+            # The API gives documents as percent-encoded text.
+            "AssumeRolePolicyDocument": quote(json.dumps(TRUST)),
+            "RolePolicyList": [],
+            "AttachedManagedPolicies": [{"PolicyName": "look", "PolicyArn": "arn:aws:iam::123456789012:policy/look"}],
+        },
+    ],
+    "Policies": [
+        {
+            "PolicyName": "look",
+            "Arn": "arn:aws:iam::123456789012:policy/look",
+            "Path": "/",
+            "PolicyVersionList": [
+                {
+                    "VersionId": "v2",
+                    "IsDefaultVersion": True,
+                    "Document": {
+                        "Version": "2012-10-17",
+                        "Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}],
+                    },
+                },
+                {"VersionId": "v1", "IsDefaultVersion": False, "Document": {}},
+            ],
+        }
+    ],
+}
+
+
+def test_an_export_of_an_account_becomes_a_grant_that_verifies(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("export.json").write_text(json.dumps(EXPORT), encoding="utf-8")
+    status = main(["init", "--from-snapshot", "export.json", "--out", "imported", "--region", "eu-west-1"])
+    said = capsys.readouterr().out
+    assert status == 0, said
+    contract = load(Path("imported"))
+    assert dict(contract.accounts) == {"owner": "123456789012", "account-2": "210987654321"}
+    assert {p.alias: p.kind for p in contract.principals} == {
+        "audit": "role",
+        "ops": "group",
+        "ann": "user",
+        "look": "policy",
+    }
+
+
+def test_an_export_can_be_narrowed_to_what_is_named(tmp_path: Path) -> None:
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps(EXPORT), encoding="utf-8")
+    contract = load(draft_from_snapshot(export, tmp_path / "out", "eu-west-1", ["audit", "look"]))
+    assert {p.alias for p in contract.principals} == {"audit", "look"}
+    with pytest.raises(CannotDraft, match="holds nothing called gone"):
+        draft_from_snapshot(export, tmp_path / "other", "eu-west-1", ["gone"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    copied(tmp_path / "there", SHAPES / "gitlab-ci" / "ci.yaml", SHAPES / "gitlab-ci" / "contract.yaml")
+    Path("notes.yaml").write_text("a: 1\n", encoding="utf-8")
+    Path("hard.yaml").write_text(
+        "Parameters: {Odd: {Type: String, AllowedPattern: 'qq[0-9]{3}zz'}}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
+        encoding="utf-8",
+    )
+    Path("topic.yaml").write_text("Resources: {T: {Type: AWS::SNS::Topic}}\n", encoding="utf-8")
+    for arguments, message in (
+        ([], "name templates, or a file with --from-snapshot"),
+        (["gone.yaml"], "there is no file gone.yaml"),
+        (["notes.yaml"], "notes.yaml is not a CloudFormation template: it has no Resources"),
+        (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),
+        (["hard.yaml"], "parameter Odd needs a value that cannot be made up; give one with --parameter Odd=VALUE"),
+        (["hard.yaml", "--parameter", "Odd"], "--parameter takes NAME=VALUE, not 'Odd'"),
+        (["topic.yaml"], "no role, group, user or managed policy"),
+        (["--from-snapshot", "notes.yaml"], "notes.yaml cannot be read"),
+    ):
+        assert main(["init", *arguments]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+    assert not Path("contract.yaml").exists()

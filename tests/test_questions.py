@@ -1,0 +1,183 @@
+"""`grantproof explain` and `grantproof who-can`, as a user runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grantproof.cli import main
+
+SHIPPED = "templates/cross-account-ssm"
+PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/dva-02-002-Parameter"
+ROLE = "${stacks.owner.outputs.RoleArn}"
+GITHUB = "fixtures/shapes/github-actions"
+DEPLOY = "${stacks.ci.outputs.RoleArn}"
+ROOT = Path(__file__).parent.parent
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def asked(capsys: Printed, *arguments: str) -> tuple[int, str]:
+    status = main(list(arguments))
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_what_is_allowed_names_the_statement_with_line_and_column(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter", PARAMETER)
+    assert status == 0
+    assert said.splitlines() == [
+        f"ALLOWED  reader: ssm:GetParameter on {PARAMETER}",
+        "  identity-based policy: allowed by templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter "
+        "(IAMStack/ReaderRole)",
+    ]
+
+
+def test_what_is_denied_says_what_is_nearest_and_what_would_allow_it(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter", f"{PARAMETER}2")
+    assert status == 1
+    assert f"DENIED  reader: ssm:GetParameter on {PARAMETER}2" in said
+    assert "nearest is templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter" in said
+    assert "whose resource does not match" in said
+    assert f'"Action": "ssm:GetParameter", "Resource": "{PARAMETER}2"' in said
+
+
+def test_both_sides_of_entering_a_role_are_said(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "readers", "sts:AssumeRole", ROLE)
+    assert status == 0
+    assert "identity-based policy: allowed by templates/cross-account-ssm/partner.yaml:48:13" in said
+    assert "role trust policy: allowed by templates/cross-account-ssm/iam.yaml:72:13" in said
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "root@partner", "sts:AssumeRole", ROLE)
+    assert status == 1
+    assert "no change of policies allows it: the root user cannot assume roles (T9)" in said
+
+
+def test_without_a_resource_every_resource_that_policies_name_is_asked_for(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter")
+    assert status == 0
+    assert f"ALLOWED  reader: ssm:GetParameter on {PARAMETER}" in said
+    status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "s3:GetObject")
+    assert status == 1
+    assert "DENIED  reader: s3:GetObject on arn:aws:s3:::example/example" in said
+
+
+def test_a_condition_that_is_not_met_is_the_smallest_change(capsys: Printed) -> None:
+    provider = "federated:arn:aws:iam::111111111111:oidc-provider/token.actions.githubusercontent.com"
+    action = "sts:AssumeRoleWithWebIdentity"
+    status, said = asked(capsys, "explain", GITHUB, "--as", provider, action, DEPLOY)
+    assert status == 1
+    assert "the request carries token.actions.githubusercontent.com:aud=sts.amazonaws.com, " in said
+    claims = ["token.actions.githubusercontent.com:aud=sts.amazonaws.com"]
+    claims += ["token.actions.githubusercontent.com:sub=repo:example/example:ref:refs/heads/main"]
+    arguments = [part for claim in claims for part in ("--context", claim)]
+    status, said = asked(capsys, "explain", GITHUB, "--as", provider, action, DEPLOY, *arguments)
+    assert status == 0
+    assert "role trust policy: allowed by fixtures/shapes/github-actions/ci.yaml:" in said
+
+
+def test_synthesised_templates_are_named_by_the_path_in_the_users_code(capsys: Printed) -> None:
+    table = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+    status, said = asked(
+        capsys, "explain", "fixtures/shapes/cdk-output", "--as", "reader-role-a1-b2-c3-d4", "dynamodb:Query", table
+    )
+    assert status == 0
+    assert "Stack.template.json:" in said
+    assert "(ReaderRoleDefaultPolicyE5F6A7B8, Stack/ReaderRole/DefaultPolicy/Resource)" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--as", "writer", "ssm:GetParameter", PARAMETER], "there is no principal 'writer'"),
+        (["--as", "reader", "ssm:GetParametre", PARAMETER], "there is no action 'ssm:GetParametre'. Did you mean ssm:"),
+        (["--as", "reader", "ssm:GetParameter", "dva-02-002-Parameter"], "is no ARN; write the whole of it"),
+        (["--as", "reader", "ssm:GetParameter", "${stacks.owner.outputs.No}"], "nothing is known of ${stacks.owner.o"),
+        (["--as", "reader", "ssm:GetParameter", PARAMETER, "--context", "a"], "--context takes KEY=VALUE, not 'a'"),
+        (["--as", "arn:aws:iam::111111111111:role/gone", "ssm:GetParameter", PARAMETER], "is not deployed"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_one_clear_error(capsys: Printed, arguments: list[str], said: str) -> None:
+    status, found = asked(capsys, "explain", SHIPPED, *arguments)
+    assert status == 2
+    assert said in found
+    assert found.count("\n") == 1
+
+
+def test_a_folder_without_a_grant_is_one_clear_error(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", "docs", "--as", "reader", "ssm:GetParameter", PARAMETER)
+    assert status == 2
+    assert said.startswith("docs/contract.yaml: cannot be read")
+
+
+def test_who_can_lists_principals_and_symbolic_ones(capsys: Printed) -> None:
+    status, said = asked(capsys, "who-can", "ssm:GetParameter", PARAMETER, "--grants", SHIPPED)
+    assert status == 0
+    lines = said.splitlines()
+    assert lines[0] == f"cross-account-ssm: 3 can ssm:GetParameter on {PARAMETER}"
+    assert lines[1].startswith("  role arn:aws:iam::111111111111:role/cross-account-ssm-owner-IAMStack-")
+    assert lines[2] == ("    by templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter (IAMStack/ReaderRole)")
+    assert "  the root user of account 111111111111" in lines
+    assert "  whoever in account 111111111111 whose own policies allow it" in lines
+
+
+def test_who_can_says_under_which_conditions(capsys: Printed) -> None:
+    status, said = asked(capsys, "who-can", "sts:AssumeRoleWithWebIdentity", DEPLOY, "--grants", GITHUB)
+    assert status == 0
+    assert "github-actions: 1 can sts:AssumeRoleWithWebIdentity" in said
+    assert "  identities of arn:aws:iam::111111111111:oidc-provider/token.actions.githubusercontent.com, if " in said
+    assert "token.actions.githubusercontent.com:sub=repo:example/example:ref:refs/heads/any" in said
+
+
+def test_who_can_knows_resource_policies_and_everybody(capsys: Printed, tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (folder / "t.yaml").write_text(
+        "Resources:\n"
+        "  Topic: {Type: AWS::SNS::Topic, Properties: {TopicName: news}}\n"
+        "  Role:\n"
+        "    Type: AWS::IAM::Role\n"
+        "    Properties:\n"
+        "      RoleName: idle\n"
+        "      AssumeRolePolicyDocument: {Version: '2012-10-17', Statement: "
+        "[{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: 'sts:AssumeRole'}]}\n"
+        "  Policy:\n"
+        "    Type: AWS::SNS::TopicPolicy\n"
+        "    Properties:\n"
+        "      Topics: [!Ref Topic]\n"
+        "      PolicyDocument: {Version: '2012-10-17', Statement: ["
+        "{Sid: Open, Effect: Allow, Principal: '*', Action: 'sns:Subscribe', Resource: '*',"
+        " Condition: {StringEquals: {'sns:Protocol': https}}},"
+        "{Sid: NotHttp, Effect: Deny, Principal: '*', Action: 'sns:*', Resource: '*',"
+        " Condition: {Bool: {'aws:SecureTransport': 'false'}}},"
+        "{Sid: Cloud, Effect: Allow, Principal: {Service: events.amazonaws.com}, Action: 'sns:Publish', Resource: '*'}"
+        "]}\n",
+        encoding="utf-8",
+    )
+    (folder / "contract.yaml").write_text(
+        'version: 1\naccounts: {owner: "111111111111"}\nregion: eu-west-1\n'
+        "stacks: {main: {account: owner, template: t.yaml}}\n"
+        "principals: {idle: {role: idle, trust: [{Principal: {Service: ec2.amazonaws.com}, Action: 'sts:AssumeRole'}], "
+        "allows: []}}\n",
+        encoding="utf-8",
+    )
+    topic = "arn:aws:sns:eu-west-1:111111111111:news"
+    status, said = asked(capsys, "who-can", "sns:Subscribe", topic, "--grants", str(folder))
+    assert status == 0
+    assert "  everybody, without signing in too, if the request carries sns:protocol=https" in said
+    assert "  role arn:aws:iam::111111111111:role/idle, if the request carries sns:protocol=https" in said
+    status, said = asked(capsys, "who-can", "sns:Publish", topic, "--grants", str(folder))
+    assert "  the service events.amazonaws.com" in said
+    assert "everybody" not in said
+    assert "role/idle" not in said
+
+
+def test_who_can_is_not_silent_where_it_cannot_tell(capsys: Printed) -> None:
+    status, said = asked(capsys, "who-can", "ssm:GetParameter", "${stacks.nobody.outputs.Arn}", "--grants", SHIPPED)
+    assert status == 2
+    assert "nothing is known of ${stacks.nobody.outputs.Arn}" in said
