@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint types suite conformance bench nightly readme lock clean
+.PHONY: help setup verify gate test lint types suite conformance bench nightly readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,6 +43,9 @@ suite: $(READY)
 
 conformance: $(READY) ## Score this evaluator and moto's against the conformance cases
 	$(BIN)/python -m tests.bench.conformance
+
+gate: $(READY) ## What this change does to access: make gate BASE=origin/main
+	$(BIN)/grantproof gate templates --base $(or $(BASE),origin/main)
 
 bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.reports

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"grantproof {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verify(commands)
+    _add_gate(commands)
     _add_snapshot(commands)
     _add_evaluate(commands)
     _add_compare(commands)
@@ -154,6 +155,46 @@ def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> None:
         from grantproof.aws.recorded import recorded
 
         recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+
+
+def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    gate = commands.add_parser(
+        "gate",
+        help="before a merge: verify every grant, and show what the change does to access",
+        description="Verify every grant below DIR, and compare what they give, as deployed, with what they gave where "
+        "the change began: the merge base of REF and HEAD. New access passes only if the contract promises it.",
+    )
+    gate.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    gate.add_argument("--base", metavar="REF", required=True, help="what the change is to be merged into: origin/main")
+    gate.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    gate.add_argument("--diff-only", action="store_true", help="compare only; verification runs elsewhere")
+    gate.add_argument("-n", "--workers", metavar="N", help="processes for the verification, as for verify")
+    gate.set_defaults(run=_gate)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from grantproof.gate import report
+    from grantproof.gate.change import changes
+    from grantproof.gate.history import NotCompared
+    from grantproof.source import SourceError
+
+    gc.set_threshold(500_000, 50, 50)
+    try:
+        found = changes(options.directory, options.base)
+    except (SourceError, NotCompared) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    report.write(found, options.report_dir)
+    print(report.text(found), end="", flush=True)
+    if options.diff_only:
+        return VERIFIED if found.passes else NOT_VERIFIED
+    verified = _verify(_parser().parse_args(_verification(options)))
+    return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
+
+
+def _verification(options: argparse.Namespace) -> list[str]:
+    workers = [f"--workers={options.workers}"] if options.workers else []
+    return ["verify", str(options.directory), f"--report-dir={options.report_dir}", *workers]
 
 
 def _add_snapshot(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

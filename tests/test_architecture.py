@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "plugin", "cli")
+ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "gate", "plugin", "cli")
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "evidence": {"evidence", "iam", "source", "contract"},
     "recording": {"iam", "source", "contract", "aws", "evidence"},
     "plugin": {"recording", "iam", "source", "contract", "aws", "evidence"},
-    "cli": {"iam", "source", "contract", "aws", "evidence"},
+    "gate": {"gate", "iam", "source", "contract", "aws", "evidence"},
+    "cli": {"iam", "source", "contract", "aws", "evidence", "gate"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

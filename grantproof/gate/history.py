@@ -1,0 +1,155 @@
+"""The repository before the change: files of a commit, renames, changed lines. Reads only: nothing is checked out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class NotCompared(Exception):
+    """The base of a change that cannot be had: why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a change is measured by. `note` says where it is not the merge base that it should be."""
+
+    commit: str
+    name: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.commit[:9]})"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository, by the top of its working tree."""
+
+    top: Path
+
+    @staticmethod
+    def of(folder: Path) -> Repository:
+        """The repository that a folder is in.
+
+        Raises:
+            NotCompared: none, or there is no git.
+        """
+        if shutil.which("git") is None:
+            raise NotCompared("git is not installed; the gate reads the base of a change with it.")
+        if not folder.is_dir():
+            raise NotCompared(f"{folder} is not a folder. Name one that holds grants.")
+        done = _git(folder, "rev-parse", "--show-toplevel")
+        if done.returncode:
+            raise NotCompared(f"{folder} is not in a git repository that may be read: {_said(done)}")
+        return Repository(Path(os.fsdecode(done.stdout).rstrip("\n")))
+
+    def base(self, ref: str) -> Base:
+        """Where the change began: the merge base of `ref` and HEAD.
+
+        Raises:
+            NotCompared: there is no such commit, or no common one.
+        """
+        commit = self._commit(ref)
+        if commit is None:
+            raise NotCompared(f"there is no commit {ref!r} here. Fetch it: git fetch origin {ref.rpartition('/')[2]}")
+        if self._commit("HEAD") is None:
+            raise NotCompared("this repository has no commit yet, so that there is nothing to compare with.")
+        done = _git(self.top, "merge-base", commit, "HEAD")
+        if not done.returncode:
+            return Base(os.fsdecode(done.stdout).split()[0], ref)
+        if self._shallow():
+            # Cut-off history hides the merge base. For the merge commit that CI systems check out it is the ref itself.
+            return Base(
+                commit, ref, f"the clone is shallow: compared with {ref} itself, not with where the change began"
+            )
+        raise NotCompared(f"{ref!r} and HEAD have no commit in common: they are not of one history.")
+
+    def _commit(self, ref: str) -> str | None:
+        done = _git(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        return None if done.returncode else os.fsdecode(done.stdout).strip()
+
+    def _shallow(self) -> bool:
+        return _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+    def within(self, folder: Path) -> str:
+        """A folder of the working tree as git names it."""
+        name = folder.resolve().relative_to(self.top.resolve()).as_posix()
+        return "" if name == "." else name
+
+    def write(self, base: Base, folder: str, target: Path) -> None:
+        """Write the files that a commit has below a folder, byte by byte: no filter runs, and links are left out."""
+        listed = _git(
+            self.top, "ls-tree", "-r", "-z", "--full-tree", base.commit, "--", *([f"{folder}/"] if folder else [])
+        )
+        if listed.returncode:
+            raise NotCompared(f"{base} cannot be listed: {_said(listed)}")
+        for line in filter(None, listed.stdout.split(b"\0")):
+            about, _, name = line.partition(b"\t")
+            mode, _, blob = os.fsdecode(about).split()
+            path = target / os.fsdecode(name)
+            if not mode.startswith("100") or target.resolve() not in path.resolve().parents:
+                continue
+            found = _git(self.top, "cat-file", "blob", blob)
+            if found.returncode:
+                raise NotCompared(f"{os.fsdecode(name)} of {base} is not in this clone: {_said(found)}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(found.stdout)
+
+    def renamed(self, base: Base, folder: str) -> dict[str, str]:
+        """New name to old one, of the files that were renamed since."""
+        fields = os.fsdecode(self._diff(base, folder, "--name-status", "-z", "--find-renames=40%")).split("\0")
+        out, position = {}, 0
+        while position < len(fields) - 1:
+            status = fields[position]
+            if status.startswith(("R", "C")):
+                out[fields[position + 2]] = fields[position + 1]
+                position += 3
+            else:
+                position += 2
+        return out
+
+    def changed_lines(self, base: Base, folder: str) -> dict[Path, list[int]]:
+        """The lines that a change touched, by file, as they are numbered now; for what was only taken away, the line
+        before it."""
+        out: dict[Path, list[int]] = {}
+        lines: list[int] = []
+        for line in (
+            self._diff(base, folder, "--unified=0", "--find-renames=40%").decode("utf-8", "replace").splitlines()
+        ):
+            if line.startswith("+++ "):
+                lines = out.setdefault(self.top / line[4:].removeprefix("b/").rstrip("\t"), [])
+            elif match := _HUNK.match(line):
+                first, count = int(match[1]), int(match[2] or 1)
+                lines += range(first, first + count) or [max(first, 1)]
+        return out
+
+    def _diff(self, base: Base, folder: str, *options: str) -> bytes:
+        quiet = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+        done = _git(self.top, "diff", *quiet, *options, base.commit, "--", folder or ".")
+        if done.returncode:
+            raise NotCompared(f"the change since {base} cannot be read: {_said(done)}")
+        return done.stdout
+
+
+_HUNK = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run git without what the user's or the repository's settings could make it do."""
+    command = ["git", "-C", str(folder), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
+    where = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    clean = {**where, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, check=False, env=clean)  # noqa: S603 - arguments are ours
+
+
+#: A hook runs with these, and the index of a commit that is being made may be another file.
+_KEPT = ("GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_OBJECT_DIRECTORY")
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["git says nothing"])[0]

@@ -1,0 +1,194 @@
+"""A grant as it is deployed, in names that two deployments share.
+
+CloudFormation generates names, other ones each time. What is generated is called by what it is: a principal by its
+alias in the contract, anything else by its logical id. A name that a template writes out stays, so that changing it is
+a change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.deploy import Deployment, Resource
+from grantproof.aws.origin import Origins
+from grantproof.aws.policies import Held, Policies
+from grantproof.aws.snapshot import AccountSnapshot
+from grantproof.aws.stage import Stage
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
+from grantproof.iam import Layers, Policy, PolicyType, parse_policy
+from grantproof.iam.evaluate import Cited
+
+
+@dataclass(frozen=True)
+class State:
+    """A grant, deployed and looked at. Policies are in shared names; `_real` leads back to those of the deployment."""
+
+    contract: Contract
+    deployment: Deployment
+    policies: Policies
+    _shared: Mapping[str, str]
+    origins: Origins
+
+    def resolved(self, value: Any) -> Any:
+        """A value of the contract with its references filled, in shared names."""
+        return _renamed(resolve(value, self.deployment.facts), self._shared)
+
+    def principal(self, alias: str) -> DeclaredPrincipal | None:
+        """The declared principal of this alias, or None."""
+        return next((p for p in self.contract.principals if p.alias == alias), None)
+
+    def held(self, principal: DeclaredPrincipal) -> Held | None:
+        """What is deployed of a declared principal that is no managed policy."""
+        reference = self.resolved(principal.reference)
+        for arn, held in self.policies.held.items():
+            if held.kind == principal.kind and reference in (arn, arn.rsplit("/", 1)[1]):
+                return held
+        return None
+
+    def layers(self, alias: str) -> Layers:
+        """What bears on what a principal may do; nothing, where there is no such principal."""
+        principal = self.principal(alias)
+        if principal is None:
+            held, managed = self.policies.held.get(alias), self.policies.managed.get(alias)
+            if held is not None:
+                return Layers(identity=held.identity, boundary=held.boundary)
+            return Layers(identity=(managed,) if managed else ())
+        if principal.kind == "policy":
+            managed = self.policies.managed.get(self.resolved(principal.reference))
+            return Layers(identity=(managed,) if managed else ())
+        held = self.held(principal)
+        return Layers(identity=held.identity, boundary=held.boundary) if held else Layers()
+
+    def trust(self, alias: str) -> Policy | None:
+        """The trust policy of a declared role; None where there is none."""
+        held = self._role(alias)
+        return held.trust if held else None
+
+    def role_arn(self, alias: str) -> str | None:
+        """The ARN of a declared role that is deployed."""
+        held = self._role(alias)
+        return held.arn if held else None
+
+    def _role(self, alias: str) -> Held | None:
+        principal = self.principal(alias)
+        if principal is None:
+            held = self.policies.held.get(alias)
+            return held if held is not None and held.kind == "role" else None
+        return self.held(principal) if principal.kind == "role" else None
+
+    def undeclared(self) -> tuple[str, ...]:
+        """The ARNs of what the stacks create and the contract does not declare. Verification fails on these; what they
+        may do is compared all the same."""
+        declared = {self.resolved(p.reference) for p in self.contract.principals}
+        back = {new: old for old, new in self._shared.items()}
+        found = [*self.policies.held, *self.policies.managed]
+        return tuple(
+            arn
+            for arn in found
+            if not {arn, arn.rsplit("/", 1)[1]} & declared and self.origins.resource(_renamed(arn, back)) is not None
+        )
+
+    def name(self, alias: str) -> str:
+        """How a principal is called in a witness: by its ARN, for a managed policy as whoever has it."""
+        principal = self.principal(alias)
+        held = self.held(principal) if principal is not None and principal.kind != "policy" else None
+        if principal is None:
+            held = self.policies.held.get(alias)
+        if held is None:
+            return f"whoever has {alias}"
+        return {"role": "a session of ", "group": "a member of "}.get(held.kind, "") + held.arn
+
+    def promised(self, alias: str, which: str) -> tuple[tuple[DeclaredStatement, Policy], ...]:
+        """Each statement that the contract has under `allows` or `trust` for a principal, alone as a policy."""
+        principal = self.principal(alias)
+        type_ = PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
+        found = getattr(principal, which) if principal is not None else ()
+        return tuple((statement, self._policy([statement], type_)) for statement in found)
+
+    def promise(self, alias: str, which: str) -> Policy | None:
+        """The same as one policy, or None where there is nothing."""
+        principal = self.principal(alias)
+        type_ = PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
+        found = getattr(principal, which) if principal is not None else ()
+        return self._policy(found, type_) if found else None
+
+    def _policy(self, statements: Any, type_: PolicyType) -> Policy:
+        document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
+        return parse_policy(document, type_, "contract")
+
+    def place(self, cited: Cited) -> tuple[str, Any]:
+        """Where a deciding statement is written: how a person would name it, and the place."""
+        back = {new: old for old, new in self._shared.items()}
+        place = self.origins.place(_renamed(cited.policy, back), cited.statement)
+        sid = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
+        return f"{place or cited.policy} {sid}", place
+
+
+def deployed(contract: Contract) -> State:
+    """Deploy a grant and look at it.
+
+    Raises:
+        DeploymentFailed: it cannot be deployed.
+        LawError, SnapshotIncomplete: what it holds cannot be read.
+    """
+    stage = Stage(contract)
+    stage.open()
+    try:
+        snapshots = [snapshot.as_dict() for snapshot in stage.snapshots().values()]
+        deployment = stage.deployment
+    finally:
+        stage.close()
+    shared = dict(_names(contract, deployment))
+    policies = Policies(AccountSnapshot.from_dict(_renamed(snapshot, shared)) for snapshot in snapshots)
+    return State(contract, deployment, policies, shared, Origins(deployment))
+
+
+def _names(contract: Contract, deployment: Deployment) -> Iterator[tuple[str, str]]:
+    """Generated name to shared name. Longest first, so that no name is cut by one that is part of it."""
+    aliases = {}
+    for principal in contract.principals:
+        aliases[resolve(principal.reference, deployment.facts).rsplit("/", 1)[-1]] = principal.alias
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for stack in deployment.stacks:
+        for resource in stack.resources:
+            name = resource.physical_id.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+            if name in found or not _generated(name, resource):
+                continue
+            shared = f"generated-name-of-{aliases.get(name, resource.path[-1])}"
+            if shared in taken:
+                shared = f"generated-name-of-{stack.alias}-{'-'.join(resource.path)}"
+            taken.add(shared)
+            found[name] = shared
+    yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
+
+
+_LONGEST = 64
+_RANDOM = re.compile(r"-[A-Z0-9]{4,}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _generated(name: str, resource: Resource) -> bool:
+    """Is a name of the form that CloudFormation gives, STACK-LOGICALID-RANDOM, or one that AWS gives?"""
+    if _UUID.fullmatch(name) or resource.type == "AWS::SecretsManager::Secret":
+        return True
+    if len(name) == _LONGEST:
+        return True  # cut to what IAM takes, so that not even the logical id need be whole
+    head, dash, tail = name.rpartition("-")
+    return f"-{resource.path[-1].lower()}" in f"{head.lower()}" and bool(_RANDOM.fullmatch(dash + tail.upper()))
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for old, new in names.items():
+            if old in value:
+                value = value.replace(old, new)
+        return value
+    if isinstance(value, Mapping):
+        return {_renamed(key, names): _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(item, names) for item in value]
+    return value

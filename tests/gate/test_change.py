@@ -1,0 +1,300 @@
+"""What a change does to access, on real git repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grantproof.cli import main
+from grantproof.gate import report
+from grantproof.gate.change import Change, changes
+from grantproof.gate.history import NotCompared
+
+ROOT = Path(__file__).parent.parent.parent
+GOOD = ROOT / "fixtures" / "broken" / "good"
+READ = "parameter/db"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    names = {"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "e", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "e"}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    clean |= {**names, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    command = ["git", "-C", str(folder), "-c", "protocol.file.allow=always", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=clean).stdout  # noqa: S603 - our own
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one grant on main, and a branch for the change."""
+    top = tmp_path / "theirs"
+    shutil.copytree(GOOD, top / "grants" / "reader")
+    git(top.parent, "init", "--quiet", "--initial-branch=main", str(top))
+    commit(top)
+    git(top, "switch", "--quiet", "--create", "topic")
+    monkeypatch.chdir(top)
+    return top
+
+
+def commit(top: Path) -> None:
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--message=change")
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def found(top: Path, base: str = "main") -> Change:
+    return changes(top / "grants", base)
+
+
+ROLE = Path("grants/reader/role.yaml")
+CONTRACT = Path("grants/reader/contract.yaml")
+
+
+def test_unchanged_files_are_one_line(repository: Path) -> None:
+    change = found(repository)
+    assert change.passes
+    assert report.text(change).splitlines() == [f"No change in access: 1 grant compared with {change.base}."]
+    assert [grant.what for grant in change.grants] == ["unchanged"]
+
+
+def test_a_refactoring_is_one_line(repository: Path) -> None:
+    """The role renamed, its statement moved into a policy of its own and written as lists, the folder renamed."""
+    edit(ROLE, "Reader", "ParameterReader")
+    edit(ROLE, "Action: ssm:GetParameter\n", "Action: [ssm:GetParameter, ssm:getparameter]\n")
+    edit(ROLE, "- PolicyName: read\n", "- PolicyName: also\n")
+    git(repository, "mv", "grants/reader", "grants/database")
+    commit(repository)
+    change = found(repository)
+    assert report.headline(change).startswith("No change in access: 1 grant compared")
+    assert [grant.what for grant in change.grants] == ["renamed from reader"]
+    assert len(report.text(change).splitlines()) == 1
+
+
+def test_widened_access_beyond_the_contract_fails_with_place_and_witness(repository: Path) -> None:
+    edit(ROLE, READ, f"{READ}*")
+    change = found(repository)
+    assert not change.passes
+    (access,) = change.grants[0].gained
+    assert access.promise is None
+    assert f"ssm:GetParameter on arn:aws:ssm:eu-west-1:111111111111:{READ}*" in access.clause
+    assert access.witness["action"] == "ssm:GetParameter"
+    assert access.witness["resource"].startswith(f"arn:aws:ssm:eu-west-1:111111111111:{READ}")
+    assert access.witness["principal"].startswith("a session of arn:aws:iam::111111111111:role/")
+    assert access.because == ("grants/reader/role.yaml:17:17 Statement[0]",)
+    (result,) = report.sarif(change)["runs"][0]["results"]
+    location = result["locations"][0]["physicalLocation"]
+    assert (result["ruleId"], result["level"]) == ("access-beyond-contract", "error")
+    assert location["artifactLocation"]["uri"] == "grants/reader/role.yaml"
+    changed = ROLE.read_text(encoding="utf-8").splitlines()[location["region"]["startLine"] - 1]
+    assert f"{READ}*" in changed
+
+
+def test_access_that_the_contract_is_widened_for_passes_and_the_clause_is_shown(repository: Path) -> None:
+    for file in (ROLE, CONTRACT):
+        edit(file, READ, f"{READ}*")
+    change = found(repository)
+    assert change.passes
+    (access,) = change.grants[0].gained
+    assert access.promise is not None
+    assert access.promise.new
+    assert "promised since this change by grants/reader/contract.yaml:19:9" in report.text(change)
+    assert {r["ruleId"] for r in report.sarif(change)["runs"][0]["results"]} == {"access-gained"}
+
+
+def test_what_the_contract_covers_only_in_part_fails(repository: Path) -> None:
+    """The contract is widened in the same change, but not by as much."""
+    edit(ROLE, READ, "parameter/*")
+    edit(CONTRACT, READ, f"{READ}*")
+    change = found(repository)
+    assert not change.passes
+    assert {access.promise is None for access in change.grants[0].gained} == {True, False} or all(
+        access.promise is None for access in change.grants[0].gained
+    )
+
+
+def test_narrowed_access_is_lost_and_passes(repository: Path) -> None:
+    for file in (ROLE, CONTRACT):
+        edit(file, "Action: ssm:GetParameter", "Action: ssm:GetParameters")
+    change = found(repository)
+    assert [a.witness["action"] for a in change.grants[0].lost] == ["ssm:GetParameter"]
+    assert change.grants[0].lost[0].because == ("grants/reader/role.yaml:17:17 Statement[0]",)
+
+
+def test_who_may_enter_is_compared_too(repository: Path) -> None:
+    edit(ROLE, "Principal: {AWS: !Ref Trusted}", 'Principal: {AWS: [!Ref Trusted, "222222222222"]}')
+    change = found(repository)
+    assert not change.passes
+    assert {access.subject for access in change.grants[0].gained} == {"reader is entered by"}
+    assert any("222222222222" in access.clause for access in change.grants[0].gained)
+    assert not change.grants[0].lost
+
+
+def test_what_no_contract_declares_is_compared_all_the_same(repository: Path) -> None:
+    stranger = """  Stranger:
+    Type: AWS::IAM::Group
+    Properties:
+      Policies:
+        - PolicyName: all
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]
+"""
+    edit(ROLE, "Outputs:\n", f"{stranger}Outputs:\n")
+    change = found(repository)
+    assert not change.passes
+    (access,) = change.grants[0].gained
+    assert "group/generated-name-of-Stranger may" in access.subject
+
+
+def test_new_and_deleted_grants_are_told_apart_from_changed_ones(repository: Path) -> None:
+    shutil.copytree(repository / "grants" / "reader", repository / "grants" / "second")
+    edit(Path("grants/second/role.yaml"), READ, "parameter/other")
+    edit(Path("grants/second/contract.yaml"), READ, "parameter/other")
+    for name in ("role.yaml", "contract.yaml"):
+        git(repository, "rm", "--quiet", f"grants/reader/{name}")
+    # Unlike enough not to be taken for the first one, renamed.
+    (repository / "grants/second/contract.yaml").write_text(
+        "# "
+        + "another grant altogether, " * 80
+        + "\n"
+        + Path("grants/second/contract.yaml").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
+    change = found(repository)
+    assert {grant.grant: grant.what for grant in change.grants} == {"second": "new", "reader": "deleted"}
+    by_name = {grant.grant: grant for grant in change.grants}
+    assert by_name["second"].gained
+    assert not by_name["second"].lost
+    assert by_name["reader"].lost
+    assert not by_name["reader"].gained
+    assert change.passes
+
+
+def test_only_what_the_branch_did_is_shown_when_main_has_moved_on(repository: Path) -> None:
+    """Also on the merge commit that CI systems check out."""
+    for file in (ROLE, CONTRACT):
+        edit(file, READ, f"{READ}*")
+    commit(repository)
+    git(repository, "switch", "--quiet", "main")
+    shutil.copytree(repository / "grants" / "reader", repository / "grants" / "second")
+    commit(repository)
+    git(repository, "switch", "--quiet", "topic")
+    assert [grant.grant for grant in found(repository).grants] == ["reader"]
+    git(repository, "merge", "--quiet", "--no-edit", "main")
+    merged = found(repository)
+    assert {grant.grant: grant.what for grant in merged.grants} == {"reader": "changed", "second": "unchanged"}
+    assert len(merged.grants[0].gained) == 1
+
+
+def test_a_shallow_clone_is_compared_with_the_ref_itself_or_says_what_to_fetch(
+    repository: Path, tmp_path: Path
+) -> None:
+    edit(ROLE, READ, f"{READ}*")
+    commit(repository)
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=topic", f"file://{repository}", str(shallow))
+    with pytest.raises(NotCompared, match=r"there is no commit 'origin/main' here. Fetch it: git fetch origin main"):
+        found(shallow, "origin/main")
+    git(shallow, "fetch", "--quiet", "--depth=1", "origin", "main:refs/remotes/origin/main")
+    change = found(shallow, "origin/main")
+    assert "the clone is shallow: compared with origin/main itself" in change.base.note
+    assert len(change.grants[0].uncovered) == 1
+
+
+def test_where_the_base_cannot_be_read_everything_counts_as_new(repository: Path) -> None:
+    git(repository, "switch", "--quiet", "main")
+    edit(CONTRACT, "version: 1", "version: 9")
+    commit(repository)
+    git(repository, "switch", "--quiet", "--create", "repaired")
+    edit(CONTRACT, "version: 9", "version: 1")
+    change = found(repository)
+    assert change.passes
+    assert "all of its access counts as new" in change.grants[0].what
+    assert len(change.grants[0].gained) == 3
+
+
+def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
+    edit(ROLE, "Type: AWS::SSM::Parameter", "Type: AWS::QLDB::Ledger")
+    change = found(repository)
+    assert not change.passes
+    assert "cannot be deployed" in report.text(change)
+    assert report.sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
+
+
+def test_nothing_of_the_repository_is_run(repository: Path, tmp_path: Path) -> None:
+    """No external diff, no text conversion, no checkout with its hooks and filters; and `export-ignore` hides nothing
+    of the base. (What comes into git is cleaned by filters that the user has configured.)"""
+    owned = tmp_path / "owned"
+    git(repository, "switch", "--quiet", "main")
+    (repository / ".gitattributes").write_text("* export-ignore filter=bad diff=bad\n", encoding="utf-8")
+    commit(repository)
+    git(repository, "switch", "--quiet", "topic")
+    git(repository, "merge", "--quiet", "main")
+    for key in ("filter.bad.smudge", "diff.bad.command", "diff.bad.textconv", "diff.external"):
+        git(repository, "config", key, f"touch {owned}; cat")
+    edit(ROLE, READ, f"{READ}*")
+    owned.unlink(missing_ok=True)
+    assert len(found(repository).grants[0].uncovered) == 1
+    assert not owned.exists()
+
+
+def test_markdown_shows_what_templates_say_and_renders_none_of_it(repository: Path) -> None:
+    edit(ROLE, READ, "parameter/`<img src=x>**b**")
+    text = report.markdown(found(repository))
+    (line,) = [line for line in text.splitlines() if line.startswith("- ❌")]
+    assert line.count("`") == 4
+    assert text.startswith(
+        "<!-- grantproof -->\n### ❌ grantproof: Access changes: 1 gained (1 beyond the contract), 1 lost;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prepare", "said"),
+    [
+        (
+            ["grants", "--base", "nowhere"],
+            None,
+            "there is no commit 'nowhere' here. Fetch it: git fetch origin nowhere",
+        ),
+        (["grants", "--base", "--help"], None, "expected one argument"),
+        (["missing", "--base", "main"], None, "is not a folder"),
+        (["grants", "--base", "main"], lambda top: shutil.rmtree(top / ".git"), "is not in a git repository"),
+        (["grants", "--base", "main"], lambda top: (top / CONTRACT).write_text("{}"), "has no 'version'"),
+    ],
+)
+def test_mistakes_are_one_line(
+    repository: Path,
+    arguments: list[str],
+    prepare: Callable[[Path], object] | None,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if prepare:
+        prepare(repository)
+    try:
+        status = main(["gate", *arguments])
+    except SystemExit as stopped:
+        status = int(str(stopped.code))
+    assert status == 2
+    assert said in capsys.readouterr().err
+
+
+def test_reports_are_written_and_the_same_for_the_same_change(repository: Path) -> None:
+    edit(ROLE, READ, f"{READ}*")
+    assert main(["gate", "grants", "--base", "main", "--diff-only"]) == 1
+    first = {name: Path("reports", name).read_bytes() for name in ("gate.md", "gate.sarif", "gate.json")}
+    assert main(["gate", "grants", "--base", "main", "--diff-only"]) == 1
+    assert first == {name: Path("reports", name).read_bytes() for name in first}
+    data = json.loads(first["gate.json"])
+    assert data["passes"] is False
+    assert data["grants"][0]["access"][0]["promise"] is None
