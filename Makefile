@@ -52,9 +52,11 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.verify
 	$(BIN)/python -m tests.bench.wire
 	$(BIN)/python -m tests.bench.evaluate
+	$(BIN)/python -m tests.bench.fleet
 	$(BIN)/python -m tests.bench.compare
 
 nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a solver's opinion, every pair of managed policies
+	$(BIN)/pytest -n 0 tests/nightly/fleet.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
 	$(BIN)/python -m tests.nightly.enumeration
 	$(BIN)/python -m tests.nightly.solver
@@ -64,7 +66,7 @@ readme: $(READY) ## Write the real output of its commands into the README
 	$(BIN)/python tests/test_readme.py
 
 lock: $(READY) ## Renew the lock file from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra dask --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that was built

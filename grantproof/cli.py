@@ -93,6 +93,14 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default=[],
         help="take the snapshots first, read-only, with these profiles of your AWS configuration",
     )
+    verify.add_argument(
+        "--fleet",
+        metavar="FILE",
+        type=Path,
+        help="verify many deployments against snapshots: one JSON object a line, see docs/real-accounts.md",
+    )
+    verify.add_argument("--shard", metavar="K/N", default="1/1", help="of a fleet, only the K-th of N parts")
+    verify.add_argument("--scheduler", metavar="ADDRESS", help="of a fleet, the work goes to this Dask cluster")
     verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
     verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
     verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
@@ -100,6 +108,16 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.fleet and (options.snapshot or options.live or options.only):
+        print(
+            "--fleet names its own snapshots and runs every test: leave out --snapshot, --live and -k.", file=sys.stderr
+        )
+        return BAD_USAGE
+    if options.fleet:
+        return _fleet(options)
+    if options.shard != "1/1" or options.scheduler:
+        print("--shard and --scheduler go with --fleet FILE.", file=sys.stderr)
+        return BAD_USAGE
     from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
     from grantproof.evidence import bundle, stamp, waivers
@@ -146,6 +164,32 @@ def _verify(options: argparse.Namespace) -> int:
     if status == pytest.ExitCode.USAGE_ERROR:
         return BAD_USAGE
     return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
+
+
+def _fleet(options: argparse.Namespace) -> int:
+    from grantproof.contract import find
+    from grantproof.fleet import report
+    from grantproof.fleet.plan import shard
+    from grantproof.fleet.run import Fleet, Journal, Stopped, run
+    from grantproof.fleet.workers import NoWorkers, workers
+    from grantproof.source import SourceError
+
+    try:
+        part = shard(options.shard)
+        number = int(options.workers) if options.workers else None
+        contracts = {contract.grant: contract for contract in find(options.directory)}
+        fleet = Fleet(options.directory, options.fleet, suites_folder(), contracts, part)
+        journal = Journal(options.report_dir / f"fleet-{part.number}-of-{part.of}.jsonl")
+        with workers(options.scheduler, number) as (executor, count):
+            totals = run(fleet, executor, count, journal, report.broken, report.Progress())
+    except (SourceError, NoWorkers, ValueError) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    except Stopped as error:
+        print(f"NOT VERIFIED  {error}", file=sys.stderr)
+        return NOT_VERIFIED
+    print("\n".join(report.verdict(totals, part)))
+    return VERIFIED if totals.all_verified else NOT_VERIFIED
 
 
 def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "gate", "plugin", "cli")
+ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "gate", "fleet", "plugin", "cli")
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "recording": {"iam", "source", "contract", "aws", "evidence"},
     "plugin": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "aws", "evidence"},
-    "cli": {"iam", "source", "contract", "aws", "evidence", "gate"},
+    "fleet": {"fleet", "iam", "source", "contract", "aws", "evidence"},
+    "cli": {"iam", "source", "contract", "aws", "evidence", "gate", "fleet"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -101,14 +101,23 @@ def named(pairs: Iterable[str]) -> dict[str, Path]:
     return out
 
 
-@lru_cache(maxsize=8)
 def read_export(path: Path) -> Export:
     """Read the export of one account.
 
     Raises:
         ExportRefused: it is cut off, lacks a part, contradicts itself, or is not JSON of a known shape.
     """
-    return join(path, _documents(path))
+    try:
+        stamps = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in _files(path))
+    except OSError as error:
+        raise ExportRefused(path, f"cannot be read: {error.strerror}.") from None
+    return _read(path, stamps)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Export:
+    """Read once what is asked for again and again, such as the account that is the partner of many."""
+    return join(path, _documents([file for file, _, _ in stamps]))
 
 
 def join(path: Path, documents: Iterable[Part]) -> Export:
@@ -123,10 +132,14 @@ def join(path: Path, documents: Iterable[Part]) -> Export:
 # --- from files to documents -----------------------------------------------------------------------------------------
 
 
-def _documents(path: Path) -> Iterator[Part]:
+def _files(path: Path) -> list[Path]:
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
         raise ExportRefused(path, "holds no *.json file. Put what the AWS CLI prints there.")
+    return files
+
+
+def _documents(files: Iterable[Path]) -> Iterator[Part]:
     for file in files:
         try:
             text = file.read_text(encoding="utf-8-sig")

@@ -175,11 +175,11 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     after, broken = _deployed(pair.after)
     doubt = pair.doubt or doubt
     if broken:
-        return GrantChange(pair.name, pair.path, pair.what, (), (f"cannot be deployed: {broken}",))
-    what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
+        return GrantChange(pair.name, pair.path, pair.what, (), (broken,))
     found = _Compared(before, after)
-    access = tuple(found.access())
-    return GrantChange(pair.name, pair.path, what, access, tuple(found.doubts))
+    access, doubts = list(found.access()), list(found.doubts)
+    what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
+    return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts))
 
 
 def _deployed(contract: Contract | None) -> tuple[State | None, str]:
@@ -188,7 +188,7 @@ def _deployed(contract: Contract | None) -> tuple[State | None, str]:
     try:
         return deployed(contract), ""
     except (DeploymentFailed, SnapshotIncomplete, LawError) as error:
-        return None, f"it could not be deployed at the base ({error})"
+        return None, f"it could not be deployed ({error})"
 
 
 #: Everything that a caller's own account could allow it: whether it may enter is then up to the trust policy alone.
@@ -247,19 +247,19 @@ class _Compared:
             # In one account the resource policy may let somebody in by itself; from another one, only with its own.
             for identity in ((), _ANYTHING):
                 old, new = (Layers(identity=identity, resource=policy) for policy in (before, after))
-                for access in self._differences(arn, "", old, new, owner):
+                for access in self._differences(arn, "policy", old, new, owner):
                     if access.clause not in seen:
                         seen.add(access.clause)
                         yield access
 
     def _differences(self, alias: str, which: str, old: Layers, new: Layers, owner: str | None) -> Iterator[Access]:
-        subject = {"allows": f"{alias} may", "trust": f"{alias} is entered by", "": f"policy on {alias}"}[which]
+        subject = {"allows": f"{alias} may", "trust": f"{alias} is entered by", "policy": f"policy on {alias}"}[which]
         if old == new:
             return
         about = (alias, which, subject)
         found = compare(old, new, owner=owner)
         self._note(subject, found)
-        promise = self._after.promise(alias, which) if self._after and which else None
+        promise = self._after.promise(alias, which) if self._after else None
         beyond = found if promise is None else compare(_with(old, promise), new, owner=owner)
         if beyond is not found:
             self._note(f"{subject}: whether the contract covers it", beyond)
@@ -278,7 +278,7 @@ class _Compared:
 
     def _promise(self, alias: str, which: str, difference: Difference) -> Promise | None:
         """The statement of the contract that covers new access, as far as its witness shows."""
-        if self._after is None or not which:
+        if self._after is None:
             return None
         for statement, policy in self._after.promised(alias, which):
             if _covers(policy, difference, which):

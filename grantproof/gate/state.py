@@ -102,18 +102,22 @@ class State:
         return {"role": "a session of ", "group": "a member of "}.get(held.kind, "") + held.arn
 
     def promised(self, alias: str, which: str) -> tuple[tuple[DeclaredStatement, Policy], ...]:
-        """Each statement that the contract has under `allows` or `trust` for a principal, alone as a policy."""
-        principal = self.principal(alias)
-        type_ = PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
-        found = getattr(principal, which) if principal is not None else ()
+        """Each statement that the contract has under `allows` or `trust` for a principal, or under `policy` for the
+        resource with this ARN, alone as a policy."""
+        found, type_ = self._declared(alias, which)
         return tuple((statement, self._policy([statement], type_)) for statement in found)
 
     def promise(self, alias: str, which: str) -> Policy | None:
         """The same as one policy, or None where there is nothing."""
-        principal = self.principal(alias)
-        type_ = PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
-        found = getattr(principal, which) if principal is not None else ()
+        found, type_ = self._declared(alias, which)
         return self._policy(found, type_) if found else None
+
+    def _declared(self, alias: str, which: str) -> tuple[tuple[DeclaredStatement, ...], PolicyType]:
+        if which == "policy":
+            return (), PolicyType.RESOURCE
+        principal = self.principal(alias)
+        found: tuple[DeclaredStatement, ...] = getattr(principal, which) if principal is not None else ()
+        return found, PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
 
     def _policy(self, statements: Any, type_: PolicyType) -> Policy:
         document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}

@@ -227,7 +227,7 @@ def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
     edit(ROLE, "Type: AWS::SSM::Parameter", "Type: AWS::QLDB::Ledger")
     change = found(repository)
     assert not change.passes
-    assert "cannot be deployed" in report.text(change)
+    assert "could not be deployed" in report.text(change)
     assert report.sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
 
 

@@ -1,0 +1,159 @@
+"""One deployment, judged by the suites' own tests: the same functions that pytest runs, without pytest around them."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.export import ExportRefused, read_export
+from grantproof.aws.law import NotJudged
+from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.recorded import Recorded
+from grantproof.contract import Contract, find
+from grantproof.evidence.finding import Finding
+from grantproof.fleet.plan import Deployment
+from grantproof.iam import LawError
+
+#: The suites that need no calls, and therefore run on snapshots.
+SUITES = ("trust", "permissions", "proof", "drift")
+
+
+class CannotJudge(Exception):
+    """A test of the suites that asks for what there is not on a snapshot. Never left out in silence."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the suites say of one deployment."""
+
+    name: str
+    line: int
+    verified: bool
+    tests: int
+    proved: int
+    roles: int
+    seconds: float
+    findings: tuple[str, ...] = ()
+
+
+@dataclass
+class Notes:
+    """Where a test notes what it proved and what it found, as the plugin's `verdict` does."""
+
+    grant: str
+    proved: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def proves(self, number: int = 1) -> None:
+        """So many statements are settled for all requests."""
+        self.proved += number
+
+    def broken(self, clause: str, detail: str, **shown: Any) -> None:
+        """A clause does not hold."""
+        self.findings.append(Finding(self.grant, clause, "broken", detail, **shown))
+
+    def unverified(self, clause: str, detail: str, **shown: Any) -> None:
+        """A clause could not be judged."""
+        self.findings.append(Finding(self.grant, clause, "unverified", detail, **shown))
+
+
+def judge(directory: Path, suites: Path, batch: Sequence[Deployment]) -> list[Judgement]:
+    """Judge some deployments, in this process. A failure of one is that one's."""
+    contracts = _contracts(directory)
+    return [_judged(contracts[deployment.grant], suites, deployment) for deployment in batch]
+
+
+@lru_cache(maxsize=4)
+def _contracts(directory: Path) -> Mapping[str, Contract]:
+    return {contract.grant: contract for contract in find(directory)}
+
+
+def _judged(contract: Contract, suites: Path, deployment: Deployment) -> Judgement:
+    began, bound = time.perf_counter(), deployment.bound(contract)
+    try:
+        exports = {alias: read_export(path) for alias, path in deployment.snapshots.items()}
+        world = Recorded(bound, exports)
+    except ExportRefused as error:
+        return _judgement(deployment, began, 0, 0, 0, [f"refused: {error}"])
+    notes, run = Notes(bound.grant), 0
+    said: list[str] = []
+    for test, arguments in _tests(suites, bound, world, notes):
+        run += 1
+        before = len(notes.findings)
+        try:
+            test(**arguments)
+        except (NotJudged, SnapshotIncomplete, LawError) as error:
+            notes.unverified("what is asked can be judged", f"not verified: {error}")
+        except (AssertionError, LookupError) as error:
+            said.append(f"{test.__name__}: {error or 'does not hold'}")
+        said += [str(finding) for finding in notes.findings[before:]]
+    roles = sum(len(snapshot.roles) for snapshot in world.snapshots().values())
+    return _judgement(deployment, began, run, notes.proved, roles, said or ([] if run else ["no test ran"]))
+
+
+def _judgement(deployment: Deployment, began: float, run: int, proved: int, roles: int, said: list[str]) -> Judgement:
+    seconds = time.perf_counter() - began
+    return Judgement(deployment.name, deployment.line, not said, run, proved, roles, seconds, tuple(said))
+
+
+def _tests(
+    suites: Path, contract: Contract, world: Recorded, notes: Notes
+) -> Iterator[tuple[Callable[..., None], dict[str, Any]]]:
+    """Every test of the suites, once for each of what it is about."""
+    given = {"grant": contract, "world": world, "verdict": notes}
+    for test in _functions(suites):
+        asked = set(inspect.signature(test).parameters) - set(given)
+        if not asked:
+            yield test, {name: given[name] for name in inspect.signature(test).parameters}
+            continue
+        (axis, *more) = sorted(asked)
+        if more or axis not in _AXES:
+            raise CannotJudge(f"{test.__name__} asks for {', '.join(sorted(asked))}, which snapshots do not give")
+        for value in _AXES[axis](contract):
+            own = {**given, axis: value}
+            yield test, {name: own[name] for name in inspect.signature(test).parameters}
+
+
+@lru_cache(maxsize=1)
+def _functions(suites: Path) -> tuple[Callable[..., None], ...]:
+    out: list[Callable[..., None]] = []
+    for suite in SUITES:
+        module = _module(suites / f"test_{suite}.py")
+        own = [value for name, value in vars(module).items() if name.startswith("test_") and callable(value)]
+        if not own:
+            raise CannotJudge(f"the suite {suite} has no tests")
+        out += own
+    return tuple(out)
+
+
+def _module(path: Path) -> Any:
+    name = f"grantproof_suites_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise CannotJudge(f"{path} cannot be loaded: install the package again")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def _statements(which: str) -> Callable[[Contract], Iterator[Any]]:
+    return lambda contract: ((p, statement) for p in contract.principals for statement in getattr(p, which))
+
+
+#: What a test can be about: as the plugin's axes, for what contracts have without a deployment.
+_AXES: Mapping[str, Callable[[Contract], Iterator[Any]]] = {
+    "principal": lambda contract: iter(contract.principals),
+    "role": lambda contract: (p for p in contract.principals if p.kind == "role"),
+    "caller": lambda contract: (p for p in contract.principals if p.kind in ("role", "user")),
+    "allowed": _statements("allows"),
+    "denied": _statements("denies"),
+}

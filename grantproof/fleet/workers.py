@@ -1,0 +1,68 @@
+"""Who does the work: processes of this machine, or a Dask cluster that is there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+from grantproof import __version__
+
+
+class NoWorkers(Exception):
+    """Workers that cannot be had: why, and what to do."""
+
+
+@contextmanager
+def workers(scheduler: str | None, number: int | None) -> Iterator[tuple[Executor, int]]:
+    """An executor, and for how many workers there should be work.
+
+    Args:
+        scheduler: address of a Dask scheduler; processes of this machine where it is None.
+        number: of processes; one for each core where it is None.
+
+    Raises:
+        NoWorkers: the cluster cannot be reached, has no workers, or another release of grantproof.
+    """
+    if scheduler is not None:
+        with _cluster(scheduler) as found:
+            yield found
+        return
+    count = number or os.cpu_count() or 1
+    # Spawned, not forked: a forked copy of a process that has threads may hang.
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    try:
+        yield pool, count
+    finally:
+        # The command ends without further ado, and its workers would be left behind.
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
+    try:
+        import distributed
+    except ImportError:
+        raise NoWorkers("--scheduler needs Dask: pip install 'grantproof[dask]'.") from None
+    try:
+        client: Any = distributed.Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise NoWorkers(f"no Dask scheduler answers at {address}: {error}") from None
+    try:
+        releases = client.run(release)
+        if not releases:
+            raise NoWorkers(f"the cluster at {address} has no workers.")
+        if others := {found for found in releases.values() if found != __version__}:
+            raise NoWorkers(f"workers at {address} have grantproof {', '.join(sorted(others))}, this is {__version__}.")
+        # A task whose worker dies is given to another one. `pure` would give equal tasks one result.
+        yield client.get_executor(pure=False, retries=2), len(releases)
+    finally:
+        client.close()
+
+
+def release() -> str:
+    """The release of grantproof here: asked of every worker."""
+    return __version__
