@@ -23,7 +23,7 @@ from markupsafe import Markup
 from grantproof.evidence import matrix, picture
 from grantproof.evidence.claim import SUITES, Claim, counts
 from grantproof.evidence.finding import STATUSES, Finding, request_in_words
-from grantproof.evidence.report import ASSESSOR, Evidence, dumps, position, remedy
+from grantproof.evidence.report import ASSESSOR, Evidence, position, remedy
 
 NAME = "evidence.html"
 ASSETS = Path(__file__).with_name("assets")
@@ -89,8 +89,8 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(anchor=anchor, number=lambda value: f"{value:,}", json=lambda v: dumps(v).strip())
-    environment.filters["visible"] = visible
+    environment.filters.update(anchor=anchor, number=lambda value: f"{value:,}", visible=visible)
+    environment.filters["json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.globals.update(draw=picture.draw, width=picture.WIDTH)
     return environment.get_template("page.html.jinja")
 

@@ -15,6 +15,7 @@ from made_up import FUNCTIONS, HOSTILE, about, collection, everything, evidence,
 from schemas import errors
 
 from grantproof.evidence import attestation, bundle, claims_csv, findings_json, oscal, page, sarif, sums
+from grantproof.evidence.report import dumps
 from grantproof.evidence.results import Results
 
 SCHEMAS = {
@@ -221,6 +222,16 @@ def test_what_could_not_be_judged_is_not_satisfied_for_another_reason() -> None:
     status = {f["title"].split()[0]: f["target"]["status"] for f in result["findings"]}
     assert status["AC-6"] == {"state": "not-satisfied", "reason": "other"}
     assert status["AC-6(10)"] == {"state": "satisfied", "reason": "pass"}
+
+
+def test_json_is_what_it_was_with_a_line_for_each_entry_of_a_list() -> None:
+    value = {"a": [], "b": {"c": [{"d": "é"}, {"e": [1, 2]}], "f": {}}, "g": [{"h": [1, {"i": None}]}], "j": "x"}
+    text = dumps(value)
+    assert json.loads(text) == value
+    assert list(json.loads(text)) == list(value)
+    assert '      {"d": "é"},\n      {"e": [1, 2]}\n' in text
+    for odd in ({}, [], "x", [[1], [2]], {"a": {"b": {"c": 1}}}):
+        assert json.loads(dumps(odd)) == odd
 
 
 # --- the same bytes ---------------------------------------------------------------------------------------------------
