@@ -37,7 +37,9 @@ def render(evidence: Evidence) -> str:
                     "control": assessed.control.id,
                     "grade": assessed.control.grade,
                     "state": assessed.state,
-                    "claims": [claim.id for claim in assessed.claims],
+                    "claims": list(assessed.control.claims),
+                    "bearing": len(assessed.claims),
+                    "failing": [claim.id for claim in assessed.failing],
                 }
                 for assessed in evidence.assessed
             ],
