@@ -113,12 +113,14 @@ def waivers(config: pytest.Config) -> tuple[Waivers, ...]:
 
 
 def grant_of(item: pytest.Item) -> Contract | None:
+    """The contract that a test runs for, if it asks for one."""
     callspec = getattr(item, "callspec", None)
     found = callspec.params.get("grant") if callspec else None
     return found if hasattr(found, "grant") else None
 
 
 def names(document: Any, most: int | None) -> list[str]:
+    """The first action patterns of a statement, at most so many; all of them for None."""
     actions = document.get("Action", document.get("NotAction", []))
     return [actions] if isinstance(actions, str) else list(actions)[:most]
 
@@ -168,6 +170,7 @@ class Record:
 
 
 def record_of(item: pytest.Item) -> Record:
+    """Where a test notes what it finds."""
     return item.stash.setdefault(RECORD, Record())
 
 
@@ -238,6 +241,7 @@ def function_of(item: pytest.Item) -> str:
 
 
 def suite_of(item: pytest.Item) -> str:
+    """The suite of a test: the name of its file, without `test_`."""
     return Path(str(item.path)).stem.removeprefix("test_")
 
 
