@@ -65,11 +65,11 @@ def can_fail(function: ast.FunctionDef) -> bool:
     for node in ast.walk(function):
         if isinstance(node, ast.Assert | ast.Raise):
             return True
-        if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Attribute) and node.func.attr in ("broken", "unverified", "raises", "fail"):
-                return True
-            if any(isinstance(argument, ast.Name) and argument.id == "verdict" for argument in node.args):
-                return True
+        if isinstance(node, ast.Attribute) and node.attr in ("broken", "unverified", "raises", "fail"):
+            return True
+        given = node.args if isinstance(node, ast.Call) else []
+        if any(isinstance(argument, ast.Name) and argument.id == "verdict" for argument in given):
+            return True
     return False
 
 
