@@ -1,0 +1,97 @@
+"""What is deployed against what was promised: each breach names the statement that shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grantproof.iam import Policy, PolicyType, evaluate, parse_policy
+from grantproof.iam.layers import Layers
+from grantproof.iam.promise import Kept, kept
+
+PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
+ROLE = "arn:aws:iam::111111111111:role/reader"
+
+
+def policy(label: str, *statements: dict[str, Any], type_: PolicyType = PolicyType.IDENTITY) -> Policy:
+    return parse_policy({"Version": "2012-10-17", "Statement": list(statements)}, type_, label)
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def told(found: Kept) -> list[tuple[bool, str, str, int]]:
+    assert found.doubt == ""
+    return [(b.wider, b.clause, b.cited.policy, b.cited.statement) for b in found.breaches]
+
+
+PROMISED = policy("contract", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", PARAMETER))
+
+
+def test_what_keeps_its_promise_has_no_breaches_however_it_is_written() -> None:
+    split = policy("a", allow("ssm:GetParameter", PARAMETER)), policy("b", allow(["ssm:describeparameters"]))
+    assert kept([PROMISED], split) == Kept()
+
+
+def test_what_is_wider_names_the_deployed_statement() -> None:
+    real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
+    clause = f"ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}"
+    assert told(kept([PROMISED], [real])) == [(True, clause, "real", 1)]
+
+
+def test_what_is_narrower_names_the_promise_that_nothing_answers_to() -> None:
+    real = policy("real", allow("ssm:DescribeParameters"))
+    assert told(kept([PROMISED], [real])) == [(False, f"ssm:GetParameter on {PARAMETER}", "contract", 1)]
+
+
+def test_a_deployed_deny_that_takes_a_promise_away_is_named() -> None:
+    real = policy(
+        "real",
+        allow("ssm:DescribeParameters"),
+        allow("ssm:GetParameter", PARAMETER),
+        {**allow("ssm:Get*"), "Effect": "Deny"},
+    )
+    ((wider, _, label, statement),) = told(kept([PROMISED], [real]))
+    assert (wider, label, statement) == (False, "real", 2)
+
+
+def test_not_forms_are_compared_like_everything_else() -> None:
+    real = policy("real", {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"})
+    (breach,) = kept([PROMISED], [real]).breaches
+    assert breach.wider
+    assert evaluate(breach.witness, Layers(identity=(real,))).allowed
+
+
+def test_a_boundary_limits_what_is_deployed() -> None:
+    real = policy("real", allow("*"))
+    boundary = policy(
+        "limit", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", PARAMETER), type_=PolicyType.BOUNDARY
+    )
+    assert kept([PROMISED], [real], boundary=[boundary]) == Kept()
+    (breach,) = kept([PROMISED], [real], boundary=[policy("limit", allow("ssm:*"), type_=PolicyType.BOUNDARY)]).breaches
+    assert (breach.wider, breach.cited.policy) == (True, "real")
+
+
+def enter(principal: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}
+
+
+def test_a_trust_policy_without_the_promised_condition_lets_somebody_new_in() -> None:
+    external = {"StringEquals": {"sts:ExternalId": "agreed"}}
+    promised = policy("contract", enter({"AWS": "222222222222"}, Condition=external), type_=PolicyType.TRUST)
+    real = policy(f"{ROLE}#trust", enter({"AWS": "222222222222"}), type_=PolicyType.TRUST)
+    found = kept([promised], [real], owner="111111111111")
+    assert {b.cited.policy for b in found.breaches} == {f"{ROLE}#trust"}
+    assert {b.wider for b in found.breaches} == {True}
+    assert all("sts:externalid" not in b.witness.values for b in found.breaches)
+
+
+def test_what_depends_on_a_reading_is_a_doubt() -> None:
+    promised = policy("contract", allow("ssm:GetParameter", "arn:aws:ssm:*:111111111111:parameter/a*b"))
+    real = policy(
+        "real",
+        allow(
+            "ssm:GetParameter", ["arn:aws:ssm:*:111111111111:parameter/a*b", "arn:aws:ssm:*:111111111111:parameter/a:b"]
+        ),
+    )
+    assert "O5" in kept([promised], [real]).doubt
