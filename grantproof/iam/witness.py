@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice, product
 
 from grantproof.iam import actions
 from grantproof.iam.document import PolicyType, parse
 from grantproof.iam.escape import EVERY_RESOURCE, Escape, Piece
+from grantproof.iam.glob import Glob
 from grantproof.iam.language import FRESH, generic_point
 from grantproof.iam.layers import Layers, is_role_entry, resource_type
 from grantproof.iam.principal import Kind, Principal
@@ -40,7 +42,7 @@ def candidates(escape: Escape, variables: Mapping[str, Values]) -> Iterator[Requ
 def _actions(piece: Piece, name: str) -> Iterator[str]:
     """Actions of a piece: some that exist, and the one that the search found."""
     if FRESH in piece.text:
-        existing = _existing(piece)
+        existing = _existing(piece.glob)
         yield from existing[:: max(1, len(existing) // _MOST_ACTIONS)][:_MOST_ACTIONS]
         service, _, operation = piece.text.partition(":")
         yield f"{_plain(service, name.lower())}:{_plain(operation, name.capitalize())}"
@@ -48,12 +50,13 @@ def _actions(piece: Piece, name: str) -> Iterator[str]:
         yield actions.spelt(piece.text)
 
 
-def _existing(piece: Piece) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def _existing(pattern: Glob) -> tuple[str, ...]:
     """Known actions of a pattern; of one that names no service, those of services that everybody knows."""
-    service = str(piece.glob).partition(":")[0]
+    service = str(pattern).partition(":")[0]
     if not set("*?") & set(service):
-        return actions.matching(str(piece.glob))
-    return tuple(n for known in _WELL_KNOWN for n in actions.in_service(known) if piece.glob.matches(n.lower()))
+        return actions.matching(str(pattern))
+    return tuple(n for known in _WELL_KNOWN for n in actions.in_service(known) if pattern.matches(n.lower()))
 
 
 def _request(escape: Escape, action: str, resource: str, variables: Mapping[str, Values], name: str) -> Request:

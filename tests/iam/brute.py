@@ -36,7 +36,7 @@ STATES: dict[str, list[Values]] = {
 }
 CONTEXTS = [dict(zip(STATES, states, strict=True)) for states in product(*STATES.values())]
 
-_NAMES = ["a", "b", "ab", "a*", "*", "*b", "?", "a?", "?*", "*a*"]
+_NAMES = ["a", "b", "ab", "a*", "*", "*b", "b*", "*a*", "?", "a?"]
 _VALUES = ["", "a", "b", "ab", "a*", "*", "?", "${v}", "${v, 'b'}"]
 
 
