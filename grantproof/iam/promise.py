@@ -53,8 +53,8 @@ def kept(
     """Compare deployed policies with promised ones, over all requests, both ways.
 
     Identity policies are compared as the policies of one caller, limited by its `boundary`. A policy that names
-    principals is compared as the policy of one resource of the account `owner`, for callers whose own policies allow
-    everything.
+    principals is compared as the policy of one resource of the account `owner`: for callers whose own policies allow
+    everything, and for callers who have none.
 
     Exact; a verdict that depends on a reading of AWS's documentation is a doubt, as is what could not be decided.
     """
@@ -65,20 +65,26 @@ def kept(
 def _kept(
     promised: tuple[Policy, ...], deployed: tuple[Policy, ...], boundary: tuple[Policy, ...] | None, owner: str | None
 ) -> Kept:
-    of_resource = any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed))
-    if of_resource:
-        old, new = (_of_resource(policies) for policies in (promised, deployed))
-    else:
-        old, new = Layers(identity=promised), Layers(identity=deployed, boundary=boundary)
-    found = compare(old, new, owner=owner)
-    breaches = [Breach(True, str(d.clause), _of_interest(d), d.witness) for d in found.new_access]
-    breaches += [Breach(False, str(d.clause), _answered(d, new), d.witness) for d in found.lost_access]
-    return Kept(tuple(breaches), _doubt(found))
-
-
-def _of_resource(policies: tuple[Policy, ...]) -> Layers:
-    (policy,) = policies
-    return Layers(identity=(_EVERYTHING,), resource=policy)
+    sides = [(Layers(identity=promised), Layers(identity=deployed, boundary=boundary))]
+    if any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed)):
+        (old,), (new,) = promised, deployed
+        # Whom a policy names in its own account it lets in by itself; others need policies of their own (E11 to E18).
+        sides = [
+            (Layers(identity=identity, resource=old), Layers(identity=identity, resource=new))
+            for identity in ((_EVERYTHING,), ())
+        ]
+    breaches: dict[tuple[bool, str], Breach] = {}
+    doubts = []
+    for before, after in sides:
+        found = compare(before, after, owner=owner)
+        doubts.append(_doubt(found))
+        for difference in found.new_access:
+            breach = Breach(True, str(difference.clause), _of_interest(difference), difference.witness)
+            breaches.setdefault((True, breach.clause), breach)
+        for difference in found.lost_access:
+            breach = Breach(False, str(difference.clause), _answered(difference, after), difference.witness)
+            breaches.setdefault((False, breach.clause), breach)
+    return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
 
 
 def _doubt(found: Comparison) -> str:

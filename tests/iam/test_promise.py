@@ -95,3 +95,13 @@ def test_what_depends_on_a_reading_is_a_doubt() -> None:
         ),
     )
     assert "O5" in kept([promised], [real]).doubt
+
+
+def test_naming_a_user_of_the_own_account_lets_it_in_by_itself_which_naming_the_account_does_not() -> None:
+    account = "arn:aws:iam::111111111111:root"
+    promised = policy("contract", enter({"AWS": account}), type_=PolicyType.TRUST)
+    real = policy(
+        f"{ROLE}#trust", enter({"AWS": [account, "arn:aws:iam::111111111111:user/bob"]}), type_=PolicyType.TRUST
+    )
+    (breach,) = kept([promised], [real], owner="111111111111").breaches
+    assert (breach.wider, str(breach.witness.principal)) == (True, "arn:aws:iam::111111111111:user/bob")
