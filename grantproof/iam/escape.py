@@ -66,8 +66,8 @@ class Index:
     def __init__(self, elements: Sequence[tuple[tuple[Glob, ...], bool]], bucket: Bucket) -> None:
         self._bucket = bucket
         self._literal: dict[str, int] = {}
-        self._by_bucket: dict[str, list[tuple[Callable[[str], bool], int]]] = {}
-        self._anywhere: list[tuple[Callable[[str], bool], int]] = []
+        self._by_bucket: dict[str, list[tuple[Glob, int]]] = {}
+        self._anywhere: list[tuple[Glob, int]] = []
         self._negated = self._always = 0
         self._counting: list[tuple[Glob, int]] = []
         self._all: list[tuple[Glob, int]] = []
@@ -84,9 +84,9 @@ class Index:
                 if one.literal is not None:
                     self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
                 elif (name := bucket(one.prefix)) is not None:
-                    self._by_bucket.setdefault(name, []).append((one.matches, bit))
+                    self._by_bucket.setdefault(name, []).append((one, bit))
                 else:
-                    self._anywhere.append((one.matches, bit))
+                    self._anywhere.append((one, bit))
         self.counts = bool(self._counting)
         """Does any pattern count characters?"""
         self._memo: dict[str, int] = {}
@@ -113,11 +113,11 @@ class Index:
         found = self._literal.get(text, 0) | self._always
         name = self._bucket(text)
         if name is not None:
-            for matches, bit in self._by_bucket.get(name, ()):
-                if not found & bit and matches(text):
+            for one, bit in self._by_bucket.get(name, ()):
+                if not found & bit and one.matches(text):
                     found |= bit
-        for matches, bit in self._anywhere:
-            if not found & bit and matches(text):
+        for one, bit in self._anywhere:
+            if not found & bit and one.matches(text):
                 found |= bit
         return found ^ self._negated
 
@@ -199,14 +199,38 @@ class Side:
         found = pattern.resolve(single_value(self.variables))
         if found is None:
             return
-        wild = found.literal is None and not found.everything
-        if wild and wild_service(found) and self.judge.takes("O39", "never"):
+        if found.literal is not None or found.everything:
+            yield found
             return
-        if wild and within_fields(found) != found and self.judge.takes("O5", "segments"):
+        if wild_service(found) and self.judge.takes("O39", "never"):
+            return
+        if within_fields(found) != found and self.judge.takes("O5", "segments"):
             found = within_fields(found)
         yield found
         if pattern.text.startswith("arn:") and pattern.text.endswith("*") and self.judge.takes("O28", "covered"):
             yield Glob(("*",))
+
+
+@dataclass(frozen=True)
+class _Dimension:
+    """Actions or resources, of which each is searched in the same way."""
+
+    bucket: Bucket
+    index: Callable[[Side], Index]
+    globs: Callable[[Side, int], tuple[Glob, ...]]
+    negated: Callable[[Statement], bool]
+    anything: Glob
+
+    @cached_property
+    def nothing(self) -> Index:
+        """What nobody asks."""
+        return Index((), self.bucket)
+
+
+_ACTIONS = _Dimension(service_of, lambda side: side.actions, Side.action_globs, lambda s: s.not_action, _NAMED)
+_RESOURCES = _Dimension(
+    arn_service_of, lambda side: side.resources, Side.resource_globs, lambda s: s.not_resource, glob("*")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,15 +376,11 @@ class Search:
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
         if cell.hurting_mine & self._mine.whole or cell.hurting_theirs & self._theirs.whole:
             return
-        resource_pieces = self._pieces(
-            cell, cell.resources, self._mine.resources, self._theirs.resources, Side.resource_globs, _not_resource
-        )
+        resource_pieces = self._pieces(cell, cell.resources, _RESOURCES)
         by_resource = _by_mask(resource_pieces, cell.hurting_mine, cell.hurting_theirs)
         if not by_resource:
             return
-        action_pieces = self._pieces(
-            cell, cell.actions, self._mine.actions, self._theirs.actions, Side.action_globs, _not_action
-        )
+        action_pieces = self._pieces(cell, cell.actions, _ACTIONS)
         gather = _one_by_one if self._first else _by_mask
         by_action = gather(action_pieces, cell.hurting_mine, cell.hurting_theirs)
         firm_mine = cell.hurting_mine & ~self._mine.conditional
@@ -385,39 +405,42 @@ class Search:
             tests += self._theirs.statements[cell.theirs].conditions
         return frozenset(tests)
 
-    def _pieces(
-        self,
-        cell: _Cell,
-        start: tuple[Glob, ...],
-        mine: Index,
-        theirs: Index,
-        globs_of: Callable[[Side, int], tuple[Glob, ...]],
-        negated: Callable[[Statement], bool],
-    ) -> Iterator[Piece]:
+    def _pieces(self, cell: _Cell, start: tuple[Glob, ...], dimension: _Dimension) -> Iterator[Piece]:
         """The patterns of one dimension, and those in which they get away from hurting Not forms."""
-        is_action = mine is self._mine.actions
-        bucket = service_of if is_action else arn_service_of
-        found = list(start)
-        for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
-            for number in _bits(hurting):
-                if negated(side.statements[number]):
-                    found += meet(tuple(found), globs_of(side, number), bucket)
-                    found = list(dict.fromkeys(found))
-                    if len(found) > MOST_PIECES:
-                        raise TooHard("the statements in Not form have too many patterns to get away from")
-        if is_action and self._known:
-            found = [glob(name.lower()) for one in found for name in actions.matching(str(one))]
+        found = self._escaping(cell, list(start), dimension)
+        outside: tuple[Glob, ...] = ()
+        if dimension is _ACTIONS:
+            outside = self._caller.region.outside
+            if self._known:
+                found = [glob(name.lower()) for one in found for name in actions.matching(str(one))]
         need_mine = sum(1 << n for n in cell.mine)
         need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
-        outside = self._caller.region.outside if is_action else ()
+        # Statements in plain form fire by construction, so that the allowing side is asked only where it may object.
+        objects = cell.hurting_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
+        mine = dimension.index(self._mine) if objects else dimension.nothing
+        theirs = dimension.index(self._theirs)
         for one in found:
-            for text in self._points(one, cell, mine, theirs, outside):
-                here, there = mine.mask(text), theirs.mask(text)
+            for text in self._points(one, cell, mine, theirs, outside, dimension.anything):
+                here, there = mine.mask(text) if objects else need_mine, theirs.mask(text)
                 fires = here & need_mine == need_mine and there & need_theirs == need_theirs
                 if fires and not any(other.matches(text) for other in outside):
                     yield Piece(one, text, here, there)
 
-    def _points(self, one: Glob, cell: _Cell, mine: Index, theirs: Index, outside: tuple[Glob, ...]) -> Iterator[str]:
+    def _escaping(self, cell: _Cell, found: list[Glob], dimension: _Dimension) -> list[Glob]:
+        """The patterns, and what they have in common with those of each hurting statement in Not form."""
+        for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
+            for number in _bits(hurting):
+                if dimension.negated(side.statements[number]):
+                    found = list(
+                        dict.fromkeys((*found, *meet(tuple(found), dimension.globs(side, number), dimension.bucket)))
+                    )
+                    if len(found) > MOST_PIECES:
+                        raise TooHard("the statements in Not form have too many patterns to get away from")
+        return found
+
+    def _points(
+        self, one: Glob, cell: _Cell, mine: Index, theirs: Index, outside: tuple[Glob, ...], anything: Glob
+    ) -> Iterator[str]:
         """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
         counts characters takes that, every least choice."""
         text = generic_point(one)
@@ -434,7 +457,7 @@ class Search:
         others = (*mine.near(one, matter), *theirs.near(one, -1), *outside)
         avoidable = [g for g in others if g.counts or (not g.matches(text) and overlap(one, g))]
         unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
-        wanted = [[Wanted(one)], [Wanted(_NAMED if mine is self._mine.actions else glob("*"))]]
+        wanted = [[Wanted(one)], [Wanted(anything)]]
         yield from (f.text for f in least_hit(wanted, unwanted, self._effort) if f.text != text)
 
     # conditions
@@ -472,14 +495,6 @@ class Search:
             if found is not None:
                 return found
         return None
-
-
-def _not_action(statement: Statement) -> bool:
-    return statement.not_action
-
-
-def _not_resource(statement: Statement) -> bool:
-    return statement.not_resource
 
 
 def _alike(one: Statement, other: Statement) -> bool:

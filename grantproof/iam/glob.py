@@ -53,7 +53,7 @@ class Glob:
     single `*`, so that equal languages written with differently ordered wildcards compare equal.
     """
 
-    __slots__ = ("counts", "literal", "matches", "prefix", "tokens")
+    __slots__ = ("counts", "everything", "literal", "matches", "prefix", "tokens")
 
     tokens: tuple[Token, ...]
     literal: str | None
@@ -62,6 +62,8 @@ class Glob:
     """The literal text before the first wildcard."""
     counts: bool
     """Has it a wildcard other than `*`, so that it counts characters or stops at some?"""
+    everything: bool
+    """Does every string match?"""
     matches: Callable[[str], bool]
 
     def __init__(self, tokens: Iterable[Token]) -> None:
@@ -71,6 +73,7 @@ class Glob:
         wild = [token for token in self.tokens if isinstance(token, Wild)]
         self.literal = None if wild else self.prefix
         self.counts = any(token is not Wild.ANY for token in wild)
+        self.everything = self.tokens == (Wild.ANY,)
 
     def __getattr__(self, name: str) -> Any:
         # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.
@@ -78,11 +81,6 @@ class Glob:
             raise AttributeError(name)
         self.matches = _matcher(self.tokens, self.prefix)
         return self.matches
-
-    @property
-    def everything(self) -> bool:
-        """Does every string match?"""
-        return self.tokens == (Wild.ANY,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Glob) and self.tokens == other.tokens
