@@ -371,10 +371,11 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare = commands.add_parser(
         "compare",
         help="what NEW allows that OLD does not, over all requests, and the other way round",
-        description="Compare two policy documents exactly: not samples, but every request that can ever be made. "
-        "Exit status 0 when NEW allows nothing new, 1 when it does, 3 when that cannot be said.",
+        description="Compare two policy documents, exports of an account, or grants exactly: not samples, but every "
+        "request that can ever be made. Exit status 0 when NEW allows nothing new, 1 when it does, 3 when that "
+        "cannot be said.",
     )
-    compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy document, JSON or YAML")
+    compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy (JSON, YAML), export or grant")
     compare.add_argument("new", metavar="NEW", nargs="?", type=Path, help="the same")
     compare.add_argument("--json", action="store_true", help="the answer as JSON")
     compare.add_argument(
@@ -393,22 +394,18 @@ def _compare(options: argparse.Namespace) -> int:
     if options.old is None or options.new is None:
         print("grantproof compare: give two files, OLD and NEW, or --jsonl", file=sys.stderr)
         return BAD_USAGE
-    from grantproof.iam import LawError
-    from grantproof.iam.comparisons import as_dict, compared_documents, in_words
+    from grantproof.gate.compared import compared
+    from grantproof.iam.comparisons import in_words
     from grantproof.iam.lines import dumps
-    from grantproof.source import SourceError, read
+    from grantproof.source import SourceError
 
     try:
-        found = compared_documents(read(options.old).value, read(options.new).value)
+        answer = compared(options.old, options.new)
     except SourceError as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    except LawError as error:
-        which = options.new if (error.document or "").startswith("new") else options.old
-        print(f"{which}: {error}", file=sys.stderr)
-        return BAD_USAGE
-    print(dumps(as_dict(found)) if options.json else in_words(found))
-    return _STATUS[found.verdict.value] or (UNDETERMINED if found.depends_on else VERIFIED)
+    print(dumps(answer) if options.json else in_words(answer))
+    return _STATUS[answer["verdict"]] or (UNDETERMINED if "depends_on" in answer else VERIFIED)
 
 
 UNDETERMINED = 3

@@ -101,6 +101,17 @@ def named(pairs: Iterable[str]) -> dict[str, Path]:
     return out
 
 
+def is_export(path: Path) -> bool:
+    """Does a file or folder look like the export of an account, rather than like a policy?"""
+    if path.is_dir():
+        return True
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return '"RoleDetailList"' in text or '"UserDetailList"' in text
+
+
 def read_export(path: Path) -> Export:
     """Read the export of one account.
 

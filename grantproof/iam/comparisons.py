@@ -91,24 +91,55 @@ _HEADLINES = {
 }
 
 
-def in_words(comparison: Comparison) -> str:
-    """A comparison for a person: the verdict, then every piece of access gained (+) and lost (-) with a request that
-    shows it."""
-    lines = [_HEADLINES[comparison.verdict.value]]
-    if comparison.reason:
-        lines.append(f"  because {comparison.reason}")
-    if comparison.depends_on:
-        lines.append(f"  depends on open points of AWS's documentation: {', '.join(comparison.depends_on)}")
-    for sign, differences in (("+", comparison.new_access), ("-", comparison.lost_access)):
+def together(found: Iterable[tuple[str, Comparison]]) -> dict[str, Any]:
+    """Comparisons of several subjects as one answer, in the form of `as_dict`; each difference names its subject."""
+    out: dict[str, Any] = {"verdict": "", "new_access": [], "lost_access": []}
+    reasons: dict[str, None] = {}
+    depends: set[str] = set()
+    for subject, comparison in found:
+        one = as_dict(comparison)
+        for way in ("new_access", "lost_access"):
+            out[way] += [{"subject": subject, **difference} for difference in one[way]]
+        if comparison.reason:
+            reasons[f"{subject}: {comparison.reason}"] = None
+        depends |= set(comparison.depends_on)
+    out["verdict"] = verdict_of(bool(out["new_access"]), bool(out["lost_access"]), bool(reasons))
+    out |= {"reason": "; ".join(reasons)} if reasons else {}
+    return out | ({"depends_on": sorted(depends, key=lambda name: int(name[1:]))} if depends else {})
+
+
+def verdict_of(more: bool, less: bool, doubt: bool) -> str:
+    """The verdict over everything that was compared. A doubt leaves it open, unless something new was found."""
+    if doubt and not more:
+        return "undetermined"
+    return {(False, False): "equal", (True, False): "wider", (False, True): "narrower"}.get((more, less), "different")
+
+
+def in_words(answer: Mapping[str, Any]) -> str:
+    """An answer for a person: the verdict, then every piece of access gained (+) and lost (-) with a request that shows
+    it."""
+    lines = [_HEADLINES[answer["verdict"]]]
+    if "reason" in answer:
+        lines.append(f"  because {answer['reason']}")
+    if "depends_on" in answer:
+        lines.append(f"  depends on open points of AWS's documentation: {', '.join(answer['depends_on'])}")
+    for sign, differences in (("+", answer["new_access"]), ("-", answer["lost_access"])):
         for difference in differences:
-            request = difference.witness
-            lines.append(f"{sign} {difference.clause}")
-            keys = ", ".join(f"{key}={' '.join(values)}" for key, values in sorted(request.context.items()))
-            lines.append(
-                f"    for example {request.principal} calls {request.action} on {request.resource}"
-                + (f" with {keys}" if keys else "")
-            )
+            subject = f"{difference['subject']} " if difference.get("subject") else ""
+            lines.append(f"{sign} {subject}{difference['clause']}")
+            lines.append(f"    for example {_example(difference['witness'])}")
     return "\n".join(lines)
+
+
+def _example(witness: Mapping[str, Any]) -> str:
+    who = witness["principal"]
+    who = who if isinstance(who, str) else next(iter(who.values()))
+    text = f"{'anybody' if who == '*' else who} calls {witness['action']} on {witness['resource']}"
+    context = witness.get("context") or {}
+    if isinstance(context, str):
+        return f"{text} with {context}"
+    keys = ", ".join(f"{k}={v if isinstance(v, str) else ' '.join(v)}" for k, v in sorted(context.items()))
+    return f"{text} with {keys}" if keys else text
 
 
 def layers_of(data: Mapping[str, Any]) -> Layers:

@@ -1,0 +1,64 @@
+"""Two states of the same accounts: what every entity and resource allows that it did not, and what no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from grantproof.aws.policies import Held, Policies
+from grantproof.iam import Layers, Policy, PolicyType, parse_policy
+from grantproof.iam.compare import Comparison, compare
+
+_EVERYTHING = parse_policy(
+    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
+)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One entity or resource whose policies are not the same: its ARN, which of its policies, and how they compare."""
+
+    arn: str
+    what: str
+    comparison: Comparison
+
+
+def changed(old: Policies, new: Policies) -> Iterator[Changed]:
+    """Everything that differs, in order of its ARN. What only one side has is compared with nothing.
+
+    A user is compared with the policies of its groups, so that a group that gains something shows at its members too.
+    """
+    for arn in sorted({*old.held, *new.held}):
+        before, after = old.held.get(arn), new.held.get(arn)
+        yield from _if_changed(arn, "may", _identity(before), _identity(after), None)
+        trust_before, trust_after = (held.trust if held else None for held in (before, after))
+        yield from _resource(arn, "is entered by", trust_before, trust_after, arn.split(":")[4])
+    for arn in sorted({*old.managed, *new.managed}):
+        was, now = (Layers(identity=(side.managed[arn],) if arn in side.managed else ()) for side in (old, new))
+        yield from _if_changed(arn, "may", was, now, None)
+    for arn in sorted({*old.resource_policies, *new.resource_policies}):
+        had, has = (side.resource_policies.get(arn) for side in (old, new))
+        yield from _resource(arn, "lets in", had, has, old.owner(arn) or new.owner(arn))
+
+
+def _identity(held: Held | None) -> Layers:
+    return Layers(identity=held.identity, boundary=held.boundary) if held else Layers()
+
+
+def _resource(arn: str, what: str, old: Policy | None, new: Policy | None, owner: str | None) -> Iterator[Changed]:
+    some = new or old
+    if some is None:
+        return
+    nothing = replace(some, statements=())
+    # Whom a policy names in its own account it lets in by itself; others need policies of their own (E11 to E18).
+    for identity in ((_EVERYTHING,), ()):
+        before, after = (Layers(identity=identity, resource=policy or nothing) for policy in (old, new))
+        yield from _if_changed(arn, what, before, after, owner)
+
+
+def _if_changed(arn: str, what: str, old: Layers, new: Layers, owner: str | None) -> Iterator[Changed]:
+    if old == new:
+        return
+    found = compare(old, new, owner=owner)
+    if found.new_access or found.lost_access or found.reason or found.depends_on:
+        yield Changed(arn, what, found)
