@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,62 @@ def test_a_file_that_is_wrong_is_named_and_nothing_is_compared(
     (tmp_path / "bad.json").write_text(text, encoding="utf-8")
     assert main(["compare", good, str(tmp_path / "bad.json")]) == 2
     assert message in capsys.readouterr().err
+
+
+def export(folder: Path, name: str, *statements: dict[str, Any]) -> str:
+    """What `aws iam get-account-authorization-details` prints, of an account with one role."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sts:AssumeRole"}
+    role = {
+        "Path": "/",
+        "RoleName": "reader",
+        "RoleId": "AROAEXAMPLEREADERROLE",
+        "Arn": "arn:aws:iam::111111111111:role/reader",
+        "CreateDate": "2026-01-01T00:00:00+00:00",
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+        "InstanceProfileList": [],
+        "RolePolicyList": [
+            {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
+        ],
+        "AttachedManagedPolicies": [],
+        "Tags": [],
+        "RoleLastUsed": {},
+    }
+    details = {
+        "UserDetailList": [],
+        "GroupDetailList": [],
+        "RoleDetailList": [role],
+        "Policies": [],
+        "IsTruncated": False,
+    }
+    (folder / name).write_text(json.dumps(details), encoding="utf-8")
+    return str(folder / name)
+
+
+def test_exports_of_an_account_are_compared_entity_by_entity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": PARAMETER}
+    old = export(tmp_path, "old.json", one)
+    new = export(tmp_path, "new.json", {**one, "Resource": f"{PARAMETER}*"})
+    assert main(["compare", old, old]) == 0
+    assert main(["compare", old, new]) == 1
+    out = capsys.readouterr().out
+    assert f"+ arn:aws:iam::111111111111:role/reader may ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}" in out
+    assert main(["compare", old, policy(tmp_path, "policy.json", Resource="*")]) == 2
+    assert "is a policy, and" in capsys.readouterr().err
+
+
+def test_grants_are_deployed_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = Path(__file__).parent.parent / "fixtures" / "broken" / "good"
+    wide = tmp_path / "wide"
+    shutil.copytree(good, wide)
+    role = wide / "role.yaml"
+    text = role.read_text(encoding="utf-8")
+    assert "ssm:GetParameter" in text
+    role.write_text(text.replace("ssm:GetParameter", "ssm:GetParameter*", 1), encoding="utf-8")
+    assert main(["compare", str(good), str(good)]) == 0
+    assert main(["compare", str(good), str(wide)]) == 1
+    assert "may ssm:GetParameter" in capsys.readouterr().out
 
 
 def test_two_files_or_lines_are_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

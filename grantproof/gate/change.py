@@ -117,6 +117,11 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
     return Change(base, found, repository.top, repository.changed_lines(base, folder))
 
 
+def between(old: Contract, new: Contract) -> GrantChange:
+    """Two grants, deployed and compared as if the one were to become the other."""
+    return _compared(_Pair(new.grant, new.path, old, new, "compared"), lambda text: None)
+
+
 @dataclass(frozen=True)
 class _Pair:
     """A grant before and after; None where it is not there. `doubt` says why what was there cannot be read."""

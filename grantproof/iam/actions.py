@@ -7,6 +7,7 @@ decided here; the list serves to find mistyped names and to say how many actions
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -85,10 +86,14 @@ def exists(action: str) -> bool:
 
 
 def spelt(action: str) -> str:
-    """An action as AWS spells it; patterns and unknown names as they are."""
+    """An action as AWS spells it, a pattern as far as it begins like one; unknown names as they are."""
     service, _, name = action.partition(":")
-    found = _of(service.lower()).get(name.lower())
-    return f"{service.lower()}:{found['name']}" if found else action
+    known = _of(service.lower())
+    if found := known.get(name.lower()):
+        return f"{service.lower()}:{found['name']}"
+    begins = re.split(r"[*?]", name.lower(), maxsplit=1)[0]
+    like = next((data["name"] for key, data in known.items() if begins and key.startswith(begins)), None)
+    return action if like is None or begins == name.lower() else f"{service}:{like[: len(begins)]}{name[len(begins) :]}"
 
 
 @lru_cache(maxsize=4096)

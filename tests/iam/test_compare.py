@@ -153,6 +153,11 @@ def test_what_allows_more_is_wider_and_the_other_way_round_narrower(old: Any, ne
     assert verdict(new, old, owner=OWNER) == "narrower"
 
 
+def test_patterns_are_spelt_as_aws_begins_them() -> None:
+    found = compare(identity(), identity(allow(["ssm:getparameter*", "s3:*object", "nosuch:thing*"])))
+    assert clauses(found)[0] == ["ssm:GetParameter* and s3:*object and nosuch:thing* on *"]
+
+
 def test_a_witness_is_allowed_on_one_side_only() -> None:
     old, new = identity(allow("s3:Get*")), identity(allow("s3:*Object", **when("StringLike", "k", "a*")))
     found = compare(old, new)
