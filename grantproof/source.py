@@ -5,8 +5,11 @@ Findings name file, line and column, so a document is read as plain data and as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +66,42 @@ class Document:
             path = path[:-1]
         return Place(self.path, *self._places.get(path, (1, 1)))
 
+    def lines(self, *path: Key) -> range:
+        """The lines in which the value at a path, or what is below it, begins."""
+        found = [line for p, (line, _) in self._places.items() if p[: len(path)] == path]
+        return range(min(found), max(found) + 1) if found else range(0)
+
+    def at(self, line: int, column: int) -> tuple[Key, ...] | None:
+        """The path of what begins at a place: of an entry of an object or of a list. None where nothing begins."""
+        found = [path for path, place in self._places.items() if place == (line, column)]
+        return min(found, key=len) if found else None
+
+
+_instead: ContextVar[Mapping[Path, str]] = ContextVar("instead", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def instead(texts: Mapping[Path, str]) -> Generator[None, None, None]:
+    """Read these texts in place of what stands in the files, for as long as this is entered: a template that differs
+    from the one on the disk is verified without a copy of its whole grant."""
+    token = _instead.set({path.resolve(): text for path, text in texts.items()})
+    try:
+        yield
+    finally:
+        _instead.reset(token)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, or what is read in its place.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    texts = _instead.get()
+    found = texts.get(path.resolve()) if texts else None
+    return path.read_text(encoding="utf-8-sig") if found is None else found
+
 
 def read(path: Path) -> Document:
     """Read a YAML or JSON file.
@@ -71,12 +110,12 @@ def read(path: Path) -> Document:
         SourceError: it is missing, not UTF-8, not YAML, empty, or an object in it repeats a key.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SourceError(path, "is not UTF-8 text; save it as UTF-8.") from None
-    return parse(text, path)
+    return _kept(text, path)
 
 
 def parse(text: str, path: Path) -> Document:
@@ -101,6 +140,11 @@ def parse(text: str, path: Path) -> Document:
     reader = _Reader(path)
     value = reader.construct(node, ())
     return Document(path, value, reader.places)
+
+
+@lru_cache(maxsize=64)
+def _kept(text: str, path: Path) -> Document:
+    return parse(text, path)
 
 
 #: What JSON has as well, and dates. The others build Python objects, or bytes.

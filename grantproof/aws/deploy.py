@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,16 @@ from grantproof.aws.intrinsics import NotResolved, text
 from grantproof.aws.placed import at, documents, place_of
 from grantproof.aws.processed import TemplateError
 from grantproof.aws.world import World
-from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Stack, UnknownFact, facts_of, resolve
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.source import Place, read, shown
 
 
 class DeploymentFailed(Exception):
     """A stack that could not be deployed: which template, which resource, why."""
+
+
+class NotCreatable(DeploymentFailed):
+    """AWS may well deploy it; the mocked world has no such resource."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,29 @@ def deploy(world: World, contract: Contract) -> Deployment:
     Raises:
         DeploymentFailed: names template, resource and reason.
     """
-    facts = facts_of(contract)
+    deployment = begin(world, contract)
+    while len(deployment.stacks) < len(contract.stacks):
+        deployment = advance(world, contract, deployment)
+    return deployment
+
+
+def begin(world: World, contract: Contract) -> Deployment:
+    """Upload what templates fetch; no stack yet."""
     for upload in contract.uploads:
-        _upload(world, contract, upload.account, upload.bucket, upload.prefix, upload.files)
-    stacks: list[DeployedStack] = []
-    for stack in contract.stacks:
-        deployed = _create(world, contract, stack, _given(stack, facts))
-        stacks.append(deployed)
-        facts = facts.with_values(deployed.facts)
-    return Deployment(tuple(stacks), facts)
+        _make_bucket(world, upload)
+        put_uploads(world, contract, upload)
+    return Deployment((), facts_of(contract))
+
+
+def advance(world: World, contract: Contract, deployment: Deployment) -> Deployment:
+    """Create the next stack.
+
+    Raises:
+        DeploymentFailed: names template, resource and reason.
+    """
+    stack = contract.stacks[len(deployment.stacks)]
+    deployed = _create(world, contract, stack, _given(stack, deployment.facts))
+    return Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
 
 
 def delete(world: World, contract: Contract, deployment: Deployment) -> None:
@@ -139,14 +158,18 @@ def cloudformation(world: World, account: str) -> Any:
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
-def _upload(world: World, contract: Contract, account: str, bucket: str, prefix: str, files: tuple[Path, ...]) -> None:
-    s3 = world.client(world.root(account), "s3")
+def _make_bucket(world: World, upload: Upload) -> None:
     where = {} if world.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": world.region}}
-    s3.create_bucket(Bucket=bucket, **where)
-    for file in files:
-        key = "/".join(filter(None, (prefix, file.relative_to(contract.path.parent).as_posix())))
+    world.client(world.root(upload.account), "s3").create_bucket(Bucket=upload.bucket, **where)
+
+
+def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
+    """Put the files of an upload into its bucket."""
+    s3 = world.client(world.root(upload.account), "s3")
+    for file in upload.files:
+        key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
         content = world.built.handed(read(file)) if file.suffix in TEMPLATE_SUFFIXES else file.read_bytes()
-        s3.put_object(Bucket=bucket, Key=key, Body=content)
+        s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
 
 
 def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:
@@ -176,7 +199,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     except ClientError as error:
         said = error.response["Error"]["Message"]
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, re.error) as error:
         # moto meets a template that it cannot read with whatever its own code runs into.
         kind = type(error).__name__
         raise DeploymentFailed(
@@ -190,7 +213,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     nested = {r.path: r.physical_id for r in resources if r.type == "AWS::CloudFormation::Stack"}
     missing = tuple(_missing(client, world.built, {(): stack.name, **nested}))
     if missing and not world.partial:
-        raise DeploymentFailed("\n".join(map(str, missing)))
+        raise NotCreatable("\n".join(map(str, missing)))
     outputs = {output["OutputKey"]: text(output["OutputValue"]) for output in description.get("Outputs") or ()}
     return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources, missing)
 

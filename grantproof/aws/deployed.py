@@ -46,8 +46,15 @@ class Deployed(ABC):
         return True
 
     def resolved(self, value: Any) -> Any:
-        """A value of the contract with its references filled."""
-        return resolve(value, self.deployment.facts)
+        """A value of the contract with its references filled.
+
+        Raises:
+            SnapshotIncomplete: it names an output that no stack has.
+        """
+        try:
+            return resolve(value, self.deployment.facts)
+        except KeyError as error:
+            raise SnapshotIncomplete(f"the contract names {error.args[0]}, which is not deployed") from None
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
         """What the declared principal really holds; None where no such entity is deployed.

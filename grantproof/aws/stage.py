@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import boto3
 
 from grantproof.aws import guests
-from grantproof.aws.deploy import Deployment, deploy
+from grantproof.aws.deploy import Deployment, advance, begin, put_uploads
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.law import Law
 from grantproof.aws.operations import Authorisation
@@ -30,14 +30,15 @@ class Stage(Deployed):
     where resources cannot be created; whoever opens it has to look at `deployment.stacks[n].missing`.
     """
 
-    def __init__(self, contract: Contract, *, partial: bool = False) -> None:
+    def __init__(self, contract: Contract, *, partial: bool = False, managed_policies: bool = False) -> None:
         self.contract = contract
         accounts = {**contract.accounts, "a stranger": STRANGER}
-        managed = any(":policy/" in str(read(template).value) for template in contract.templates)
+        managed = managed_policies or any(":policy/" in str(read(template).value) for template in contract.templates)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
         self.law = Law(self.world, lambda: self.policies)
         self._seen = -1
+        self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
         self._policies = Policies(())
         self._people: dict[Any, boto3.Session] = {}
 
@@ -47,12 +48,38 @@ class Stage(Deployed):
         Raises:
             DeploymentFailed: a stack could not be created; the world is closed again.
         """
-        self.world.__enter__()
+        self.begin()
         try:
-            self.deployment: Deployment = deploy(self.world, self.contract)
+            while self.advance():
+                pass
+            self.act()
         except BaseException:
             self.world.__exit__()
             raise
+
+    def begin(self) -> None:
+        """Enter the world and upload what templates fetch; no stack yet. For whoever deploys step by step."""
+        self.world.__enter__()
+        self.deployment: Deployment = begin(self.world, self.contract)
+
+    def advance(self) -> bool:
+        """Deploy the next stack; False where there was none left.
+
+        Raises:
+            DeploymentFailed: it could not be created.
+        """
+        if len(self.deployment.stacks) == len(self.contract.stacks):
+            return False
+        self.deployment = advance(self.world, self.contract, self.deployment)
+        return True
+
+    def upload_again(self) -> None:
+        """Put the files that templates fetch into their buckets again, as they now read."""
+        for upload in self.contract.uploads:
+            put_uploads(self.world, self.contract, upload)
+
+    def act(self) -> None:
+        """Everything is deployed: from now on the law is over every call."""
         self.world.authorise = self.law
         self.snapshots()
 
@@ -73,7 +100,7 @@ class Stage(Deployed):
 
     # what is deployed
 
-    @cached_property
+    @property
     def _deployed_services(self) -> frozenset[str]:
         types = {resource.type for stack in self.deployment.stacks for resource in stack.resources}
         return frozenset(type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2)
@@ -85,12 +112,14 @@ class Stage(Deployed):
         return tuple(service for service in RESOURCE_POLICIES if service in used)
 
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
-        """What IAM holds now, by account number."""
-        out = {}
+        """What IAM holds now, by account number; taken again after every call that may have changed something there."""
+        services = self._services
         for number in self.world.accounts.values():
-            root = self.world.root(number)
-            out[number] = take(number, partial(self.world.client, root), self._services)
-        return out
+            changes = self.world.changes_in[number]
+            if self._snapshots.get(number, ())[:2] != (changes, services):
+                client = partial(self.world.client, self.world.root(number))
+                self._snapshots[number] = (changes, services, take(number, client, services))
+        return {number: taken for number, (_, _, taken) in self._snapshots.items()}
 
     @property
     def policies(self) -> Policies:

@@ -86,6 +86,8 @@ class World:
         """The requests behind the judged calls: principal, action, resource, whether it was allowed."""
         self.changes = 0
         """Goes up with every call that may have changed what the accounts hold."""
+        self.changes_in: Counter[str] = Counter()
+        """The same, by account number."""
         self.changed: set[str] = set()
         """The services of these calls, by botocore's names."""
         self.built = Built()
@@ -279,6 +281,7 @@ class _Wire:
             return
         if not model.name.startswith(_READS):
             self._world.changes += 1
+            self._world.changes_in[self._identity.account] += 1
             self._world.changed.add(model.service_model.service_name)
         if model.name == "AssumeRole" and model.service_model.service_name == "sts":
             self._issued(context.get(__name__, {}), parsed)

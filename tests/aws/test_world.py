@@ -141,9 +141,9 @@ def test_sessions_end_when_they_expire(world: World) -> None:
     alice = world.user("partner", "alice", policies={"all": ANYTHING})
     session = world.assume(alice, ROLE, DurationSeconds=900)
     sts = world.client(session, "sts")
-    world.advance(899)
+    world.advance(840)
     sts.get_caller_identity()
-    world.advance(2)
+    world.advance(61)
     with pytest.raises(ClientError) as caught:
         sts.get_caller_identity()
     assert code(caught) == "ExpiredToken"

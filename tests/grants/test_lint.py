@@ -10,7 +10,7 @@ from cfnlint import api, core
 from cfnlint.config import ManualArgs
 
 from grantproof.contract import Contract
-from grantproof.source import shown
+from grantproof.source import shown, text_of
 
 
 @cache
@@ -22,7 +22,7 @@ def rules() -> Any:
 def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: Any) -> None:
     """Errors, warnings and informational findings all count; a template silences one in its own Metadata, with a
     reason."""
-    text = template.read_text(encoding="utf-8")
+    text = text_of(template)
     config = ManualArgs(regions=[grant.region], include_checks=["I"])
     for match in api.lint(text, rules(), [grant.region], config):
         verdict.broken(

@@ -1,0 +1,89 @@
+"""Which characters the values of a template's parameter may hold, over every value that its constraints accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
+from typing import Any
+
+
+def may_hold(parameter: Mapping[str, Any], characters: str) -> bool:
+    """May some value that a parameter takes hold one of these characters? Never wrong when it says no: lengths and
+    lookarounds are not counted on, and a pattern that cannot be read may hold anything."""
+    type_ = str(parameter.get("Type", "String"))
+    if "Number" in type_ or (type_.startswith(("AWS::", "List<AWS::")) and "AWS::SSM::" not in type_):
+        return False
+    if "AllowedValues" in parameter:
+        return any(c in str(value) for value in parameter["AllowedValues"] for c in characters)
+    try:
+        parsed = _regex.parse(str(parameter.get("AllowedPattern", ".*")))
+    except (re.error, RecursionError):
+        return True
+    flags = re.IGNORECASE if parsed.state.flags & re.IGNORECASE else 0
+    return any(_takes(parsed, c, flags) for c in characters)
+
+
+def could_widen(parameter: Mapping[str, Any]) -> str:
+    """What some value of a parameter could do to a policy that is built from it; empty where no value can."""
+    if may_hold(parameter, "*?"):
+        return "a wildcard"
+    if may_hold(parameter, "$") and may_hold(parameter, "{"):
+        return "a policy variable"
+    return ""
+
+
+def _takes(pattern: Any, character: str, flags: int) -> bool:
+    """May a match hold the character? Walks the parsed expression; what is not known may."""
+    for op, argument in pattern:
+        match str(op):
+            case "AT" | "ASSERT" | "ASSERT_NOT" | "GROUPREF" | "FAILURE":
+                continue  # takes no character of its own; what a group took is looked at where the group stands
+            case "LITERAL":
+                if chr(argument) == character:
+                    return True
+            case "NOT_LITERAL":
+                if chr(argument) != character:
+                    return True
+            case "IN":
+                if _in_class(argument, character, flags):
+                    return True
+            case "SUBPATTERN":
+                if _takes(argument[-1], character, flags):
+                    return True
+            case "BRANCH":
+                if any(_takes(branch, character, flags) for branch in argument[1]):
+                    return True
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                if _takes(argument[2], character, flags):
+                    return True
+            case "ATOMIC_GROUP":
+                if _takes(argument, character, flags):
+                    return True
+            case _:
+                return True
+    return False
+
+
+def _in_class(items: Any, character: str, flags: int) -> bool:
+    negated = bool(items) and str(items[0][0]) == "NEGATE"
+    hit = False
+    for op, argument in items[negated:]:
+        match str(op):
+            case "LITERAL":
+                hit = hit or chr(argument) == character
+            case "RANGE":
+                hit = hit or argument[0] <= ord(character) <= argument[1]
+            case "CATEGORY":
+                hit = hit or re.match(_CATEGORIES.get(str(argument), "."), character) is not None
+    return hit != negated
+
+
+_CATEGORIES = {
+    "CATEGORY_DIGIT": r"\d",
+    "CATEGORY_NOT_DIGIT": r"\D",
+    "CATEGORY_WORD": r"\w",
+    "CATEGORY_NOT_WORD": r"\W",
+    "CATEGORY_SPACE": r"\s",
+    "CATEGORY_NOT_SPACE": r"\S",
+}
