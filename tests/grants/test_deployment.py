@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from grantproof.aws import parameters
+from grantproof.aws.accepted import could_widen
 from grantproof.aws.deploy import cloudformation, delete, redeploy
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
@@ -156,20 +157,20 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
 
 
 def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, template: Any, verdict: Any) -> None:
-    """Nested templates too: `*`, `?` and policy variables are refused by every parameter that a Resource, Principal or
-    Action is built from."""
+    """Nested templates too, and over every value that a parameter accepts, not only hostile ones that were thought of:
+    none holds `*`, `?` or a policy variable where a Resource, Principal or Action is built from it."""
     document = read(template)
     declared = document.value.get("Parameters") or {}
-    refused = {(bad.parameter, bad.value) for bad in parameters.bad_values(document.value)}
     reaching = set(_into_policies(document.value.get("Resources"), inside=False))
     for name in sorted(reaching & set(declared)):
-        for value in ("*", "${aws:username}"):
-            if (name, value) not in refused:
-                verdict.broken(
-                    f"parameters of {template.name} cannot widen a policy",
-                    f"parameter {name} takes {value!r}, and a policy is built from it; narrow its AllowedPattern",
-                    place=str(document.place("Parameters", name)),
-                )
+        if found := could_widen(declared[name]):
+            verdict.broken(
+                f"parameters of {template.name} cannot widen a policy",
+                f"parameter {name} takes values with {found} in them, and a policy is built from it; "
+                "narrow its AllowedPattern",
+                place=str(document.place("Parameters", name)),
+            )
+        verdict.proves()
 
 
 def _into_policies(value: Any, *, inside: bool) -> Any:
