@@ -1,6 +1,6 @@
 # Every verb sets up what it needs; after that, everything works offline.
 .DEFAULT_GOAL := help
-.PHONY: help setup verify gate test lint types suite conformance bench nightly readme lock clean
+.PHONY: help setup verify gate mutants test lint types suite conformance bench nightly readme lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,9 @@ setup: $(READY) ## Install the locked dependencies into .venv
 
 verify: $(READY) ## Verify the shipped grants
 	$(BIN)/grantproof verify templates
+
+mutants: $(READY) ## Break the shipped grants on purpose, and see whether the suites notice
+	$(BIN)/grantproof mutants templates
 
 .PHONY: evidence browser
 evidence: $(READY) ## Verify the shipped grants and write every report into reports/

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_explain(commands)
     _add_who_can(commands)
+    _add_mutants(commands)
     return parser
 
 
@@ -304,6 +305,70 @@ class _Progress:
     def end(self) -> None:
         """Clear the line."""
         self("")
+
+
+def _add_mutants(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    mutants = commands.add_parser(
+        "mutants",
+        help="break every grant below a folder on purpose, and see whether the suites notice",
+        description="Apply every mutation operator of the catalogue to the templates of every grant below DIR. Each "
+        "mutant that changes access has to fail the suites, for the right reason.",
+    )
+    mutants.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    mutants.add_argument(
+        "-n", "--workers", metavar="N", type=int, default=os.cpu_count() or 1, help="default: one a core"
+    )
+    mutants.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches: a weaker gate")
+    mutants.add_argument(
+        "-o", "--operators", metavar="PATTERN", action="append", help="only operators or groups so called"
+    )
+    mutants.add_argument("-v", "--verbose", action="store_true", help="what became of each mutant")
+    mutants.add_argument("--json", type=Path, default=Path("reports") / "mutants.json", metavar="FILE",
+                         help="default: reports/mutants.json")  # fmt: skip
+    mutants.set_defaults(run=_mutants)
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    import json
+
+    from grantproof.contract import ContractError, find
+
+    try:
+        find(options.directory)
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    if not hasattr(os, "fork") or options.workers < 1:
+        print("grantproof mutants: needs a system with fork, and at least one worker", file=sys.stderr)
+        return BAD_USAGE
+    from grantproof.mutants.catalogue import CatalogueError, chosen
+    from grantproof.mutants.engine import Engine, run
+    from grantproof.mutants.score import document
+
+    try:
+        engine = Engine(options.workers, chosen(options.operators or ["*"]), _progress)
+    except CatalogueError as error:
+        print(f"grantproof mutants: {error}", file=sys.stderr)
+        return BAD_USAGE
+    gc.set_threshold(500_000, 50, 50)
+    run(suites_folder(), options.directory, engine, options.only or "")
+    if engine.refusal:
+        print(engine.refusal, file=sys.stderr)
+        return NOT_VERIFIED
+    if not engine.scores:
+        print("grantproof mutants: no test was selected, so nothing can be killed", file=sys.stderr)
+        return NOT_VERIFIED
+    for score in engine.scores:
+        lines = [str(result) for result in score.results] if options.verbose else []
+        print("\n".join([*lines, *score.lines()]))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(document(engine.scores), indent=1) + "\n", encoding="utf-8")
+    return VERIFIED if all(score.passed for score in engine.scores) else NOT_VERIFIED
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text}\033[K")
 
 
 def suites_folder() -> Path:

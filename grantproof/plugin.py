@@ -5,12 +5,14 @@ Inert unless a test asks for `grant`: a repository that only happens to have gra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from grantproof import recording
+from grantproof.evidence.finding import Outcome
 from grantproof.recording import (
     Record,
     contracts,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from grantproof.aws.recorded import Recorded
     from grantproof.aws.stage import Stage
     from grantproof.contract import Contract
+
+STAGES = pytest.StashKey["_Stages"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -167,10 +171,25 @@ class _Stages:
             stage, self._current = self._current, None
             stage.close()
 
+    def adopt(self, stage: Stage | None) -> None:
+        self._current = stage
+        self._failed.clear()
+
+
+def adopt(config: pytest.Config, stage: Stage | None) -> None:
+    """Give the suites a stage that somebody else opened, and will close."""
+    config.stash.setdefault(STAGES, _Stages()).adopt(stage)
+
+
+def outcome_of(report: pytest.TestReport) -> Outcome | None:
+    """What a test noted about a grant, from its report."""
+    data = getattr(report, recording.ATTRIBUTE, None)
+    return Outcome.from_dict(json.loads(data)["outcome"]) if data else None
+
 
 @pytest.fixture(scope="session")
-def _stages() -> Generator[_Stages, None, None]:
-    stages = _Stages()
+def _stages(pytestconfig: pytest.Config) -> Generator[_Stages, None, None]:
+    stages = pytestconfig.stash.setdefault(STAGES, _Stages())
     yield stages
     stages.close()
 

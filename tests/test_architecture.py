@@ -10,18 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = ("iam", "source", "contract", "aws", "evidence", "recording", "gate", "fleet", "plugin", "cli")
+ROOMS = ("iam", "source", "contract", "aws", "evidence", "mutants", "recording", "gate", "fleet", "plugin", "cli")
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
     "contract": {"iam", "source"},
     "aws": {"aws", "iam", "source", "contract"},
     "evidence": {"evidence", "iam", "source", "contract"},
+    "mutants": {"mutants", "iam", "source", "contract", "aws", "evidence"},
     "recording": {"iam", "source", "contract", "aws", "evidence"},
     "plugin": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "aws", "evidence"},
-    "cli": {"iam", "source", "contract", "aws", "evidence", "gate", "fleet"},
+    "cli": {"iam", "source", "contract", "aws", "evidence", "mutants", "gate", "fleet"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from test_mutants import mutate
-
-from grantproof.source import read
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -48,8 +46,12 @@ def real_output(number: int, block: str, folder: Path) -> str:
     if command.startswith("pip install"):
         return block.partition("\n")[2]  # what is installed from a wheel is tried in test_wheel
     if number == FAILING:
-        fault = read(ROOT / "fixtures" / "mutants" / "every-parameter-with-the-prefix.yaml").value
-        mutate(fault, folder / "templates" / "cross-account-ssm")
+        grant = folder / "templates" / "cross-account-ssm"
+        shutil.copytree(ROOT / "templates" / "cross-account-ssm", grant)
+        text = (grant / "iam.yaml").read_text(encoding="utf-8")
+        assert "parameter/${ParameterName}\n" in text
+        broken = text.replace("parameter/${ParameterName}\n", "parameter/${ParameterName}*\n")
+        (grant / "iam.yaml").write_text(broken, encoding="utf-8")
         return run(command, folder)
     return run(command)
 

@@ -27,6 +27,8 @@ def test_the_wheel_carries_suites_schema_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     suites = {f"grantproof/suites/{path.name}" for path in (ROOT / "tests" / "grants").iterdir() if path.is_file()}
     assert suites <= names
+    operators = {path.name for path in (ROOT / "fixtures" / "mutants" / "operators").iterdir()}
+    assert {f"grantproof/mutants/operators/{name}" for name in operators} <= names
     assert {"grantproof/contract.schema.json", "grantproof/py.typed", "grantproof/cli.py"} <= names
     assert not {name for name in names if name.startswith(("tests/", "fixtures/"))}
 

@@ -1,0 +1,230 @@
+"""What a deployment holds, in a form in which two deployments can be compared, and whether two hold the same.
+
+Names that CloudFormation makes up differ from one deployment to the next, so entities are called by the place of their
+resource in the stacks. The same access is never assumed: it is shown, for every policy by itself and over all requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.accepted import could_widen
+from grantproof.aws.stage import Stage
+from grantproof.contract import Contract
+from grantproof.iam import LawError, Layers, Policy, PolicyType, parse_policy
+from grantproof.iam.compare import Verdict, compare
+from grantproof.mutants.sites import reaching_policies
+from grantproof.source import read
+
+Documents = Mapping[str, Any]
+
+#: Aspects of an entity, in which it can have changed.
+TRUST, PERMISSIONS, BOUNDARY, SESSION, GROUPS, TAGS = "trust", "permissions", "boundary", "session", "groups", "tags"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One entity, or resource with a policy. Documents by their label, with entities called by their place."""
+
+    arn: str
+    kind: str
+    documents: Mapping[str, Documents]
+    """Aspect to label to document."""
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Access:
+    """All that the accounts hold, by the name that stays the same from one deployment to the next."""
+
+    entities: Mapping[str, Held]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one entity differs: what it is called, in which aspect (`came along`, `gone`, or one of the above), its ARN,
+    and the labels and statements that are new in it."""
+
+    name: str
+    aspect: str
+    arn: str
+    statements: tuple[tuple[str, int], ...] = ()
+
+
+def access(stage: Stage) -> Access:
+    """What is deployed on a stage, before anybody else has been created on it."""
+    names = _names(stage)
+
+    def called(value: Any) -> Any:
+        text = json.dumps(value, sort_keys=True)
+        for old, new in names.items():
+            text = text.replace(old, new)
+        return json.loads(text)
+
+    entities: dict[str, Held] = {}
+    for snapshot in stage.snapshots().values():
+        managed = {policy["Arn"]: policy["PolicyVersionList"][0]["Document"] for policy in snapshot.policies}
+        for kind, entries in (("Role", snapshot.roles), ("User", snapshot.users), ("Group", snapshot.groups)):
+            for entry in entries:
+                held = _entity(kind, entry, managed)
+                entities[called(held.arn)] = Held(held.arn, kind.lower(), called(held.documents), called(held.facts))
+        for policy in snapshot.policies:
+            if stage.origins.resource(policy["Arn"]) is not None:
+                documents = {PERMISSIONS: {policy["Arn"]: managed[policy["Arn"]]}}
+                entities[called(policy["Arn"])] = Held(policy["Arn"], "policy", called(documents), {})
+        for entry in snapshot.resource_policies:
+            documents = {PERMISSIONS: {entry["Arn"]: entry["Policy"]}}
+            entities[called(entry["Arn"])] = Held(entry["Arn"], "resource", called(documents), {"type": entry["Type"]})
+    for stack in stage.deployment.stacks:
+        for resource in stack.resources:
+            name = f"{stack.alias}.{'.'.join(resource.path)}"
+            if not any(name in called_already for called_already in entities):
+                entities[name] = Held(resource.physical_id, resource.type, {}, {})
+    return Access(entities)
+
+
+def _entity(kind: str, entry: Mapping[str, Any], managed: Documents) -> Held:
+    arn = entry["Arn"]
+    own = {f"{arn}#{p['PolicyName']}": p["PolicyDocument"] for p in entry.get(f"{kind}PolicyList") or ()}
+    own |= {a["PolicyArn"]: managed[a["PolicyArn"]] for a in entry.get("AttachedManagedPolicies") or ()}
+    boundary = (entry.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    documents = {PERMISSIONS: own, BOUNDARY: {boundary: managed[boundary]} if boundary else {}}
+    if kind == "Role":
+        documents[TRUST] = {f"{arn}#trust": entry["AssumeRolePolicyDocument"]}
+    facts = {
+        SESSION: entry.get("MaxSessionDuration"),
+        GROUPS: sorted(entry.get("GroupList") or ()),
+        TAGS: sorted((t["Key"], t["Value"]) for t in entry.get("Tags") or ()),
+    }
+    return Held(arn, kind.lower(), documents, facts)
+
+
+_MADE_UP = re.compile(r"-[A-Z0-9]{12}$")
+
+
+def _names(stage: Stage) -> dict[str, str]:
+    """What to replace by what, longest first: ARNs of entities, and physical names that were made up."""
+    out: dict[str, str] = {}
+    places = {
+        resource.physical_id: f"{stack.alias}.{'.'.join(resource.path)}"
+        for stack in stage.deployment.stacks
+        for resource in stack.resources
+    }
+    for arn in (*stage.policies.held, *stage.policies.managed):
+        resource = stage.origins.resource(arn)
+        if resource is not None:
+            head, _, name = arn.partition("/")
+            out[arn] = f"{head}/{places[resource.physical_id]}"
+            out |= {name: places[resource.physical_id]} if _MADE_UP.search(name) else {}
+    out |= {physical: place for physical, place in places.items() if _MADE_UP.search(physical)}
+    return dict(sorted(out.items(), key=lambda item: -len(item[0])))
+
+
+def changes(before: Access, after: Access) -> tuple[Change, ...]:
+    """Where two deployments are not plainly the same: an empty answer means that every document reads the same."""
+    out = [Change(n, "gone", h.arn) for n, h in before.entities.items() if n not in after.entities]
+    for name, held in after.entities.items():
+        if name not in before.entities:
+            out.append(Change(name, "came along", held.arn))
+            continue
+        old = before.entities[name]
+        for aspect in held.documents:
+            if held.documents[aspect] != old.documents.get(aspect):
+                new = tuple(_new_statements(old.documents.get(aspect) or {}, held.documents[aspect]))
+                out.append(Change(name, aspect, held.arn, new))
+        out += [Change(name, aspect, held.arn) for aspect in held.facts if held.facts[aspect] != old.facts.get(aspect)]
+    return tuple(out)
+
+
+def _new_statements(before: Documents, after: Documents) -> Iterator[tuple[str, int]]:
+    there = [statement for document in before.values() for statement in _statements(document)]
+    for label, document in after.items():
+        for number, statement in enumerate(_statements(document)):
+            if statement not in there:
+                yield label, number
+
+
+def _statements(document: Any) -> list[Any]:
+    found = document.get("Statement", [])
+    return found if isinstance(found, list) else [found]
+
+
+def difference(before: Access, after: Access) -> str:
+    """Why two deployments cannot be shown to give the same access; empty where it is proved that they do: the same
+    entities, each of which is entered by the same, may do the same under the same boundary and for as long."""
+    for change in changes(before, after):
+        if change.aspect in ("came along", "gone"):
+            return f"{change.name} {change.aspect}"
+        if change.aspect == TAGS:
+            if any("principaltag" in json.dumps(h.documents).lower() for h in after.entities.values()):
+                return f"{change.name} has other tags, and a policy asks for tags"
+            continue
+        if change.aspect in (SESSION, GROUPS):
+            return f"{change.name} differs in its {change.aspect}"
+        old, new = before.entities[change.name], after.entities[change.name]
+        if _partitions(old, change.aspect) != _partitions(new, change.aspect):
+            return f"{change.name} names another partition, where AWS knows nobody of this one"
+        if said := _proved(old, new, change.aspect):
+            return f"{change.name}: {said}"
+    return ""
+
+
+def _partitions(held: Held, aspect: str) -> set[str]:
+    return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(held.documents.get(aspect, {}))))
+
+
+def _proved(old: Held, new: Held, aspect: str) -> str:
+    """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
+    account = new.arn.split(":")[4] or None
+    try:
+        pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
+    except LawError as error:
+        return str(error)
+    for left, right in pairs:
+        found = compare(left, right, owner=account)
+        if found.verdict is not Verdict.EQUAL or found.depends_on:
+            pieces = [str(d.clause) for d in (*found.new_access, *found.lost_access)[:1]]
+            points = [f"depends on {', '.join(found.depends_on)}"] if found.depends_on else []
+            return f"{aspect} {', '.join([found.verdict.value, *pieces, found.reason, *points]).strip(', ')}"
+    return ""
+
+
+#: Whoever calls may do everything as far as its own account is concerned.
+_ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def _layers(held: Held, aspect: str) -> list[Layers]:
+    """What to compare: an entity's policies under its boundary; a resource's policy for callers who may do everything
+    of their own, and for callers who may do nothing."""
+    if aspect in (PERMISSIONS, BOUNDARY) and held.kind != "resource":
+        boundary = _parsed(held, BOUNDARY, PolicyType.BOUNDARY)
+        return [Layers(identity=_parsed(held, PERMISSIONS, PolicyType.IDENTITY), boundary=boundary or None)]
+    type_ = PolicyType.TRUST if aspect == TRUST else PolicyType.RESOURCE
+    if held.facts.get("type") == "AWS::KMS::Key":
+        type_ = PolicyType.KEY
+    (policy,) = _parsed(held, aspect, type_)
+    callers: list[tuple[Policy, ...]] = [(parse_policy(_ANYTHING, PolicyType.IDENTITY, "the caller"),), ()]
+    return [Layers(identity=identity, resource=policy) for identity in callers]
+
+
+def _parsed(held: Held, aspect: str, type_: PolicyType) -> tuple[Policy, ...]:
+    return tuple(parse_policy(d, type_, label) for label, d in held.documents.get(aspect, {}).items())
+
+
+def constraints(contract: Contract) -> dict[str, Any]:
+    """What may be given for the parameters that policies are built from: `anything harmless` where it is shown that no
+    value can hold a wildcard or a policy variable, else their constraints as they stand."""
+    out = {}
+    for template in contract.templates:
+        value = read(template).value
+        for name in sorted(reaching_policies(value)):
+            parameter = value["Parameters"][name]
+            harmless = not could_widen(parameter)
+            described = {"Description", "ConstraintDescription", "Default"}
+            kept = {k: v for k, v in parameter.items() if k not in described}
+            out[f"{template.name} {name}"] = "anything harmless" if harmless else kept
+    return out

@@ -1,0 +1,142 @@
+"""Did a suite fail for the right reason? A finding has to name what was broken, or what came of it.
+
+A suite that turns red over something else would have let the fault through if that something had not been there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.stage import Stage
+from grantproof.contract import Contract, DeclaredPrincipal, references
+from grantproof.evidence.finding import Finding
+from grantproof.mutants.access import TRUST, Change
+from grantproof.mutants.catalogue import Mutant
+from grantproof.source import Document, Place, read, shown
+
+#: Below these a touched path is looked at as a whole: a finding names a statement, not a word of it.
+_WHOLE = ("Statement", "Parameters", "Resources", "Conditions")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Where a contract speaks of an entity that changed. `entering`: it changed in who may enter it; None where it
+    changed as a whole."""
+
+    file: str
+    lines: range
+    entering: bool | None
+
+
+@dataclass(frozen=True)
+class Traces:
+    """By what a finding can show that it found this fault.
+
+    Attributes:
+        lines: per file, the lines of what was touched and of the deployed statements that differ.
+        names: ARNs, labels and names of entities that differ or came along.
+        promises: the clauses of the contract that no longer hold.
+    """
+
+    lines: tuple[tuple[str, range], ...]
+    names: tuple[str, ...]
+    promises: tuple[Promise, ...] = ()
+
+    def in_(self, finding: Finding) -> bool:
+        """Does the finding name what was broken?"""
+        file, line = _split(finding.place)
+        if any(file == name and line in lines for name, lines in self.lines):
+            return True
+        for promise in self.promises:
+            right = promise.entering is None or promise.entering == (" enter" in finding.clause)
+            if file == promise.file and line in promise.lines and right:
+                return True
+        # The clause is what was claimed, and every claim about an entity names it; only what was found counts.
+        said = f"{finding.place} {finding.detail}"
+        return any(name in said for name in self.names)
+
+
+def _split(place: str) -> tuple[str, int]:
+    file, _, rest = place.partition(":")
+    line = rest.split(":")[0]
+    return file, int(line) if line.isdigit() else 0
+
+
+def right(findings: Iterable[Finding], traces: Traces) -> bool:
+    """Is one of the findings about the fault?"""
+    return any(traces.in_(finding) for finding in findings)
+
+
+def traces_of(mutant: Mutant) -> Traces:
+    """What can be known before anything is deployed: the touched lines, and what came along."""
+    document = read(mutant.template)
+    file = shown(mutant.template)
+    lines = tuple((file, document.lines(*_whole(path))) for path in mutant.touched)
+    return Traces(lines, mutant.names)
+
+
+def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The statement, parameter or resource that a path is part of."""
+    for number in range(len(path) - 1, -1, -1):
+        if path[number] in _WHOLE and number < len(path) - 1:
+            return path[: number + 2]
+    return path
+
+
+def with_changes(
+    traces: Traces, changes: Sequence[Change], contract: Contract, stage: Stage, unbroken: Mapping[str, str]
+) -> Traces:
+    """The same, and what differs in what was deployed. `unbroken` are the references of the contract's principals, as
+    they are without the fault."""
+    lines: list[tuple[str, range]] = list(traces.lines)
+    names: list[str] = list(traces.names)
+    promises: list[Promise] = []
+    for change in changes:
+        names += [change.arn] if change.aspect == "came along" else []
+        for label, index in change.statements:
+            place = stage.origins.place(label, index)
+            if place is not None:
+                lines.append((shown(place.file), range(place.line, place.line + 1)))
+            else:
+                names.append(label)
+        principal = _declared(change, contract, stage, unbroken)
+        if principal is not None:
+            whole = change.aspect in ("came along", "gone")
+            spot = _block(contract, principal)
+            names += references(principal.reference) if change.aspect == "gone" else ()
+            promises.append(Promise(shown(contract.path), spot, None if whole else change.aspect == TRUST))
+            if not whole and stage.origins.resource(change.arn):
+                found = stage.origins.place(change.arn)
+                lines += [(shown(found.file), range(found.line, found.line + 1))] if found else []
+    return Traces(tuple(lines), tuple(dict.fromkeys(names)), tuple(promises))
+
+
+def _declared(
+    change: Change, contract: Contract, stage: Stage, unbroken: Mapping[str, str]
+) -> DeclaredPrincipal | None:
+    for principal in contract.principals:
+        called = {unbroken[principal.alias]}
+        with suppress(SnapshotIncomplete):
+            called.add(stage.resolved(principal.reference))
+        if called & {change.arn, change.arn.rsplit("/", 1)[-1]}:
+            return principal
+    return None
+
+
+def _block(contract: Contract, principal: DeclaredPrincipal) -> range:
+    return read(contract.path).lines("principals", principal.alias)
+
+
+def original_place(mutated: Document, original: Document, place: str) -> str:
+    """A place in a mutant's text as the place in the file that a person has before them."""
+    file, line = _split(place)
+    if file != shown(mutated.path):
+        return place
+    column = place.rpartition(":")[2]
+    path = mutated.at(line, int(column) if column.isdigit() else 0)
+    found: Place = original.place(*(path or ()))
+    return str(found) if path else shown(Path(original.path))

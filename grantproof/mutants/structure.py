@@ -1,0 +1,265 @@
+"""Edits of a template's structure: what is set, added, removed, renamed or turned round.
+
+Each takes a template that it may change, the path of the site, its argument from the catalogue and the surroundings,
+and says what it touched; None where it does not apply.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from grantproof.iam import actions
+from grantproof.mutants.edits import NOTHING, edit_text
+from grantproof.mutants.sites import Path, at
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What an edit changed: paths in the changed template, and names of what came along."""
+
+    paths: tuple[Path, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an edit may need to know: the logical id that the site belongs to, and the file names of the grant's other
+    templates."""
+
+    owner: str
+    others: tuple[str, ...] = ()
+
+
+Edit = Callable[[Any, Path, Any, Surroundings], Touched | None]
+
+
+def filled(value: Any, current: Any, around: Surroundings) -> Any:
+    """An argument with `{{owner}}` and `{{value}}` filled in."""
+    if value == "{{value}}":
+        return copy.deepcopy(current)
+    if isinstance(value, str):
+        return value.replace("{{owner}}", around.owner)
+    if isinstance(value, Mapping):
+        return {filled(k, current, around): filled(v, current, around) for k, v in value.items()}
+    if isinstance(value, list):
+        return [filled(item, current, around) for item in value]
+    return value
+
+
+def _replace(template: Any, path: Path, value: Any) -> Touched | None:
+    if not path or value is NOTHING or value == at(template, path):
+        return None
+    at(template, path[:-1])[path[-1]] = value
+    return Touched((path,))
+
+
+def _set(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    return _replace(template, path, filled(argument, at(template, path), around))
+
+
+def _text(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    ((name, inner),) = argument.items()
+    return _replace(template, path, edit_text(at(template, path), name, inner))
+
+
+def _add(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """To a value or list of values: one more."""
+    current = at(template, path)
+    values = current if isinstance(current, list) else [current]
+    new = filled(argument, current, around)
+    return None if new in values or "*" in values else _replace(template, path, [*values, new])
+
+
+def _remove(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """The value itself. `one`: only where others of a list stay."""
+    parent = at(template, path[:-1])
+    if path[-2:-1] == ("Fn::If",):
+        return None
+    if (argument == "one" or isinstance(parent, list)) and (isinstance(parent, dict) or len(parent) == 1):
+        return None
+    del parent[path[-1]]
+    return Touched((path[:-1],))
+
+
+def _merge(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    current = at(template, path)
+    if not isinstance(current, dict):
+        return None
+    before = copy.deepcopy(current)
+    _into(current, filled(argument, current, around))
+    return None if current == before else Touched((path,))
+
+
+def _into(target: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _into(target[key], value)
+        elif isinstance(value, list) and isinstance(target.get(key), list):
+            target[key] = [*target[key], *value]
+        else:
+            target[key] = value
+
+
+def _rename(template: Any, path: Path, argument: Mapping[str, str], around: Surroundings) -> Touched | None:
+    current = at(template, path)
+    renamed = {argument.get(key, key): value for key, value in current.items()}
+    return _replace(template, path, renamed) if len(renamed) == len(current) else None
+
+
+def _resources(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """Resources that come along. Their logical ids stand in the names of what they create."""
+    added = filled(argument, None, around)
+    template["Resources"] |= added
+    return Touched(tuple(("Resources", name) for name in added), tuple(added))
+
+
+def _never(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """A resource under a Condition that is false."""
+    template.setdefault("Conditions", {})["Never"] = {"Fn::Equals": ["yes", "no"]}
+    at(template, path)["Condition"] = "Never"
+    return Touched((path,))
+
+
+def _reverse(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    current = at(template, path)
+    return _replace(template, path, current[::-1]) if isinstance(current, list) and len(current) > 1 else None
+
+
+def _twice(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """A value, or every value of a list, stands there twice. Sids must differ within a policy."""
+    current = at(template, path)
+    values = current if isinstance(current, list) else [current]
+    copies = [{k: v for k, v in c.items() if k != "Sid"} if isinstance(c, dict) else c for c in copy.deepcopy(values)]
+    return _replace(template, path, [*values, *copies])
+
+
+def _alone(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """A list of one becomes its only value."""
+    current = at(template, path)
+    return _replace(template, path, current[0]) if isinstance(current, list) and len(current) == 1 else None
+
+
+def _branches(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """`Fn::If` with other branches: for each the number of the one that takes its place, or a value."""
+    condition, *branches = at(template, path)["Fn::If"]
+    new = [copy.deepcopy(branches[item]) if isinstance(item, int) else item for item in argument]
+    return _replace(template, path, {"Fn::If": [condition, *new]})
+
+
+def _another_action(template: Any, path: Path, argument: str, around: Surroundings) -> Touched | None:
+    """One more known action of the same service, of this access level."""
+    current = at(template, path)
+    there = current if isinstance(current, list) else [current]
+    if not all(isinstance(text, str) for text in there):
+        return None
+    covered = {name for text in there for name in actions.matching(text)}
+    for service in dict.fromkeys(text.partition(":")[0].lower() for text in there if ":" in text):
+        for name in actions.in_service(service):
+            if name not in covered and argument in actions.details(name).levels:
+                return _replace(template, path, [*there, name])
+    return None
+
+
+_NEGATED = {"StringEquals": "StringNotEquals", "StringLike": "StringNotLike", "ArnLike": "ArnNotLike",
+            "ArnEquals": "ArnNotEquals", "NumericEquals": "NumericNotEquals", "DateEquals": "DateNotEquals",
+            "IpAddress": "NotIpAddress", "StringEqualsIgnoreCase": "StringNotEqualsIgnoreCase",
+            "NumericLessThan": "NumericGreaterThanEquals", "NumericLessThanEquals": "NumericGreaterThan",
+            "DateLessThan": "DateGreaterThanEquals", "DateGreaterThan": "DateLessThanEquals"}  # fmt: skip
+
+
+def _condition(template: Any, path: Path, argument: Mapping[str, Any], around: Surroundings) -> Touched | None:
+    """One entry of a Condition: another operator, another key, other values or more of them."""
+    *above, operator, key = path
+    if not fnmatchcase(str(operator), argument.get("only", "*")):
+        return None
+    block = at(template, tuple(above))
+    values = block[operator][key]
+    new = str(argument.get("operator", "{operator}")).replace("{operator}", str(operator))
+    if new == "!":
+        if operator not in _NEGATED:
+            return None
+        new = _NEGATED[str(operator)]
+    if new.count("IfExists") > 1 or new.count(":") > 1:
+        return None
+    name = getattr(key, argument["key-case"])() if "key-case" in argument else str(argument.get("key", key))
+    if "values" in argument:
+        values = argument["values"]
+    if "more" in argument:
+        values = [*(values if isinstance(values, list) else [values]), argument["more"]]
+    if argument.get("flip"):
+        values = {"true": "false", "false": "true"}.get(str(values).lower(), values)
+    if (new, name, values) == (operator, key, block[operator][key]):
+        return None
+    del block[operator][key]
+    if not block[operator]:
+        del block[operator]
+    block.setdefault(new, {})[name] = values
+    return Touched((tuple(above),))
+
+
+def _no_condition(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """One entry of a Condition goes, and the Condition with its last."""
+    *above, operator, key = path
+    block = at(template, tuple(above))
+    del block[operator][key]
+    if not block[operator]:
+        del block[operator]
+    if not block:
+        del at(template, tuple(above[:-1]))[above[-1]]
+    return Touched((tuple(above[:-1]),))
+
+
+def _another_template(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """A nested stack from another of the grant's templates."""
+    current = at(template, path)
+    text = str(current)
+    here = [name for name in around.others if f"/{name}" in text]
+    for other in around.others if here else ():
+        if other not in here:
+            return _replace(template, path, _swapped(current, f"/{here[0]}", f"/{other}"))
+    return None
+
+
+def _swapped(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, Mapping):
+        return {k: _swapped(v, old, new) for k, v in value.items()}
+    return [_swapped(v, old, new) for v in value] if isinstance(value, list) else value
+
+
+def _pattern(template: Any, path: Path, argument: str, around: Surroundings) -> Touched | None:
+    """A regular expression that takes more: `star` in its character classes, `open` at both ends."""
+    current = at(template, path)
+    if argument == "star":
+        return _replace(template, path, _CLASS.sub(r"\1*", current))
+    return _replace(template, path, current.removeprefix("^").removesuffix("$"))
+
+
+#: The beginning of a character class that is not negated.
+_CLASS = re.compile(r"((?<!\\)\[)(?!\^)")
+
+EDITS: Mapping[str, Edit] = {
+    "set": _set,
+    "text": _text,
+    "add": _add,
+    "remove": _remove,
+    "merge": _merge,
+    "rename": _rename,
+    "resources": _resources,
+    "never": _never,
+    "reverse": _reverse,
+    "twice": _twice,
+    "alone": _alone,
+    "branches": _branches,
+    "another-action": _another_action,
+    "condition": _condition,
+    "no-condition": _no_condition,
+    "another-template": _another_template,
+    "pattern": _pattern,
+}

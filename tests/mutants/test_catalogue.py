@@ -1,0 +1,192 @@
+"""The catalogue of operators, and where they apply."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantproof.contract import load
+from grantproof.mutants import edits, sites
+from grantproof.mutants.catalogue import CatalogueError, Operator, chosen, mutants, operators
+from grantproof.mutants.sites import Site
+from grantproof.mutants.structure import EDITS, Surroundings
+from grantproof.source import instead, read
+
+ROOT = Path(__file__).parent.parent.parent
+GRANTS = [ROOT / "templates" / "cross-account-ssm", *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
+STAR = {"Fn::Sub": "${Name}*"}
+
+
+def test_there_are_enough_and_each_says_once_what_it_simulates() -> None:
+    assert len(operators()) >= 60
+    assert len({o.name for o in operators()}) == len({o.simulates for o in operators()}) == len(operators())
+    assert all(o.simulates.endswith(".") for o in operators())
+    wanted = {"principals", "conditions", "actions", "resources", "not-forms", "effects", "policies", "names"}
+    wanted |= {"came-along", "parameters", "intrinsics", "nested"}
+    assert {o.group for o in operators()} == wanted
+
+
+def test_every_operator_applies_somewhere() -> None:
+    """One that applies nowhere has never been seen to work."""
+    applied = {m.operator.name for grant in GRANTS for m in mutants(load(grant), operators())}
+    assert {o.name for o in operators()} - applied == set()
+
+
+@pytest.mark.parametrize("folder", GRANTS, ids=lambda path: path.name)
+def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: Path) -> None:
+    contract = load(folder)
+    for mutant in mutants(contract, operators()):
+        original, value = read(mutant.template), json.loads(mutant.text)
+        assert value != original.value
+        with instead({mutant.template: mutant.text}):
+            document = read(mutant.template)
+        assert document.value == value
+        for path in mutant.touched:
+            assert document.lines(*path), (mutant.id, path)
+
+
+def test_an_operator_of_a_group_or_name_is_found_and_a_mistake_is_said() -> None:
+    assert {o.group for o in chosen(["effects"])} == {"effects"}
+    assert [o.name for o in chosen(["sid-*"])] == ["sid-removed"]
+    with pytest.raises(CatalogueError, match="no mutation operator is called 'sid'"):
+        chosen(["sid-*", "sid"])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", "a*"),
+        ({"Ref": "Name"}, STAR),
+        ({"Fn::Sub": "${Name}"}, STAR),
+        ({"Fn::GetAtt": ["Key", "Arn"]}, {"Fn::Sub": "${Key.Arn}*"}),
+        ({"Fn::Sub": ["${A}", {"A": 1}]}, {"Fn::Sub": ["${A}*", {"A": 1}]}),
+        ("${aws:username}", "${aws:username}*"),
+        ("*", edits.NOTHING),
+        ({"Fn::ImportValue": "x"}, edits.NOTHING),
+    ],
+    ids=str,
+)
+def test_text_is_appended_to_whatever_form_it_has(value: Any, expected: Any) -> None:
+    assert edits.edit_text(value, "append", "*") == expected
+
+
+def test_a_field_of_an_arn_is_replaced_in_whatever_form_it_has() -> None:
+    plain = edits.edit_text("arn:aws:ssm:eu-west-1:1:parameter/a:b", "field", {"number": 3, "put": "*"})
+    assert plain == "arn:aws:ssm:*:1:parameter/a:b"
+    sub = edits.edit_text(
+        {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:1:x"}, "field", {"number": 3, "put": "*"}
+    )
+    assert sub == {"Fn::Sub": "arn:${AWS::Partition}:ssm:*:1:x"}
+    joined = edits.edit_text({"Ref": "Arn"}, "field", {"number": 4, "put": "*"})
+    assert joined["Fn::Join"][1][4] == "*"
+    assert joined["Fn::Join"][1][5] == {"Fn::Select": [5, {"Fn::Split": [":", {"Ref": "Arn"}]}]}
+
+
+def test_statements_are_found_alone_in_lists_and_in_branches() -> None:
+    one = {"Effect": "Allow", "Action": "a:b", "Resource": "*"}
+    branched = {"Fn::If": ["Yes", one, {"Ref": "AWS::NoValue"}]}
+    template = {
+        "Resources": {
+            "Alone": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": {"Statement": one}}},
+            "Several": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "AssumeRolePolicyDocument": {"Statement": [one]},
+                    "Policies": [{"Fn::If": ["Yes", {"PolicyDocument": {"Statement": [branched, one]}}, 0]}],
+                },
+            },
+            "Key": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {"Statement": [one]}}},
+        }
+    }
+    found = {kind: list(sites.statements(template, (kind,))) for kind in ("identity", "trust", "resource")}
+    assert [site.owner for site in found["identity"]] == ["Alone", "Several", "Several"]
+    assert [site.owner for site in found["trust"]] == ["Several"]
+    assert [site.owner for site in found["resource"]] == ["Key"]
+    assert all(sites.at(template, site.path) == one for kind in found for site in found[kind])
+
+
+def test_single_values_are_found_in_lists_branches_and_principals() -> None:
+    template = {"Principal": {"AWS": ["a", {"Fn::If": ["C", "b", {"Ref": "D"}]}], "Service": "e"}}
+    found = [sites.at(template, s.path) for s in sites.leaves(template, Site(("Principal",)))]
+    assert found == ["a", "b", {"Ref": "D"}, "e"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "argument", "before", "after"),
+    [
+        ("add", "x", "a", ["a", "x"]),
+        ("add", "x", ["a"], ["a", "x"]),
+        ("add", "a", "a", None),
+        ("add", "x", "*", None),
+        ("remove", "one", ["a"], None),
+        ("alone", True, [{"a": 1}], {"a": 1}),
+        ("alone", True, [1, 2], None),
+        ("reverse", True, [1, 2], [2, 1]),
+        ("reverse", True, [1], None),
+        ("twice", True, "a", ["a", "a"]),
+        ("twice", True, [{"Sid": "S", "a": 1}], [{"Sid": "S", "a": 1}, {"a": 1}]),
+        ("branches", [1, 0], {"Fn::If": ["C", "a", "b"]}, {"Fn::If": ["C", "b", "a"]}),
+        ("branches", ["*", 1], {"Fn::If": ["C", "a", "b"]}, {"Fn::If": ["C", "*", "b"]}),
+        ("rename", {"A": "N"}, {"A": 1, "b": 2}, {"N": 1, "b": 2}),
+        ("merge", {"a": {"c": 2}, "l": [2]}, {"a": {"b": 1}, "l": [1]}, {"a": {"b": 1, "c": 2}, "l": [1, 2]}),
+        ("pattern", "star", r"^[a-z]{2}[^x]\[$", r"^[*a-z]{2}[^x]\[$"),
+        ("pattern", "open", "^a$", "a"),
+        ("another-action", "Write", "ssm:GetParameter", ["ssm:GetParameter", "ssm:AddTagsToResource"]),
+        ("another-action", "Write", "*", None),
+    ],
+    ids=str,
+)
+def test_structure_is_edited(edit: str, argument: Any, before: Any, after: Any) -> None:
+    template = {"here": before}
+    touched = EDITS[edit](template, ("here",), argument, Surroundings("Owner"))
+    assert (touched is None) == (after is None)
+    if after is not None:
+        assert template == {"here": after}
+
+
+@pytest.mark.parametrize(
+    ("argument", "after"),
+    [
+        ({"operator": "{operator}IfExists"}, {"StringEqualsIfExists": {"k": "v"}}),
+        ({"operator": "!"}, {"StringNotEquals": {"k": "v"}}),
+        ({"only": "String*", "operator": "StringLike", "values": "*"}, {"StringLike": {"k": "*"}}),
+        ({"only": "Bool"}, None),
+        ({"more": "w"}, {"StringEquals": {"k": ["v", "w"]}}),
+        ({"key-case": "upper"}, {"StringEquals": {"K": "v"}}),
+        ({"flip": True}, None),
+    ],
+    ids=str,
+)
+def test_a_condition_is_edited(argument: Any, after: Any) -> None:
+    template = {"Condition": {"StringEquals": {"k": "v"}}}
+    touched = EDITS["condition"](template, ("Condition", "StringEquals", "k"), argument, Surroundings(""))
+    assert (touched is None) == (after is None)
+    assert template["Condition"] == (after or {"StringEquals": {"k": "v"}})
+
+
+def test_an_operator_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from grantproof.mutants import catalogue
+
+    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path)
+    for text, said in (
+        ("[{name: a, simulates: b, on: statements}]", "needs 'do'"),
+        ("[{name: a, simulates: b, on: nowhere, do: {set: 1}}]", "unknown site or edit"),
+        ("[{name: a, simulates: b, on: template, do: {no-such: 1}}]", "unknown site or edit"),
+        ("[{name: a, simulates: b, on: template, do: {set: 1}, more: 1}]", "has no key 'more'"),
+    ):
+        (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(CatalogueError, match=said):
+            catalogue.operators.__wrapped__()
+
+
+def test_mutants_of_the_same_text_are_made_once() -> None:
+    contract = load(GRANTS[0])
+    twice = [operators()[0], Operator(**{**vars_of(operators()[0]), "name": "again"})]
+    assert len(list(mutants(contract, twice))) == len(list(mutants(contract, twice[:1])))
+
+
+def vars_of(operator: Operator) -> dict[str, Any]:
+    return {name: getattr(operator, name) for name in Operator.__dataclass_fields__}

@@ -1,0 +1,178 @@
+"""The machinery that breaks grants: what it says is true, and it says so when the gate is broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from grantproof.contract import load
+from grantproof.evidence.finding import Finding
+from grantproof.mutants.access import TRUST
+from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.mutants.reasons import Promise, Traces, right
+
+ROOT = Path(__file__).parent.parent.parent
+GOOD = ROOT / "fixtures" / "broken" / "good"
+CONDITIONS = ROOT / "fixtures" / "mutants" / "grants" / "conditions"
+
+
+def run(folder: Path, *arguments: str, grants: Path = GOOD) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grantproof.cli", "mutants", str(grants), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - our own
+
+
+def results(folder: Path) -> dict[str, Any]:
+    (grant,) = json.loads((folder / "reports" / "mutants.json").read_text(encoding="utf-8"))["grants"]
+    return {mutant["operator"]: mutant for mutant in grant["mutants"]}
+
+
+def test_every_mutant_of_the_first_grant_is_caught_for_its_reason(tmp_path: Path) -> None:
+    """The score that is printed, and the evidence beside the reports. `make mutants` does the same for every grant."""
+    done = run(tmp_path, grants=ROOT / "templates" / "cross-account-ssm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    evidence = json.loads((tmp_path / "reports" / "mutants.json").read_text(encoding="utf-8"))
+    assert evidence["operators"] >= 60
+    for grant in evidence["grants"]:
+        counts = grant["counts"]
+        assert counts["survived"] == counts["killed for another reason"] == 0
+        assert counts["killed"] >= 150
+        assert f"score {counts['killed']}/{counts['killed']}" in done.stdout
+        assert all(len(digest) == 64 for digest in grant["sha256"].values())
+
+
+def test_conditions_of_every_kind_are_guarded(tmp_path: Path) -> None:
+    done = run(tmp_path, "-o", "conditions", grants=CONDITIONS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results(tmp_path)
+    assert found["condition-dropped"]["verdict"] == "killed"
+    assert found["condition-key-in-another-case"]["verdict"] == "equivalent"
+
+
+def test_a_mutant_that_changes_nothing_is_proved_equivalent_and_one_that_does_is_killed_where_it_is(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, "-v", "-o", "statements-twice", "-o", "resource-with-the-prefix", "-o", "action-in-*")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results(tmp_path)
+    assert found["action-in-another-case"]["verdict"] == "equivalent"
+    assert found["statements-twice"]["verdict"] == "equivalent"
+    killed = found["resource-with-the-prefix"]
+    assert killed["verdict"] == "killed"
+    assert killed["place"].endswith("role.yaml:19:17"), "where it was broken"
+    assert killed["findings"][0]["place"].endswith("role.yaml:17:17"), "the statement of which that is part"
+    assert "proof: test_a_principal_is_allowed_exactly_what_the_contract_says" in killed["tests"]
+    assert "score 1/1" in done.stdout
+
+
+def test_a_gate_without_its_proof_lets_mutants_through_and_the_score_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "-o", "resource-every-name", "-k", "trust")
+    assert done.returncode == 1
+    assert "SURVIVED" in done.stdout
+    assert "score 0/1" in done.stdout
+    assert results(tmp_path)["resource-every-name"]["verdict"] == "survived"
+
+
+def test_a_failure_over_something_else_does_not_count(tmp_path: Path) -> None:
+    """Lint complains that a parameter is no longer used; of the wildcard that stands in its place it says nothing."""
+    done = run(tmp_path, "-o", "resource-everything", "-k", "lint", grants=CONDITIONS)
+    assert done.returncode == 1
+    assert "KILLED FOR ANOTHER REASON" in done.stdout
+    assert "W2001 Parameter Which not used" in done.stdout
+
+
+def test_the_engine_and_a_verification_from_scratch_agree(tmp_path: Path) -> None:
+    """A mutant written out as a grant fails the same tests when it is verified like any other."""
+    done = run(tmp_path, "-o", "inline-policy-more")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (mutant,) = mutants(load(GOOD), chosen(["inline-policy-more"]))
+    shutil.copytree(GOOD, tmp_path / "grants" / "good")
+    (tmp_path / "grants" / "good" / "role.yaml").write_text(mutant.text, encoding="utf-8")
+    command = [sys.executable, "-m", "grantproof.cli", "verify", "grants", "-k", "permissions or proof or trust"]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603
+    assert verified.returncode == 1
+    cases = ElementTree.parse(tmp_path / "reports" / "junit.xml").iter("testcase")  # noqa: S314 - our own file
+    failed = {case.attrib["name"].partition("[")[0] for case in cases if len(case)}
+    engine = {test.partition(": ")[2] for test in results(tmp_path)["inline-policy-more"]["tests"]}
+    assert engine
+    assert engine <= failed
+
+
+def test_a_grant_that_is_not_verified_has_no_score(tmp_path: Path) -> None:
+    shutil.copytree(GOOD, tmp_path / "grants" / "good")
+    template = tmp_path / "grants" / "good" / "role.yaml"
+    template.write_text(template.read_text(encoding="utf-8").replace("parameter/db", "parameter/*"), encoding="utf-8")
+    done = run(tmp_path, "-o", "effects", grants=tmp_path / "grants")
+    assert done.returncode == 1
+    assert "good is not verified as it is" in done.stderr
+    assert not (tmp_path / "reports" / "mutants.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no/such/folder"], "is not a folder"),
+        ([str(GOOD), "-o", "nonsense"], "no mutation operator is called 'nonsense'"),
+        ([str(GOOD), "-n", "0"], "at least one worker"),
+        ([str(GOOD), "-n", "two"], "invalid int value"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grantproof.cli", "mutants", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_test_selected_is_no_score(tmp_path: Path) -> None:
+    done = run(tmp_path, "-o", "sid-removed", "-k", "no_such_test")
+    assert done.returncode == 1
+    assert "no test" in done.stderr
+
+
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+TRACES = Traces(
+    lines=(("a.yaml", range(10, 14)),),
+    names=("Backdoor",),
+    promises=(Promise("contract.yaml", range(20, 30), entering=False),),
+)
+
+
+def finding(place: str, detail: str = "", clause: str = "reader may do what the contract says") -> Finding:
+    return Finding("grant", clause, "broken", detail, place)
+
+
+@pytest.mark.parametrize(
+    ("found", "counts"),
+    [
+        (finding("a.yaml:10:3"), True),
+        (finding("a.yaml:13"), True),
+        (finding("a.yaml:14:1"), False),
+        (finding("b.yaml:10:3"), False),
+        (finding("b.yaml:1:1", "creates the role Backdoor-X"), True),
+        (finding("", "creates the role Other"), False),
+        (finding("contract.yaml:25:1"), True),
+        (finding("contract.yaml:25:1", clause="nobody else enters reader"), False),
+        (finding("contract.yaml:30:1"), False),
+        (finding("contract.yaml:1:1", clause="Backdoor is not there"), False),
+    ],
+    ids=str,
+)
+def test_a_finding_counts_where_it_names_what_was_broken(found: Finding, counts: bool) -> None:
+    assert right([found], TRACES) is counts
+
+
+def test_a_change_of_who_enters_is_looked_for_among_clauses_about_entering() -> None:
+    assert TRUST == "trust"
+    traces = Traces((), (), (Promise("contract.yaml", range(20, 30), entering=True),))
+    assert right([finding("contract.yaml:25:1", clause="nobody else enters reader")], traces)
+    assert not right([finding("contract.yaml:25:1")], traces)
