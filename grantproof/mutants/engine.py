@@ -217,7 +217,7 @@ class Engine:
             return Result(mutant, INVALID, why=str(error))
         changed = changes(grant.before, after)
         differs = difference(grant.before, after) or _limits_differ(grant)
-        if not differs and not changed and "Fn::If" in mutant.site:
+        if not differs and not changed and "Fn::If" in (*mutant.site, mutant.operator.intrinsic):
             return Result(mutant, DORMANT, "the branch is not deployed by this contract")
         if not differs:
             return Result(mutant, EQUIVALENT)

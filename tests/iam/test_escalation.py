@@ -1,0 +1,150 @@
+"""Widening one's own access: the known ways, the general question, and what must not be mistaken for either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from grantproof.iam import Layers, PolicyType, Request, actions, evaluate, parse_policy
+from grantproof.iam.escalation import WAYS, Bounds, Danger, Way, dangers
+
+ROLE = "arn:aws:iam::111111111111:role/worker"
+ATTACHED = "arn:aws:iam::111111111111:policy/attached"
+BOUNDS = Bounds(role=ROLE, policies=(ATTACHED,))
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {**allow(action, resource, **more), "Effect": "Deny"}
+
+
+def layers(*statements: dict[str, Any], boundary: list[dict[str, Any]] | None = None) -> Layers:
+    def policy(found: Any, type_: PolicyType) -> Any:
+        return (parse_policy({"Version": "2012-10-17", "Statement": list(found)}, type_, "policy"),)
+
+    bound = policy(boundary, PolicyType.BOUNDARY) if boundary else None
+    return Layers(identity=policy(statements, PolicyType.IDENTITY), boundary=bound)
+
+
+def found(*statements: dict[str, Any], **more: Any) -> tuple[Danger, ...]:
+    promised = more.pop("promised", ())
+    return dangers(layers(*statements, **more), BOUNDS, promised=promised)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_every_known_way_is_found_and_needs_all_of_its_actions(way: Way) -> None:
+    whole = [d for d in found(allow(list(way.needs))) if d.what == way.name]
+    assert len(whole) == 1
+    assert whole[0].witness is not None
+    if way.needs != ("sts:AssumeRole",):  # which needs a trust policy as well
+        assert evaluate(whole[0].witness, layers(allow(list(way.needs)))).allowed
+    for missing in way.needs:
+        rest = [action for action in way.needs if action != missing]
+        if rest:
+            assert not [d for d in found(allow(rest)) if d.what == way.name]
+
+
+def test_the_table_names_actions_that_exist_and_where_it_has_them_from() -> None:
+    assert len(WAYS) >= 60
+    assert len({way.name for way in WAYS}) == len(WAYS)
+    assert all(way.source for way in WAYS)
+    # CodeStar has ended, and its actions are no longer listed; a pattern may still name them.
+    unknown = {action for way in WAYS for action in way.needs if not actions.exists(action)}
+    assert {action.split(":")[0] for action in unknown} <= {"codestar"}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [allow("ssm:GetParameter")],
+        [allow("iam:PassRole")],
+        [allow(["iam:GetRole", "iam:List*"])],
+        [allow("iam:*"), deny("iam:*")],
+        [allow("*"), deny("*")],
+        [allow("iam:PutRolePolicy"), deny("iam:Put*")],
+        [deny("iam:PutRolePolicy")],
+    ],
+    ids=str,
+)
+def test_what_widens_nothing_is_left_alone(statements: list[dict[str, Any]]) -> None:
+    assert found(*statements) == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        allow("iam:PutRolePolicy", ROLE),
+        allow("iam:Put*", "arn:aws:iam::*:role/*"),
+        allow("IAM:putrolepolicy"),
+        allow("*"),
+        allow("iam:?utRolePolicy", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+        allow("iam:PutRolePolicy", "arn:aws:iam::111111111111:role/${aws:PrincipalTag/role}"),
+        {"Effect": "Allow", "NotAction": "ssm:*", "Resource": "*"},
+        {"Effect": "Allow", "Action": "iam:PutRolePolicy", "NotResource": "arn:aws:iam::111111111111:role/other"},
+    ],
+    ids=str,
+)
+def test_its_own_role_may_be_changed_in_whatever_form_that_is_written(statement: dict[str, Any]) -> None:
+    own = [
+        d
+        for d in found(statement)
+        if d.what == "changes the role by which it is bound" and d.actions == ("iam:PutRolePolicy",)
+    ]
+    assert len(own) == 1
+    request = own[0].witness
+    assert isinstance(request, Request)
+    assert request.resource == ROLE
+    assert evaluate(request, layers(statement)).allowed
+    assert own[0].because[0].policy == "policy"
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        (allow("iam:DeleteRolePermissionsBoundary", ROLE), "changes the role by which it is bound"),
+        (allow("iam:DetachRolePolicy", ROLE), "changes the role by which it is bound"),
+        (allow("iam:TagRole", ROLE), "changes the role by which it is bound"),
+        (allow("iam:DeletePolicyVersion", ATTACHED), "changes a managed policy by which it is bound"),
+        (allow("organizations:DetachPolicy"), "changes policies above its account by which it is bound"),
+        (allow("ec2:ModifyVpcEndpoint"), "changes policies above its account by which it is bound"),
+        (allow("kms:CreateGrant"), "manages the permissions of what it uses"),
+        (allow("s3:PutBucketPolicy", "arn:aws:s3:::mine"), "manages the permissions of what it uses"),
+        (allow("ssm:PutResourcePolicy"), "manages the permissions of what it uses"),
+    ],
+    ids=str,
+)
+def test_what_bounds_it_may_not_be_changed(statement: dict[str, Any], what: str) -> None:
+    assert what in {danger.what for danger in found(statement)}
+
+
+def test_the_policies_of_others_are_not_its_own_but_may_be_a_known_way() -> None:
+    other = allow("iam:PutRolePolicy", "arn:aws:iam::111111111111:role/other")
+    assert {danger.what for danger in found(other)} == {"writes a policy into a role"}
+    assert found(allow("iam:DeletePolicyVersion", "arn:aws:iam::111111111111:policy/other")) == ()
+
+
+def test_a_boundary_takes_dangers_away_and_a_condition_does_not() -> None:
+    assert found(allow("*"), boundary=[allow("ssm:*Parameter")]) == ()
+    assert found(allow("*"), boundary=[allow("iam:PutRolePolicy")]) != ()
+    assert found(allow("*"), deny("*", Condition={"Bool": {"aws:SecureTransport": "false"}})) != ()
+
+
+def test_what_is_promised_one_by_one_has_been_seen_but_never_ones_own_bounds() -> None:
+    passing = allow(["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"])
+    named = ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]
+    assert found(passing, promised=named) == ()
+    assert found(passing, promised=named[:2]) != ()
+    assert found(allow("kms:CreateGrant"), promised=["kms:CreateGrant"]) == ()
+    assert {d.what for d in found(allow("iam:PutRolePolicy", ROLE), promised=["iam:PutRolePolicy"])} == {
+        "changes the role by which it is bound"
+    }
+
+
+def test_two_statements_with_different_conditions_add_up() -> None:
+    first = allow("iam:PassRole", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
+    second = allow("ec2:RunInstances", Condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}})
+    assert "starts an instance with another role" in {danger.what for danger in found(first, second)}
