@@ -60,7 +60,7 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
 
 #: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
 #: holds nothing but what the grant deploys.
-ON_SNAPSHOTS = ("trust", "permissions", "proof", "escalation", "drift")
+ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
 
 
 def recorded(config: pytest.Config) -> dict[str, Recorded]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from grantproof.evidence.finding import Finding, Outcome, Status, Tried
 
 #: The suites, in the order in which they are read.
-SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof", "escalation")
+SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof")
 #: Suites that execute something; the others read what is written or deployed. The words are those of NIST SP 800-53A.
 EXECUTING = ("deployment", "access")
 #: From bad to good: where the phases of a test disagree, the first of them is its status.

@@ -50,7 +50,7 @@ def test_what_was_deployed_is_verified_and_the_verdict_says_what_did_not_run(
 ) -> None:
     done = verify(tmp_path, whole)
     assert done.returncode == 0, done.stdout + done.stderr
-    suites = "trust 5/5  permissions 17/17  proof 7/7  escalation 1/1  drift 1/1"
+    suites = "trust 5/5  permissions 17/17  proof 8/8  drift 1/1"
     assert f"VERIFIED  cross-account-ssm\n  {suites}\n" in done.stdout
     assert "against owner (owner), partner (partner); resource policies read of: s3" in done.stdout
     assert "not run on snapshots: lint, deployment, access" in done.stdout
