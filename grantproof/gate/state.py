@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grantproof.aws.deploy import Deployment, Resource
+from grantproof.aws.deploy import Deployment, DeploymentFailed, Resource
 from grantproof.aws.origin import Origins
 from grantproof.aws.policies import Held, Policies
 from grantproof.aws.snapshot import AccountSnapshot
@@ -20,6 +20,7 @@ from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.evaluate import Cited
+from grantproof.source import shown
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,11 @@ def deployed(contract: Contract) -> State:
         DeploymentFailed: it cannot be deployed.
         LawError, SnapshotIncomplete: what it holds cannot be read.
     """
+    for file in (contract.path, *contract.templates):
+        if _SHARED in file.read_text(encoding="utf-8"):
+            raise DeploymentFailed(
+                f"{shown(file)}: {_SHARED}... is how the gate calls generated names; use another name."
+            )
     stage = Stage(contract)
     stage.open()
     try:
@@ -162,14 +168,16 @@ def _names(contract: Contract, deployment: Deployment) -> Iterator[tuple[str, st
             name = resource.physical_id.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
             if name in found or not _generated(name, resource):
                 continue
-            shared = f"generated-name-of-{aliases.get(name, resource.path[-1])}"
+            shared = f"{_SHARED}{aliases.get(name, resource.path[-1])}"
             if shared in taken:
-                shared = f"generated-name-of-{stack.alias}-{'-'.join(resource.path)}"
+                shared = f"{_SHARED}{stack.alias}-{'-'.join(resource.path)}"
             taken.add(shared)
             found[name] = shared
     yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
 
 
+#: What shared names begin with. No template may write such a name: it would be taken for what it is not.
+_SHARED = "generated-name-of-"
 _LONGEST = 64
 _RANDOM = re.compile(r"-[A-Z0-9]{4,}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -231,6 +231,13 @@ def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
     assert report.sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
 
 
+def test_a_name_that_looks_like_a_generated_one_is_no_way_past(repository: Path) -> None:
+    edit(ROLE, READ, "parameter/generated-name-of-Database")
+    change = found(repository)
+    assert not change.passes
+    assert "is how the gate calls generated names; use another name" in report.text(change)
+
+
 def test_nothing_of_the_repository_is_run(repository: Path, tmp_path: Path) -> None:
     """No external diff, no text conversion, no checkout with its hooks and filters; and `export-ignore` hides nothing
     of the base. (What comes into git is cleaned by filters that the user has configured.)"""
