@@ -48,6 +48,8 @@ class Stack:
     name: str
     parameters: Mapping[str, str]
     place: Place
+    variants: tuple[str, ...] = ()
+    """The variants under which it is deployed; empty: always."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,88 @@ class DeclaredPrincipal:
     entered_by: tuple[str, ...] = ()
     max_session: int = 3600
     """The longest session of a role, in seconds."""
+    boundary: str = ""
+    """The alias of the managed policy that is its permissions boundary; empty where it has none."""
+    variants: tuple[str, ...] = ()
+    """The variants under which the stacks create it; empty: always."""
+
+
+@dataclass(frozen=True)
+class DeclaredResource:
+    """A resource that carries a policy: what that policy says. References stay until `resolve`."""
+
+    alias: str
+    reference: str
+    policy: tuple[DeclaredStatement, ...]
+    place: Place
+    variants: tuple[str, ...] = ()
+    """The variants under which the stacks create it; empty: always."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a variant makes of a list of statements: some go, some come, and all of them get conditions besides."""
+
+    drops: tuple[str, ...] = ()
+    """Sids."""
+    adds: tuple[DeclaredStatement, ...] = ()
+    requires: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """A Condition block."""
+
+
+@dataclass(frozen=True)
+class PrincipalChange:
+    """What a variant changes about one principal. None: as it is."""
+
+    trust: Change | None = None
+    allows: Change | None = None
+    max_session: int | None = None
+    boundary: str | None = None
+    entered_by: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Values of parameters, and what they change of the promise.
+
+    `absent` are principals and resources that the stacks then do not create; those under `changes` that are nowhere
+    else are created by this variant only.
+    """
+
+    alias: str
+    description: str
+    parameters: Mapping[str, Mapping[str, str]]
+    changes: Mapping[str, PrincipalChange]
+    resources: Mapping[str, Change]
+    absent: tuple[str, ...]
+    needs: tuple[str, ...]
+    """Variants without which CloudFormation refuses this one."""
+    excludes: tuple[str, ...]
+    """Variants with which CloudFormation refuses this one."""
+    place: Place
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A call that prepares what is not the stacks' to make, such as a SecureString: made by the owner of an account
+    after the stacks, before anything is tried. `variants` are those that need it; empty: always."""
+
+    account: str
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    place: Place
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What is there only under some variants; see `Stack.variants` and its kin."""
+
+    stacks: tuple[Stack, ...] = ()
+    principals: tuple[DeclaredPrincipal, ...] = ()
+    resources: tuple[DeclaredResource, ...] = ()
+    setup: tuple[Setup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,11 +175,19 @@ class Contract:
     uploads: tuple[Upload, ...]
     stacks: tuple[Stack, ...]
     principals: tuple[DeclaredPrincipal, ...]
+    resources: tuple[DeclaredResource, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    setup: tuple[Setup, ...] = ()
+    additions: Additions = Additions()
+    accounts_for_options: bool = False
+    """Does it have `variants`, if only an empty list of them? Then every option and branch of its templates has to be
+    accounted for; else only what is deployed is verified."""
 
     @property
     def templates(self) -> tuple[Path, ...]:
         """Every template of the grant, nested ones included."""
-        named = [stack.template for stack in self.stacks] + [f for upload in self.uploads for f in upload.files]
+        stacks = (*self.stacks, *self.additions.stacks)
+        named = [stack.template for stack in stacks] + [f for upload in self.uploads for f in upload.files]
         return tuple(dict.fromkeys(path for path in named if _is_template(path)))
 
     def principal(self, alias: str) -> DeclaredPrincipal:
@@ -104,7 +196,8 @@ class Contract:
         Raises:
             KeyError: there is none.
         """
-        return {principal.alias: principal for principal in self.principals}[alias]
+        every = (*self.additions.principals, *self.principals)
+        return {principal.alias: principal for principal in every}[alias]
 
 
 # --- references -------------------------------------------------------------------------------------------------------
@@ -173,6 +266,39 @@ def references(value: Any) -> tuple[str, ...]:
     return ()
 
 
+class Cycle(Exception):
+    """Stacks that wait for each other's outputs, by alias; the last is the first again."""
+
+    def __init__(self, aliases: tuple[str, ...]) -> None:
+        super().__init__(" -> ".join(aliases))
+        self.aliases = aliases
+
+
+def ordered(stacks: Iterable[Stack]) -> tuple[Stack, ...]:
+    """Every stack after those whose outputs it takes.
+
+    Raises:
+        Cycle: there is no such order.
+    """
+    by_alias = {stack.alias: stack for stack in stacks}
+    done: dict[str, Stack] = {}
+
+    def visit(stack: Stack, trail: tuple[str, ...]) -> None:
+        if stack.alias in trail:
+            raise Cycle((*trail[trail.index(stack.alias) :], stack.alias))
+        if stack.alias in done:
+            return
+        for name in references(stack.parameters):
+            parts = name.split(".")
+            if parts[0] == "stacks" and parts[2] in ("outputs", "resources"):
+                visit(by_alias[parts[1]], (*trail, stack.alias))
+        done[stack.alias] = stack
+
+    for stack in by_alias.values():
+        visit(stack, ())
+    return tuple(done.values())
+
+
 # --- finding and loading ----------------------------------------------------------------------------------------------
 
 
@@ -226,8 +352,12 @@ def load(path: Path) -> Contract:
     return _Reader(document).contract()
 
 
-_TOP = ("version", "description", "accounts", "region", "uploads", "stacks", "principals")
-_PRINCIPAL = (*KINDS, "entered_by", "max_session", "trust", "allows", "denies")
+_TOP = (
+    "version", "description", "accounts", "region", "uploads", "stacks", "setup", "principals", "resources", "variants",
+)  # fmt: skip
+_PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows", "denies", "variants")
+_VARIANT = ("description", "parameters", "changes", "resources", "absent", "needs", "excludes")
+_CHANGE = ("drops", "adds", "requires")
 _STATEMENT = ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -283,6 +413,10 @@ class _Reader:
         uploads = self._uploads(top.get("uploads", {}), accounts)
         stacks = self._stacks(top["stacks"], accounts)
         self._check_references(top, accounts, uploads, stacks)
+        principals = self._principals(top["principals"])
+        resources = self._resources(top.get("resources", {}))
+        setup = self._setup(top.get("setup", []), accounts)
+        variants = self._variants(top.get("variants", {}), stacks, principals, resources)
         return Contract(
             grant=self._folder.resolve().name,
             path=self._document.path,
@@ -291,8 +425,18 @@ class _Reader:
             region=region,
             partition=partition,
             uploads=uploads,
-            stacks=self._ordered(stacks),
-            principals=self._principals(top["principals"]),
+            stacks=self._ordered(tuple(stack for stack in stacks if not stack.variants)),
+            principals=tuple(principal for principal in principals if not principal.variants),
+            resources=tuple(resource for resource in resources if not resource.variants),
+            variants=variants,
+            setup=tuple(call for call in setup if not call.variants),
+            accounts_for_options="variants" in top,
+            additions=Additions(
+                tuple(stack for stack in stacks if stack.variants),
+                tuple(principal for principal in principals if principal.variants),
+                tuple(resource for resource in resources if resource.variants),
+                tuple(call for call in setup if call.variants),
+            ),
         )
 
     def _aliases(self, value: Any, path: Sequence[Key], what: str) -> Mapping[str, Any]:
@@ -373,7 +517,7 @@ class _Reader:
             path: list[Key] = ["stacks", alias]
             what = f"stack {alias!r}"
             stack = self._object(entry, path, what)
-            self._keys(stack, ("account", "template", "name", "parameters"), path, what)
+            self._keys(stack, ("account", "template", "name", "parameters", "variants"), path, what)
             self._require(stack, ("account", "template"), path, what)
             account = self._account(stack["account"], accounts, [*path, "account"], what)
             template = self._file(stack["template"], [*path, "template"])
@@ -382,8 +526,21 @@ class _Reader:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", name):
                 self._refuse([*path, "name"], f"{name!r} is not a stack name: letters, digits and -, a letter first.")
             parameters = self._parameters(stack.get("parameters") or {}, template, path, what)
-            out.append(Stack(alias, account, template, name, parameters, self._document.place(*path)))
+            place = self._document.place(*path)
+            out.append(Stack(alias, account, template, name, parameters, place, self._under(stack, path)))
         return tuple(out)
+
+    def _under(self, entry: Mapping[str, Any], path: list[Key]) -> tuple[str, ...]:
+        """The variants under which something is there."""
+        if "variants" not in entry:
+            return ()
+        known = self._document.value.get("variants") or {}
+        names = self._list(entry["variants"], [*path, "variants"], "variants")
+        for number, name in enumerate(names):
+            if name not in known:
+                hint = _did_you_mean(str(name), known)
+                self._refuse([*path, "variants", number], f"no variant is called {name!r}. {hint}")
+        return tuple(names)
 
     def _parameters(self, value: Any, template: Path, path: list[Key], what: str) -> Mapping[str, str]:
         given = self._object(value, [*path, "parameters"], f"parameters of {what}")
@@ -401,28 +558,13 @@ class _Reader:
         return given
 
     def _ordered(self, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
-        """Every stack after those whose outputs it takes."""
-        by_alias = {stack.alias: stack for stack in stacks}
-        done: dict[str, Stack] = {}
-
-        def visit(stack: Stack, trail: tuple[str, ...]) -> None:
-            if stack.alias in trail:
-                cycle = " -> ".join((*trail[trail.index(stack.alias) :], stack.alias))
-                self._refuse(
-                    ["stacks", stack.alias, "parameters"],
-                    f"the stacks wait for each other's outputs: {cycle}. Take one of these references out.",
-                )
-            if stack.alias in done:
-                return
-            for name in references(stack.parameters):
-                parts = name.split(".")
-                if parts[0] == "stacks" and parts[2] in ("outputs", "resources"):
-                    visit(by_alias[parts[1]], (*trail, stack.alias))
-            done[stack.alias] = stack
-
-        for stack in stacks:
-            visit(stack, ())
-        return tuple(done.values())
+        try:
+            return ordered(stacks)
+        except Cycle as cycle:
+            self._refuse(
+                ["stacks", cycle.aliases[-1], "parameters"],
+                f"the stacks wait for each other's outputs: {cycle}. Take one of these references out.",
+            )
 
     def _check_references(
         self,
@@ -449,7 +591,15 @@ class _Reader:
                 for number, item in enumerate(value):
                     check(item, [*path, number])
 
-        check({key: top[key] for key in ("stacks", "principals")}, [])
+        parts = ("stacks", "setup", "principals", "resources", "variants")
+        check({key: top[key] for key in parts if key in top}, [])
+        # What is always there can only refer to what is always there.
+        optional = [stack.alias for stack in stacks if stack.variants]
+        known -= {name for name in known if name.startswith(tuple(f"stacks.{alias}." for alias in optional))}
+        for part in ("stacks", "principals", "resources"):
+            for alias, entry in (top.get(part) or {}).items():
+                if isinstance(entry, Mapping) and not entry.get("variants"):
+                    check(entry, [part, alias])
 
     def _may_be_made(self, name: str, stacks: tuple[Stack, ...]) -> bool:
         """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, as far as can be said before the stack is
@@ -473,8 +623,13 @@ class _Reader:
                 path: list[Key] = ["principals", principal.alias, "entered_by", number]
                 if name not in kinds:
                     self._refuse(path, f"no principal is called {name!r}. {_did_you_mean(name, kinds)}")
-                if kinds[name] == "policy" or name == principal.alias:
-                    self._refuse(path, f"{name!r} cannot enter a role; name a group, user or other role.")
+                if name == principal.alias:
+                    self._refuse(path, f"{name!r} cannot enter a role; name a group, user, policy or other role.")
+            if principal.boundary and kinds.get(principal.boundary) != "policy":
+                hint = _did_you_mean(principal.boundary, [alias for alias, kind in kinds.items() if kind == "policy"])
+                self._refuse(
+                    ["principals", principal.alias, "boundary"], f"no policy is called {principal.boundary!r}. {hint}"
+                )
         return out
 
     def _principal(self, alias: str, entry: Any, path: list[Key]) -> DeclaredPrincipal:
@@ -490,12 +645,11 @@ class _Reader:
                 self._refuse([*path, key], f"{what} is a {kind}; only a role has {key!r}.")
         if kind == "role" and "trust" not in principal:
             self._refuse(path, f"{what} is a role and has no 'trust'. Say who may enter it.")
+        if "boundary" in principal and kind not in ("role", "user"):
+            self._refuse([*path, "boundary"], f"{what} is a {kind}; only roles and users have a boundary.")
         entered_by: list[Any] = []
         if "entered_by" in principal:
             entered_by = self._list(principal["entered_by"], [*path, "entered_by"], "entered_by")
-        longest = principal.get("max_session", 3600)
-        if not isinstance(longest, int) or isinstance(longest, bool) or not 3600 <= longest <= 43200:
-            self._refuse([*path, "max_session"], f"max_session is {longest!r}; it is 3600 to 43200 seconds.")
         return DeclaredPrincipal(
             alias=alias,
             kind=kind,
@@ -505,8 +659,17 @@ class _Reader:
             allows=self._statements(principal, "allows", path),
             denies=self._statements(principal, "denies", path),
             entered_by=tuple(self._text(name, [*path, "entered_by"], "entered_by") for name in entered_by),
-            max_session=longest,
+            max_session=self._max_session(principal.get("max_session", 3600), [*path, "max_session"]),
+            variants=self._under(principal, path),
+            boundary=self._text(principal["boundary"], [*path, "boundary"], "boundary")
+            if "boundary" in principal
+            else "",
         )
+
+    def _max_session(self, longest: Any, path: list[Key]) -> int:
+        if not isinstance(longest, int) or isinstance(longest, bool) or not 3600 <= longest <= 43200:
+            self._refuse(path, f"max_session is {longest!r}; it is 3600 to 43200 seconds.")
+        return longest
 
     def _statements(self, principal: Mapping[str, Any], key: str, path: list[Key]) -> tuple[DeclaredStatement, ...]:
         if key not in principal:
@@ -523,6 +686,7 @@ class _Reader:
             "trust": ("Sid", "Effect", "Principal", "Action", "NotAction", "Condition"),
             "allows": _STATEMENT,
             "denies": (*(name for name in _STATEMENT if name != "Effect"), "AccessLevel"),
+            "policy": (*_STATEMENT, "Principal", "NotPrincipal"),
         }[key]
         self._keys(raw, known, path, f"a statement under {key!r}")
         levels = raw.pop("AccessLevel", [])
@@ -533,9 +697,173 @@ class _Reader:
         raw.setdefault("Effect", "Deny" if key == "denies" else "Allow")
         if key == "denies":
             raw.setdefault("Resource", "*") if "NotResource" not in raw else None
-        self._check_grammar(raw, PolicyType.TRUST if key == "trust" else PolicyType.IDENTITY, path)
+        types = {"trust": PolicyType.TRUST, "policy": PolicyType.RESOURCE}
+        self._check_grammar(raw, types.get(key, PolicyType.IDENTITY), path)
         self._check_actions(raw, path)
         return DeclaredStatement(raw, self._document.place(*path), tuple(levels))
+
+    # resources, variants, setup
+
+    def _resources(self, value: Any) -> tuple[DeclaredResource, ...]:
+        out = []
+        for alias, entry in (self._aliases(value, ["resources"], "resources") if value else {}).items():
+            path: list[Key] = ["resources", alias]
+            resource = self._object(entry, path, f"resource {alias!r}")
+            self._keys(resource, ("arn", "policy", "variants"), path, f"resource {alias!r}")
+            self._require(resource, ("arn", "policy"), path, f"resource {alias!r}")
+            arn = self._text(resource["arn"], [*path, "arn"], "arn")
+            statements = self._statements(resource, "policy", path)
+            place = self._document.place(*path)
+            out.append(DeclaredResource(alias, arn, statements, place, self._under(resource, path)))
+        return tuple(out)
+
+    def _variants(
+        self,
+        value: Any,
+        stacks: tuple[Stack, ...],
+        principals: tuple[DeclaredPrincipal, ...],
+        resources: tuple[DeclaredResource, ...],
+    ) -> tuple[Variant, ...]:
+        out = []
+        by_alias = {stack.alias: stack for stack in stacks}
+        declared = {principal.alias: principal for principal in principals}
+        carriers = {resource.alias: resource for resource in resources}
+        for alias, entry in (self._aliases(value, ["variants"], "variants") if value else {}).items():
+            path: list[Key] = ["variants", alias]
+            what = f"variant {alias!r}"
+            variant = self._object(entry, path, what)
+            self._keys(variant, _VARIANT, path, what)
+            self._require(variant, ("parameters",), path, what)
+            given = self._object(variant["parameters"], [*path, "parameters"], f"parameters of {what}")
+            for stack, values in given.items():
+                if stack not in by_alias:
+                    self._refuse(
+                        [*path, "parameters", stack], f"no stack is called {stack!r}. {_did_you_mean(stack, by_alias)}"
+                    )
+                self._variant_parameters(values, by_alias[stack].template, [*path, "parameters", stack], what)
+            changes = self._object(variant.get("changes", {}), [*path, "changes"], f"changes of {what}")
+            for name in changes:
+                if name not in declared:
+                    self._refuse(
+                        [*path, "changes", name], f"no principal is called {name!r}. {_did_you_mean(name, declared)}"
+                    )
+            carried = self._object(variant.get("resources", {}), [*path, "resources"], f"resources of {what}")
+            for name in carried:
+                if name not in carriers:
+                    self._refuse(
+                        [*path, "resources", name], f"no resource is called {name!r}. {_did_you_mean(name, carriers)}"
+                    )
+            absent = variant.get("absent", [])
+            for number, name in enumerate(self._list(absent, [*path, "absent"], "absent") if absent else ()):
+                if name not in declared and name not in carriers:
+                    known = [*declared, *carriers]
+                    self._refuse(
+                        [*path, "absent", number], f"nothing is called {name!r}. {_did_you_mean(str(name), known)}"
+                    )
+            out.append(
+                Variant(
+                    alias=alias,
+                    description=self._text(variant.get("description", "-"), [*path, "description"], "description"),
+                    parameters=given,
+                    changes={
+                        name: self._principal_change(item, declared[name], [*path, "changes", name])
+                        for name, item in changes.items()
+                    },
+                    resources={
+                        name: self._change(item, "policy", carriers[name].policy, [*path, "resources", name])
+                        for name, item in carried.items()
+                    },
+                    absent=tuple(absent),
+                    needs=self._other_variants(variant, "needs", alias, value),
+                    excludes=self._other_variants(variant, "excludes", alias, value),
+                    place=self._document.place(*path),
+                )
+            )
+        return tuple(out)
+
+    def _other_variants(self, variant: Mapping[str, Any], key: str, alias: str, all_: Any) -> tuple[str, ...]:
+        path: list[Key] = ["variants", alias, key]
+        found = self._list(variant[key], path, key) if key in variant else []
+        for number, name in enumerate(found):
+            if name not in all_ or name == alias:
+                others = [other for other in all_ if other != alias]
+                self._refuse(
+                    [*path, number], f"no other variant is called {name!r}. {_did_you_mean(str(name), others)}"
+                )
+        return tuple(found)
+
+    def _variant_parameters(self, value: Any, template: Path, path: list[Key], what: str) -> None:
+        declared = self._template(template).value.get("Parameters") or {}
+        for name, text in self._object(value, path, f"parameters of {what}").items():
+            if name not in declared:
+                hint = _did_you_mean(name, declared)
+                self._refuse([*path, name], f"{shown(template)} has no parameter {name!r}. {hint}")
+            if not isinstance(text, str):
+                self._refuse([*path, name], f"parameter {name!r} is text, not {_named(text)}. Put it in quotes.")
+
+    def _principal_change(self, value: Any, principal: DeclaredPrincipal, path: list[Key]) -> PrincipalChange:
+        what = f"a change of {principal.alias!r}"
+        change = self._object(value, path, what)
+        self._keys(change, ("trust", "allows", "max_session", "boundary", "entered_by"), path, what)
+        entered_by = change.get("entered_by")
+        return PrincipalChange(
+            trust=self._change(change["trust"], "trust", principal.trust, [*path, "trust"])
+            if "trust" in change
+            else None,
+            allows=self._change(change["allows"], "allows", principal.allows, [*path, "allows"])
+            if "allows" in change
+            else None,
+            max_session=self._max_session(change["max_session"], [*path, "max_session"])
+            if "max_session" in change
+            else None,
+            boundary=self._text(change["boundary"], [*path, "boundary"], "boundary") if "boundary" in change else None,
+            entered_by=tuple(self._list(entered_by, [*path, "entered_by"], "entered_by")) if entered_by else None,
+        )
+
+    def _change(self, value: Any, key: str, statements: tuple[DeclaredStatement, ...], path: list[Key]) -> Change:
+        change = self._object(value, path, f"a change of {key!r}")
+        self._keys(change, _CHANGE, path, f"a change of {key!r}")
+        sids = [s.document["Sid"] for s in statements if "Sid" in s.document]
+        drops = self._list(change["drops"], [*path, "drops"], "drops") if "drops" in change else []
+        for number, sid in enumerate(drops):
+            if sid not in sids:
+                self._refuse(
+                    [*path, "drops", number], f"no statement has the Sid {sid!r}. {_did_you_mean(str(sid), sids)}"
+                )
+        adds: tuple[DeclaredStatement, ...] = ()
+        if "adds" in change:
+            items = self._list(change["adds"], [*path, "adds"], "adds")
+            adds = tuple(self._statement(item, key, [*path, "adds", n]) for n, item in enumerate(items))
+        requires = self._object(change.get("requires", {}), [*path, "requires"], "requires")
+        if requires:
+            self._check_grammar(
+                {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": requires},
+                PolicyType.IDENTITY,
+                [*path, "requires"],
+            )
+        return Change(tuple(drops), adds, requires)
+
+    def _setup(self, value: Any, accounts: Mapping[str, str]) -> tuple[Setup, ...]:
+        out = []
+        known = ("account", "service", "operation", "parameters", "variants")
+        for number, entry in enumerate(self._list(value, ["setup"], "setup") if value else ()):
+            path: list[Key] = ["setup", number]
+            call = self._object(entry, path, "an entry of 'setup'")
+            self._keys(call, known, path, "an entry of 'setup'")
+            self._require(call, known[:3], path, "an entry of 'setup'")
+            out.append(
+                Setup(
+                    account=self._account(call["account"], accounts, [*path, "account"], "an entry of 'setup'"),
+                    service=self._text(call["service"], [*path, "service"], "service"),
+                    operation=self._text(call["operation"], [*path, "operation"], "operation"),
+                    parameters=self._object(call.get("parameters", {}), [*path, "parameters"], "parameters"),
+                    place=self._document.place(*path),
+                    variants=self._under(call, path),
+                )
+            )
+        return tuple(out)
+
+    # grammar
 
     def _check_grammar(self, raw: Mapping[str, Any], type_: PolicyType, path: list[Key]) -> None:
         # References are filled with harmless values of the same shape, so that the law's own reader can judge the rest.
@@ -607,15 +935,22 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 __all__ = [
+    "Additions",
+    "Change",
     "Contract",
     "ContractError",
     "DeclaredPrincipal",
+    "DeclaredResource",
     "DeclaredStatement",
     "Facts",
+    "PrincipalChange",
+    "Setup",
     "Stack",
     "Upload",
+    "Variant",
     "facts_of",
     "find",
     "load",
+    "ordered",
     "resolve",
 ]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from grantproof.aws.recorded import Recorded
     from grantproof.aws.stage import Stage
-    from grantproof.contract import Contract
+    from grantproof.contract import Contract, Variant
 
 STAGES = pytest.StashKey["_Stages"]()
 
@@ -76,11 +76,40 @@ def _statements(which: str) -> Axis:
 
 
 def _swept(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """Each role with each service that its contract speaks of."""
+    """Each role, group and user with each service that its contract speaks of; but for those that only enter roles."""
     for principal in contract.principals:
-        if principal.kind == "role":
-            spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in names(s.document, None)}
+        spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in names(s.document, None)}
+        if principal.kind == "role" or (principal.kind in ("group", "user") and spoken != {"sts"}):
             yield from ((f"{principal.alias}-{service}", (principal, service)) for service in sorted(spoken - {"*"}))
+
+
+def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
+    """The parts of a grant that differ between combinations of its options, or between places."""
+    if not contract.accounts_for_options:
+        return
+    from grantproof.aws.intrinsics import NotResolved
+    from grantproof.aws.space import Space, places
+    from grantproof.aws.synthesis import Refused
+
+    try:
+        several = len(places(contract)) > 1
+        found = [part for part, variants in Space(contract).parts.items() if variants or several]
+    except (NotResolved, Refused):
+        found = [("policies", contract.stacks[0].alias)]  # the test that is given it says what is wrong
+    yield from (("-".join(part), part) for part in found)
+
+
+def _gatherings(contract: Contract) -> Iterable[tuple[str, Any]]:
+    """Variants that go together, and none where there are conditions without any."""
+    if not contract.accounts_for_options:
+        return
+    from grantproof.aws.space import Space
+
+    if any("Condition" in s.document for p in contract.principals for s in p.trust):
+        yield "as-it-is", ()
+    for group in Space(contract).gatherings():
+        more = f"-and-{len(group) - 1}-more" if len(group) > 1 else ""
+        yield f"{group[0].alias}{more}", group
 
 
 AXES: dict[str, Axis] = {
@@ -91,6 +120,10 @@ AXES: dict[str, Axis] = {
     "caller": _principals("role", "user"),
     "allowed": _statements("allows"),
     "denied": _statements("denies"),
+    "resource": lambda contract: ((resource.alias, resource) for resource in contract.resources),
+    "part": _parts,
+    "accounted": lambda contract: (("options", True),) if contract.accounts_for_options else (),
+    "gathering": _gatherings,
     "stack": lambda contract: ((stack.alias, stack) for stack in contract.stacks),
 }
 
@@ -118,9 +151,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
     items[:] = [item for item in items if not is_placeholder(item) and runs(item)]
 
-    def order(item: pytest.Item) -> tuple[str, bool]:
-        grant = grant_of(item)
-        return (grant.grant if grant else "", "deploy" in getattr(item, "fixturenames", ()))
+    def order(item: pytest.Item) -> tuple[str, int, str]:
+        grant, fixtures = grant_of(item), getattr(item, "fixturenames", ())
+        own = 2 if "deploy" in fixtures else 1 if "varied" in fixtures else 0
+        return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]
 
     items.sort(key=order)
 
@@ -133,7 +167,8 @@ class _Stages:
 
     def __init__(self) -> None:
         self._current: Stage | None = None
-        self._failed: dict[str, str] = {}
+        self._failed: dict[int, str] = {}
+        self._varied: dict[tuple[str, tuple[str, ...]], Contract] = {}
         self._described: set[str] = set()
 
     def of(self, contract: Contract) -> Stage:
@@ -142,19 +177,28 @@ class _Stages:
             self._current = self.open(contract)
         return self._current
 
+    def of_variants(self, contract: Contract, variants: Iterable[Variant]) -> Stage:
+        """A contract under some of its variants."""
+        from grantproof.variants import with_variants
+
+        key = (contract.grant, tuple(variant.alias for variant in variants))
+        if key not in self._varied:
+            self._varied[key] = with_variants(contract, key[1])
+        return self.of(self._varied[key])
+
     def open(self, contract: Contract) -> Stage:
         """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
         from grantproof.aws.deploy import DeploymentFailed
         from grantproof.aws.stage import Stage
 
         stage = Stage(contract, partial=True)
-        if contract.grant not in self._failed:
+        if id(contract) not in self._failed:
             try:
                 stage.open()
             except not_understood(DeploymentFailed) as error:
-                self._failed[contract.grant] = str(error)
-        if contract.grant in self._failed:
-            pytest.fail(self._failed[contract.grant], pytrace=False)
+                self._failed[id(contract)] = str(error)
+        if id(contract) in self._failed:
+            pytest.fail(self._failed[id(contract)], pytrace=False)
         return stage
 
     def facts(self, contract: Contract, deployed: Stage | Recorded) -> tuple[str, Any] | None:
@@ -203,6 +247,14 @@ def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> 
         return real[grant.grant]
     stage = _stages.of(grant)
     record_of(request.node).facts = _stages.facts(grant, stage)
+    record_of(request.node).watch(stage)
+    return stage
+
+
+@pytest.fixture
+def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: _Stages, request: pytest.FixtureRequest) -> Stage:
+    """The grant under variants that go together, deployed. Shared between tests."""
+    stage = _stages.of_variants(grant, gathering)
     record_of(request.node).watch(stage)
     return stage
 

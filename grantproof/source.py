@@ -115,7 +115,13 @@ def read(path: Path) -> Document:
         raise SourceError(path, f"cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SourceError(path, "is not UTF-8 text; save it as UTF-8.") from None
-    return _kept(text, path)
+    return _parsed(text, path)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, path: Path) -> Document:
+    # The same few files are asked for again and again. Nobody changes a document's value.
+    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Document:
@@ -140,11 +146,6 @@ def parse(text: str, path: Path) -> Document:
     reader = _Reader(path)
     value = reader.construct(node, ())
     return Document(path, value, reader.places)
-
-
-@lru_cache(maxsize=64)
-def _kept(text: str, path: Path) -> Document:
-    return parse(text, path)
 
 
 #: What JSON has as well, and dates. The others build Python objects, or bytes.

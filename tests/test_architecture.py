@@ -10,19 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = ("iam", "source", "contract", "aws", "evidence", "mutants", "recording", "gate", "fleet", "plugin", "cli")
+ROOMS = tuple("iam source contract variants aws evidence mutants recording gate fleet plugin cli".split())
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
     "contract": {"iam", "source"},
-    "aws": {"aws", "iam", "source", "contract"},
+    "variants": {"iam", "source", "contract"},
+    "aws": {"aws", "iam", "source", "contract", "variants"},
     "evidence": {"evidence", "iam", "source", "contract"},
     "mutants": {"mutants", "iam", "source", "contract", "aws", "evidence"},
     "recording": {"iam", "source", "contract", "aws", "evidence"},
-    "plugin": {"recording", "iam", "source", "contract", "aws", "evidence"},
-    "gate": {"gate", "iam", "source", "contract", "aws", "evidence"},
-    "fleet": {"fleet", "iam", "source", "contract", "aws", "evidence"},
-    "cli": {"iam", "source", "contract", "aws", "evidence", "mutants", "gate", "fleet"},
+    "plugin": {"recording", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "cli": {"iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -26,6 +26,8 @@ from grantproof.aws.world import World
 
 ROOT = Path(__file__).parent.parent
 OWNER, PARTNER = "111111111111", "222222222222"
+#: The services whose resources carry policies in the guide.
+_CARRYING = ("s3", "kms", "secretsmanager")
 GLOBAL = {"region", "profile", "query", "output"}
 
 
@@ -52,6 +54,11 @@ class Shell:
         if all(re.fullmatch(r"[A-Z_]+=.*", word) for word in words):
             self.variables |= dict(word.split("=", 1) for word in words)
             return None
+        if words[0] == "date":
+            assert words[1] == "-u", line
+            # A second later, as whoever types it would have it: sessions are dated to the second.
+            self.world.advance(1)
+            return self.world.now().strftime(words[2].removeprefix("+"))
         assert words[0] == "aws", line
         return self._aws(words[1:])
 
@@ -61,7 +68,7 @@ class Shell:
     def _aws(self, words: list[str]) -> Any:
         if words[:2] == ["configure", "set"]:
             _, profile, key = words[2].split(".")
-            assert key in ("role_arn", "source_profile", "region")
+            assert key in ("role_arn", "source_profile", "region", "external_id")
             self.settings.setdefault(profile, {})[key] = words[3]
             return None
         positional = []
@@ -69,7 +76,8 @@ class Shell:
             positional.append(words.pop(0))
         options = self._options(words)
         service, operation, *rest = positional
-        client = self.world.client(self._session(options), service, options.get("region", ["eu-west-1"])[0])
+        name = "s3" if service == "s3api" else service
+        client = self.world.client(self._session(options), name, options.get("region", ["eu-west-1"])[0])
         if service == "s3":
             return self._s3(client, operation, rest)
         if operation == "wait":
@@ -93,7 +101,8 @@ class Shell:
         profile = options["profile"][0]
         if profile in self.settings:
             chosen = self.settings[profile]
-            return self.world.assume(self.profiles[chosen["source_profile"]], chosen["role_arn"])
+            more = {"ExternalId": chosen["external_id"]} if "external_id" in chosen else {}
+            return self.world.assume(self.profiles[chosen["source_profile"]], chosen["role_arn"], **more)
         found: boto3.Session = self.profiles[profile]
         return found
 
@@ -108,7 +117,7 @@ class Shell:
             name = members[option]
             is_list = shape.members[name].type_name == "list"
             read = [_value(value) for value in values]
-            out[name] = read if is_list else read[0]
+            out[name] = read if is_list else read[0] if read else True
         return out
 
     def _s3(self, s3: Any, operation: str, rest: list[str]) -> None:
@@ -124,7 +133,8 @@ def _value(text: str) -> Any:
     if text.startswith("file://"):
         return (ROOT / text.removeprefix("file://")).read_text(encoding="utf-8")
     if re.fullmatch(r"\w+=[^,]*(,\w+=[^,]*)+", text):
-        return dict(pair.split("=", 1) for pair in text.split(","))
+        pairs = dict(pair.split("=", 1) for pair in text.split(","))
+        return {key: value == "true" if key == "UsePreviousValue" else value for key, value in pairs.items()}
     return text
 
 
@@ -135,7 +145,10 @@ def shell() -> Iterator[Shell]:
         opened.profiles["alice"] = world.user("partner", "alice")
         roots = {number: world.root(number) for number in world.accounts.values()}
         world.authorise = Law(
-            world, lambda: Policies(take(n, lambda service, r=r: world.client(r, service)) for n, r in roots.items())
+            world,
+            lambda: Policies(
+                take(n, lambda service, r=r: world.client(r, service), _CARRYING) for n, r in roots.items()
+            ),
         )
         yield opened
 
@@ -146,11 +159,46 @@ def test_the_guide_deploys_both_sides_reads_the_parameter_and_removes_all(shell:
     seen = {}
     for line in lines:
         seen[line] = shell.run(line)
-    (read,) = [answer for line, answer in seen.items() if "get-parameter" in line]
-    assert read["Parameter"]["Value"] == "Hello from the other account"
+    read = [answer for line, answer in seen.items() if "get-parameter" in line]
+    assert [answer["Parameter"]["Value"] for answer in read] == ["Hello from the other account"] * len(read)
+    assert len(read) == 3  # a line that stands twice is seen once
+    assert [answer["Name"] for line, answer in seen.items() if "get-secret-value" in line] == ["shared/password"]
+    assert [len(answer["Contents"]) for line, answer in seen.items() if "list-objects" in line] == [1]
     for number in shell.world.accounts.values():
         client = shell.world.client(shell.world.root(number), "cloudformation")
         assert client.describe_stacks()["Stacks"] == []
+
+
+def test_revoking_ends_old_sessions_and_no_new_ones(shell: Shell) -> None:
+    before = None
+    for line in commands():
+        shell.run(line)
+        if "get-parameter" in line and "--profile reader" in line:
+            reader = shell.settings["reader"]
+            before = shell.world.assume(shell.profiles["alice"], reader["role_arn"])
+        if "RevokeOlderSessions" in line:
+            break
+    assert before is not None
+    with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+        shell.world.client(before, "ssm").describe_parameters()
+    again = shell.world.assume(shell.profiles["alice"], shell.settings["reader"]["role_arn"])
+    assert shell.world.client(again, "ssm").describe_parameters()["Parameters"]
+
+
+def test_after_rotation_the_old_external_id_is_refused(shell: Shell) -> None:
+    old = ""
+    for line in commands():
+        shell.run(line)
+        if "external_id" in line and not old:
+            old = shell.settings["vendor"]["external_id"]
+        if "update-stack" in line and "read-as-vendor" in line:
+            break
+    vendor = shell.settings["vendor"]
+    with pytest.raises(ClientError, match="is not authorized to perform: sts:AssumeRole"):
+        shell.world.assume(shell.profiles["alice"], vendor["role_arn"], ExternalId=old)
+    new = shell.variables["EXTERNAL_ID"]
+    assert new != old
+    shell.world.assume(shell.profiles["alice"], vendor["role_arn"], ExternalId=new)
 
 
 def test_before_the_user_joins_the_group_nothing_can_be_read(shell: Shell) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError, UnknownServiceError
 
 from grantproof.aws import parameters
 from grantproof.aws.cloudformation import Built
@@ -17,7 +17,7 @@ from grantproof.aws.intrinsics import NotResolved, text
 from grantproof.aws.placed import at, documents, place_of
 from grantproof.aws.processed import TemplateError
 from grantproof.aws.world import World
-from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Stack, UnknownFact, Upload, facts_of, resolve
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.source import Place, read, shown
 
 
@@ -92,13 +92,16 @@ class Deployment:
     facts: Facts
 
 
-def deploy(world: World, contract: Contract) -> Deployment:
-    """Upload what templates fetch, and create the stacks in their order.
+def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deployment:
+    """Upload what templates fetch, create the stacks in their order, and make the calls of `setup`. `prepared`: the
+    uploads and what `setup` makes are there already.
 
     Raises:
         DeploymentFailed: names template, resource and reason.
     """
-    deployment = begin(world, contract)
+    if prepared:
+        contract = replace(contract, setup=())
+    deployment = Deployment((), facts_of(contract)) if prepared else begin(world, contract)
     while len(deployment.stacks) < len(contract.stacks):
         deployment = advance(world, contract, deployment)
     return deployment
@@ -113,14 +116,32 @@ def begin(world: World, contract: Contract) -> Deployment:
 
 
 def advance(world: World, contract: Contract, deployment: Deployment) -> Deployment:
-    """Create the next stack.
+    """Create the next stack; after the last, make the calls of `setup`.
 
     Raises:
         DeploymentFailed: names template, resource and reason.
     """
     stack = contract.stacks[len(deployment.stacks)]
     deployed = _create(world, contract, stack, _given(stack, deployment.facts))
-    return Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
+    deployment = Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
+    if len(deployment.stacks) == len(contract.stacks):
+        for call in contract.setup:
+            _prepare(world, call, deployment.facts)
+    return deployment
+
+
+def _prepare(world: World, call: Setup, facts: Facts) -> None:
+    try:
+        client = world.client(world.root(call.account), call.service)
+    except UnknownServiceError:
+        raise DeploymentFailed(f"{call.place}: boto3 has no service {call.service!r}.") from None
+    names = {api: method for method, api in client.meta.method_to_api_mapping.items()}
+    if call.operation not in names:
+        raise DeploymentFailed(f"{call.place}: {call.service} has no operation {call.operation!r}.")
+    try:
+        getattr(client, names[call.operation])(**resolve(call.parameters, facts))
+    except (ClientError, ParamValidationError) as error:
+        raise DeploymentFailed(f"{call.place}: {call.service} {call.operation}: {error}") from None
 
 
 def delete(world: World, contract: Contract, deployment: Deployment) -> None:

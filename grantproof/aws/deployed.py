@@ -12,7 +12,7 @@ from grantproof.aws.deploy import Deployment
 from grantproof.aws.origin import Origins
 from grantproof.aws.policies import Held, Policies, SnapshotIncomplete
 from grantproof.aws.snapshot import AccountSnapshot
-from grantproof.contract import Contract, DeclaredPrincipal, references, resolve
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references, resolve
 from grantproof.iam import Policy
 
 
@@ -98,3 +98,16 @@ class Deployed(ABC):
         if held is None:
             raise LookupError(f"no {principal.kind} {reference} is deployed")
         return held.identity
+
+    def located(self, arn: str) -> tuple[str, ...] | None:
+        """The resource that made what an ARN names: the alias of the contract's stack and the logical ids; None where
+        no stack did."""
+        found = self.origins.resource(arn)
+        for stack in self.deployment.stacks:
+            if any(resource is found for resource in stack.resources):
+                return (stack.alias, *found.path) if found is not None else None
+        return None
+
+    def resource_policy(self, resource: DeclaredResource) -> Policy | None:
+        """The policy on a declared resource; None where there is no such resource, or no policy on it."""
+        return self.policies.resource_policies.get(self.resolved(resource.reference))

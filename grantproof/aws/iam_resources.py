@@ -87,14 +87,16 @@ def _role(iam: Client, p: Properties, generated: str) -> IamResource:
     for arn in p.get("ManagedPolicyArns") or ():
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
 
-    def remove() -> None:
-        for policy_name in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
-        for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
-        iam.delete_role(RoleName=name)
+    return IamResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, lambda: remove_role(iam, name))
 
-    return IamResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, remove)
+
+def remove_role(iam: Client, name: str) -> None:
+    """Delete a role with everything that hangs on it."""
+    for policy_name in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
+    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
+    iam.delete_role(RoleName=name)
 
 
 def _group(iam: Client, p: Properties, generated: str) -> IamResource:
@@ -129,16 +131,20 @@ def _user(iam: Client, p: Properties, generated: str) -> IamResource:
     for arn in p.get("ManagedPolicyArns") or ():
         iam.attach_user_policy(UserName=name, PolicyArn=arn)
 
-    def remove() -> None:
-        for group in iam.list_groups_for_user(UserName=name)["Groups"]:
-            iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
-        for policy_name in iam.list_user_policies(UserName=name)["PolicyNames"]:
-            iam.delete_user_policy(UserName=name, PolicyName=policy_name)
-        for attached in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
-            iam.detach_user_policy(UserName=name, PolicyArn=attached["PolicyArn"])
-        iam.delete_user(UserName=name)
+    return IamResource(iam, name, {"Arn": user["Arn"]}, lambda: remove_user(iam, name))
 
-    return IamResource(iam, name, {"Arn": user["Arn"]}, remove)
+
+def remove_user(iam: Client, name: str) -> None:
+    """Delete a user with everything that hangs on it."""
+    for group in iam.list_groups_for_user(UserName=name)["Groups"]:
+        iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
+    for policy_name in iam.list_user_policies(UserName=name)["PolicyNames"]:
+        iam.delete_user_policy(UserName=name, PolicyName=policy_name)
+    for attached in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+        iam.detach_user_policy(UserName=name, PolicyArn=attached["PolicyArn"])
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
 
 
 def _managed_policy(iam: Client, p: Properties, generated: str) -> IamResource:
@@ -199,6 +205,50 @@ def _membership(iam: Client, p: Properties, generated: str) -> IamResource:
                 continue  # user or group went first
 
     return IamResource(iam, generated, {}, remove)
+
+
+def _update_policy(policy: IamResource, p: Properties) -> None:
+    """A new default version: whoever has the policy keeps it."""
+    arn, iam = policy.physical_resource_id, policy.iam
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=_text(p["PolicyDocument"]), SetAsDefault=True)
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+
+
+def _update_role(role: IamResource, p: Properties) -> None:
+    """The role stays, with its unique id; what the template does not say of it goes."""
+    name, iam = role.physical_resource_id, role.iam
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=_text(p["AssumeRolePolicyDocument"]))
+    iam.update_role(
+        RoleName=name,
+        Description=str(p.get("Description") or ""),
+        MaxSessionDuration=int(p.get("MaxSessionDuration") or 3600),
+    )
+    written = {policy["PolicyName"]: policy["PolicyDocument"] for policy in p.get("Policies") or ()}
+    for policy_name in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        if policy_name not in written:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
+    for policy_name, document in written.items():
+        iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=_text(document))
+    attached = {entry["PolicyArn"] for entry in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]}
+    wanted = set(p.get("ManagedPolicyArns") or ())
+    for arn in sorted(attached - wanted):
+        iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+    for arn in sorted(wanted - attached):
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    if p.get("PermissionsBoundary"):
+        iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=p["PermissionsBoundary"])
+    elif "PermissionsBoundary" in iam.get_role(RoleName=name)["Role"]:
+        iam.delete_role_permissions_boundary(RoleName=name)
+
+
+#: What CloudFormation updates without making it again. The others lose what hangs on them from elsewhere, as a
+#: replacement does.
+_IN_PLACE: Mapping[str, Callable[[IamResource, Properties], None]] = {
+    "AWS::IAM::ManagedPolicy": _update_policy,
+    "AWS::IAM::Role": _update_role,
+}
 
 
 def _oidc_provider(iam: Client, p: Properties, generated: str) -> IamResource:
@@ -306,6 +356,10 @@ def creator(
             account_id: str,
             region_name: str,
         ) -> IamResource:
+            properties = cloudformation_json.get("Properties") or {}
+            if resource_type in _IN_PLACE and not set(properties) - set((known or "").split()):
+                _IN_PLACE[resource_type](original_resource, properties)
+                return original_resource
             original_resource.remove()
             name = original_resource.physical_resource_id
             return cls.create_from_cloudformation_json(name, cloudformation_json, account_id, region_name)

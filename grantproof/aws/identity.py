@@ -48,13 +48,13 @@ class Identity:
             return {self.kind.capitalize(): self.arn}
         return self.arn
 
-    def context(self) -> Mapping[str, tuple[str, ...]]:
-        """The condition keys that follow from the credentials (rules C52 to C60, C73)."""
+    def context(self, now: datetime) -> Mapping[str, tuple[str, ...]]:
+        """The condition keys that follow from the credentials at a time (rules C52 to C60, C73)."""
         out: dict[str, tuple[str, ...]] = {**({"aws:userid": (self.user_id,)} if self.user_id else {}), **self.session}
         if self.issued is not None:
             out["aws:TokenIssueTime"] = (self.issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
         if self.mfa is not None:
             out["aws:MultiFactorAuthPresent"] = ("true" if self.mfa else "false",)
         if self.mfa and self.issued is not None:
-            out["aws:MultiFactorAuthAge"] = ("0",)
+            out["aws:MultiFactorAuthAge"] = (str(max(0, int((now - self.issued).total_seconds()))),)
         return out

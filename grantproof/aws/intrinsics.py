@@ -302,8 +302,8 @@ _TESTS: dict[str, Callable[[Any, Scope], bool]] = {
 
 
 def names(item: Any) -> set[str]:
-    """Every name that a value refers to: parameters, pseudo parameters, resources, and conditions as `Condition:NAME`.
-    The value depends on nothing else."""
+    """Every name that a value refers to: parameters, pseudo parameters, resources, attributes as `RESOURCE.ATTRIBUTE`,
+    and conditions as `Condition:NAME`. The value depends on nothing else."""
     found: set[str] = set()
     if isinstance(item, list):
         return found.union(*(names(entry) for entry in item)) if item else found
@@ -317,10 +317,10 @@ def names(item: Any) -> set[str]:
         elif key == "Fn::If" and isinstance(argument, list) and argument:
             found.add(f"Condition:{argument[0]}")
         elif key == "Fn::GetAtt":
-            found.add(argument[0] if isinstance(argument, list) else argument.split(".")[0])
+            found.add(".".join(map(str, argument)) if isinstance(argument, list) else argument)
         elif key == "Fn::Sub":
             template = argument if isinstance(argument, str) else argument[0]
-            found |= {m[2].strip().split(".")[0] for m in _SUBSTITUTION.finditer(template) if not m[1]}
+            found |= {m[2].strip() for m in _SUBSTITUTION.finditer(template) if not m[1]}
         elif key == "Fn::ValueOf":
             found.add(argument[0])
         found |= names(argument)

@@ -142,11 +142,22 @@ class Law:
             "aws:SourceIp": (_SOURCE_ADDRESS,),
             "aws:UserAgent": ("Boto3",),
             "aws:ViaAWSService": ("false",),
-            **identity.context(),
+            **identity.context(now),
+            **self._organizations(identity.account, account),
             **asked.context,
         }
         principal = parse_principal(identity.principal, identity.issuer or None)
         return Request(principal, asked.action, asked.resource, account, context)
+
+    def _organizations(self, caller: str, owner: str | None) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the caller's organization and of the resource's; absent where an account is in none (rules C47,
+        C64)."""
+        out: dict[str, tuple[str, ...]] = {}
+        for prefix, account in (("aws:Principal", caller), ("aws:Resource", owner)):
+            found = self._world.organizations.get(account or "")
+            if found:
+                out |= {f"{prefix}OrgID": (found,), f"{prefix}OrgPaths": (f"{found}/r-root/",)}
+        return out
 
     def _bucket_owner(self, resource: str, identity: Identity) -> str | None:
         """The account that has a bucket. One that no account of the world has is treated as the caller's own: S3 then

@@ -36,6 +36,7 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
 FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
     **operations_of_identity.FILLERS,
     **operations_of_data.FILLERS,
+    **operations_of_s3.FILLERS,
 }
 #: Services whose operations are the actions of their own names, but for those in the tables: operations that are newer
 #: than the action list are known by name, and only their resources are not.
@@ -146,7 +147,9 @@ def parameters_for(
             asked = authorisations(service, operation, params, where)
         except (UnmappedOperation, KeyError):
             continue
-        if asked and all(a.resource == resource for a in asked):
+        # Beside the key that the resource is encrypted with.
+        own = [a for a in asked if service == "kms" or not a.action.startswith("kms:")]
+        if own and all(a.resource == resource for a in own):
             return params
     return None
 

@@ -29,7 +29,7 @@ def _parameter(action: str, reads: bool = False, **keys: str) -> Special:
     M7; O32). `reads`: with WithDecryption a SecureString asks for its key as well (rules M10, M13, M17)."""
 
     def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
-        names = params.get("Names") or [params.get("Name") or params["Path"]]
+        names = [params["Path"]] if action == "GetParametersByPath" else params.get("Names") or [params["Name"]]
         context = dict(tags(params)) | {key: ("true",) for name, key in keys.items() if params.get(name)}
         out = [ask(f"ssm:{action}", _parameter_arn(name, where), where, context) for name in names]
         if reads and params.get("WithDecryption"):

@@ -5,6 +5,7 @@ Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grantproof.aws.asking import Authorisation, Params, Special, Where, ask
@@ -142,6 +143,12 @@ SPECIAL: dict[tuple[str, str], Special] = {
     # Directory buckets only, whose ARNs name a zone that the call does not.
     ("s3", "RenameObject"): _unknown_resource("s3express:CreateSession"),
     ("s3", "WriteGetObjectResponse"): _unknown_resource("s3-object-lambda:WriteGetObjectResponse"),
+}
+
+
+FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
+    ("s3", "BucketName"): lambda params, where: [str(params["Bucket"])] if params.get("Bucket") else [],
+    ("s3", "ObjectName"): lambda params, where: [str(params["Key"])] if params.get("Key") else [],
 }
 
 

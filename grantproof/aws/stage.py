@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import boto3
 
-from grantproof.aws import guests
+from grantproof.aws import guests, people
 from grantproof.aws.deploy import Deployment, advance, begin, put_uploads
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.law import Law
 from grantproof.aws.operations import Authorisation
-from grantproof.aws.policies import Policies
+from grantproof.aws.policies import Held, Policies
 from grantproof.aws.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.world import World
 from grantproof.contract import Contract, DeclaredPrincipal
@@ -33,7 +35,9 @@ class Stage(Deployed):
     def __init__(self, contract: Contract, *, partial: bool = False, managed_policies: bool = False) -> None:
         self.contract = contract
         accounts = {**contract.accounts, "a stranger": STRANGER}
-        managed = managed_policies or any(":policy/" in str(read(template).value) for template in contract.templates)
+        texts = [str(read(template).value) for template in contract.templates]
+        texts += [str(stack.parameters) for stack in contract.stacks]
+        managed = managed_policies or any("iam::aws:policy/" in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
         self.law = Law(self.world, lambda: self.policies)
@@ -41,6 +45,7 @@ class Stage(Deployed):
         self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
         self._policies = Policies(())
         self._people: dict[Any, boto3.Session] = {}
+        self._comers: dict[Any, list[people.Comer]] = {}
 
     def open(self) -> None:
         """Deploy.
@@ -86,6 +91,7 @@ class Stage(Deployed):
     def close(self) -> None:
         """Leave the world."""
         self._people.clear()
+        self._comers.clear()
         self.world.__exit__()
 
     @property
@@ -119,7 +125,19 @@ class Stage(Deployed):
             if self._snapshots.get(number, ())[:2] != (changes, services):
                 client = partial(self.world.client, self.world.root(number))
                 self._snapshots[number] = (changes, services, take(number, client, services))
-        return {number: taken for number, (_, _, taken) in self._snapshots.items()}
+        return {number: self._as_shown(taken) for number, (_, _, taken) in self._snapshots.items()}
+
+    def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
+        """Trust policies that name somebody who was deleted, or made again, show and mean the old unique id (rule
+        P22). moto compares ARNs."""
+        roles = []
+        for role in snapshot.roles:
+            text = json.dumps(role["AssumeRolePolicyDocument"])
+            for arn, bound in self.world.bound.get(role["Arn"], {}).items():
+                if self.world.unique_id(arn) != bound:
+                    text = _in_principals(json.loads(text), arn, bound)
+            roles.append({**role, "AssumeRolePolicyDocument": json.loads(text)})
+        return replace(snapshot, roles=tuple(roles))
 
     @property
     def policies(self) -> Policies:
@@ -153,22 +171,61 @@ class Stage(Deployed):
         return self._people[principal.alias]
 
     def _member(self, principal: DeclaredPrincipal) -> boto3.Session:
+        held = self.holder(principal)
+        account = held.arn.split(":")[4]
+        if held.kind == "group":
+            return self.somebody("user", account, f"{principal.alias}-member", held.arn)
+        if held.kind == "user":
+            return self.world.session_of_user(held.arn)
+        return self.world.session(people.enter(self, held.arn, self.comers(principal)[0])["Credentials"])
+
+    def holder(self, principal: DeclaredPrincipal) -> Held:
+        """What a declared user, group or role holds.
+
+        Raises:
+            LookupError: no such entity is deployed.
+        """
         held = self.held(principal)
         if held is None:
             raise LookupError(f"no {principal.kind} {self.resolved(principal.reference)!r} is deployed")
-        account = held.arn.split(":")[4]
-        if held.kind == "group":
-            return self.world.user(account, f"{principal.alias}-member", groups=(held.arn,))
-        if held.kind == "user":
-            return self.world.session_of_user(held.arn)
-        return self.world.assume(self.entrants(principal)[0], held.arn)
+        return held
 
-    def entrants(self, role: DeclaredPrincipal) -> list[boto3.Session]:
-        """Those whom the contract lets into a role: the principals under `entered_by`, or else a user of each account
-        that the declared trust names, with nothing but the permission to assume this role."""
-        if role.entered_by:
-            return [self.member(self.contract.principal(alias)) for alias in role.entered_by]
-        return list(guests.entrants(self, role))
+    def comers(self, role: DeclaredPrincipal) -> list[people.Comer]:
+        """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
+        else somebody for everybody whom the declared trust names, with nothing but the permission to assume this role.
+
+        Raises:
+            NotPresentable: it is not known here how to come with something that is asked for.
+        """
+        key = ("comers", role.alias)
+        if key not in self._comers:
+            self._comers[key] = (
+                people.welcome(self, role)
+                if role.entered_by
+                else [
+                    people.Comer(self.world.identity(session).arn, session) for session in guests.entrants(self, role)
+                ]
+            )
+        return self._comers[key]
+
+    def outsiders_who_may_enter(self, role: DeclaredPrincipal) -> list[boto3.Session]:
+        """A user of each account that the declared trust names, who may assume the role."""
+        arn = self.resolved(role.reference)
+        accounts = sorted(
+            {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
+        )
+        return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
+
+    def somebody(self, kind: str, account: str, name: str, arn: str) -> boto3.Session:
+        """A user (`path/name`) who is a member of a group, or the session of a role that has a managed policy."""
+        if (kind, account, name, arn) not in self._people:
+            path, _, last = f"/{name}".rpartition("/")
+            if kind == "user":
+                made = self.world.user(account, last, groups=(arn,), path=f"{path}/")
+            else:
+                made = self.world.role(account, name, (arn,))
+            self._people[kind, account, name, arn] = made
+        return self._people[kind, account, name, arn]
 
     def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
         """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""
@@ -177,3 +234,15 @@ class Stage(Deployed):
             policies = {"assume": {"Version": "2012-10-17", "Statement": [allow]}} if may_assume else {}
             self._people[account, name] = self.world.user(account, name, policies=policies)
         return self._people[account, name]
+
+
+def _in_principals(document: Any, arn: str, unique_id: str) -> str:
+    """A trust policy with an ARN replaced where it is a principal, and nowhere else (rule P24)."""
+    statements = document["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            named = statement.get(element)
+            if isinstance(named, dict) and "AWS" in named:
+                values = named["AWS"] if isinstance(named["AWS"], list) else [named["AWS"]]
+                named["AWS"] = [unique_id if value == arn else value for value in values]
+    return json.dumps(document)

@@ -1,7 +1,8 @@
 """Policy documents are accepted and refused by the mocked services as the law reads them.
 
 moto 5.2.5 refuses what AWS saves: documents of version 2008-10-17 or without a version, and trust policies with
-sts:TagSession. And it accepts what AWS refuses: it does not look at the trust policy of a new role.
+sts:TagSession. And it accepts what AWS refuses: it does not look at the trust policy of a new role. Bucket policies are
+the one place where it judges calls by itself, and wrongly: a Deny of calls without TLS refuses every call.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from typing import Any
 from unittest.mock import patch
 
 from moto.iam import models as iam
+from moto.iam.access_control import PermissionResult
 from moto.iam.exceptions import MalformedPolicyDocument
+from moto.s3.models import FakeBucket
 
 from grantproof.iam import MalformedPolicy, PolicyType, parse_policy
 
 
 @contextmanager
 def judged_by_the_law() -> Generator[None, None, None]:
-    """The mocked services check documents by `grantproof.iam`'s own reader."""
+    """The mocked services check documents by `grantproof.iam`'s own reader, and judge no calls."""
     with (
         patch.object(iam, "IAMPolicyDocumentValidator", _validator(PolicyType.IDENTITY)),
         patch.object(iam, "IAMTrustPolicyDocumentValidator", _validator(PolicyType.TRUST)),
         patch.object(iam.IAMBackend, "create_role", _checking(iam.IAMBackend.create_role)),
+        patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.PERMITTED),
     ):
         yield
 

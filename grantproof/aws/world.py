@@ -7,6 +7,7 @@ call is sent, through botocore's event system; what the authoriser refuses is an
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from grantproof.aws.cloudformation import Built, like_cloudformation
+from grantproof.aws.iam_resources import remove_role
 from grantproof.aws.identity import Identity
 from grantproof.aws.isolation import isolated
 from grantproof.aws.validation import judged_by_the_law
@@ -94,6 +96,11 @@ class World:
         """What CloudFormation made of the templates."""
         self.partial = False
         """Deploy what can be, and note what cannot, instead of stopping."""
+        self.organizations: dict[str, str] = {}
+        """The organization that an account is in, by number; an account that is not here is in none."""
+        self.bound: dict[str, dict[str, str]] = {}
+        """The unique ids to which the ARNs in a trust policy were bound when it was saved, by the role's ARN (rule
+        P21)."""
         self.authorise: Authoriser | None = None
         self._managed_policies = managed_policies
         self._identities: dict[str, Identity] = {}
@@ -101,6 +108,7 @@ class World:
         self._clients: dict[tuple[int, str, str], Any] = {}
         self._offset = timedelta()
         self._guests = 0
+        self._helpers = 0
         self._exit = ExitStack()
 
     def __enter__(self) -> World:
@@ -160,10 +168,11 @@ class World:
         *,
         groups: tuple[str, ...] = (),
         policies: Mapping[str, Any] | None = None,
+        path: str = "/",
     ) -> boto3.Session:
         """A new IAM user with a real access key, member of `groups`, with inline `policies` (name to document)."""
         iam = self.client(self.root(account), "iam")
-        created = iam.create_user(UserName=name)["User"]
+        created = iam.create_user(UserName=name, Path=path)["User"]
         for group in groups:
             iam.add_user_to_group(GroupName=group.rsplit("/", 1)[-1], UserName=name)
         for policy, document in (policies or {}).items():
@@ -175,6 +184,37 @@ class World:
         for, a principal that is there without having signed in."""
         self._guests += 1
         return self._session(replace(identity, access_key=f"AKIAGUEST{self._guests:07}"))
+
+    def role(self, account: str, path_and_name: str, policies: tuple[str, ...] = ()) -> boto3.Session:
+        """A session of a new role that trusts its own account, with managed policies attached."""
+        number = self.number(account)
+        iam = self.client(self.root(account), "iam")
+        path, _, name = f"/{path_and_name}".rpartition("/")
+        statement = {"Effect": "Allow", "Principal": {"AWS": number}, "Action": "sts:AssumeRole"}
+        trust = {"Version": "2012-10-17", "Statement": [statement]}
+        role = iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        for arn in policies:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role["Arn"]}
+        document = {"Version": "2012-10-17", "Statement": [allow]}
+        self._helpers += 1
+        helper = self.user(account, f"takes-{name}-{self._helpers}"[:64], policies={"assume": document})
+        return self.assume(helper, role["Arn"])
+
+    def role_again(self, account: str, path_and_name: str) -> boto3.Session:
+        """A session of a role that was deleted and made again under its name, with the same managed policies."""
+        iam = self.client(self.root(self.number(account)), "iam")
+        name = path_and_name.rsplit("/", 1)[-1]
+        attached = tuple(p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"])
+        remove_role(iam, name)
+        return self.role(account, path_and_name, attached)
+
+    def signed_in(self, session: boto3.Session, *, mfa: bool) -> boto3.Session:
+        """Temporary credentials of a user, with or without MFA (rules T26, C57)."""
+        identity = self.identity(session)
+        device = f"arn:{self.partition}:iam::{identity.account}:mfa/{identity.arn.rsplit('/', 1)[1]}"
+        code = {"SerialNumber": device, "TokenCode": "123456"} if mfa else {}
+        return self.session(self.client(session, "sts").get_session_token(**code)["Credentials"])
 
     def session_of_user(self, arn: str, user_id: str = "") -> boto3.Session:
         """A session with a new access key of a user that exists."""
@@ -232,6 +272,17 @@ class World:
         self._exit.callback(lambda: session)
         return session
 
+    def unique_id(self, arn: str) -> str:
+        """The unique id of a user or role of this world; empty where there is none now."""
+        account, (kind, _, name) = arn.split(":")[4], arn.split(":", 5)[5].partition("/")
+        iam = self.client(self.root(account), "iam")
+        try:
+            if kind == "user":
+                return str(iam.get_user(UserName=name.rsplit("/", 1)[-1])["User"]["UserId"])
+            return str(iam.get_role(RoleName=name.rsplit("/", 1)[-1])["Role"]["RoleId"])
+        except iam.exceptions.NoSuchEntityException:
+            return ""
+
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
         self._identities[identity.access_key] = identity
@@ -285,10 +336,33 @@ class _Wire:
             self._world.changed.add(model.service_model.service_name)
         if model.name == "AssumeRole" and model.service_model.service_name == "sts":
             self._issued(context.get(__name__, {}), parsed)
+        elif model.name == "GetSessionToken":
+            self._signed_in(context.get(__name__, {}), parsed)
+        elif model.name in ("CreateRole", "UpdateAssumeRolePolicy") and model.service_model.service_name == "iam":
+            self._bind(context.get(__name__, {}))
         elif model.name == "GetCallerIdentity" and self._judged:
             # moto knows neither the root user nor a role's path.
             who = self._identity
             parsed.update(Arn=who.arn, Account=who.account, UserId=who.user_id)
+
+    def _signed_in(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
+        """The user's own rights, with MFA information (rule T26)."""
+        issued = self._world.now().replace(microsecond=0)
+        expires = issued + timedelta(seconds=params.get("DurationSeconds", 43200))
+        key = parsed["Credentials"]["AccessKeyId"]
+        mfa = "SerialNumber" in params and "TokenCode" in params
+        self._world.register(replace(self._identity, access_key=key, issued=issued, expires=expires, mfa=mfa))
+        parsed["Credentials"]["Expiration"] = expires
+
+    def _bind(self, params: Mapping[str, Any]) -> None:
+        """IAM keeps the unique ids of the users and roles that a trust policy names (rule P21)."""
+        world = self._world
+        account = self._identity.account
+        iam = world.client(world.root(account), "iam")
+        role = iam.get_role(RoleName=params["RoleName"])["Role"]
+        document = params.get("AssumeRolePolicyDocument") or params["PolicyDocument"]
+        ids = {arn: world.unique_id(arn) for arn in set(_ARN.findall(document))}
+        world.bound[role["Arn"]] = {arn: found for arn, found in ids.items() if found}
 
     def _issued(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
         world, role_arn, name = self._world, params["RoleArn"], params["RoleSessionName"]
@@ -312,6 +386,9 @@ class _Wire:
         world.register(identity)
         parsed["Credentials"]["Expiration"] = identity.expires
         parsed["AssumedRoleUser"] = {"AssumedRoleId": identity.user_id, "Arn": arn}
+
+
+_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:user|role)/[^\"\s]+")
 
 
 def _session_policies(world: World, account: str, params: Mapping[str, Any]) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from grantproof.evidence.finding import Finding, Outcome, Status, Tried
 
 #: The suites, in the order in which they are read.
-SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof")
+SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof", "variants")
 #: Suites that execute something; the others read what is written or deployed. The words are those of NIST SP 800-53A.
-EXECUTING = ("deployment", "access")
+EXECUTING = ("deployment", "access", "variants")
 #: From bad to good: where the phases of a test disagree, the first of them is its status.
 _WORST: tuple[Status, ...] = ("error", "fail", "unknown", "not run", "exception", "pass")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from botocore.exceptions import ClientError
 from grantproof.aws.law import Law, NotJudged
 from grantproof.aws.policies import Policies
 from grantproof.aws.snapshot import take
+from grantproof.aws.stage import Stage
 from grantproof.aws.world import Refusal, World
+from grantproof.contract import load
 
 OWNER, PARTNER = "111111111111", "222222222222"
 ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -193,3 +196,81 @@ def test_calls_are_counted(world: World) -> None:
 def test_credentials_of_another_world_are_unknown(world: World) -> None:
     with pytest.raises(KeyError):
         world.session({"AccessKeyId": "ASIAELSEWHERE", "SecretAccessKey": "s", "SessionToken": "t"})
+
+
+# --- what callers carry -----------------------------------------------------------------------------------------------
+
+
+def assume(world: World, session: Any, arn: str) -> None:
+    world.client(session, "sts").assume_role(RoleArn=arn, RoleSessionName="caller")
+
+
+def trusting(world: World, principal: str, **condition: Any) -> str:
+    """A role of the owner that trusts a principal, under a condition."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+    statement |= {"Condition": condition} if condition else {}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = world.client(world.root("owner"), "iam")
+    return str(iam.create_role(RoleName="door", AssumeRolePolicyDocument=document)["Role"]["Arn"])
+
+
+MAY_ASSUME = {
+    "assume": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+}
+
+
+def test_mfa_is_present_false_or_absent_as_the_credentials_say(world: World) -> None:
+    """Rules C57 and C60."""
+    arn = trusting(world, PARTNER, Bool={"aws:MultiFactorAuthPresent": "true"})
+    keys = world.user("partner", "alice", policies=MAY_ASSUME)
+    assume(world, world.signed_in(keys, mfa=True), arn)
+    for without in (keys, world.signed_in(keys, mfa=False)):
+        with pytest.raises(ClientError, match="no role trust policy allows"):
+            assume(world, without, arn)
+
+
+def test_the_age_of_mfa_is_the_age_of_the_credentials(world: World) -> None:
+    arn = trusting(world, PARTNER, NumericLessThan={"aws:MultiFactorAuthAge": "600"})
+    session = world.signed_in(world.user("partner", "alice", policies=MAY_ASSUME), mfa=True)
+    assume(world, session, arn)
+    world.advance(601)
+    with pytest.raises(ClientError, match="no role trust policy allows"):
+        assume(world, session, arn)
+
+
+def test_an_account_is_in_one_organization_or_in_none(world: World) -> None:
+    """Rule C47."""
+    arn = trusting(world, PARTNER, StringEquals={"aws:PrincipalOrgID": "o-a1b2c3d4e5"})
+    alice = world.user("partner", "alice", policies=MAY_ASSUME)
+    for organization in ("", "o-zzzzzzzzzz"):
+        world.organizations = {PARTNER: organization} if organization else {}
+        with pytest.raises(ClientError, match="no role trust policy allows"):
+            assume(world, alice, arn)
+    world.organizations = {PARTNER: "o-a1b2c3d4e5"}
+    assume(world, alice, arn)
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["by aws:PrincipalArn", "as Principal"])
+def test_a_role_that_is_made_again_is_another_to_who_named_it_as_principal(by_name: bool) -> None:
+    """Rules P21, P22 and P24. Seen on a stage, whose snapshots show trust policies as IAM does."""
+    contract = load(Path(__file__).parents[2] / "templates" / "cross-account-ssm")
+    stage = Stage(contract)
+    stage.open()
+    try:
+        world, role = stage.world, f"arn:aws:iam::{PARTNER}:role/ci/deployer"
+        session = world.role(PARTNER, "ci/deployer", ())
+        iam = world.client(world.root(PARTNER), "iam")
+        iam.put_role_policy(RoleName="deployer", PolicyName="p", PolicyDocument=json.dumps(MAY_ASSUME["assume"]))
+        arn = trusting(world, PARTNER, ArnEquals={"aws:PrincipalArn": role}) if by_name else trusting(world, role)
+        assume(world, session, arn)
+        again = world.role_again(PARTNER, "ci/deployer")
+        iam.put_role_policy(RoleName="deployer", PolicyName="p", PolicyDocument=json.dumps(MAY_ASSUME["assume"]))
+        if by_name:
+            assume(world, again, arn)
+            return
+        with pytest.raises(ClientError, match="no role trust policy allows"):
+            assume(world, again, arn)
+        shown = next(r for r in stage.snapshots()[OWNER].roles if r["Arn"] == arn)["AssumeRolePolicyDocument"]
+        assert shown["Statement"][0]["Principal"]["AWS"][0].startswith("AROA")
+    finally:
+        stage.close()

@@ -33,6 +33,7 @@ FUNCTIONS = (
     ("access", "test_nobody_else_enters"),
     ("proof", "test_a_principal_is_allowed_exactly_what_the_contract_says"),
     ("proof", "test_nothing_else_came_along"),
+    ("variants", "test_every_condition_is_load_bearing"),
 )
 ROLE = "arn:aws:iam::111111111111:role/reader"
 

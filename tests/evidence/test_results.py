@@ -109,7 +109,7 @@ def test_claims_add_up() -> None:
 def test_the_summary_says_what_did_not_pass() -> None:
     text = "\n".join(lines(results([outcome(PLANS[0], "unknown"), *PASSED[2:]], ended="the run was interrupted")))
     assert "NOT VERIFIED  a" in text
-    assert "of 9 claims: 1 not run, 1 could not be judged" in text
+    assert "of 10 claims: 1 not run, 1 could not be judged" in text
     assert "not whole: the run was interrupted" in text
 
 

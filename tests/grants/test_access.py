@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from grantproof.aws import guests, inquiry, refusals
+from grantproof.aws import guests, inquiry, people, refusals
 from grantproof.aws.law import NotJudged
 from grantproof.aws.operations import authorisations, parameters_for
 from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.samples import minimal_parameters
 from grantproof.aws.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
-from grantproof.iam import LawError, Layers, PolicyType, actions, evaluate, parse_policy
-from grantproof.iam.layers import is_role_entry
+from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
+from grantproof.iam.layers import is_role_entry, resource_type
 from grantproof.iam.satisfy import example, satisfying
 
 
@@ -62,23 +64,28 @@ def client(world: Stage, session: boto3.Session, service: str, region: str = "")
 
 def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     arn = world.resolved(role.reference)
-    for session in world.entrants(role):
-        error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="entrant")
+    for comer in world.comers(role):
+        error = refusal(partial(people.enter, world, arn, comer))
         if error is not None:
             verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
 
 
 def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    """A user of a third account who may assume anything, a user of each account of the grant without permission, and
-    the root users, who can assume no role (rule T9)."""
+    """Users of other accounts who may assume it and pass all that it asks for, a user of each account of the grant
+    without permission, and the root users, who can assume no role (rule T9)."""
     arn = world.resolved(role.reference)
+    trusted = str([world.resolved(statement.document) for statement in role.trust])
     people = {"a user of a third account": world.outsider(STRANGER, "stranger", arn)}
+    for alias, number in grant.accounts.items():
+        if number not in (*trusted.split(":"), arn.split(":")[4]):
+            people[f"a user of {alias} who may assume it"] = world.outsider(number, f"beside-{role.alias}"[:64], arn)
+    passed_on = {k: v for k, v in world.comers(role)[0].params.items() if k in ("ExternalId", "SourceIdentity")}
     for alias, number in grant.accounts.items():
         people[f"a user of {alias} without permission"] = world.outsider(number, "bystander")
         people[f"the root user of {alias}"] = world.world.root_user(number)
     for who, session in people.items():
         sts = client(world, session, "sts")
-        error = refusal(sts.assume_role, RoleArn=arn, RoleSessionName="intruder")
+        error = refusal(sts.assume_role, RoleArn=arn, RoleSessionName="intruder", **passed_on)
         barred = error is not None and error.response["Error"]["Code"] == "AccessDenied"
         if not (barred if "root" in who else is_refusal(error, "sts", "query")):
             verdict.broken(
@@ -110,22 +117,25 @@ def test_the_session_is_what_aws_makes_of_it(
 ) -> None:
     """GetCallerIdentity needs no permission and names the session; it ends when its credentials do."""
     arn = world.resolved(role.reference)
-    sts = client(world, world.entrants(role)[0], "sts")
-    answer = sts.assume_role(RoleArn=arn, RoleSessionName="who-am-i", DurationSeconds=900)
+    comer = world.comers(role)[0]
+    comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
+    answer = people.enter(world, arn, comer)
     session = world.world.session(answer["Credentials"])
     account, name = arn.split(":")[4], arn.rsplit("/", 1)[1]
     seen = client(world, session, "sts").get_caller_identity()
-    assert seen["Arn"] == f"arn:{grant.partition}:sts::{account}:assumed-role/{name}/who-am-i"
+    assert seen["Arn"] == f"arn:{grant.partition}:sts::{account}:assumed-role/{name}/grantproof"
     assert seen["Account"] == account
     assert seen["UserId"].startswith("AROA")
-    assert seen["UserId"].endswith(":who-am-i")
+    assert seen["UserId"].endswith(":grantproof")
     assert answer["AssumedRoleUser"] == {"AssumedRoleId": seen["UserId"], "Arn": seen["Arn"]}
     left = answer["Credentials"]["Expiration"] - world.world.now()
     assert timedelta(seconds=890) < left <= timedelta(seconds=900)
 
 
 def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    session = world.world.assume(world.entrants(role)[0], world.resolved(role.reference), "late", DurationSeconds=900)
+    comer = world.comers(role)[0]
+    comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
+    session = world.world.session(people.enter(world, world.resolved(role.reference), comer)["Credentials"])
     world.world.advance(901)
     try:
         error = refusal(client(world, session, "ssm").describe_parameters)
@@ -152,10 +162,14 @@ def test_what_is_allowed_succeeds(
         return
     session = world.member(principal)
     promised = contract_layers(world, principal)
-    for resource in resources(world.resolved(statement.document)):
+    for resource in map(one_of, resources(world.resolved(statement.document))):
         tried = 0
+        for note, call in (*through_services(world, session, statement), *entering(world, principal, resource)):
+            tried += 1
+            if (error := refusal(call)) is not None:
+                verdict.broken(f"{principal.alias} may use {resource}", f"{note}: {error}", place=str(statement.place))
         for service, operation in operations_of(session, statement):
-            params = aimed(world, session, service, operation, resource)
+            params = aimed(world, session, service, operation, resource, statement=statement)
             if params is None or not expected(world, session, service, operation, params, promised, grant.region):
                 continue
             tried += 1
@@ -199,6 +213,36 @@ def _put_to_the_law(
         )
 
 
+def one_of(resource: str) -> str:
+    """One of the resources that a pattern names; a contract's `setup` puts something there."""
+    return resource if resource == "*" else resource.replace("*", "example").replace("?", "x")
+
+
+def through_services(world: Stage, session: boto3.Session, statement: DeclaredStatement) -> Iterator[tuple[str, Any]]:
+    """Calls by which a service uses a key for the caller, for a statement that lets only the service do so."""
+    equals = world.resolved(statement.document).get("Condition", {}).get("StringEquals", {})
+    via = str(equals.get("kms:ViaService", "")).partition(".")[0]
+    if via == "ssm":
+        for arn in listed(equals.get("kms:EncryptionContext:PARAMETER_ARN", [])):
+            caller = client(world, session, "ssm")
+            yield f"decrypting {arn}", partial(caller.get_parameter, Name=arn, WithDecryption=True)
+    elif via == "secretsmanager":
+        for arn in listed(equals.get("kms:EncryptionContext:SecretARN", [])):
+            yield f"decrypting {arn}", partial(client(world, session, via).get_secret_value, SecretId=arn)
+
+
+def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Iterator[tuple[str, Any]]:
+    """Entering a role of the contract, with all that it asks for."""
+    for role in world.contract.principals:
+        if principal.alias in role.entered_by and world.resolved(role.reference) == resource:
+            for comer in world.comers(role):
+                yield f"{comer.who} entering", partial(people.enter, world, resource, comer)
+
+
+def listed(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str) else list(value)
+
+
 def test_the_neighbours_of_what_is_allowed_are_refused(
     grant: Contract, allowed: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
 ) -> None:
@@ -212,7 +256,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
         for neighbour in neighbours(resource, grant):
             region = neighbour.split(":")[3] or grant.region
             for service, operation in operations_of(session, statement):
-                params = aimed(world, session, service, operation, neighbour, region)
+                params = aimed(world, session, service, operation, neighbour, region, statement)
                 if params is None or expected(world, session, service, operation, params, promised, region):
                     continue
                 caller = client(world, session, service, region)
@@ -235,6 +279,10 @@ def passed(world: Stage, session: boto3.Session, service: str, operation: str, p
 def neighbours(arn: str, grant: Contract) -> list[str]:
     """Resources that a sloppy pattern would take for this one."""
     fields = arn.split(":", 5)
+    if len(fields) == 6 and fields[5].endswith("/*") and fields[5].count("*") == 1:
+        # Beside the folder, and what a pattern without its last slash would take.
+        above = arn[:-2]
+        return [f"{near}/example" for near in (f"{above}2", f"{above}-old", above[:-1], _swapped(above))] + [above]
     if len(fields) != 6 or "*" in arn:
         return []
     head, name = ":".join(fields[:5]), fields[5]
@@ -245,6 +293,11 @@ def neighbours(arn: str, grant: Contract) -> list[str]:
             out.append(":".join([*fields[:position], value, *fields[position + 1 :]]))
     kind, slash, rest = name.partition("/")
     return [n for n in out if not slash or n.split(":", 5)[5].startswith(f"{kind}/")] if rest else out
+
+
+def _swapped(arn: str) -> str:
+    head, _, name = arn.rpartition("/")
+    return f"{head}/{name.swapcase()}"
 
 
 # --- what is not ------------------------------------------------------------------------------------------------------
@@ -259,8 +312,13 @@ def test_every_other_operation_is_refused(
     session = world.member(principal)
     caller = client(world, session, service)
     promised = contract_layers(world, principal)
+    where = world.law.where(world.world.identity(session), grant.region)
+    # What cannot be judged without being told which resource it names.
+    names = {"CopySource": "sample/sample", "SecretId": where.arn("secretsmanager", "secret:sample-AbCdEf")}
     for operation in caller.meta.service_model.operation_names:
-        params = minimal_parameters(caller.meta.service_model.operation_model(operation))
+        shape = caller.meta.service_model.operation_model(operation)
+        required = shape.input_shape.required_members if shape.input_shape is not None else ()
+        params = minimal_parameters(shape, {name: names[name] for name in required if name in names})
         if expected(world, session, service, operation, params, promised, grant.region):
             continue
         error = refusal(getattr(caller, method_name(caller, operation)), **params)
@@ -295,7 +353,18 @@ def expected(
     where = world.law.where(identity, region)
     asked = authorisations(service, operation, params, where)
     requests = [world.law.request(identity, a, region) for a in asked]
-    return all(evaluate(request, promised).allowed for request in requests)
+    return all(evaluate(request, beside_resource(world, request, promised)).allowed for request in requests)
+
+
+def beside_resource(world: Stage, request: Request, promised: Layers) -> Layers:
+    """The contract's statements, with what it says of the policy on the request's resource."""
+    for resource in world.contract.resources:
+        arn = world.resolved(resource.reference)
+        if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):
+            type_ = resource_type(request.action, request.resource)
+            document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in resource.policy]}
+            return replace(promised, resource=parse_policy(document, type_, "contract"))
+    return promised
 
 
 def resources(document: Any) -> list[str]:
@@ -310,23 +379,43 @@ def operations_of(session: boto3.Session, statement: DeclaredStatement) -> list[
     for pattern in [found] if isinstance(found, str) else found:
         for name in actions.matching(pattern):
             service, operation = name.split(":")
-            if service in session.get_available_services():
+            if service == "s3":
+                out += [("s3", called) for called in _S3.get(operation, (operation,))]
+            elif service in session.get_available_services():
                 out.append((service, operation))
     return out
 
 
+#: S3's actions that are called otherwise, as far as each call needs nothing but the action.
+_S3 = {"ListBucket": ("ListObjects", "ListObjectsV2"), "ListAllMyBuckets": ("ListBuckets",)}
+
+
 def aimed(
-    world: Stage, session: boto3.Session, service: str, operation: str, resource: str, region: str = ""
+    world: Stage,
+    session: boto3.Session,
+    service: str,
+    operation: str,
+    resource: str,
+    region: str = "",
+    statement: DeclaredStatement | None = None,
 ) -> dict[str, Any] | None:
-    """Parameters that make an operation act on a resource; None where there is no such operation or no such way."""
+    """Parameters that make an operation act on a resource, and meet those conditions of a statement that parameters can
+    meet; None where there is no such operation or no such way."""
     model = client(world, session, service).meta.service_model
     if operation not in model.operation_names:
         return None
     shape = model.operation_model(operation)
     identity = world.world.identity(session)
     where = world.law.where(identity, region or world.contract.region)
+    given = _conditions_met(world, statement) if statement is not None else {}
     known = list(shape.input_shape.members) if shape.input_shape else []
-    return parameters_for(service, operation, resource, where, minimal_parameters(shape), known)
+    minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})
+    return parameters_for(service, operation, resource, where, minimal, known)
+
+
+def _conditions_met(world: Stage, statement: DeclaredStatement) -> dict[str, str]:
+    like = world.resolved(statement.document).get("Condition", {}).get("StringLike", {})
+    return {"Prefix": one_of(listed(like["s3:prefix"])[0])} if "s3:prefix" in like else {}
 
 
 def method_name(caller: Any, operation: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
 from grantproof.iam.cover import NotPlain, Piece, uncovered
 from grantproof.iam.escalation import Bounds, Danger, dangers
@@ -43,12 +44,14 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                     f"creates {resource.path[-1]}, an {resource.type}, of which a contract cannot speak",
                     place=str(place or shown(grant.path)),
                 )
+    carriers = {world.resolved(resource.reference) for resource in grant.resources}
     for arn in filter(world.made, world.policies.resource_policies):
-        verdict.broken(
-            "the stacks create what the contract declares, and nothing else",
-            f"puts a policy on {arn}, which the contract does not declare",
-            place=str(world.origins.place(arn) or shown(grant.path)),
-        )
+        if arn not in carriers:
+            verdict.broken(
+                "the stacks create what the contract declares, and nothing else",
+                f"puts a policy on {arn}, which the contract does not declare",
+                place=str(world.origins.place(arn) or shown(grant.path)),
+            )
 
 
 #: Types of IAM that other tests hold against the contract. The others (access keys, instance profiles, identity
@@ -82,13 +85,49 @@ def test_a_principal_is_allowed_exactly_what_the_contract_says(
     """Both directions, for every request that can ever be made: nothing wider, nothing narrower."""
     promised = (contract_policy(world, principal.allows, PolicyType.IDENTITY),)
     held = world.held(principal) if principal.kind != "policy" else None
-    if held is not None and held.boundary is not None:
-        verdict.unverified(
-            f"{principal.alias} may do exactly what the contract says",
-            "has a permissions boundary, of which a contract cannot speak",
-            place=str(world.origins.place(held.arn) or principal.place),
-        )
+    if held is not None:
+        bounded(world, verdict, principal, held, promised)
     both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do")
+
+
+def bounded(
+    world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held, promised: tuple[Policy, ...]
+) -> None:
+    """The boundary is the declared one, and it cuts off nothing of what is promised."""
+    clause = f"{principal.alias} may do exactly what the contract says"
+    place = str(world.origins.place(held.arn) or principal.place)
+    declared = world.resolved(world.contract.principal(principal.boundary).reference) if principal.boundary else None
+    real = held.boundary[0].label if held.boundary else None
+    if real != declared:
+        said = f"its permissions boundary is {real or 'missing'}; the contract's is {declared or 'none'}"
+        verdict.broken(clause, said, place=place)
+    if held.boundary:
+        try:
+            cut = uncovered(promised, held.boundary)
+        except NotPlain as error:
+            verdict.unverified(clause, f"cannot be compared with its permissions boundary: {error}", place=place)
+            return
+        for piece in cut:
+            verdict.broken(clause, f"its permissions boundary does not let it do {piece}", place=place)
+
+
+def test_a_resource_policy_says_exactly_what_the_contract_says(
+    grant: Contract, resource: DeclaredResource, world: Stage, verdict: Any
+) -> None:
+    """Principals and conditions, Allow and Deny, both directions."""
+    exactly(world, verdict, resource)
+
+
+def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
+    """Note what the policy on a resource and the contract do not have in common."""
+    real = world.resource_policy(resource)
+    if real is None:
+        arn = world.resolved(resource.reference)
+        verdict.broken(
+            f"{resource.alias} has the policy that the contract says", f"{arn} has none", place=str(resource.place)
+        )
+        return
+    both_ways(world, verdict, resource, (real,), (contract_policy(world, resource.policy, real.type),), "says")
 
 
 def test_a_role_is_entered_exactly_as_the_contract_says(
@@ -102,16 +141,16 @@ def test_a_role_is_entered_exactly_as_the_contract_says(
     both_ways(world, verdict, role, (held.trust,), promised, "is entered")
 
 
-def contract_policy(world: Stage, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
+def contract_policy(world: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
     """Statements of the contract as one policy."""
     document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in statements]}
     return parse_policy(document, type_, "contract")
 
 
 def both_ways(
-    world: Stage,
+    world: Deployed,
     verdict: Any,
-    principal: DeclaredPrincipal,
+    principal: DeclaredPrincipal | DeclaredResource,
     real: tuple[Policy, ...],
     promised: tuple[Policy, ...],
     what: str,

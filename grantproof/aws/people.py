@@ -1,0 +1,267 @@
+"""People who come to a role: with everything that its trust policy asks for, and with one thing missing or wrong.
+
+What is asked for is read from the contract's conditions. A condition key that nobody here knows how to come with is
+`NotPresentable`, and the role is then not verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from grantproof.contract import DeclaredPrincipal
+from grantproof.iam import PolicyType, parse_policy
+from grantproof.iam.condition import Test
+
+if TYPE_CHECKING:
+    import boto3
+
+    from grantproof.aws.stage import Stage
+
+
+class NotPresentable(Exception):
+    """A condition that the mocked world cannot be made to meet on purpose."""
+
+
+@dataclass(frozen=True)
+class Comer:
+    """Somebody at the door.
+
+    Attributes:
+        who: for findings.
+        session: whose call it is.
+        params: of AssumeRole, beside the role and the session's name.
+        organizations: of the accounts, by number, while the call is made.
+        later: seconds to let pass first.
+    """
+
+    who: str
+    session: boto3.Session
+    params: Mapping[str, Any] = field(default_factory=dict)
+    organizations: Mapping[str, str] = field(default_factory=dict)
+    later: int = 0
+
+
+def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
+    """The conditions under which the contract lets callers into a role, by lower-cased key.
+
+    Raises:
+        NotPresentable: its statements ask different things, or one thing of a key in two ways.
+    """
+    found: list[frozenset[Test]] = []
+    for declared in role.trust:
+        document = {"Version": "2012-10-17", "Statement": [stage.resolved(declared.document)]}
+        (statement,) = parse_policy(document, PolicyType.TRUST, "contract").statements
+        if statement.allow and any(action.matches("sts:assumerole") for action in statement.actions):
+            found.append(frozenset(statement.conditions))
+    if len(set(found)) != 1:
+        raise NotPresentable(f"{role.place}: the statements that let callers in have different conditions")
+    tests = {test.key: test for test in found[0]}
+    if len(tests) != len(found[0]):
+        raise NotPresentable(f"{role.place}: one condition key is asked for in two ways")
+    for test in tests.values():
+        if (test.operator.name, test.key) not in _KNOWN:
+            raise NotPresentable(f"{role.place}: nobody here knows how to come with {test}")
+    return tests
+
+
+_KNOWN = frozenset(
+    {
+        ("StringEquals", "sts:externalid"),
+        ("StringEquals", "aws:principalorgid"),
+        ("ArnEquals", "aws:principalarn"),
+        ("ArnLike", "aws:principalarn"),
+        ("Bool", "aws:multifactorauthpresent"),
+        ("NumericLessThan", "aws:multifactorauthage"),
+        ("NumericLessThanEquals", "aws:multifactorauthage"),
+        ("Null", "sts:sourceidentity"),
+    }
+)
+
+
+def _texts(tests: Mapping[str, Test], key: str) -> list[str]:
+    return [pattern.text for pattern in tests[key].values] if key in tests else []
+
+
+def welcome(stage: Stage, role: DeclaredPrincipal) -> list[Comer]:
+    """Everybody whom the contract lets in, with all that is asked for. Never empty.
+
+    Raises:
+        NotPresentable: see above, or nobody can meet all of it.
+    """
+    tests = asked(stage, role)
+    out = [
+        _with_everything(stage, tests, session)
+        for session in _entitled(stage, role, tests)
+        if _fits(stage, tests, session)
+    ]
+    if not out:
+        raise NotPresentable(f"{role.place}: nobody under entered_by can come with all that is asked for")
+    return out
+
+
+def _is_user(stage: Stage, session: boto3.Session) -> bool:
+    return stage.world.identity(session).kind == "user"
+
+
+def _fits(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> bool:
+    """A role's session carries no MFA (rule C60), and no user name to be its source identity."""
+    personal = {"aws:multifactorauthpresent", "sts:sourceidentity"} & set(tests)
+    return not personal or _is_user(stage, session)
+
+
+def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Comer:
+    identity = stage.world.identity(session)
+    params: dict[str, Any] = {}
+    organizations: dict[str, str] = {}
+    if "sts:externalid" in tests:
+        params["ExternalId"] = _texts(tests, "sts:externalid")[0]
+    if "sts:sourceidentity" in tests:
+        params["SourceIdentity"] = identity.arn.rsplit("/", 1)[1]
+    if "aws:principalorgid" in tests:
+        organizations[identity.account] = _texts(tests, "aws:principalorgid")[0]
+    if "aws:multifactorauthpresent" in tests:
+        session = stage.world.signed_in(session, mfa=True)
+    return Comer(identity.arn, session, params, organizations)
+
+
+def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) -> Iterator[boto3.Session]:
+    """Whoever has the permission on the caller's side, under the names that are asked for."""
+    named = _texts(tests, "aws:principalarn")
+    if not role.entered_by:
+        yield from stage.outsiders_who_may_enter(role)
+    for alias in role.entered_by:
+        principal = stage.contract.principal(alias)
+        if principal.kind in ("user", "role"):
+            yield stage.member(principal)
+            continue
+        reference = stage.resolved(principal.reference)
+        arn = reference if principal.kind == "policy" else stage.holder(principal).arn
+        kind = "user" if principal.kind == "group" else "role"
+        account = arn.split(":")[4]
+        names = [name.split(f":{kind}/", 1)[1] for name in named if f":{account}:{kind}/" in name]
+        for name in names or ([] if named else [f"{alias}-member"]):
+            yield stage.somebody(kind, account, name, arn)
+
+
+def unwelcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
+    """For each thing that is asked for, callers who have everything else: it is missing, wrong, or almost right."""
+    tests = asked(stage, role)
+    for number, comer in enumerate(stage.comers(role)):
+        # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
+        for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
+            for note, params, organizations, session, later in _SPOILT[key](stage, role, tests, comer):
+                yield Comer(f"{comer.who} {note}", session, params, organizations, later)
+
+
+Spoilt = tuple[str, Mapping[str, Any], Mapping[str, str], Any, int]
+
+
+def _without(params: Mapping[str, Any], name: str, **instead: Any) -> dict[str, Any]:
+    return {**{key: value for key, value in params.items() if key != name}, **instead}
+
+
+def _external_id(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    right = comer.params["ExternalId"]
+    yield "without an external id", _without(comer.params, "ExternalId"), comer.organizations, comer.session, 0
+    for note, wrong in (("another", "another-external-id-0"), ("a longer", f"{right}0"), ("a cut", right[:-1])):
+        yield (
+            f"with {note} external id",
+            _without(comer.params, "ExternalId", ExternalId=wrong),
+            comer.organizations,
+            comer.session,
+            0,
+        )
+
+
+def _organization(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    account = stage.world.identity(comer.session).account
+    yield "of no organization", comer.params, {}, comer.session, 0
+    yield "of another organization", comer.params, {account: "o-zzzzzzzzzz"}, comer.session, 0
+
+
+def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    keys = stage.world.session_of_user(stage.world.identity(comer.session).arn)
+    yield "with access keys, so without the MFA key", comer.params, comer.organizations, keys, 0
+    without = stage.world.signed_in(keys, mfa=False)
+    yield "signed in without MFA", comer.params, comer.organizations, without, 0
+
+
+def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    most = int(_texts(tests, "aws:multifactorauthage")[0])
+    yield f"with MFA {most + 1} seconds ago", comer.params, comer.organizations, comer.session, most + 1
+
+
+def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    identity = stage.world.identity(comer.session)
+    for other in _others(stage, role, identity.kind == "user"):
+        session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
+        params = dict(comer.params)
+        if "SourceIdentity" in params:
+            params["SourceIdentity"] = stage.world.identity(other).arn.rsplit("/", 1)[1]
+        arn = stage.world.identity(other).arn
+        yield f"as {arn}, who is not named", params, comer.organizations, session, 0
+
+
+def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
+    """A role that is asked for by its name, deleted and made again: it comes in as before (rule P24)."""
+    tests = asked(stage, role)
+    for comer in welcome(stage, role) if "aws:principalarn" in tests else ():
+        identity = stage.world.identity(comer.session)
+        if identity.kind == "role session":
+            path = identity.issuer.split(":role/", 1)[1]
+            session = stage.world.role_again(identity.account, path)
+            yield Comer(f"{comer.who}, deleted and made again,", session, comer.params, comer.organizations)
+
+
+def _others(stage: Stage, role: DeclaredPrincipal, user: bool) -> Iterator[boto3.Session]:
+    """Others of the partner with the same permission: a user of the group, a role with the policy."""
+    for alias in role.entered_by:
+        principal = stage.contract.principal(alias)
+        if principal.kind in ("group", "policy"):
+            reference = stage.resolved(principal.reference)
+            arn = reference if principal.kind == "policy" else stage.holder(principal).arn
+            kind = "user" if principal.kind == "group" else "role"
+            if (kind == "user") == user:
+                yield stage.somebody(kind, arn.split(":")[4], f"other-{alias}-member", arn)
+
+
+def _source_identity(
+    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer
+) -> Iterator[Spoilt]:
+    yield "without a source identity", _without(comer.params, "SourceIdentity"), comer.organizations, comer.session, 0
+    other = _without(comer.params, "SourceIdentity", SourceIdentity="somebody-else")
+    yield "with another's name as source identity", other, comer.organizations, comer.session, 0
+
+
+_SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Comer], Iterator[Spoilt]]] = {
+    "sts:externalid": _external_id,
+    "aws:principalorgid": _organization,
+    "aws:multifactorauthpresent": _mfa,
+    "aws:multifactorauthage": _mfa_age,
+    "aws:principalarn": _principal_arn,
+    "sts:sourceidentity": _source_identity,
+}
+
+
+def enter(stage: Stage, role_arn: str, comer: Comer) -> Any:
+    """Try to assume a role.
+
+    Raises:
+        botocore.exceptions.ClientError: refused.
+    """
+    world = stage.world
+    before = dict(world.organizations)
+    world.organizations.update(comer.organizations)
+    for account in stage.contract.accounts.values():
+        if account not in comer.organizations:
+            world.organizations.pop(account, None)
+    world.advance(comer.later)
+    try:
+        sts = world.client(comer.session, "sts")
+        return sts.assume_role(RoleArn=role_arn, RoleSessionName="grantproof", **comer.params)
+    finally:
+        world.advance(-comer.later)
+        world.organizations.clear()
+        world.organizations.update(before)
