@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -524,7 +526,30 @@ def _init(options: argparse.Namespace) -> int:
         return BAD_USAGE
     marks = path.read_text(encoding="utf-8").count("# DECIDE")
     print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")
-    return main(["verify", str(path.parent)])
+    return _verified_or_waived(path.parent)
+
+
+def _verified_or_waived(folder: Path) -> int:
+    """Verify a drafted grant; where it is only the way in which its templates are written that keeps it from verifying,
+    draft the waivers as well."""
+    from datetime import UTC, datetime, timedelta
+
+    from grantproof.evidence import waivers
+
+    with tempfile.TemporaryDirectory() as reports:
+        status = main(["verify", str(folder), "--report-dir", reports])
+        found = Path(reports) / "findings.json"
+        if status != NOT_VERIFIED or not found.exists():
+            return status
+        until = datetime.now(UTC).date() + timedelta(days=30)
+        text = waivers.drafted(json.loads(found.read_text(encoding="utf-8")), folder.resolve().name, until)
+    path = folder / waivers.NAME
+    if not text or path.exists():
+        return status
+    path.write_text(text, encoding="utf-8")
+    print(f"{shown(path)}: drafted, until {until}; who accepts these, and why, is for a person to decide")
+    with tempfile.TemporaryDirectory() as reports:
+        return main(["verify", str(folder), "--report-dir", reports])
 
 
 def _pair(text: str, what: str) -> tuple[str, str]:

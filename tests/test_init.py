@@ -42,6 +42,37 @@ def test_a_draft_of_templates_verifies_at_once(
     assert "allows: # DECIDE" in text
 
 
+def test_how_templates_are_written_is_waived_until_a_person_decides(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parameter that takes any text, and what lint says; never what the templates give to whom."""
+    monkeypatch.chdir(tmp_path)
+    template = (SHAPES / "gitlab-ci" / "ci.yaml").read_text(encoding="utf-8")
+    Path("ci").mkdir()
+    Path("ci/t.yaml").write_text(f"Parameters: {{Project: {{Type: String}}}}\n{template}", encoding="utf-8")
+    status = main(["init", "ci/t.yaml", "--region", "eu-west-1"])
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert "VERIFIED, WITH ACCEPTED DEVIATIONS  ci" in said
+    text = Path("ci/waivers.yaml").read_text(encoding="utf-8")
+    assert "DECIDE: who answers for this?" in text
+    assert "parameter Project takes any text" in text
+    assert 'claim: "trust/' not in text
+
+
+def test_what_is_wrong_with_access_is_not_waived(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    template = (SHAPES / "gitlab-ci" / "ci.yaml").read_text(encoding="utf-8")
+    Path("ci").mkdir()
+    open_ = template.replace("Principal: {Federated: !GetAtt Provider.Arn}", 'Principal: {AWS: "*"}')
+    Path("ci/t.yaml").write_text(open_.replace("sts:AssumeRoleWithWebIdentity", "sts:AssumeRole"), encoding="utf-8")
+    assert main(["init", "ci/t.yaml", "--region", "eu-west-1"]) == 1
+    assert "anybody with an AWS account may enter" in capsys.readouterr().out
+    assert not Path("ci/waivers.yaml").exists()
+
+
 def test_nested_templates_become_uploads_and_outputs_feed_parameters(tmp_path: Path) -> None:
     files = copied(tmp_path / "g", *(SHIPPED / f"{name}.yaml" for name in ("root", "iam", "ssm", "partner")))
     contract = load(draft(files, "eu-west-1", {}))

@@ -103,6 +103,11 @@ class Origins:
         name, tool = "/".join(found[0].path), at(_written(found[0]), ("Metadata", "aws:cdk:path"))
         return f"{name}, {tool}" if isinstance(tool, str) else name
 
+    def inside(self, label: str) -> str:
+        """For findings about what a tool has written: ` of` the resource as `described`; else empty."""
+        told = self.described(label)
+        return f" of {told}" if ", " in told else ""
+
     def _policy(self, label: str, statement: int | None) -> tuple[Resource, Where_] | None:
         """The resource that writes a policy, and the path of the policy or statement in its properties."""
         arn, _, name = label.partition("#")

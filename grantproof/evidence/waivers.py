@@ -6,6 +6,7 @@ somebody accepted. What could not be judged cannot be accepted: nobody knows wha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,35 @@ class Waivers:
             }:
                 out.append(f"{accepted.place}: {accepted.finding!r} is accepted and was not found; remove it")
         return tuple(out)
+
+
+#: The claims about how templates are written, which say nothing of who may do what.
+_OF_STYLE = ("lint/", "deployment/test_bad_parameter_values_are_refused", "deployment/test_no_parameter_that_reaches_")
+
+
+def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
+    """Waivers for what a run found about how a grant's templates are written, for a person to decide; empty where there
+    is nothing. Findings about access are for nobody to accept unseen, so they are left out.
+
+    Args:
+        findings: what `findings.json` holds.
+        expires: the last day of the waivers.
+    """
+    accepts = [
+        (claim["id"].removeprefix(f"{grant}/"), finding["detail"])
+        for claim in findings["claims"]
+        if claim["grant"] == grant and claim["id"].removeprefix(f"{grant}/").startswith(_OF_STYLE)
+        for finding in claim["findings"]
+        if finding["status"] == "broken"
+    ]
+    if not accepts:
+        return ""
+    lines = ["version: 1", "waivers:"]
+    lines += ['  - owner: "DECIDE: who answers for this?"', '    reason: "DECIDE: why is each of these accepted?"']
+    lines += [f"    expires: {expires.isoformat()}", "    accepts:"]
+    for claim, detail in dict.fromkeys(accepts):
+        lines += [f"      - claim: {json.dumps(claim)}", f"        finding: {json.dumps(detail)}"]
+    return "\n".join(lines) + "\n"
 
 
 def load(contract: Path, grant: str) -> Waivers:

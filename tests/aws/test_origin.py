@@ -214,6 +214,8 @@ def test_the_resource_is_named_by_logical_id_and_by_the_path_in_the_users_own_co
     assert stage.origins.described(f"{ROLE}/app#trust") == "Role, App/Stack/Role/Resource"
     assert stage.origins.described(f"{ROLE}/nested#trust") == "Nested/Role"
     assert stage.origins.described("arn:aws:iam::aws:policy/ReadOnlyAccess") == ""
+    assert stage.origins.inside(f"{ROLE}/app#trust") == " of Role, App/Stack/Role/Resource"
+    assert stage.origins.inside(f"{ROLE}/nested#trust") == ""
 
 
 def test_every_deployed_policy_of_the_grant_has_a_place(stage: Stage) -> None:

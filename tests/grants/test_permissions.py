@@ -28,7 +28,8 @@ def names(document: Any) -> list[str]:
 def place(world: Stage, policy: Policy, statement: Statement) -> dict[str, str]:
     """Where a deployed statement stands, for a finding."""
     sid = f"Sid {statement.sid}" if statement.sid else f"Statement[{statement.index}]"
-    return {"place": str(world.origins.place(policy.label, statement.index) or policy.label), "statement": sid}
+    place_ = str(world.origins.place(policy.label, statement.index) or policy.label)
+    return {"place": place_, "statement": sid + world.origins.inside(policy.label)}
 
 
 def test_the_principal_is_deployed(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:

@@ -168,14 +168,14 @@ def both_ways(
         else:
             found = world.origins.place(piece.policy, piece.statement)
             place, said = str(found or piece.policy), f"wider than the contract: {piece}"
-        verdict.broken(clause, said, place=place, statement=named(piece))
+        verdict.broken(clause, said, place=place, statement=named(piece) + world.origins.inside(piece.policy))
     for piece in narrower:
         if piece.policy == "contract":
             place, said = str(principal.place), f"narrower than the contract, which promises {piece}"
         else:
             found = world.origins.place(piece.policy, piece.statement)
             place, said = str(found or piece.policy), f"denies {piece}, which the contract does not"
-        verdict.broken(clause, said, place=place, statement=named(piece))
+        verdict.broken(clause, said, place=place, statement=named(piece) + world.origins.inside(piece.policy))
     verdict.proves(sum(len(policy.statements) for policy in real))
 
 
