@@ -64,6 +64,7 @@ nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a sol
 	$(BIN)/python -m tests.nightly.enumeration
 	$(BIN)/python -m tests.nightly.solver
 	$(BIN)/python -m tests.bench.compare --matrix
+	GRANTPROOF_NIGHTLY=1 $(BIN)/pytest -n 0 tests/test_shapes.py
 
 readme: $(READY) ## Write the real output of its commands into the README
 	$(BIN)/python tests/test_readme.py
