@@ -23,6 +23,13 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+def at(file: str, sid: str) -> str:
+    """Where the shipped grant writes the statement of this Sid."""
+    lines = (ROOT / SHIPPED / file).read_text(encoding="utf-8").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if line.strip() == f"- Sid: {sid}")
+    return f"{SHIPPED}/{file}:{number}:{lines[number - 1].index('Sid') + 1}"
+
+
 def asked(capsys: Printed, *arguments: str) -> tuple[int, str]:
     status = main(list(arguments))
     said = capsys.readouterr()
@@ -34,7 +41,7 @@ def test_what_is_allowed_names_the_statement_with_line_and_column(capsys: Printe
     assert status == 0
     assert said.splitlines() == [
         f"ALLOWED  reader: ssm:GetParameter on {PARAMETER}",
-        "  identity-based policy: allowed by templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter "
+        f"  identity-based policy: allowed by {at('iam.yaml', 'ReadTheParameter')} Sid ReadTheParameter "
         "(IAMStack/ReaderRole)",
     ]
 
@@ -43,7 +50,7 @@ def test_what_is_denied_says_what_is_nearest_and_what_would_allow_it(capsys: Pri
     status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter", f"{PARAMETER}2")
     assert status == 1
     assert f"DENIED  reader: ssm:GetParameter on {PARAMETER}2" in said
-    assert "nearest is templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter" in said
+    assert f"nearest is {at('iam.yaml', 'ReadTheParameter')} Sid ReadTheParameter" in said
     assert "whose resource does not match" in said
     assert f'"Action": "ssm:GetParameter", "Resource": "{PARAMETER}2"' in said
 
@@ -51,8 +58,8 @@ def test_what_is_denied_says_what_is_nearest_and_what_would_allow_it(capsys: Pri
 def test_both_sides_of_entering_a_role_are_said(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", SHIPPED, "--as", "readers", "sts:AssumeRole", ROLE)
     assert status == 0
-    assert "identity-based policy: allowed by templates/cross-account-ssm/partner.yaml:48:13" in said
-    assert "role trust policy: allowed by templates/cross-account-ssm/iam.yaml:72:13" in said
+    assert f"identity-based policy: allowed by {at('partner.yaml', 'AssumeTheReaderRole')}" in said
+    assert f"role trust policy: allowed by {at('iam.yaml', 'PartnerAccountMayEnter')}" in said
     status, said = asked(capsys, "explain", SHIPPED, "--as", "root@partner", "sts:AssumeRole", ROLE)
     assert status == 1
     assert "no change of policies allows it: the root user cannot assume roles (T9)" in said
@@ -121,7 +128,7 @@ def test_who_can_lists_principals_and_symbolic_ones(capsys: Printed) -> None:
     lines = said.splitlines()
     assert lines[0] == f"cross-account-ssm: 3 can ssm:GetParameter on {PARAMETER}"
     assert lines[1].startswith("  role arn:aws:iam::111111111111:role/cross-account-ssm-owner-IAMStack-")
-    assert lines[2] == ("    by templates/cross-account-ssm/iam.yaml:87:17 Sid ReadTheParameter (IAMStack/ReaderRole)")
+    assert lines[2] == f"    by {at('iam.yaml', 'ReadTheParameter')} Sid ReadTheParameter (IAMStack/ReaderRole)"
     assert "  the root user of account 111111111111" in lines
     assert "  whoever in account 111111111111 whose own policies allow it" in lines
 
