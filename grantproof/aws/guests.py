@@ -37,6 +37,14 @@ def entrants(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
     Raises:
         CannotCome: no request was found that meets a statement's conditions.
     """
+    found = [*_of_accounts(stage, role), *(_session(stage, asked) for asked in _welcome(stage, role))]
+    if not found:
+        raise CannotCome(f"{role.place}: the declared trust lets nobody in who could be made to come")
+    yield from found
+
+
+def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
+    """Users of the accounts that the trust names, of the first where it names everybody, and principals by ARN."""
     arn = _arn(stage, role)
     for statement in _statements(stage, role):
         element = statement.principals
@@ -44,12 +52,12 @@ def entrants(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
             continue
         if not statement.allow:
             continue
-        for account in sorted(element.accounts & set(stage.contract.accounts.values())):
+        own = list(stage.contract.accounts.values())
+        for account in [*(own[-1:] if element.everyone else ()), *sorted(element.accounts & set(own))]:
             user = stage.world.identity(stage.outsider(account, f"may-enter-{role.alias}", arn))
             yield stage.world.guest(_with_all_that_is_asked(stage, user, statement, arn))
         for named in sorted(element.arns):
             yield stage.world.guest(_with_all_that_is_asked(stage, _named(stage, named, arn), statement, arn))
-    yield from (_session(stage, asked) for asked in _welcome(stage, role))
 
 
 def spoilt(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
