@@ -37,7 +37,8 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
             )
     for stack in world.deployment.stacks:
         for resource in stack.resources:
-            if resource.type.startswith("AWS::IAM::") and resource.type not in _LOOKED_AT:
+            looked_at = resource.type in _LOOKED_AT or _is_spoken_of(world, resource)
+            if resource.type.startswith("AWS::IAM::") and not looked_at:
                 place = read(resource.template).place("Resources", resource.path[-1]) if resource.template else ""
                 verdict.broken(
                     "the stacks create what the contract declares, and nothing else",
@@ -60,6 +61,21 @@ _LOOKED_AT = frozenset(
     f"AWS::IAM::{name}"
     for name in "Role User Group ManagedPolicy Policy RolePolicy UserPolicy GroupPolicy UserToGroupAddition".split()
 )
+
+
+def _is_spoken_of(world: Stage, resource: Any) -> bool:
+    """An identity provider that a declared trust names, and an instance profile of declared roles that trust EC2."""
+    trusts = {
+        world.resolved(role.reference).rsplit("/", 1)[-1]: str([world.resolved(s.document) for s in role.trust])
+        for role in world.contract.principals
+        if role.kind == "role"
+    }
+    if resource.type in ("AWS::IAM::OIDCProvider", "AWS::IAM::SAMLProvider"):
+        return any(f"'{resource.physical_id}'" in trust for trust in trusts.values())
+    if resource.type == "AWS::IAM::InstanceProfile" and resource.properties:
+        roles = resource.properties.get("Roles") or ()
+        return bool(roles) and all("'ec2.amazonaws.com'" in trusts.get(str(role), "") for role in roles)
+    return False
 
 
 def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stage, verdict: Any) -> None:
