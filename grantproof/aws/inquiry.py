@@ -12,7 +12,7 @@ from grantproof.aws.identity import Identity
 from grantproof.aws.identity import Kind as IdentityKind
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
-from grantproof.contract import DeclaredPrincipal
+from grantproof.contract import DeclaredPrincipal, UnknownFact, resolve
 from grantproof.iam import (
     BadRequest,
     Cited,
@@ -132,7 +132,7 @@ def request(
     if not actions.exists(action):
         near = actions.nearest(action)
         raise BadQuestion(f"there is no action {action!r}" + (f". Did you mean {near}?" if near else ""))
-    resource = stage.resolved(resource)
+    resource = _resolved(stage, resource)
     if resource != "*" and not resource.startswith("arn:"):
         raise BadQuestion(f"{resource!r} is no ARN; write the whole of it, arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME")
     kind, account = who.principal.kind, who.principal.account or ""
@@ -149,6 +149,13 @@ def request(
     asked = Authorisation(actions.spelt(action), resource, owner, context or {})
     found = stage.law.request(identity, asked, stage.contract.region)
     return replace(found, principal=who.principal)
+
+
+def _resolved(stage: Stage, resource: str) -> str:
+    try:
+        return str(resolve(resource, stage.deployment.facts))
+    except UnknownFact as error:
+        raise BadQuestion(str(error)) from None
 
 
 def _session_arn(principal: Principal) -> str:
@@ -346,14 +353,14 @@ def _callers(stage: Stage, action: str, resource: str) -> Iterator[Caller]:
         if stage.origins.resource(arn):
             who = f"arn:{stage.contract.partition}:iam::{arn.split(':')[4]}:user/some-holder"
             yield Caller(parse_principal(who), f"whoever has the policy {arn}", (policy,), user_id="AIDAEXAMPLE")
-    owner = account_of(stage.resolved(resource)) or stage.policies.owner(stage.resolved(resource))
+    owner = account_of(_resolved(stage, resource)) or stage.policies.owner(_resolved(stage, resource))
     if owner is not None and not is_role_entry(action):
         root = f"arn:{stage.contract.partition}:iam::{owner}:root"
         yield Caller(parse_principal(root), f"the root user of account {owner}", ())
         somebody = f"arn:{stage.contract.partition}:iam::{owner}:user/somebody"
         own = f"whoever in account {owner} whose own policies allow it"
         yield Caller(parse_principal(somebody), own, _everything(), user_id="AIDAEXAMPLE")
-    carried = stage.policies.resource_policy(action, stage.resolved(resource))
+    carried = stage.policies.resource_policy(action, _resolved(stage, resource))
     if carried is not None:
         yield from _named(stage, carried, {held.arn for held in made})
 
