@@ -1,4 +1,4 @@
-"""Variants: contracts composed, what is wrong with one, and faults that only a combination of options shows."""
+"""Variants: contracts composed, the space of options, mistakes, and faults that only a combination shows."""
 
 from __future__ import annotations
 
