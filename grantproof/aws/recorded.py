@@ -86,6 +86,10 @@ class Recorded(Deployed):
             for statement in (*principal.trust, *principal.allows, *principal.denies):
                 self._check_known(statement.document, known, statement.place)
             self._check_known(principal.reference, known, principal.place)
+        for resource in self.contract.resources:
+            for statement in resource.policy:
+                self._check_known(statement.document, known, statement.place)
+            self._check_known(resource.reference, known, resource.place)
 
     def _check_known(self, value: object, known: Mapping[str, str], place: Place) -> None:
         for name in references(value):

@@ -154,6 +154,7 @@ _AXES: Mapping[str, Callable[[Contract], Iterator[Any]]] = {
     "principal": lambda contract: iter(contract.principals),
     "role": lambda contract: (p for p in contract.principals if p.kind == "role"),
     "caller": lambda contract: (p for p in contract.principals if p.kind in ("role", "user")),
+    "resource": lambda contract: iter(contract.resources),
     "allowed": _statements("allows"),
     "denied": _statements("denies"),
 }

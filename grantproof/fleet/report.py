@@ -55,7 +55,7 @@ def verdict(totals: Totals, shard: Shard) -> list[str]:
     lines = [
         f"{word}  {totals.verified:,} of {totals.planned:,} deployments{part}",
         f"  {totals.roles:,} roles read; {totals.proved:,} statements proved; "
-        "not run on snapshots: lint, deployment, access",
+        "not run on snapshots: lint, variants, deployment, access",
     ]
     if totals.kept:
         lines.append(f"  {totals.kept:,} of them were verified in an earlier run, of the same contracts and snapshots")

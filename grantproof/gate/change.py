@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 from grantproof.aws.deploy import DeploymentFailed
+from grantproof.aws.intrinsics import NotResolved
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.contract import Contract, ContractError, find, load
+from grantproof.contract import Contract, ContractError, Cycle, find, load
 from grantproof.gate.history import Base, Repository
 from grantproof.gate.state import State, deployed
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, evaluate, parse_policy
 from grantproof.iam.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.witness import delegated
 from grantproof.source import Place
+from grantproof.variants import Incompatible, needed, with_variants
 
 Way = Literal["gained", "lost"]
 
@@ -183,16 +185,42 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
         return GrantChange(pair.name, pair.path, pair.what, (), (broken,))
     found = _Compared(before, after)
     access, doubts = list(found.access()), list(found.doubts)
+    for variant in pair.after.variants if pair.after is not None else ():
+        said(f"comparing {pair.name} with {variant.alias}")
+        more, why = _under(pair, variant.alias, before)
+        known = {(one.way, one.clause) for one in access}
+        access += [one for one in more if (one.way, one.clause) not in known]
+        doubts += why
     what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
     return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts))
 
 
-def _deployed(contract: Contract | None) -> tuple[State | None, str]:
+def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:
+    """What changes where an option of the templates is set. A new option is measured by the grant without it."""
+    assert pair.after is not None
+    old, aliases = before, _with_needed(pair.after, variant)
+    if pair.before is not None and {known.alias for known in pair.before.variants} >= set(aliases):
+        old, _ = _deployed(pair.before, aliases)
+    new, broken = _deployed(pair.after, aliases)
+    if broken:
+        return [], [f"with {variant}, {broken}"]
+    found = _Compared(old, new)
+    access = [replace(one, subject=f"with {variant}, {one.subject}") for one in found.access()]
+    return access, [f"with {variant}, {doubt}" for doubt in found.doubts]
+
+
+def _with_needed(contract: Contract, alias: str) -> tuple[str, ...]:
+    """A variant, and those without which the templates refuse it."""
+    (variant,) = (known for known in contract.variants if known.alias == alias)
+    return tuple(needed(contract, variant))
+
+
+def _deployed(contract: Contract | None, variants: Iterable[str] = ()) -> tuple[State | None, str]:
     if contract is None:
         return None, ""
     try:
-        return deployed(contract), ""
-    except (DeploymentFailed, SnapshotIncomplete, LawError) as error:
+        return deployed(with_variants(contract, variants)), ""
+    except (DeploymentFailed, SnapshotIncomplete, LawError, Incompatible, Cycle, NotResolved) as error:
         return None, f"it could not be deployed ({error})"
 
 

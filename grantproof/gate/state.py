@@ -115,7 +115,9 @@ class State:
 
     def _declared(self, alias: str, which: str) -> tuple[tuple[DeclaredStatement, ...], PolicyType]:
         if which == "policy":
-            return (), PolicyType.RESOURCE
+            real = self.policies.resource_policies.get(alias)
+            carriers = [r for r in self.contract.resources if self.resolved(r.reference) == alias]
+            return carriers[0].policy if carriers else (), real.type if real else PolicyType.RESOURCE
         principal = self.principal(alias)
         found: tuple[DeclaredStatement, ...] = getattr(principal, which) if principal is not None else ()
         return found, PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY

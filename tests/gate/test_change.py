@@ -156,6 +156,29 @@ def test_what_no_contract_declares_is_compared_all_the_same(repository: Path) ->
     assert "group/generated-name-of-Stranger may" in access.subject
 
 
+def test_what_only_an_option_opens_is_compared_too(repository: Path) -> None:
+    """A template's parameter that the contract lists as a variant: without it nothing changes."""
+    arn = "arn:aws:ssm:eu-west-1:111111111111:parameter"
+    edit(ROLE, "Resources:\n", "Conditions:\n  More: !Equals [!Ref Also, other]\nResources:\n")
+    edit(ROLE, "Parameters:\n", "Parameters:\n  Also: {Type: String, Default: none, AllowedPattern: none|other}\n")
+    edit(ROLE, f"Resource: {arn}/db", f"Resource: !If [More, [{arn}/db, {arn}/other], {arn}/db]")
+    option = f"""variants:
+  also:
+    parameters: {{owner: {{Also: other}}}}
+    changes: {{reader: {{allows: {{adds: [{{Action: ssm:GetParameter, Resource: {arn}/other}}]}}}}}}
+principals:
+"""
+    edit(CONTRACT, "principals:\n", option)
+    first = found(repository)
+    assert first.passes
+    assert [access.subject for access in first.grants[0].gained] == ["with also, reader may"]
+    commit(repository)
+    edit(ROLE, f"{arn}/other", f"{arn}/*")
+    change = found(repository, "HEAD")
+    assert not change.passes
+    assert {(access.subject, access.promise) for access in change.grants[0].gained} == {("with also, reader may", None)}
+
+
 def test_new_and_deleted_grants_are_told_apart_from_changed_ones(repository: Path) -> None:
     shutil.copytree(repository / "grants" / "reader", repository / "grants" / "second")
     edit(Path("grants/second/role.yaml"), READ, "parameter/other")

@@ -51,8 +51,11 @@ def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Polic
     each with its raw statements."""
     account = held.arn.split(":")[4]
     promised = {role.arn for p in grant.principals if p.kind == "role" and (role := world.held(p))}
+    declared = {world.resolved(resource.reference) for resource in grant.resources}
     snapshot = world.snapshots()[account]
     for entry in snapshot.resource_policies:
+        if entry["Arn"] in declared:
+            continue
         yield world.policies.resource_policies[entry["Arn"]], statements(entry["Policy"])
     for role in snapshot.roles:
         trust = world.policies.held[role["Arn"]].trust
