@@ -9,7 +9,8 @@ from grantproof.aws.policies import Held
 from grantproof.aws.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.iam import Policy, PolicyType, Statement, parse_policy
-from grantproof.iam.cover import NotPlain, uncovered
+from grantproof.iam.comparisons import request_as_dict
+from grantproof.iam.promise import kept
 from grantproof.source import shown
 
 
@@ -36,14 +37,19 @@ def test_no_policy_of_others_lets_the_principal_do_more(
             continue
         place = shown(world.exports[alias_of(world, held)].path)
         real = parse_policy({"Version": "2012-10-17", "Statement": given}, PolicyType.IDENTITY, policy.label)
-        try:
-            wider = uncovered((real,), (promised,))
-        except NotPlain as error:
-            verdict.unverified(clause, f"{policy.label} names {held.arn} and cannot be compared: {error}", place=place)
-            continue
-        for piece in wider:
-            said = f"wider than the contract: {policy.label} lets {held.arn} do {piece}"
-            verdict.broken(clause, said, place=place, statement=f"Sid {piece.sid}" if piece.sid else "")
+        found = kept((promised,), (real,))
+        if found.doubt:
+            said = f"{policy.label} names {held.arn} and cannot be compared: {found.doubt}"
+            verdict.unverified(clause, said, place=place)
+        for breach in found.breaches:
+            if breach.wider:
+                verdict.broken(
+                    clause,
+                    f"wider than the contract: {policy.label} lets {held.arn} do {breach.clause}",
+                    place=place,
+                    statement=f"Sid {breach.cited.sid}" if breach.cited.sid else "",
+                    witness=request_as_dict(breach.witness),
+                )
 
 
 def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Policy, list[Any]]]:
@@ -83,10 +89,10 @@ def names(statement: Statement, held: Held) -> bool:
 
 def without_principal(raw: Mapping[str, Any], label: str) -> dict[str, Any]:
     """The statement as an identity policy would write it. A trust policy's resource is its role."""
-    kept = {key: value for key, value in raw.items() if key not in ("Principal", "NotPrincipal")}
-    if "Resource" not in kept and "NotResource" not in kept:
-        kept["Resource"] = label.removesuffix("#trust")
-    return kept
+    out = {key: value for key, value in raw.items() if key not in ("Principal", "NotPrincipal")}
+    if "Resource" not in out and "NotResource" not in out:
+        out["Resource"] = label.removesuffix("#trust")
+    return out
 
 
 def alias_of(world: Recorded, held: Held) -> str:

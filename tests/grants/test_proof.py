@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from test_permissions import named as forbidden
+
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
-from grantproof.iam.cover import NotPlain, Piece, uncovered
+from grantproof.iam.compare import compare
+from grantproof.iam.comparisons import request_as_dict
 from grantproof.iam.escalation import Bounds, Danger, dangers
+from grantproof.iam.promise import Breach, kept
+from grantproof.iam.request import account_of
 from grantproof.source import read, shown
 
 
@@ -102,29 +107,21 @@ def test_a_principal_is_allowed_exactly_what_the_contract_says(
     promised = (contract_policy(world, principal.allows, PolicyType.IDENTITY),)
     held = world.held(principal) if principal.kind != "policy" else None
     if held is not None:
-        bounded(world, verdict, principal, held, promised)
-    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do")
+        bounded(world, verdict, principal, held)
+    limits = held.boundary if held is not None else None
+    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do", limits)
 
 
-def bounded(
-    world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held, promised: tuple[Policy, ...]
-) -> None:
-    """The boundary is the declared one, and it cuts off nothing of what is promised."""
-    clause = f"{principal.alias} may do exactly what the contract says"
-    place = str(world.origins.place(held.arn) or principal.place)
+def bounded(world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held) -> None:
+    """The boundary is the declared one."""
     declared = world.resolved(world.contract.principal(principal.boundary).reference) if principal.boundary else None
     real = held.boundary[0].label if held.boundary else None
     if real != declared:
-        said = f"its permissions boundary is {real or 'missing'}; the contract's is {declared or 'none'}"
-        verdict.broken(clause, said, place=place)
-    if held.boundary:
-        try:
-            cut = uncovered(promised, held.boundary)
-        except NotPlain as error:
-            verdict.unverified(clause, f"cannot be compared with its permissions boundary: {error}", place=place)
-            return
-        for piece in cut:
-            verdict.broken(clause, f"its permissions boundary does not let it do {piece}", place=place)
+        verdict.broken(
+            f"{principal.alias} may do exactly what the contract says",
+            f"its permissions boundary is {real or 'missing'}; the contract's is {declared or 'none'}",
+            place=str(world.origins.place(held.arn) or principal.place),
+        )
 
 
 def test_a_resource_policy_says_exactly_what_the_contract_says(
@@ -157,6 +154,33 @@ def test_a_role_is_entered_exactly_as_the_contract_says(
     both_ways(world, verdict, role, (held.trust,), promised, "is entered")
 
 
+def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
+    grant: Contract, denied: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
+) -> None:
+    """A Deny of what the contract names as denied would take nothing away, for all requests."""
+    principal, statement = denied
+    document = {**world.resolved(statement.document), "Effect": "Deny"}
+    if statement.levels:
+        document = {k: v for k, v in document.items() if k != "NotAction"} | {"Action": list(forbidden(statement))}
+    deny = parse_policy({"Version": "2012-10-17", "Statement": [document]}, PolicyType.IDENTITY, "contract")
+    real = world.identity_policies(principal)
+    found = compare(Layers(identity=real), Layers(identity=(*real, deny)))
+    clause = f"what {principal.alias} may do is apart from what is named as denied"
+    for difference in found.lost_access:
+        cited = difference.because[0]
+        verdict.broken(
+            clause,
+            f"allows {difference.clause}, which {statement.place} names as denied",
+            place=str(world.origins.place(cited.policy, cited.statement) or cited.policy),
+            statement=f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]",
+            witness=request_as_dict(difference.witness),
+        )
+    if found.reason or found.depends_on:
+        doubt = found.reason or f"it depends on open points: {', '.join(found.depends_on)}"
+        verdict.unverified(clause, f"cannot be said: {doubt}", place=str(statement.place))
+    verdict.proves()
+
+
 def contract_policy(world: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
     """Statements of the contract as one policy."""
     document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in statements]}
@@ -170,34 +194,43 @@ def both_ways(
     real: tuple[Policy, ...],
     promised: tuple[Policy, ...],
     what: str,
+    boundary: tuple[Policy, ...] | None = None,
 ) -> None:
-    """Note every piece that one side has and the other lacks."""
+    """Note every piece of access that one side gives and the other does not, over all requests."""
     clause = f"{principal.alias} {what} exactly as the contract says"
-    try:
-        wider, narrower = uncovered(real, promised), uncovered(promised, real)
-    except NotPlain as error:
-        verdict.unverified(clause, f"cannot be compared: {error}", place=str(principal.place))
-        return
-    for piece in wider:
-        if piece.policy == "contract":
-            place, said = str(principal.place), f"the contract denies {piece}; no deployed policy does"
-        else:
-            found = world.origins.place(piece.policy, piece.statement)
-            place, said = str(found or piece.policy), f"wider than the contract: {piece}"
-        verdict.broken(clause, said, place=place, statement=named(piece) + world.origins.inside(piece.policy))
-    for piece in narrower:
-        if piece.policy == "contract":
-            place, said = str(principal.place), f"narrower than the contract, which promises {piece}"
-        else:
-            found = world.origins.place(piece.policy, piece.statement)
-            place, said = str(found or piece.policy), f"denies {piece}, which the contract does not"
-        verdict.broken(clause, said, place=place, statement=named(piece) + world.origins.inside(piece.policy))
+    found = kept(promised, real, boundary=boundary, owner=owner_of(world, real))
+    for breach in found.breaches:
+        place, statement = shown_by(world, principal, breach)
+        verdict.broken(clause, said(breach), place=place, statement=statement, witness=request_as_dict(breach.witness))
+    if found.doubt:
+        verdict.unverified(clause, f"cannot be compared: {found.doubt}", place=str(principal.place))
     verdict.proves(sum(len(policy.statements) for policy in real))
 
 
-def named(piece: Piece) -> str:
-    """How a finding names the statement of a piece."""
-    return f"Sid {piece.sid}" if piece.sid else f"Statement[{piece.statement}]"
+def owner_of(world: Deployed, policies: tuple[Policy, ...]) -> str | None:
+    """The account of the role or resource on which a policy stands that names principals."""
+    if not policies or policies[0].type is PolicyType.IDENTITY:
+        return None
+    arn = policies[0].label.removesuffix("#trust")
+    return account_of(arn) or world.policies.owner(arn)
+
+
+def said(breach: Breach) -> str:
+    """A breach in words."""
+    if not breach.wider:
+        cut = "" if breach.cited.policy == "contract" else f"; a {breach.cited.effect} takes it away"
+        return f"narrower than the contract, which promises {breach.clause}{cut}"
+    return f"wider than the contract: {breach.clause}"
+
+
+def shown_by(world: Deployed, principal: DeclaredPrincipal | DeclaredResource, breach: Breach) -> tuple[str, str]:
+    """Place and name of the statement that shows a breach."""
+    cited = breach.cited
+    name = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
+    if cited.policy == "contract":
+        return str(principal.place), name
+    found = world.origins.place(cited.policy, cited.statement)
+    return str(found or principal.place), name + world.origins.inside(cited.policy)
 
 
 def test_every_known_action_is_accounted_for(
