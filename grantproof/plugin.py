@@ -167,6 +167,7 @@ class _Stages:
 
     def __init__(self) -> None:
         self._current: Stage | None = None
+        self._lent: Stage | None = None
         self._failed: dict[int, str] = {}
         self._varied: dict[tuple[str, tuple[str, ...]], Contract] = {}
         self._described: set[str] = set()
@@ -216,7 +217,10 @@ class _Stages:
             stage.close()
 
     def adopt(self, stage: Stage | None) -> None:
-        self._current = stage
+        # A suite may have put a stage of its own in the place of the one that it was lent: two worlds are one.
+        if self._current is not self._lent:
+            self.close()
+        self._current = self._lent = stage
         self._failed.clear()
 
 

@@ -83,7 +83,9 @@ def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The statement, parameter or resource that a path is part of."""
     for number in range(len(path) - 1, -1, -1):
         if path[number] in _WHOLE and number < len(path) - 1:
-            return path[: number + 2]
+            # A single statement may stand without a list.
+            alone = path[number] == "Statement" and not isinstance(path[number + 1], int)
+            return path[: number + (1 if alone else 2)]
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -77,7 +78,7 @@ def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Sta
     trusted = str([world.resolved(statement.document) for statement in role.trust])
     people = {"a user of a third account": world.outsider(STRANGER, "stranger", arn)}
     for alias, number in grant.accounts.items():
-        if number not in (*trusted.split(":"), arn.split(":")[4]):
+        if number not in (*re.findall(r"(?<!\d)\d{12}(?!\d)", trusted), arn.split(":")[4]):
             people[f"a user of {alias} who may assume it"] = world.outsider(number, f"beside-{role.alias}"[:64], arn)
     passed_on = {k: v for k, v in world.comers(role)[0].params.items() if k in ("ExternalId", "SourceIdentity")}
     for alias, number in grant.accounts.items():

@@ -10,7 +10,6 @@ from policyuniverse.policy import Policy as Reading
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import Policy, PolicyType, Statement, actions, parse_policy
-from grantproof.iam.glob import glob
 
 
 def allows(world: Stage, principal: DeclaredPrincipal) -> Iterator[tuple[Policy, Statement]]:
@@ -142,7 +141,7 @@ def test_what_is_named_as_denied_is_not_allowed(
 ) -> None:
     """No known action under the denied patterns is matched by any Allow statement, whatever its resource."""
     principal, statement = denied
-    forbidden = named(statement)
+    forbidden = statement.known_actions()
     assert forbidden, f"{statement.place}: matches no known action"
     for policy, allow in allows(world, principal):
         hit = [name for name in forbidden if _covers(allow, name)]
@@ -153,18 +152,6 @@ def test_what_is_named_as_denied_is_not_allowed(
                 f"allows {hit[0]}{more}, which {statement.place} names as denied",
                 **place(world, policy, allow),
             )
-
-
-def named(statement: DeclaredStatement) -> tuple[str, ...]:
-    """The known actions that a statement of the contract names, narrowed by its access levels."""
-    found = {name for pattern in names(statement.document) for name in actions.matching(pattern)}
-    if "NotAction" in statement.document:
-        excluded = statement.document["NotAction"]
-        patterns = [glob(p.lower()) for p in ([excluded] if isinstance(excluded, str) else excluded)]
-        found = {name for name in actions.every() if not any(p.matches(name.lower()) for p in patterns)}
-    if statement.levels:
-        found = {name for name in found if set(actions.details(name).levels) & set(statement.levels)}
-    return tuple(sorted(found))
 
 
 def _covers(statement: Statement, name: str) -> bool:
