@@ -104,10 +104,12 @@ class Engine:
         return Score.of(contract, tuple(results[m.id] for m in found))
 
     def _all(self, session: pytest.Session, grant: _Grant, these: Sequence[Mutant]) -> dict[str, Result]:
-        results: dict[str, Result] = {}
+        used = _first_use(grant.contract)
+        unused = [m for m in these if m.template.resolve() not in used]
+        results = {m.id: Result(m, DORMANT, "only variants of the contract deploy its template") for m in unused}
         for managed in (False, True):
             # AWS's managed policies take a good part of a second to load, so only those have them that name one.
-            chosen = [m for m in these if (":policy/" in m.text) == managed]
+            chosen = [m for m in these if (":policy/" in m.text) == managed and m.id not in results]
             if chosen:
                 for result in self._on_one_base(session, grant, chosen, managed):
                     results[result.mutant.id] = result

@@ -34,15 +34,15 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def test_every_mutant_of_the_first_grant_is_caught_for_its_reason(tmp_path: Path) -> None:
-    """The score that is printed, and the evidence beside the reports. `make mutants` does the same for every grant."""
-    done = run(tmp_path, grants=ROOT / "templates" / "cross-account-ssm")
+    """The score that is printed, and the evidence beside the reports: of the operators on principals, policies and
+    parameters. `make mutants` does the same with all of them and for every grant, which takes minutes."""
+    done = run(tmp_path, "-o", "p*", grants=ROOT / "templates" / "cross-account-ssm")
     assert done.returncode == 0, done.stdout + done.stderr
     evidence = json.loads((tmp_path / "reports" / "mutants.json").read_text(encoding="utf-8"))
-    assert evidence["operators"] >= 60
     for grant in evidence["grants"]:
         counts = grant["counts"]
         assert counts["survived"] == counts["killed for another reason"] == 0
-        assert counts["killed"] >= 150
+        assert counts["killed"] >= 60
         assert f"score {counts['killed']}/{counts['killed']}" in done.stdout
         assert all(len(digest) == 64 for digest in grant["sha256"].values())
 
