@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -401,7 +401,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _evaluate(options: argparse.Namespace) -> int:
     from grantproof.iam import Assumptions
-    from grantproof.iam.lines import answers
+    from grantproof.iam.decisions import decide
 
     try:
         assumptions = Assumptions(dict(_reading(text) for text in options.assume))
@@ -409,7 +409,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"grantproof evaluate: {error}", file=sys.stderr)
         return BAD_USAGE
     source = _opened(options.file, "evaluate")
-    return BAD_USAGE if source is None else _answered(partial(answers, assumptions=assumptions), source)
+    return BAD_USAGE if source is None else _answered(partial(decide, assumptions=assumptions), source)
 
 
 def _opened(file: Path | None, command: str) -> TextIO | None:
@@ -421,13 +421,13 @@ def _opened(file: Path | None, command: str) -> TextIO | None:
         return None
 
 
-def _answered(answers: Callable[[Iterable[str]], Iterator[dict[str, Any]]], source: TextIO) -> int:
+def _answered(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
     """Write the answer to each line as soon as it is known."""
-    from grantproof.iam.lines import dumps
+    from grantproof.iam.lines import answers, dumps
 
     status = VERIFIED
     with source:
-        for found in answers(_decoded(source)):
+        for found in answers(_decoded(source), ask):
             if "error" in found:
                 status = NOT_VERIFIED
             sys.stdout.write(dumps(found) + "\n")
@@ -480,10 +480,10 @@ _STATUS = {"equal": 0, "narrower": 0, "wider": 1, "different": 1, "undetermined"
 
 
 def _compare_lines(options: argparse.Namespace) -> int:
-    from grantproof.iam.comparisons import answers
+    from grantproof.iam.comparisons import compared
 
     source = _opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
-    return BAD_USAGE if source is None else _answered(answers, source)
+    return BAD_USAGE if source is None else _answered(compared, source)
 
 
 def _add_init(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

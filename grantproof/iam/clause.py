@@ -9,10 +9,11 @@ from itertools import islice
 from grantproof.iam import actions
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
-from grantproof.iam.escape import EVERY_ACTION, EVERY_RESOURCE, Escape, Side
+from grantproof.iam.escape import Escape
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.language import FRESH, covers, without_covered
 from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.side import EVERY_ACTION, EVERY_RESOURCE, Side
 
 _FEW = 3
 

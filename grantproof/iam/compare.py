@@ -17,18 +17,20 @@ from functools import cached_property
 from itertools import islice, product
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions, Judge
-from grantproof.iam.callers import ANYBODY, Caller, Plan, callers, plan
+from grantproof.iam.callers import ANYBODY, Caller, callers
 from grantproof.iam.clause import Clause, clause_of
 from grantproof.iam.condition import Set, Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
-from grantproof.iam.escape import Escape, Search, Side
+from grantproof.iam.escape import Escape, Search
 from grantproof.iam.evaluate import Cited, evaluate
 from grantproof.iam.language import Effort, TooHard
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, within_fields
+from grantproof.iam.plan import Plan, plan
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import Request, Values
+from grantproof.iam.side import Side
 from grantproof.iam.values import Bounds, Keys
 from grantproof.iam.variables import Effect, filled, generic_values, relaxed, special_values
 from grantproof.iam.witness import candidates, delegated

@@ -1,8 +1,8 @@
-"""`grantproof compare --jsonl`: two sets of policies a line in, what differs a line out; and the same as plain data."""
+"""`grantproof compare`: two sets of policies as plain data, and what differs as plain data or in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions
@@ -10,27 +10,11 @@ from grantproof.iam.compare import Comparison, Difference, compare
 from grantproof.iam.document import parse_json
 from grantproof.iam.errors import BadRequest, LawError
 from grantproof.iam.layers import Layers, parse_layers
+from grantproof.iam.lines import checked
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.request import Request
 
 _FIELDS = frozenset({"id", "old", "new", "owner"})
-
-
-def answers(lines: Iterable[str], assumptions: Assumptions = DEFAULTS) -> Iterator[dict[str, Any]]:
-    """One answer for each line that is not blank: a comparison, or an `error` that says what is wrong with the line."""
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield answer(line, number, assumptions)
-
-
-def answer(line: str, number: int = 1, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
-    """The answer to one line."""
-    case: Any = None
-    try:
-        case = parse_json(line, f"line {number}")
-        return {"id": _identifier(case), **compared(case, assumptions)}
-    except LawError as error:
-        return {"id": _identifier(case), "error": error.as_dict()}
 
 
 def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
@@ -39,10 +23,7 @@ def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
     Raises:
         LawError: the case is malformed.
     """
-    if not isinstance(case, Mapping):
-        raise BadRequest("a case is a JSON object")
-    if unknown := sorted(set(case) - _FIELDS):
-        raise BadRequest(f"unknown field {unknown[0]!r}; known: {', '.join(sorted(_FIELDS))}", element=unknown[0])
+    case = checked(case, _FIELDS)
     for name in ("old", "new"):
         if not isinstance(case.get(name), Mapping):
             raise BadRequest(f"{name} is an object of layers", element=name)
@@ -225,7 +206,3 @@ def _named(principal: Principal) -> Any:
         case Kind.CANONICAL:
             return {"CanonicalUser": principal.name}
     return principal.arn or principal.issuer
-
-
-def _identifier(case: Any) -> Any:
-    return case.get("id") if isinstance(case, Mapping) else None

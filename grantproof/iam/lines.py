@@ -1,80 +1,47 @@
-"""`grantproof evaluate`: JSON Lines in, JSON Lines out, one decision a line, in constant memory."""
+"""JSON Lines: a case in, its answer out, one at a time and in constant memory, whatever is asked of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from grantproof.iam import (
-    DEFAULTS,
-    Assumptions,
-    BadRequest,
-    LawError,
-    evaluate,
-    explanation,
-    parse_layers,
-    parse_request,
-)
 from grantproof.iam.document import parse_json
+from grantproof.iam.errors import BadRequest, LawError
 
-_FIELDS = frozenset({"id", "request", "policies", "assumptions"})
+#: Answers one case, without its id; raises LawError where the case is malformed or cannot be judged.
+Ask = Callable[[Any], dict[str, Any]]
 
 
-def answers(lines: Iterable[str], assumptions: Assumptions = DEFAULTS) -> Iterator[dict[str, Any]]:
-    """One answer for each line that is not blank: a decision, or an `error` that says what is wrong with the line."""
+def answers(lines: Iterable[str], ask: Ask) -> Iterator[dict[str, Any]]:
+    """One answer for each line that is not blank, with its case's id: what was asked, or an `error` that says what is
+    wrong with the line."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield answer(line, number, assumptions)
+            yield answer(line, ask, number)
 
 
-def answer(line: str, number: int = 1, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
+def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
     """The answer to one line."""
     case: Any = None
     try:
         case = parse_json(line, f"line {number}")
-        return {"id": _identifier(case), **decide(case, assumptions)}
+        return {"id": _identifier(case), **ask(case)}
     except LawError as error:
         return {"id": _identifier(case), "error": error.as_dict()}
 
 
-def decide(case: Mapping[str, Any], assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
-    """Decide one case in the form of `grantproof evaluate`; the answer without its id.
+def checked(case: Any, fields: frozenset[str]) -> Mapping[str, Any]:
+    """The case, if it is an object with no other fields than these.
 
     Raises:
-        LawError: the case is malformed or cannot be judged.
+        BadRequest: it is not.
     """
     if not isinstance(case, Mapping):
         raise BadRequest("a case is a JSON object")
-    if unknown := sorted(set(case) - _FIELDS):
-        raise BadRequest(f"unknown field {unknown[0]!r}; known: {', '.join(sorted(_FIELDS))}", element=unknown[0])
-    for name, empty in (("request", None), ("policies", {})):
-        if not isinstance(case.get(name, empty), Mapping):
-            raise BadRequest(f"{name} is an object", element=name)
-    request = parse_request(case["request"])
-    layers = parse_layers(case.get("policies", {}), request.action, request.resource or "")
-    if "assumptions" in case:
-        assumptions = _assumptions(case["assumptions"], assumptions)
-    decision = evaluate(request, layers, assumptions)
-    out: dict[str, Any] = {
-        "decision": decision.outcome.value,
-        "because": [
-            {"policy": c.policy, "statement": c.statement, "sid": c.sid, "effect": c.effect} for c in decision.because
-        ],
-        "explanation": explanation(request, layers, decision),
-    }
-    if decision.depends_on:
-        out["depends_on"] = list(decision.depends_on)
-    return out
-
-
-def _assumptions(chosen: Any, base: Assumptions) -> Assumptions:
-    if not isinstance(chosen, Mapping) or not all(isinstance(v, str) for v in chosen.values()):
-        raise BadRequest("assumptions is an object of open points and readings", element="assumptions")
-    try:
-        return Assumptions({**base.chosen, **chosen})
-    except ValueError as error:
-        raise BadRequest(str(error), element="assumptions") from None
+    if unknown := sorted(set(case) - fields):
+        raise BadRequest(f"unknown field {unknown[0]!r}; known: {', '.join(sorted(fields))}", element=unknown[0])
+    return case
 
 
 def _identifier(case: Any) -> Any:

@@ -14,12 +14,13 @@ from itertools import islice, product
 
 from grantproof.iam import actions
 from grantproof.iam.document import PolicyType, parse
-from grantproof.iam.escape import EVERY_RESOURCE, Escape, Piece
+from grantproof.iam.escape import Escape, Piece
 from grantproof.iam.glob import Glob
 from grantproof.iam.language import FRESH, generic_point
 from grantproof.iam.layers import Layers, is_role_entry, resource_type
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.request import Request, Values
+from grantproof.iam.side import EVERY_RESOURCE
 from grantproof.iam.variables import FIRST
 
 _PRIVATE = re.compile("[\ue000-\uf8ff]")

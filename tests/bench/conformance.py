@@ -13,7 +13,7 @@ from collections import Counter
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from grantproof.iam import LawError
-from grantproof.iam.lines import decide
+from grantproof.iam.decisions import decide
 from tests.conformance import Case, every_case
 
 

@@ -10,8 +10,9 @@ import pytest
 from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
 from grantproof.iam.assumption import DEFAULTS
 from grantproof.iam.compare import Comparison, Prepared, Verdict, _Reading, compare, contained
-from grantproof.iam.comparisons import answer, layers_of
+from grantproof.iam.comparisons import compared, layers_of
 from grantproof.iam.language import Effort
+from grantproof.iam.lines import answer
 from tests.iam import brute, named
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
@@ -278,7 +279,7 @@ def test_containment_is_a_partial_order(seed: int) -> None:
 
 def test_a_line_is_answered_with_its_id_and_a_witness_that_evaluate_understands() -> None:
     new = {"identity": [{"Version": "2012-10-17", "Statement": [allow("ssm:GetParameter", PARAMETER)]}]}
-    found = answer(json.dumps({"id": 7, "old": {"identity": []}, "new": new}))
+    found = answer(json.dumps({"id": 7, "old": {"identity": []}, "new": new}), compared)
     assert (found["id"], found["verdict"]) == (7, "wider")
     (difference,) = found["new_access"]
     assert evaluate(parse_request(difference["witness"]), parse_layers(new)).allowed
@@ -297,4 +298,4 @@ def test_a_line_is_answered_with_its_id_and_a_witness_that_evaluate_understands(
     ],
 )
 def test_a_line_that_is_wrong_says_how(line: str, message: str) -> None:
-    assert message in answer(line)["error"]["message"]
+    assert message in answer(line, compared)["error"]["message"]

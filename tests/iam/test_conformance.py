@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import LawError
-from grantproof.iam.lines import decide
+from grantproof.iam.decisions import decide
 from tests.conformance import FILES, Case, every_case
 
 CASES = tuple(every_case())

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from grantproof.iam import LawError, MalformedPolicy, PolicyType, Undecided, parse_policy
-from grantproof.iam.lines import answer, decide
+from grantproof.iam.decisions import decide
+from grantproof.iam.lines import answer
 from tests.conformance import every_case
 from tests.iam import naive
 
@@ -305,5 +306,5 @@ def test_a_line_of_any_shape_is_answered_or_refused(value: Any) -> None:
         {"request": request, "policies": value},
     )
     for number, line in enumerate(lines):
-        answered = answer(json.dumps(line), number)
+        answered = answer(json.dumps(line), decide, number)
         assert ("decision" in answered) != ("error" in answered)

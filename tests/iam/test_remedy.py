@@ -22,8 +22,8 @@ from grantproof.iam import (
     parse_request,
 )
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.decisions import decide
 from grantproof.iam.layerwise import layerwise
-from grantproof.iam.lines import decide
 from grantproof.iam.match import conditions_hold
 from grantproof.iam.remedy import Change, remedy
 from grantproof.iam.satisfy import satisfying
