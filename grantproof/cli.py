@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -21,6 +21,7 @@ from grantproof import __version__
 from grantproof.source import shown
 
 if TYPE_CHECKING:
+    from grantproof.aws.recorded import Recorded
     from grantproof.aws.stage import Stage
     from grantproof.contract import Contract
 
@@ -97,6 +98,13 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="take the snapshots first, read-only, with these profiles of your AWS configuration",
     )
     verify.add_argument(
+        "--try-calls",
+        metavar="ALIAS=PROFILE",
+        nargs="*",
+        help="with --live: then enter the roles and try reads, with these profiles (default: those of --live); nothing "
+        "that could change anything, and what will be called is said first",
+    )
+    verify.add_argument(
         "--fleet",
         metavar="FILE",
         type=Path,
@@ -111,6 +119,9 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.try_calls is not None and not options.live:
+        print("--try-calls goes with --live: what may be tried is worked out from what was read.", file=sys.stderr)
+        return BAD_USAGE
     if options.fleet and (options.snapshot or options.live or options.only):
         print(
             "--fleet names its own snapshots and runs every test: leave out --snapshot, --live and -k.", file=sys.stderr
@@ -135,7 +146,8 @@ def _verify(options: argparse.Namespace) -> int:
         for grant in grants:
             waivers.load(grant.path, grant.grant)
         snapshots = [*options.snapshot, *_taken(grants, options.live, options.report_dir / "snapshots")]
-        _check_snapshots(grants, snapshots)
+        worlds = _check_snapshots(grants, snapshots)
+        calls = _tried(grants, worlds, options)
     except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
@@ -161,6 +173,7 @@ def _verify(options: argparse.Namespace) -> int:
     # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
     arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
     arguments += [f"--snapshot={pair}" for pair in snapshots]
+    arguments += [f"--calls={calls}"] if calls else []
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
     status = pytest.main(arguments)
@@ -195,13 +208,27 @@ def _fleet(options: argparse.Namespace) -> int:
     return VERIFIED if totals.all_verified else NOT_VERIFIED
 
 
-def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> None:
+def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> Mapping[str, Recorded]:
     """Refuse exports in one line, before any test is collected."""
-    if pairs:
-        from grantproof.aws.export import named, read_export
-        from grantproof.aws.recorded import recorded
+    if not pairs:
+        return {}
+    from grantproof.aws.export import named, read_export
+    from grantproof.aws.recorded import recorded
 
-        recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+    return recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+
+
+def _tried(grants: Sequence[Contract], worlds: Mapping[str, Recorded], options: argparse.Namespace) -> Path | None:
+    """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
+    if options.try_calls is None:
+        return None
+    from grantproof.aws import live, trying
+    from grantproof.aws.export import by_alias
+
+    sources = live.sources(grants, by_alias(options.try_calls or options.live, "PROFILE"))
+    path: Path = options.report_dir / "snapshots" / "calls.json"
+    trying.carried_out(worlds, sources, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
+    return path
 
 
 def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

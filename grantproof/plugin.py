@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="verify against the export of a real account instead of a mocked world; once for each account",
     )
+    group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
 
 
@@ -133,11 +134,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     of principal and statement) and so on runs for each of them."""
     if "grant" not in metafunc.fixturenames:
         return
-    axes = [name for name in AXES if name in metafunc.fixturenames]
+    axes = [name for name in (*AXES, "answer") if name in metafunc.fixturenames]
     rows: list[Any] = []
     for contract in contracts(metafunc.config):
         if not axes:
             rows.append(pytest.param(contract, id=contract.grant))
+            continue
+        if axes[0] == "answer":
+            answers = recording.answers(metafunc.config, contract.grant)
+            rows += [pytest.param(contract, one, id=f"{contract.grant}-{one.trial.name}") for one in answers]
             continue
         for name, value in AXES[axes[0]](contract):
             rows.append(pytest.param(contract, value, id=f"{contract.grant}-{name}"))

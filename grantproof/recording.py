@@ -29,6 +29,7 @@ from grantproof.source import SourceError, shown
 if TYPE_CHECKING:
     from grantproof.aws.recorded import Recorded
     from grantproof.aws.stage import Stage
+    from grantproof.aws.trying import Answer
     from grantproof.contract import Contract
 
 CONTRACTS = pytest.StashKey[tuple["Contract", ...]]()
@@ -61,6 +62,8 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
 #: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
 #: holds nothing but what the grant deploys.
 ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
+#: The suite that judges calls which were tried against real accounts.
+ON_CALLS = "calls"
 
 
 def _suites(of: Iterable[Contract]) -> tuple[str, ...]:
@@ -90,9 +93,23 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
 def runs(item: pytest.Item) -> bool:
     """Does the test have what it needs: a mocked world, or exports?"""
     suite = suite_of(item)
-    if suite not in (*SUITES, "drift") or not (grant_of(item) or is_placeholder(item)):
+    if suite not in (*SUITES, "drift", ON_CALLS) or not (grant_of(item) or is_placeholder(item)):
         return True
-    return suite in ON_SNAPSHOTS if recorded(item.config) else suite != "drift"
+    return suite in _on_real_accounts(item.config) if recorded(item.config) else suite not in ("drift", ON_CALLS)
+
+
+def _on_real_accounts(config: pytest.Config) -> tuple[str, ...]:
+    return (*ON_SNAPSHOTS, ON_CALLS) if config.getoption("--calls") else ON_SNAPSHOTS
+
+
+def answers(config: pytest.Config, grant: str) -> list[Answer]:
+    """What became of the calls that were tried for a grant. Empty where none were to be."""
+    file = config.getoption("--calls")
+    if not file:
+        return []
+    from grantproof.aws import trying
+
+    return trying.read(Path(file)).get(grant, [])
 
 
 def is_placeholder(item: pytest.Item) -> bool:
@@ -396,7 +413,7 @@ class _Collector:
             grants,
             waivers(self._config),
             ended=_ended(exitstatus),
-            suites=ON_SNAPSHOTS if real else _suites(contracts(self._config)),
+            suites=_on_real_accounts(self._config) if real else _suites(contracts(self._config)),
             against={name: one.summary() for name, one in real.items()},
         )
         self._results = results

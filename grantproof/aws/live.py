@@ -111,6 +111,19 @@ def take(
         events.unregister("before-parameter-build", reader.remember)
 
 
+def identity(source: Source, config: Config = PATIENT) -> str:
+    """The ARN of who a profile is. Asked of STS, which needs no permission (rule T26).
+
+    Raises:
+        SnapshotFailed: no answer, or the profile is of another account than the contract's.
+    """
+    reader = _Reader(source, config, lambda text: None)
+    try:
+        return reader.identity()
+    except (BotoCoreError, ClientError, HTTPClientError) as error:
+        raise SnapshotFailed(reader.why(error)) from error
+
+
 def known_services(names: str | None) -> tuple[str, ...]:
     """The services of a list with commas; None is all of them.
 
@@ -153,15 +166,20 @@ class _Reader:
     def _client(self, service: str) -> Any:
         return self._source.session.client(service, region_name=self._source.region, config=self._config)
 
+    def identity(self) -> str:
+        """Who the source is."""
+        found, wanted = self._client("sts").get_caller_identity(), self._source.account
+        if found["Account"] != wanted:
+            raise SnapshotFailed(
+                f"{self._source.name} is of account {found['Account']}; the contract says that "
+                f"{self._source.alias!r} is {wanted}."
+            )
+        return str(found["Arn"])
+
     def documents(self, stacks: tuple[Stack, ...], services: tuple[str, ...]) -> Iterator[Document]:
         """Every document. The cheapest calls come first, so that a wrong profile is noticed at once."""
-        wanted = self._source.account
-        found = self._client("sts").get_caller_identity()["Account"]
-        if found != wanted:
-            raise SnapshotFailed(
-                f"{self._source.name} is of account {found}; the contract says that {self._source.alias!r} is {wanted}."
-            )
-        yield {"Account": found}
+        self.identity()
+        yield {"Account": self._source.account}
         for stack in stacks:
             yield from self._stack(stack.name)
         yield from self._pages("iam", "get_account_authorization_details")
@@ -213,7 +231,7 @@ class _Reader:
         if not isinstance(error, ClientError):
             return f"{call} got no answer: {error} No snapshot was taken."
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _EXPIRED:
+        if code in EXPIRED:
             return f"{call}: the credentials have expired or are not known ({code}). Log in again."
         if code in _DENIED:
             action = CALLS.get(self._last, ":".join(self._last))
@@ -226,7 +244,8 @@ class _Reader:
         return f"{call} failed: {code} {message}"
 
 
-_EXPIRED = frozenset(
+#: The codes of credentials that say nothing about access.
+EXPIRED = frozenset(
     "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException "
     "InvalidAccessKeyId TokenRefreshRequired InvalidToken".split()
 )

@@ -18,12 +18,12 @@ def exported(contract: Contract) -> dict[str, Documents]:
     stage = Stage(contract)
     stage.open()
     try:
-        return {alias: _account(stage, alias) for alias in contract.accounts}
+        return {alias: account(stage, alias) for alias in contract.accounts}
     finally:
         stage.close()
 
 
-def _account(stage: Stage, alias: str) -> Documents:
+def account(stage: Stage, alias: str) -> Documents:
     snapshot = stage.snapshots()[stage.contract.accounts[alias]].as_dict()
     client = cloudformation(stage.world, alias)
     stacks = client.describe_stacks()["Stacks"]

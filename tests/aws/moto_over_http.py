@@ -26,6 +26,12 @@ def xml_error(status: str, code: str, message: str = "") -> Answer:
     return status, "text/xml", body.encode()
 
 
+def ec2_error(status: str, code: str, message: str = "") -> Answer:
+    """An error of EC2's protocol."""
+    body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+    return status, "text/xml", body.encode()
+
+
 def json_error(status: str, code: str, message: str = "") -> Answer:
     """An error of the JSON protocols."""
     return status, "application/x-amz-json-1.1", f'{{"__type": "{code}", "message": "{message}"}}'.encode()

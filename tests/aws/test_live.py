@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,16 +15,16 @@ from unittest.mock import patch
 import pytest
 from botocore.config import Config
 
-from grantproof.aws import live
+from grantproof.aws import live, trying
 from grantproof.aws.export import join
-from grantproof.aws.recorded import recorded
+from grantproof.aws.recorded import Recorded, recorded
 from grantproof.aws.stage import Stage
 from grantproof.cli import main
 from grantproof.contract import load
-from tests.aws.moto_over_http import Answer, Faults, json_error, served, slow, xml_error
+from tests.aws.moto_over_http import Answer, Faults, ec2_error, json_error, served, slow, xml_error
 
 GRANT = Path(__file__).parent.parent.parent / "templates" / "cross-account-ssm"
-IMPATIENT = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=0.5, connect_timeout=0.5)
+IMPATIENT = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=0.3, connect_timeout=0.5)
 SERVICES = ("kms", "s3")
 
 
@@ -33,12 +35,14 @@ Keys = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:
-    """The grant, deployed; and an access key in each account, by which moto's server knows whose call it is. The mocked
+    """The grant, deployed; and access keys in each account, by which moto's server knows whose call it is: of somebody
+    who reads, and of a member of the partner's group. The mocked
     world is left again, but for what moto holds: from here on calls go over the network."""
     contract = load(GRANT)
     stage = Stage(contract)
     stage.open()
     auditors = {alias: stage.outsider(n, f"auditor-of-{alias}") for alias, n in contract.accounts.items()}
+    auditors["tester"] = stage.member(contract.principal("readers"))
     found = {alias: session.get_credentials() for alias, session in auditors.items()}
     with patch("moto.core.models.BackendDict.reset"):
         stage.close()
@@ -54,20 +58,21 @@ def server(keys: Keys) -> Iterator[tuple[str, Faults]]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def profiles(keys: Keys, server: tuple[str, Faults], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Profiles `owner`, `partner` and `tester` of the user's configuration, at the server."""
+    with pytest.MonkeyPatch.context() as patched:
+        _configured(keys, server[0], tmp_path_factory.mktemp("profiles"), patched)
+        yield
+    source.cache_clear()
+
+
 @pytest.fixture
 def faults(
-    keys: Keys, server: tuple[str, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    profiles: None, server: tuple[str, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    """Profiles `owner` and `partner` of the user's configuration, at the server; and the faults to inject."""
-    address, front = server
-    lines = [f"[{alias}]\n" + "\n".join(f"{k} = {v}" for k, v in key.items()) for alias, key in keys.items()]
-    (tmp_path / "credentials").write_text("\n".join(lines), encoding="utf-8")
-    (tmp_path / "config").write_text("", encoding="utf-8")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    """The faults to inject."""
+    front = server[1]
     monkeypatch.chdir(tmp_path)
     front.faults.clear()
     front.seen.clear()
@@ -75,10 +80,26 @@ def faults(
     front.faults.clear()
 
 
+def _configured(keys: Keys, address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"[{alias}]\n" + "\n".join(f"{k} = {v}" for k, v in key.items()) for alias, key in keys.items()]
+    (folder / "credentials").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "config").write_text("", encoding="utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+
+
 def taken(alias: str = "owner", profile: str = "", config: Config = IMPATIENT) -> list[dict[str, Any]]:
-    contract = load(GRANT)
-    (source,) = live.sources([contract], {alias: profile or alias})
-    return live.take(source, live.stacks_in([contract], alias), SERVICES, config)
+    return live.take(source(alias, profile or alias), live.stacks_in([load(GRANT)], alias), SERVICES, config)
+
+
+@cache
+def source(alias: str, profile: str) -> live.Source:
+    """One session for all tests, since it reads the models of services once."""
+    (found,) = live.sources([load(GRANT)], {alias: profile})
+    return found
 
 
 def test_what_is_taken_is_a_whole_snapshot_of_both_accounts(faults: Any, server: tuple[str, Faults]) -> None:
@@ -137,7 +158,7 @@ def test_throttled_calls_are_tried_again(faults: Any, server: tuple[str, Faults]
             lambda before: xml_error("400 Bad Request", "Throttling", "Rate exceeded"),
             "owner: cloudformation:ListStackResources with profile owner was throttled (Throttling) after 2 tries",
         ),
-        ("ListRoles", slow(1.5), "owner: iam:ListRoles with profile owner got no answer: Read timeout"),
+        ("ListRoles", slow(0.6), "owner: iam:ListRoles with profile owner got no answer: Read timeout"),
         (
             "DescribeStacks",
             lambda before: xml_error("500 Internal Server Error", "InternalFailure", "oops"),
@@ -166,8 +187,10 @@ def test_a_profile_of_another_account_is_noticed_at_once(faults: Any, server: tu
 
 def test_a_server_that_is_not_there_is_one_line(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    source.cache_clear()
     with pytest.raises(live.SnapshotFailed, match="got no answer: Could not connect"):
         taken()
+    source.cache_clear()
 
 
 def test_snapshot_writes_what_verify_reads_and_nothing_when_a_call_fails(
@@ -187,7 +210,7 @@ def test_snapshot_writes_what_verify_reads_and_nothing_when_a_call_fails(
 @pytest.mark.parametrize(
     ("accounts", "said"),
     [
-        (["owner=nobody"], "The config profile (nobody) could not be found Known profiles: owner, partner."),
+        (["owner=nobody"], "The config profile (nobody) could not be found Known profiles: owner, partner, tester."),
         (["third=owner"], "no contract has an account 'third'. Accounts: owner, partner."),
         (["owner"], "owner: is not ALIAS=PROFILE"),
         (["owner=owner", "owner=partner"], "'owner' is given twice"),
@@ -200,12 +223,85 @@ def test_mistakes_are_one_line(faults: Any, accounts: list[str], said: str, caps
     assert printed.count("\n") == 1
 
 
-def test_verify_live_takes_the_snapshots_and_verifies_them(faults: Any, tmp_path: Path) -> None:
+def denying(code: str, status: str, kind: Any, *, after: int = 0, only: int = 1_000) -> Callable[[int], Answer | None]:
+    """A call that is denied once it was let through so often, and only so many times."""
+    return lambda before: kind(status, code, "no") if after <= before < after + only else None
+
+
+def as_aws_would(faults: dict[str, Any]) -> None:
+    """moto denies nothing, so that each denial that the grant promises is made here."""
+    faults["AssumeRole"] = denying("AccessDenied", "403 Forbidden", xml_error, only=1)  # the owner's, who comes first
+    faults["GetParameter"] = denying("AccessDeniedException", "400 Bad Request", json_error, after=1)
+    for operation in ("AcceptTransitGatewayMulticastDomainAssociations", "AllocateAddress"):
+        faults[operation] = denying("UnauthorizedOperation", "403 Forbidden", ec2_error)
+
+
+TRYING = ("--try-calls", "owner=owner", "partner=tester")
+
+
+def test_verify_live_takes_the_snapshots_verifies_them_and_tries_the_calls(faults: Any, tmp_path: Path) -> None:
+    as_aws_would(faults)
     command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), "--live", "owner=owner", "partner=partner"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    done = subprocess.run([*command, *TRYING], capture_output=True, text=True, check=False)  # noqa: S603 - our own
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERIFIED  cross-account-ssm" in done.stdout
     assert (
         "against owner (reports/snapshots/owner.json), partner (reports/snapshots/partner.json); resource policies "
         in done.stdout
+    )
+    assert "calls are tried. None can change anything" in done.stderr
+    claims = Path("reports/claims.csv").read_text(encoding="utf-8")
+    assert "a call gives what the contract says: partner enters reader" in claims
+
+
+@pytest.fixture(scope="module")
+def world(profiles: None) -> Recorded:
+    """What the accounts hold, taken once."""
+    return Recorded(load(GRANT), {alias: join(Path(alias), taken(alias)) for alias in load(GRANT).accounts})
+
+
+def answers(world: Recorded) -> dict[str, str]:
+    """What became of each call; without the dry runs, since EC2's client takes a second to make."""
+    sources = [source("owner", "owner"), source("partner", "tester")]
+    plan = trying.plans({"g": world}, sources, IMPATIENT)["g"]
+    plan = replace(plan, trials=tuple(trial for trial in plan.trials if trial.service != "ec2"))
+    return {a.trial.name: a.outcome for a in trying.tried(plan, sources, IMPATIENT)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "name", "outcome"),
+    [
+        ("DescribeParameters", lambda before: xml_error("400 Bad Request", "Throttling"), "reader may ssm:Describe",
+         "unsettled"),
+        ("DescribeParameters", slow(0.6), "reader may ssm:DescribeParameters", "unsettled"),
+        ("DescribeParameters", denying("AccessDeniedException", "400 Bad Request", json_error), "reader may ssm:Desc",
+         "denied"),
+        ("GetParameter", lambda before: None, "reader may not ssm:GetParameter", "unsettled"),  # ParameterNotFound
+        ("AssumeRole", lambda before: None, "owner does not enter reader", "allowed"),
+        ("AssumeRole", denying("AccessDenied", "403 Forbidden", xml_error), "reader may ssm:Describe", "unsettled"),
+    ],
+    ids=["throttled for ever", "too slow", "denied", "not found is no denial", "wrongly let in", "never entered"],
+)  # fmt: skip
+def test_what_a_call_comes_to_is_told_apart(
+    faults: Any, world: Recorded, operation: str, fault: Any, name: str, outcome: str
+) -> None:
+    as_aws_would(faults)
+    faults[operation] = fault
+    found = answers(world)
+    assert [came for called, came in found.items() if called.startswith(name)] == [outcome]
+
+
+def test_credentials_that_expire_while_calls_are_tried_verify_nothing(faults: Any, world: Recorded) -> None:
+    as_aws_would(faults)
+    faults["DescribeParameters"] = lambda before: json_error("400 Bad Request", "ExpiredTokenException", "old")
+    with pytest.raises(
+        live.SnapshotFailed, match="partner: ssm:DescribeParameters with profile tester: the credentials"
+    ):
+        answers(world)
+
+
+def test_calls_are_not_tried_without_a_snapshot_taken_now(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(GRANT), "--try-calls"]) == 2
+    assert capsys.readouterr().err == (
+        "--try-calls goes with --live: what may be tried is worked out from what was read.\n"
     )
