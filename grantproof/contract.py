@@ -626,7 +626,9 @@ class _Reader:
     # principals
 
     def _principals(self, value: Any) -> tuple[DeclaredPrincipal, ...]:
-        entries = self._aliases(value, ["principals"], "principals")
+        # Where a policy on a resource is all that a grant gives, there is none.
+        none = value == {} and bool(self._document.value.get("resources"))
+        entries = {} if none else self._aliases(value, ["principals"], "principals")
         out = tuple(self._principal(alias, entry, ["principals", alias]) for alias, entry in entries.items())
         kinds = {principal.alias: principal.kind for principal in out}
         for principal in out:

@@ -25,21 +25,91 @@ def copied(folder: Path, *files: Path) -> list[Path]:
     return [Path(shutil.copy(file, folder)) for file in files]
 
 
+MORE = """
+Resources:
+  Key:
+    Type: AWS::KMS::Key
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      EnableKeyRotation: true
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: !Sub "arn:aws:iam::${AWS::AccountId}:root"}
+            Action: kms:DescribeKey
+            Resource: "*"
+  Most:
+    Type: AWS::IAM::ManagedPolicy
+    Properties:
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: "sns:List*", Resource: "*"}]
+  Worker:
+    Type: AWS::IAM::Role
+    Properties:
+      PermissionsBoundary: !Ref Most
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: "sts:AssumeRole"}]
+      Policies:
+        - PolicyName: own
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement: [{Effect: Allow, Action: "sns:ListTopics", Resource: "*"}]
+"""
+
+
 def test_a_draft_of_templates_verifies_at_once(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With policies on a bucket and on a key, and a permissions boundary."""
     monkeypatch.chdir(tmp_path)
-    copied(tmp_path / "gitlab-ci", SHAPES / "gitlab-ci" / "ci.yaml")
-    status = main(["init", "gitlab-ci/ci.yaml", "--region", "eu-west-1"])
+    copied(tmp_path / "theirs", SHAPES / "bucket-policy" / "bucket.yaml")
+    Path("theirs/more.yaml").write_text(MORE, encoding="utf-8")
+    status = main(["init", "theirs/bucket.yaml", "theirs/more.yaml", "--region", "eu-west-1"])
     said = capsys.readouterr().out
     assert status == 0, said
-    assert said.startswith("gitlab-ci/contract.yaml: drafted; ")
-    assert "VERIFIED  gitlab-ci" in said
-    assert "NOT VERIFIED" not in said
-    text = (tmp_path / "gitlab-ci" / "contract.yaml").read_text(encoding="utf-8")
+    assert said.startswith("theirs/contract.yaml: drafted; ")
+    text = Path("theirs/contract.yaml").read_text(encoding="utf-8")
     assert 'owner: "111111111111" # DECIDE' in text
     assert "trust: # DECIDE" in text
     assert "allows: # DECIDE" in text
+    assert "policy: # DECIDE: is everybody named here meant to come in?" in text
+    contract = load(Path("theirs"))
+    assert len(contract.resources) == 2
+    bounded = [p for p in contract.principals if p.boundary]
+    assert {contract.principal(p.boundary).kind for p in bounded} == {"policy"}
+
+
+def test_a_boundary_that_the_stacks_do_not_create_is_declared_as_well(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    }
+    role = {"AssumeRolePolicyDocument": trust, "PermissionsBoundary": "arn:aws:iam::aws:policy/AmazonSNSReadOnlyAccess"}
+    template = {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    (tmp_path / "g" / "t.json").write_text(json.dumps(template), encoding="utf-8")
+    contract = load(draft([tmp_path / "g" / "t.json"], "eu-west-1", {}))
+    assert contract.principal("role").boundary == "amazon-snsread-only-access"
+    assert (
+        contract.principal("amazon-snsread-only-access").reference
+        == "arn:${partition}:iam::aws:policy/AmazonSNSReadOnlyAccess"
+    )
+
+
+def test_a_policy_on_a_resource_alone_is_worth_a_contract(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    document = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sns:Publish",
+                               "Resource": "*"}]}  # fmt: skip
+    topic = {"Type": "AWS::SNS::Topic"}
+    policy = {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": "T"}], "PolicyDocument": document}}
+    (tmp_path / "g" / "t.json").write_text(json.dumps({"Resources": {"T": topic, "P": policy}}), encoding="utf-8")
+    contract = load(draft([tmp_path / "g" / "t.json"], "eu-west-1", {}))
+    assert contract.principals == ()
+    (declared,) = contract.resources
+    assert declared.policy[0].document["Action"] == "sns:Publish"
 
 
 def test_how_templates_are_written_is_waived_until_a_person_decides(
@@ -210,7 +280,8 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
         "Parameters: {Odd: {Type: String, AllowedPattern: 'qq[0-9]{3}zz'}}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
         encoding="utf-8",
     )
-    Path("topic.yaml").write_text("Resources: {T: {Type: AWS::SNS::Topic}}\n", encoding="utf-8")
+    parameter = "Resources: {T: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: x}}}\n"
+    Path("parameter.yaml").write_text(parameter, encoding="utf-8")
     for arguments, message in (
         ([], "name templates, or a file with --from-snapshot"),
         (["gone.yaml"], "there is no file gone.yaml"),
@@ -218,7 +289,7 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
         (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),
         (["hard.yaml"], "parameter Odd needs a value that cannot be made up; give one with --parameter Odd=VALUE"),
         (["hard.yaml", "--parameter", "Odd"], "--parameter takes NAME=VALUE, not 'Odd'"),
-        (["topic.yaml"], "no role, group, user or managed policy"),
+        (["parameter.yaml"], "no role, group, user or policy"),
         (["--from-snapshot", "notes.yaml"], "notes.yaml cannot be read"),
     ):
         assert main(["init", *arguments]) == 2
