@@ -1,6 +1,6 @@
 """Templates processed as CloudFormation processes them before it creates anything: includes, loops.
 
-Known transforms: AWS::LanguageExtensions and AWS::Include. Any other (SAM's, CodeDeploy's, a macro of one's own) runs
+Known transforms: AWS::LanguageExtensions, AWS::Include and SAM's. Any other (CodeDeploy's, a macro of one's own) runs
 code elsewhere: what comes out is not known here, so the template is refused, with what to deploy instead.
 
 Source: CloudFormation Template Reference, "Transform reference", "Fn::ForEach".
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from grantproof.aws import serverless
 from grantproof.aws.intrinsics import NotResolved, Scope, text, value
 from grantproof.aws.placed import Placed, like
 from grantproof.source import Place
@@ -38,24 +39,33 @@ def process(template: Any, names: Scope, fetch: Fetch) -> Any:
     for name, arguments in transforms:
         if name == INCLUDE:
             template = _merged(template, fetch(text(_value(arguments["Location"], names))))
-        elif name != LANGUAGE_EXTENSIONS:
+        elif name not in (LANGUAGE_EXTENSIONS, serverless.TRANSFORM):
             raise UnknownTransform(name)
     template = _included(template, names, fetch)
     if LANGUAGE_EXTENSIONS in [name for name, _ in transforms]:
-        return _unrolled(template, names)
+        template = _unrolled(template, names)
+    if serverless.TRANSFORM in [name for name, _ in transforms]:
+        return _serverless(template, names)
     if any(_loops(part) for part in template.values()):
         raise TemplateError(f"Fn::ForEach needs the transform {LANGUAGE_EXTENSIONS}")
     return template
+
+
+def _serverless(template: Any, names: Scope) -> Any:
+    region, partition = str(names.pseudo["AWS::Region"]), str(names.pseudo["AWS::Partition"])
+    try:
+        return serverless.translated(template, names.parameters, region, partition)
+    except serverless.CannotTranslate as error:
+        raise TemplateError(f"SAM cannot make a template of it: {error}") from None
 
 
 class UnknownTransform(TemplateError):
     """A transform that runs elsewhere."""
 
     def __init__(self, name: str) -> None:
-        what = "SAM" if name == "AWS::Serverless-2016-10-31" else "CloudFormation"
         super().__init__(
             f"the transform {name} runs in AWS, so what it makes of the template is not known here; put the template "
-            f"that {what} makes of it in its place (aws cloudformation get-template --template-stage Processed)"
+            "that CloudFormation makes of it in its place (aws cloudformation get-template --template-stage Processed)"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from grantproof.aws import guests, people
+from grantproof.aws import guests, people, serverless
 from grantproof.aws.deploy import Deployment, advance, begin, put_uploads
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.law import Law
@@ -37,7 +37,7 @@ class Stage(Deployed):
         accounts = {**contract.accounts, "a stranger": STRANGER}
         texts = [str(read(template).value) for template in contract.templates]
         texts += [str(stack.parameters) for stack in contract.stacks]
-        managed = managed_policies or any("iam::aws:policy/" in text for text in texts)
+        managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
         self.law = Law(self.world, lambda: self.policies)

@@ -1,0 +1,96 @@
+"""SAM's source becomes CloudFormation without a call; what is made stands where it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantproof.aws.intrinsics import Scope
+from grantproof.aws.placed import at, place_of, placed
+from grantproof.aws.processed import TemplateError, process
+from grantproof.source import parse
+
+SOURCE = """\
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function: {Runtime: python3.12, CodeUri: ./src}
+Resources:
+  Reader:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: a.b
+      Policies:
+        - AWSXrayWriteOnlyAccess
+        - DynamoDBReadPolicy: {TableName: !Ref Table} #template
+        - Statement:
+            - {Effect: Allow, Action: "s3:GetObject", Resource: !Sub "arn:aws:s3:::${Table}/*"} #own
+      Events:
+        Timer: {Type: Schedule, Properties: {Schedule: rate(1 day)}} #event
+  ReaderAgain:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: a.b
+      Policies: {Statement: {Effect: Allow, Action: "s3:PutObject", Resource: "*"}} #alone
+  Table: {Type: "AWS::DynamoDB::Table"} #table
+Outputs:
+  Role: {Value: !GetAtt ReaderRole.Arn} #output
+"""
+
+
+def made(text: str, region: str = "eu-west-1", partition: str = "aws") -> Any:
+    names = Scope(pseudo={"AWS::Region": region, "AWS::Partition": partition})
+    return process(placed(parse(text, Path("t.yaml"))), names, lambda location: pytest.fail(location))
+
+
+def line_of(mark: str) -> int:
+    return next(n for n, line in enumerate(SOURCE.splitlines(), 1) if line.endswith(f"#{mark}"))
+
+
+def test_every_object_stands_where_it_was_made_from() -> None:
+    out = made(SOURCE)
+    policies = ("Resources", "ReaderRole", "Properties", "Policies")
+    for path, mark in (
+        ((*policies, 0, "PolicyDocument", "Statement", 0), "template"),
+        ((*policies, 1, "PolicyDocument", "Statement", 0), "own"),
+        (("Resources", "ReaderAgainRole", "Properties", "Policies", 0, "PolicyDocument", "Statement"), "alone"),
+        (("Resources", "Table"), "table"),
+        (("Outputs", "Role"), "output"),
+    ):
+        place = place_of(out, path)
+        assert place is not None
+        assert (place.line, mark) == (line_of(mark), mark)
+    trust = place_of(out, ("Resources", "ReaderRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0))
+    assert str(trust) == "t.yaml:5:3", "what SAM adds of its own stands at the function"
+
+
+def test_roles_are_made_in_the_partition_and_policy_templates_are_filled() -> None:
+    role = made(SOURCE, "cn-north-1", "aws-cn")["Resources"]["ReaderRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [
+        "arn:aws-cn:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+        "arn:aws-cn:iam::aws:policy/AWSXrayWriteOnlyAccess",
+    ]
+    assert "dynamodb:GetItem" in at(role, ("Policies", 0, "PolicyDocument", "Statement", 0, "Action"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("DynamoDBReadPolicy: {TableName", "DynamoDBReadPolicy: {TableNam", "DynamoDBReadPolicy"),
+        (
+            "Handler: a.b",
+            "Handlers: a.b",
+            "property Handlers not defined for resource of type AWS::Serverless::Function",
+        ),
+        (
+            'Table: {Type: "AWS::DynamoDB::Table"}',
+            "Table: {Type: 'AWS::Serverless::Application', Properties: {Location: {ApplicationId: a}}}",
+            "Table is an application of the repository in AWS, which is not known here",
+        ),
+    ],
+)
+def test_what_sam_refuses_or_would_have_to_ask_for_is_refused(old: str, new: str, said: str) -> None:
+    with pytest.raises(TemplateError, match="SAM cannot make a template of it: ") as refused:
+        made(SOURCE.replace(old, new))
+    assert said in str(refused.value)
