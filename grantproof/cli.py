@@ -610,7 +610,8 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from grantproof.aws import inquiry
+    from grantproof.aws import answered, inquiry
+    from grantproof.aws.absent import Absent
 
     def ask(stage: Stage) -> int:
         who = inquiry.caller(stage, options.who)
@@ -627,8 +628,9 @@ def _explain(options: argparse.Namespace) -> int:
             asked = inquiry.request(stage, who, options.action, options.resource or "*", context)
             answers = (inquiry.explain(stage, who, asked),)
         for answer in answers:
-            print(*inquiry.lines(stage, who, answer), sep="\n")
-        if any(answer.decision.depends_on for answer in answers):
+            print(*answered.lines(stage, who, answer), sep="\n")
+        absent = Absent.of(stage.deployment)
+        if any(a.decision.depends_on or absent.unsettles(a.decision, a.request.action) for a in answers):
             return UNDETERMINED
         return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
 
@@ -637,6 +639,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
     """Deploy the grant of a folder, and ask."""
+    from grantproof.aws.absent import Absent, named
     from grantproof.aws.deploy import DeploymentFailed
     from grantproof.aws.inquiry import BadQuestion
     from grantproof.aws.policies import SnapshotIncomplete
@@ -645,21 +648,21 @@ def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
     from grantproof.iam import LawError
 
     try:
-        stage = Stage(load(folder))
+        stage = Stage(load(folder), partial=True)
         stage.open()
     except (ContractError, DeploymentFailed) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
+    missing = named(Absent.of(stage.deployment).resources)
+    without = f" (not deployed: {missing})" if missing else ""
     try:
         return ask(stage)
-    except BadQuestion as error:
-        print(f"grantproof {command}: {error}", file=sys.stderr)
-        return BAD_USAGE
-    except UnknownFact as error:
-        print(f"grantproof {command}: {shown(folder)}: {error}", file=sys.stderr)
-        return BAD_USAGE
+    except (BadQuestion, UnknownFact) as error:
+        where = f"{shown(folder)}: " if isinstance(error, UnknownFact) else ""
+        print(f"grantproof {command}: {where}{error}{without}", file=sys.stderr)
+        return UNDETERMINED if missing else BAD_USAGE
     except (LawError, SnapshotIncomplete) as error:
-        print(f"grantproof {command}: cannot be decided: {error}", file=sys.stderr)
+        print(f"grantproof {command}: cannot be decided: {error}{without}", file=sys.stderr)
         return UNDETERMINED
     finally:
         stage.close()
@@ -680,7 +683,8 @@ def _add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _who_can(options: argparse.Namespace) -> int:
-    from grantproof.aws import inquiry
+    from grantproof.aws.absent import Absent, named
+    from grantproof.aws.who_can import can_lines, who_can
     from grantproof.contract import ContractError, find
 
     try:
@@ -690,12 +694,16 @@ def _who_can(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
-        found, unclear = inquiry.who_can(stage, options.action, options.resource)
-        print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}")
-        print(*inquiry.can_lines(found), sep="\n", end="\n" if found else "")
+        found, unclear = who_can(stage, options.action, options.resource)
+        absent = Absent.of(stage.deployment)
+        bearing = absent.bearing(options.action)
+        by = f", by what is deployed; without {named(bearing)} that is not settled" if bearing else ""
+        print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}{by}")
+        print(*can_lines(found), sep="\n", end="\n" if found else "")
         for who in unclear:
             print(f"  cannot be decided for {who}")
-        return UNDETERMINED if unclear else VERIFIED
+        print(*absent.lines(options.action), sep="\n", end="\n" if absent.resources else "")
+        return UNDETERMINED if unclear or bearing else VERIFIED
 
     return max(_on_stage("who-can", contract.path, ask) for contract in grants)
 

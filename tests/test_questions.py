@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from grantproof.aws.absent import Absent
+from grantproof.aws.deploy import NotDeployed
 from grantproof.cli import main
+from grantproof.iam import Decision, Outcome
 
 SHIPPED = "templates/cross-account-ssm"
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/dva-02-002-Parameter"
@@ -188,3 +191,44 @@ def test_who_can_is_not_silent_where_it_cannot_tell(capsys: Printed) -> None:
     status, said = asked(capsys, "who-can", "ssm:GetParameter", "${stacks.nobody.outputs.Arn}", "--grants", SHIPPED)
     assert status == 2
     assert "stacks.nobody.outputs.Arn" in said
+
+
+SEARCH = "fixtures/shapes/search-domain"
+LOGS = "arn:aws:es:eu-west-1:111111111111:domain/logs/x"
+
+
+def test_what_could_not_be_deployed_is_said_and_nothing_is_settled_that_it_could_bear_on(capsys: Printed) -> None:
+    """The access policy of a search domain, and a policy that takes the domain's name."""
+    status, said = asked(capsys, "explain", SEARCH, "--as", "role", "es:ESHttpPost", LOGS)
+    assert status == 3
+    first, second, *rest = said.splitlines()
+    assert first == f"NOT SETTLED  role: es:ESHttpPost on {LOGS}"
+    assert second == "  denied by what is deployed"
+    assert sum("not deployed, could bear on this: " in line for line in rest) == 2
+    assert "settles" not in said
+    assert "smallest change" not in said
+    status, said = asked(capsys, "who-can", "es:ESHttpPost", LOGS, "--grants", SEARCH)
+    assert status == 3
+    assert "by what is deployed; without Domain (AWS::OpenSearchService::Domain), Writer (AWS::IAM::Policy)" in said
+
+
+def test_what_has_no_bearing_on_a_question_leaves_the_answer_as_it_is(capsys: Printed) -> None:
+    grant = "fixtures/shapes/unknown-resources"
+    status, said = asked(capsys, "explain", grant, "--as", "role", "ssm:GetParameter", PARAMETER)
+    assert status == 1
+    assert said.startswith(f"DENIED  role: ssm:GetParameter on {PARAMETER}\n  not deployed, has no bearing on this: ")
+    status, said = asked(capsys, "explain", grant, "--as", "role", "cloudfront:GetFunction", "arn:aws:cloudfront::1:x")
+    assert status == 3
+
+
+def test_a_principal_that_could_not_be_deployed_is_no_mistake_of_the_question(capsys: Printed) -> None:
+    status, said = asked(capsys, "explain", "fixtures/shapes/custom-resource", "--as", "nobody", "ssm:GetParameter")
+    assert status == 3
+    assert "(not deployed: " in said
+
+
+def test_an_explicit_deny_stands_whatever_else_there_is() -> None:
+    """No policy that is missing can take it back."""
+    missing = Absent((NotDeployed(("P",), "AWS::IAM::Policy", None, "it", ()),))
+    for outcome, unsettled in ((Outcome.EXPLICIT_DENY, False), (Outcome.IMPLICIT_DENY, True), (Outcome.ALLOWED, True)):
+        assert missing.unsettles(Decision(outcome), "ssm:GetParameter") is unsettled

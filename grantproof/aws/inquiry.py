@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from grantproof.aws.asking import Authorisation
@@ -15,28 +14,20 @@ from grantproof.aws.stage import Stage
 from grantproof.contract import DeclaredPrincipal, UnknownFact, resolve
 from grantproof.iam import (
     BadRequest,
-    Cited,
     Decision,
-    LawError,
     Layers,
-    Near,
-    Outcome,
     Policy,
-    PolicyType,
     Request,
-    Statement,
     actions,
     evaluate,
-    parse_policy,
     parse_principal,
 )
-from grantproof.iam.explain import RULES
 from grantproof.iam.layers import is_role_entry
 from grantproof.iam.layerwise import Layer, layerwise
 from grantproof.iam.principal import Kind, Principal
-from grantproof.iam.remedy import Change, Remedy, remedy
+from grantproof.iam.remedy import Remedy, remedy
 from grantproof.iam.request import account_of
-from grantproof.iam.satisfy import added, example, failing, in_words, satisfying
+from grantproof.iam.satisfy import example
 
 
 class BadQuestion(Exception):
@@ -94,7 +85,7 @@ def caller(stage: Stage, who: str) -> Caller:
         ) from None
     held = stage.policies.held.get(principal.identity_arn or "")
     if held is not None:
-        return _of(held)
+        return caller_of(held)
     if principal.kind in (Kind.USER, Kind.ROLE_SESSION) and principal.account in stage.contract.accounts.values():
         raise BadQuestion(f"{who} is not deployed. Known: {', '.join(aliases)}, or the ARN of what the stacks create")
     return Caller(principal, who, ())
@@ -103,7 +94,7 @@ def caller(stage: Stage, who: str) -> Caller:
 def _declared(stage: Stage, declared: DeclaredPrincipal) -> Caller:
     held = stage.held(declared)
     if held is not None and held.kind in ("role", "user"):
-        return replace(_of(held), name=declared.alias)
+        return replace(caller_of(held), name=declared.alias)
     try:
         policies = stage.identity_policies(declared)
     except LookupError as error:
@@ -113,7 +104,7 @@ def _declared(stage: Stage, declared: DeclaredPrincipal) -> Caller:
     return Caller(parse_principal(who), f"whoever has {declared.alias}", policies, user_id="AIDAEXAMPLE")
 
 
-def _of(held: Held) -> Caller:
+def caller_of(held: Held) -> Caller:
     user_id = f"{held.unique_id}:session" if held.kind == "role" else held.unique_id
     return Caller(parse_principal(held.arn), held.arn, held.identity, held.boundary, user_id)
 
@@ -132,7 +123,7 @@ def request(
     if not actions.exists(action):
         near = actions.nearest(action)
         raise BadQuestion(f"there is no action {action!r}" + (f". Did you mean {near}?" if near else ""))
-    resource = _resolved(stage, resource)
+    resource = resolved(stage, resource)
     if resource != "*" and not resource.startswith("arn:"):
         raise BadQuestion(f"{resource!r} is no ARN; write the whole of it, arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME")
     kind, account = who.principal.kind, who.principal.account or ""
@@ -151,7 +142,7 @@ def request(
     return replace(found, principal=who.principal)
 
 
-def _resolved(stage: Stage, resource: str) -> str:
+def resolved(stage: Stage, resource: str) -> str:
     try:
         return str(resolve(resource, stage.deployment.facts))
     except UnknownFact as error:
@@ -182,86 +173,6 @@ def explain(stage: Stage, who: Caller, asked: Request) -> Answer:
     layers = layers_of(stage, who, asked)
     decision = evaluate(asked, layers)
     return Answer(asked, decision, layerwise(asked, layers), None if decision.allowed else remedy(asked, layers))
-
-
-def lines(stage: Stage, who: Caller, answer: Answer) -> Iterator[str]:
-    """An answer as text, every statement with its place."""
-    asked, decision = answer.request, answer.decision
-    word = {Outcome.ALLOWED: "ALLOWED", Outcome.EXPLICIT_DENY: "DENIED", Outcome.IMPLICIT_DENY: "DENIED"}
-    yield f"{word[decision.outcome]}  {who.name}: {asked.action} on {asked.resource}"
-    if decision.rule:
-        yield f"  by rule {decision.rule}: {RULES.get(decision.rule, '')}"
-    for layer in answer.layers:
-        if layer.statements or layer.type is PolicyType.IDENTITY:
-            yield from _layer(stage, layer, limits=layer.type is decision.blocked_by)
-    if decision.blocked_by is not None and decision.blocked_by not in [layer.type for layer in answer.layers]:
-        yield f"  {decision.blocked_by.value}: there is none, and the request needs one that allows it"
-    if decision.depends_on:
-        yield f"  depends on points that AWS leaves open: {', '.join(decision.depends_on)}; so it is not settled"
-    if answer.remedy is not None:
-        yield from _remedy(stage, who, answer)
-
-
-def _layer(stage: Stage, layer: Layer, *, limits: bool) -> Iterator[str]:
-    name = layer.type.value + (f", level {layer.level}" if layer.level else "")
-    for cited in layer.denies:
-        yield f"  {name}: denied by {shown(stage, cited)}"
-    for cited in layer.allows:
-        yield f"  {name}: allowed by {shown(stage, cited)}"
-    for cited, why in layer.unclear:
-        yield f"  {name}: unclear at {shown(stage, cited)}: {why}"
-    if not layer.allows:
-        near = f"; nearest is {_near(stage, layer.nearest)}" if layer.nearest else ""
-        yield f"  {name}: {'nothing allows it, which settles it' if limits else 'nothing allows it'}{near}"
-
-
-def shown(stage: Stage, cited: Cited) -> str:
-    """A statement by its place; by the label of its policy where no template has it."""
-    named = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
-    place = stage.origins.place(cited.policy, cited.statement)
-    inside = stage.origins.described(cited.policy, cited.statement)
-    return f"{place} {named} ({inside})" if place else f"{cited.policy} {named}"
-
-
-def _near(stage: Stage, near: Near) -> str:
-    cited = Cited(near.policy, near.statement, near.sid, "Allow", PolicyType.IDENTITY)
-    detail = f": {near.detail}" if near.detail else ""
-    return f"{shown(stage, cited)}, whose {near.why.value} does not match{detail}"
-
-
-def _remedy(stage: Stage, who: Caller, answer: Answer) -> Iterator[str]:
-    found = answer.remedy
-    if found is None or found.never:
-        yield f"  no change of policies allows it: {found.never if found else ''}"
-        return
-    together = " together" if len(found.changes) > 1 else ""
-    yield f"  smallest change that would allow it, tried by deciding again{together}:"
-    for change in found.changes:
-        yield f"    {_change(stage, who, answer, change)}"
-
-
-def _change(stage: Stage, who: Caller, answer: Answer, change: Change) -> str:
-    at = f" of {shown(stage, change.cited)}" if change.cited else ""
-    if change.kind == "request":
-        keys = ", ".join(f"{key}={', '.join(values)}" for key, values in (change.context or {}).items())
-        return (
-            f"the request carries {keys or 'fewer keys'}, as the condition{at} asks" if keys else f"the condition{at}"
-        )
-    if change.kind == "deny":
-        return f"the Deny{at} spares it"
-    where = _where(stage, who, answer, change)
-    return f"a statement in the {change.layer.value}{where}: {json.dumps(change.statement)}"
-
-
-def _where(stage: Stage, who: Caller, answer: Answer, change: Change) -> str:
-    resource = answer.request.resource or ""
-    labels = {
-        PolicyType.IDENTITY: [policy.label for policy in who.identity],
-        PolicyType.BOUNDARY: [policy.label for policy in who.boundary or ()],
-        PolicyType.TRUST: [f"{resource}#trust"],
-    }.get(change.layer, [resource])
-    places = [place for label in labels if (place := stage.origins.place(label))]
-    return f" at {places[0]}" if places else ""
 
 
 def on_resources(stage: Stage, who: Caller, action: str) -> tuple[Answer, ...]:
@@ -299,175 +210,3 @@ def _is_for(arn: str, template: str) -> bool:
         ".*" if part.startswith("${") else re.escape(part) for part in re.split(r"(\$\{\w+\})", template)
     )
     return re.fullmatch(expression, arn) is not None
-
-
-# --- who can ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Can:
-    """Somebody who can. `who` may be symbolic ("whoever in account 222222222222 ..."); `conditions` are the keys that
-    the request has to carry, empty where none; `by` are the deciding statements or the rule."""
-
-    who: str
-    symbolic: bool
-    conditions: Mapping[str, tuple[str, ...]]
-    by: str
-
-
-def who_can(stage: Stage, action: str, resource: str) -> tuple[tuple[Can, ...], tuple[str, ...]]:
-    """Everybody who can do an action on a resource in a deployed grant, and for whom that could not be decided.
-
-    The principals that the stacks create are asked one by one, with the conditions met that can be met. Whoever else a
-    resource's own policy names (an account, everybody, a service, an identity provider) is listed as such: an account
-    stands for those of its principals whose own policies allow it.
-
-    Raises:
-        BadQuestion: as `request`.
-    """
-    found: list[Can] = []
-    unclear: list[str] = []
-    seen: set[str] = set()
-    for who in _callers(stage, action, resource):
-        asked = request(stage, who, action, resource)
-        if who.name in seen:
-            continue
-        seen.add(who.name)
-        try:
-            if can := _can(stage, who, asked, layers_of(stage, who, asked)):
-                found.append(can)
-        except LawError as error:
-            unclear.append(f"{who.name}: {error}")
-    return tuple(found), tuple(unclear)
-
-
-def _callers(stage: Stage, action: str, resource: str) -> Iterator[Caller]:
-    made = [held for held in stage.policies.held.values() if stage.origins.resource(held.arn)]
-    for held in made:
-        if held.kind != "group":
-            yield replace(_of(held), name=f"{held.kind} {held.arn}")
-        else:
-            who = f"arn:{stage.contract.partition}:iam::{held.arn.split(':')[4]}:user/some-member"
-            yield Caller(parse_principal(who), f"members of group {held.arn}", held.identity, user_id="AIDAEXAMPLE")
-    for arn, policy in stage.policies.managed.items():
-        if stage.origins.resource(arn):
-            who = f"arn:{stage.contract.partition}:iam::{arn.split(':')[4]}:user/some-holder"
-            yield Caller(parse_principal(who), f"whoever has the policy {arn}", (policy,), user_id="AIDAEXAMPLE")
-    owner = account_of(_resolved(stage, resource)) or stage.policies.owner(_resolved(stage, resource))
-    if owner is not None and not is_role_entry(action):
-        root = f"arn:{stage.contract.partition}:iam::{owner}:root"
-        yield Caller(parse_principal(root), f"the root user of account {owner}", ())
-        somebody = f"arn:{stage.contract.partition}:iam::{owner}:user/somebody"
-        own = f"whoever in account {owner} whose own policies allow it"
-        yield Caller(parse_principal(somebody), own, _everything(), user_id="AIDAEXAMPLE")
-    carried = stage.policies.resource_policy(action, _resolved(stage, resource))
-    if carried is not None:
-        yield from _named(stage, carried, {held.arn for held in made})
-
-
-def _everything() -> tuple[Policy, ...]:
-    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    return (parse_policy({"Version": "2012-10-17", "Statement": [statement]}, PolicyType.IDENTITY, "own"),)
-
-
-def _named(stage: Stage, policy: Policy, made: set[str]) -> Iterator[Caller]:
-    """Those whom a resource's own policy names and the stacks do not create. Who has policies of its own that are not
-    known here is taken to be allowed everything by them: the answer says so."""
-    partition, everything = stage.contract.partition, _everything()
-    for statement in policy.statements:
-        element = statement.principals
-        if element is None or not statement.allow:
-            continue
-        if element.everyone:
-            yield Caller(parse_principal("*"), "everybody, without signing in too", ())
-            foreign = parse_principal(f"arn:{partition}:iam::000000000000:user/anybody")
-            own = "whoever, in any account, whose own policies allow it"
-            yield Caller(foreign, own, everything, user_id="AIDAEXAMPLE")
-        for account in sorted(element.accounts):
-            somebody = parse_principal(f"arn:{partition}:iam::{account}:user/somebody")
-            own = f"whoever in account {account} whose own policies allow it"
-            yield Caller(somebody, own, everything, user_id="AIDAEXAMPLE")
-        for arn in sorted(element.arns - made):
-            own = f"{arn}, which the stacks do not create, where its own policies allow it"
-            yield Caller(parse_principal(arn), own, everything, user_id="AIDAEXAMPLE")
-        for name in sorted(element.services):
-            yield Caller(parse_principal({"Service": name}), f"the service {name}", ())
-        for name in sorted(element.providers):
-            yield Caller(parse_principal({"Federated": name}), f"identities of {name}", ())
-
-
-def _can(stage: Stage, who: Caller, asked: Request, layers: Layers) -> Can | None:
-    for met in _ways(asked, layers):
-        decision = evaluate(met, layers)
-        for _ in range(_MOST_DENIES):
-            spared = _spared(met, layers, decision)
-            if spared is None:
-                break
-            met, decision = spared, evaluate(spared, layers)
-        if decision.depends_on:
-            points = ", ".join(decision.depends_on)
-            raise BadRequest(f"it depends on points that AWS leaves open: {points}")
-        if decision.allowed:
-            places = [shown(stage, cited) for cited in decision.because if cited.policy != "own"]
-            by = ", ".join(dict.fromkeys(places)) or f"rule {decision.rule}: {RULES.get(decision.rule, '')}"
-            symbolic = not who.name.startswith(("role ", "user ", "the root"))
-            return Can(who.name, symbolic, added(asked, met), by)
-    if unmet := _unmet(stage, asked, layers):
-        raise BadRequest(f"no request was found that meets the conditions of {', '.join(unmet)}, and there may be one")
-    return None
-
-
-_MOST_DENIES = 8
-
-
-def _spared(met: Request, layers: Layers, decision: Decision) -> Request | None:
-    """The request with another condition key, which the first Deny that applies spares."""
-    if decision.outcome is not Outcome.EXPLICIT_DENY:
-        return None
-    cited = decision.because[0]
-    for _, _, policies in layers.sets:
-        for policy, statement in policies.entries:
-            if policy.label == cited.policy and statement.index == cited.statement and not statement.allow:
-                for other in failing(statement.conditions, met):
-                    found = evaluate(other, layers)
-                    if found.allowed or (found.outcome is Outcome.EXPLICIT_DENY and found.because[0] != cited):
-                        return other
-    return None
-
-
-def _conditional(asked: Request, layers: Layers) -> Iterator[tuple[Policy, Statement]]:
-    for _, _, policies in layers.sets:
-        for policy, statement in policies.candidates(asked.key, asked.resource):
-            if statement.allow and statement.conditions:
-                yield policy, statement
-
-
-def _unmet(stage: Stage, asked: Request, layers: Layers) -> list[str]:
-    return [
-        shown(stage, Cited(policy.label, statement.index, statement.sid, "Allow", policy.type))
-        for policy, statement in _conditional(asked, layers)
-        if satisfying(statement.conditions, asked) is None
-    ]
-
-
-def _ways(asked: Request, layers: Layers) -> Iterator[Request]:
-    """The request as it is; then with the conditions of one Allow statement met; then of one after the other, where
-    several layers ask for something."""
-    yield asked
-    both = asked
-    for _, statement in _conditional(asked, layers):
-        met = satisfying(statement.conditions, asked)
-        if met is not None and met != asked:
-            yield met
-        met = satisfying(statement.conditions, both)
-        if met is not None and met != both:
-            both = met
-            yield both
-
-
-def can_lines(found: Sequence[Can]) -> Iterator[str]:
-    """Those who can, as text."""
-    for can in found:
-        keys = in_words(can.conditions)
-        yield f"  {can.who}" + (f", if the request carries {keys}" if keys else "")
-        yield f"    by {can.by}"
