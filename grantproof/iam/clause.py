@@ -13,7 +13,7 @@ from grantproof.iam.escape import Escape
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.language import FRESH, covers, without_covered
 from grantproof.iam.principal import Kind, Principal
-from grantproof.iam.side import EVERY_ACTION, EVERY_RESOURCE, Side
+from grantproof.iam.side import ACTIONS, EVERY_ACTION, EVERY_RESOURCE, RESOURCES, Side
 
 _FEW = 3
 
@@ -107,11 +107,14 @@ def _excepted(
                 continue
             on_action, on_resource = action_mask >> number & 1, resource_mask >> number & 1
             if on_action and not on_resource:
-                inner = [g for g in side.resource_globs(number) if any(covers(r, g) and r != g for r in things)]
-                yield from (f"on {g}" for g in inner)
+                yield from (f"on {g}" for g in _inner(side.patterns(RESOURCES, number).globs, things))
             elif on_resource and not on_action:
-                inner = [g for g in side.action_globs(number) if any(covers(a, g) and a != g for a in acts)]
-                yield from (spelt(g) for g in inner)
+                yield from map(spelt, _inner(side.patterns(ACTIONS, number).globs, acts))
+
+
+def _inner(patterns: Iterable[Glob], whole: Iterable[Glob]) -> Iterator[Glob]:
+    """The patterns that lie inside one of `whole` and are not all of it."""
+    return (g for g in patterns if any(covers(w, g) and w != g for w in whole))
 
 
 def _callers(escape: Escape) -> str:

@@ -10,65 +10,25 @@ What hurting statements are then left with can only be stopped by its conditions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 from grantproof.iam import actions
 from grantproof.iam.callers import Caller
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.language import (
-    Effort,
-    TooHard,
-    Wanted,
-    generic_point,
-    least_hit,
-    overlap,
-)
+from grantproof.iam.language import Effort, TooHard, Wanted, generic_point, least_hit, overlap
 from grantproof.iam.plan import Plan
 from grantproof.iam.request import Values
-from grantproof.iam.side import (
-    EVERY_ACTION,
-    EVERY_RESOURCE,
-    MOST_PIECES,
-    NAMED,
-    Bucket,
-    Index,
-    Side,
-    arn_service_of,
-    meet,
-    service_of,
-)
+from grantproof.iam.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Side, bits, meet
 from grantproof.iam.values import Keys
 
 
-@dataclass(frozen=True)
-class _Dimension:
-    """Actions or resources, of which each is searched in the same way."""
-
-    bucket: Bucket
-    index: Callable[[Side], Index]
-    globs: Callable[[Side, int], tuple[Glob, ...]]
-    negated: Callable[[Statement], bool]
-    anything: Glob
-
-    @cached_property
-    def nothing(self) -> Index:
-        """What nobody asks."""
-        return Index((), self.bucket)
-
-
-_ACTIONS = _Dimension(service_of, lambda side: side.actions, Side.action_globs, lambda s: s.not_action, NAMED)
-_RESOURCES = _Dimension(
-    arn_service_of, lambda side: side.resources, Side.resource_globs, lambda s: s.not_resource, glob("*")
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A pattern of actions or of resources, at one of its strings: which statements of either side match there."""
 
     glob: Glob
@@ -98,8 +58,7 @@ class Escape:
     unless: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
+class _Cell(NamedTuple):
     """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
 
     mine: tuple[int, ...]
@@ -108,6 +67,14 @@ class _Cell:
     resources: tuple[Glob, ...]
     hurting_mine: int
     hurting_theirs: int
+
+
+#: Actions and resources in which the chosen statements meet.
+_Met = tuple[tuple[Glob, ...], tuple[Glob, ...]]
+#: Allows, one from each group, and where they meet.
+_Choice = tuple[tuple[int, ...], _Met]
+#: Pieces that the same hurting statements of either side match.
+_Group = tuple[tuple[int, int], tuple[Piece, ...]]
 
 
 class Search:
@@ -133,6 +100,7 @@ class Search:
         self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
         self._plan, self._other = plans
         self._effort, self._known, self._first = effort, known, first
+        self._outside = _outside(caller.region.outside)
 
     def escapes(self) -> Iterator[Escape]:
         """Everything that the first side allows and the second does not; nothing where there is nothing.
@@ -148,86 +116,78 @@ class Search:
     # which statements fire, which must not
 
     def _cells(self) -> Iterator[_Cell]:
-        dead = _ways_to_lack(self._other.options)
+        mine, denies = self._plan.denies, tuple(self._other_denies())
+        if mine & self._mine.whole:
+            return
+        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
+        if not lacking and not denies:
+            return
         for option in self._plan.options:
-            for chosen, found_actions, found_resources in self._choices(option):
-                for theirs in dead:
-                    yield _Cell(chosen, None, found_actions, found_resources, self._plan.denies, theirs)
-                for number in _bits(self._other.denies):
-                    if self._denied_here_too(number):
-                        continue
-                    met_actions = self._meet_actions(found_actions, self._theirs, number)
-                    met_resources = self._meet_resources(found_resources, self._theirs, number)
-                    if met_actions and met_resources:
-                        yield _Cell(chosen, number, met_actions, met_resources, self._plan.denies, 0)
+            for chosen, found in self._choices(option):
+                yield from (_Cell(chosen, None, *found, mine, mask) for mask in lacking)
+                for number in denies:
+                    met = self._met(found, self._theirs, number)
+                    if met is not None:
+                        yield _Cell(chosen, number, *met, mine, 0)
 
-    def _choices(self, groups: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[Glob, ...], tuple[Glob, ...]]]:
+    def _other_denies(self) -> Iterator[int]:
+        """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
+        at all."""
+        denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
+        return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
+
+    def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
         """One Allow from each group, with the patterns in which they all meet."""
 
-        def choose(
-            rest: tuple[int, ...], chosen: tuple[int, ...], acts: tuple[Glob, ...], things: tuple[Glob, ...]
-        ) -> Iterator[tuple[tuple[int, ...], tuple[Glob, ...], tuple[Glob, ...]]]:
+        def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
             if not rest:
-                yield chosen, acts, things
+                yield chosen, found
                 return
-            for number in _bits(rest[0]):
-                met_actions = self._meet_actions(acts, self._mine, number)
-                met_resources = self._meet_resources(things, self._mine, number) if met_actions else ()
-                if met_resources:
-                    yield from choose(rest[1:], (*chosen, number), met_actions, met_resources)
+            for number in bits(rest[0]):
+                met = self._met(found, self._mine, number)
+                if met is not None:
+                    yield from choose(rest[1:], (*chosen, number), met)
 
         inside = self._caller.region.inside
-        if len(groups) == 1 and inside == (EVERY_ACTION,):
+        if len(groups) == 1 and inside == ACTIONS.every:
             # One layer that allows: the common case, and the same for every other side.
-            for number in _bits(groups[0]):
-                acts, things = self._mine.starts(number)
+            for number in bits(groups[0]):
+                acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
                 if acts and things:
-                    yield (number,), acts, things
+                    yield (number,), (acts, things)
             return
-        yield from choose(groups, (), inside, EVERY_RESOURCE)
+        yield from choose(groups, (), (inside, RESOURCES.every))
 
-    def _meet_actions(self, found: tuple[Glob, ...], side: Side, number: int) -> tuple[Glob, ...]:
-        if side.statements[number].not_action:
-            return found
-        return meet(found, side.action_globs(number), service_of)
-
-    def _meet_resources(self, found: tuple[Glob, ...], side: Side, number: int) -> tuple[Glob, ...]:
-        if side.statements[number].not_resource:
-            return found
-        return meet(found, side.resource_globs(number), arn_service_of)
-
-    def _denied_here_too(self, number: int) -> bool:
-        """Has the allowing side the very same Deny? Then nothing that it catches is allowed at all."""
-        statement = self._theirs.statements[number]
-        return any(
-            _alike(statement, self._mine.statements[n])
-            and self._theirs.resource_globs(number) == self._mine.resource_globs(n)
-            for n in _bits(self._plan.denies)
-        )
+    def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
+        """What a statement in plain form leaves of these actions and resources; None for nothing."""
+        acts, things = found
+        statement = side.statements[number]
+        if not statement.not_action:
+            acts = meet(acts, side.patterns(ACTIONS, number))
+        if acts and not statement.not_resource:
+            things = meet(things, side.patterns(RESOURCES, number))
+        return (acts, things) if acts and things else None
 
     # one cell
 
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
-        if cell.hurting_mine & self._mine.whole or cell.hurting_theirs & self._theirs.whole:
-            return
-        resource_pieces = self._pieces(cell, cell.resources, _RESOURCES)
-        by_resource = _by_mask(resource_pieces, cell.hurting_mine, cell.hurting_theirs)
-        if not by_resource:
-            return
-        action_pieces = self._pieces(cell, cell.actions, _ACTIONS)
         gather = _one_by_one if self._first else _by_mask
-        by_action = gather(action_pieces, cell.hurting_mine, cell.hurting_theirs)
+        by_resource: Sequence[_Group] | None = None
+        required = self._required(cell)
         firm_mine = cell.hurting_mine & ~self._mine.conditional
         firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
-        required = self._required(cell)
-        for (action_mine, action_theirs), some_actions in by_action:
+        for (action_mine, action_theirs), some_actions in gather(self._pieces(cell, ACTIONS), cell):
+            if by_resource is None:
+                by_resource = _by_mask(self._pieces(cell, RESOURCES), cell)
+                if not by_resource:
+                    return
             for (resource_mine, resource_theirs), some_resources in by_resource:
                 live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
                 if live_mine & firm_mine or live_theirs & firm_theirs:
                     continue
                 unless = (
-                    *(self._mine.statements[n] for n in _bits(live_mine)),
-                    *(self._theirs.statements[n] for n in _bits(live_theirs)),
+                    *(self._mine.statements[n] for n in bits(live_mine)),
+                    *(self._theirs.statements[n] for n in bits(live_theirs)),
                 )
                 context = self._context(required, unless)
                 if context is not None:
@@ -239,59 +199,56 @@ class Search:
             tests += self._theirs.statements[cell.theirs].conditions
         return frozenset(tests)
 
-    def _pieces(self, cell: _Cell, start: tuple[Glob, ...], dimension: _Dimension) -> Iterator[Piece]:
-        """The patterns of one dimension, and those in which they get away from hurting Not forms."""
-        found = self._escaping(cell, list(start), dimension)
-        outside: tuple[Glob, ...] = ()
-        if dimension is _ACTIONS:
-            outside = self._caller.region.outside
-            if self._known:
-                found = [glob(name.lower()) for one in found for name in actions.matching(str(one))]
+    def _pieces(self, cell: _Cell, dimension: Dimension) -> Iterator[Piece]:
+        """The patterns of one dimension, and those in which they get away from hurting Not forms; without those that
+        no condition and nothing in the other dimension can save."""
+        outside = self._outside if dimension is ACTIONS else _NOTHING
         need_mine = sum(1 << n for n in cell.mine)
         need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
+        lost_mine = cell.hurting_mine & self._mine.firm(dimension)
+        lost_theirs = cell.hurting_theirs & self._theirs.firm(dimension)
         # Statements in plain form fire by construction, so that the allowing side is asked only where it may object.
         objects = cell.hurting_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
-        mine = dimension.index(self._mine) if objects else dimension.nothing
-        theirs = dimension.index(self._theirs)
-        for one in found:
-            for text in self._points(one, cell, mine, theirs, outside, dimension.anything):
+        mine = self._mine.index(dimension) if objects else dimension.nothing
+        theirs = self._theirs.index(dimension)
+        for one in self._patterns(cell, dimension):
+            for text in self._points(one, cell, dimension, mine, theirs, outside):
                 here, there = mine.mask(text) if objects else need_mine, theirs.mask(text)
                 fires = here & need_mine == need_mine and there & need_theirs == need_theirs
-                if fires and not any(other.matches(text) for other in outside):
+                lost = here & lost_mine or there & lost_theirs
+                if fires and not lost and not outside.mask(text):
                     yield Piece(one, text, here, there)
 
-    def _escaping(self, cell: _Cell, found: list[Glob], dimension: _Dimension) -> list[Glob]:
+    def _patterns(self, cell: _Cell, dimension: Dimension) -> Iterable[Glob]:
         """The patterns, and what they have in common with those of each hurting statement in Not form."""
+        found = cell.actions if dimension is ACTIONS else cell.resources
         for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
-            for number in _bits(hurting):
-                if dimension.negated(side.statements[number]):
-                    found = list(
-                        dict.fromkeys((*found, *meet(tuple(found), dimension.globs(side, number), dimension.bucket)))
-                    )
-                    if len(found) > MOST_PIECES:
-                        raise TooHard("the statements in Not form have too many patterns to get away from")
+            for number in bits(hurting & side.in_not_form(dimension)):
+                found = tuple(dict.fromkeys((*found, *meet(found, side.patterns(dimension, number)))))
+                if len(found) > MOST_PIECES:
+                    raise TooHard("the statements in Not form have too many patterns to get away from")
+        if self._known and dimension is ACTIONS:
+            return [glob(name.lower()) for one in found for name in actions.matching(str(one))]
         return found
 
     def _points(
-        self, one: Glob, cell: _Cell, mine: Index, theirs: Index, outside: tuple[Glob, ...], anything: Glob
+        self, one: Glob, cell: _Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index
     ) -> Iterator[str]:
         """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
         counts characters takes that, every least choice."""
         text = generic_point(one)
         yield text
-        if one.literal is not None:
-            return
-        if not (mine.counts or theirs.counts or any(g.counts for g in outside)):
+        if one.literal is not None or not (mine.counts or theirs.counts or outside.counts):
             return
         matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
-        counting = [*mine.counting(matter), *theirs.counting(-1), *(g for g in outside if g.counts)]
+        counting = [*mine.counting(matter), *theirs.counting(-1), *outside.counting(-1)]
         if not any(g.matches(text) for g in counting):
             return
         # Whatever else takes the generic point takes every string of the pattern; what does not may take another one.
-        others = (*mine.near(one, matter), *theirs.near(one, -1), *outside)
+        others = (*mine.near(one, matter), *theirs.near(one, -1), *outside.near(one, -1))
         avoidable = [g for g in others if g.counts or (not g.matches(text) and overlap(one, g))]
         unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
-        wanted = [[Wanted(one)], [Wanted(anything)]]
+        wanted = [[Wanted(one)], [Wanted(dimension.anything)]]
         yield from (f.text for f in least_hit(wanted, unwanted, self._effort) if f.text != text)
 
     # conditions
@@ -331,23 +288,13 @@ class Search:
         return None
 
 
-def _alike(one: Statement, other: Statement) -> bool:
-    """Do two statements apply to the same requests, as they are written?"""
-    return (
-        one.actions == other.actions
-        and one.not_action == other.not_action
-        and one.not_resource == other.not_resource
-        and one.principals == other.principals
-        and one.not_principal == other.not_principal
-        and frozenset(one.conditions) == frozenset(other.conditions)
-    )
+_NOTHING = ACTIONS.nothing
 
 
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
+@lru_cache(maxsize=256)
+def _outside(globs: tuple[Glob, ...]) -> Index:
+    """The actions that are not asked about."""
+    return Index(((globs, False),), ACTIONS.bucket)
 
 
 def _by_key(tests: Iterable[Test]) -> dict[str, frozenset[Test]]:
@@ -357,27 +304,32 @@ def _by_key(tests: Iterable[Test]) -> dict[str, frozenset[Test]]:
     return out
 
 
-def _by_mask(pieces: Iterable[Piece], mine: int, theirs: int) -> list[tuple[tuple[int, int], tuple[Piece, ...]]]:
+def _hurting(piece: Piece, cell: _Cell) -> tuple[int, int]:
+    return piece.mine & cell.hurting_mine, piece.theirs & cell.hurting_theirs
+
+
+def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Sequence[_Group]:
     """Pieces that the same hurting statements match, those with the fewest first."""
     found: dict[tuple[int, int], list[Piece]] = {}
     for piece in pieces:
-        found.setdefault((piece.mine & mine, piece.theirs & theirs), []).append(piece)
+        found.setdefault(_hurting(piece, cell), []).append(piece)
     return sorted(
         ((masks, tuple(group)) for masks, group in found.items()),
         key=lambda item: item[0][0].bit_count() + item[0][1].bit_count(),
     )
 
 
-def _one_by_one(pieces: Iterable[Piece], mine: int, theirs: int) -> Iterator[tuple[tuple[int, int], tuple[Piece, ...]]]:
+def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
     """The first piece of each kind, as they come."""
     seen = set()
     for piece in pieces:
-        masks = (piece.mine & mine, piece.theirs & theirs)
+        masks = _hurting(piece, cell)
         if masks not in seen:
             seen.add(masks)
             yield masks, (piece,)
 
 
+@lru_cache(maxsize=4096)
 def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
     where an option needs nothing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.document import PolicyType, Statement
@@ -16,12 +18,13 @@ from grantproof.iam.plan import Plan
 from grantproof.iam.request import Values
 
 EVERY_ACTION = glob("*:*")
-#: Neither the service nor the name of an action is empty.
-NAMED = glob("?*:?*")
 #: A resource is `*` (for actions without resource types) or an ARN.
 EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
 #: Beyond so many pieces in one dimension a comparison is given up.
 MOST_PIECES = 50_000
+
+#: So many answers an index remembers before it forgets them all.
+MOST_REMEMBERED = 16_384
 
 Bucket = Callable[[str], str | None]
 
@@ -38,37 +41,82 @@ def arn_service_of(text: str) -> str | None:
     return fields[2] if len(fields) == 4 else None
 
 
+class Patterns:
+    """The patterns of one element of a statement, sorted by service, so that those which cannot meet another pattern
+    are not looked at."""
+
+    def __init__(self, globs: Iterable[Glob], bucket: Bucket) -> None:
+        self.globs = tuple(dict.fromkeys(globs))
+        self.everything = any(one.everything for one in self.globs)
+        self._bucket = bucket
+
+    @cached_property
+    def _sorted(self) -> tuple[dict[str, list[Glob]], list[Glob]]:
+        by_bucket: dict[str, list[Glob]] = {}
+        anywhere: list[Glob] = []
+        for one in self.globs:
+            name = self._bucket(one.prefix)
+            (anywhere if name is None else by_bucket.setdefault(name, [])).append(one)
+        return by_bucket, anywhere
+
+    def near(self, other: Glob) -> Iterable[Glob]:
+        """Those that may match something of another pattern."""
+        name = self._bucket(other.prefix)
+        if name is None:
+            return self.globs
+        by_bucket, anywhere = self._sorted
+        return (*by_bucket.get(name, ()), *anywhere)
+
+
+def meet(left: tuple[Glob, ...], right: Patterns) -> tuple[Glob, ...]:
+    """Patterns that match what one of `left` and one of `right` match both.
+
+    Raises:
+        TooHard: too many.
+    """
+    if right.everything or left == right.globs:
+        return left
+    if left == (EVERY_ACTION,):
+        return right.globs
+    out: dict[Glob, None] = {}
+    for one in left:
+        for other in right.near(one):
+            out.update(dict.fromkeys(intersection(one, other)))
+        if len(out) > MOST_PIECES:
+            raise TooHard("the patterns of several statements meet in too many ways")
+    return tuple(out)
+
+
 class Index:
     """Which of the numbered statements an action or resource matches, as a bit mask. Cost does not grow with the
     patterns that cannot match: literals are looked up, the rest is sorted by service."""
 
-    def __init__(self, elements: Sequence[tuple[tuple[Glob, ...], bool]], bucket: Bucket) -> None:
+    def __init__(self, elements: Iterable[tuple[Iterable[Glob], bool]], bucket: Bucket) -> None:
         self._bucket = bucket
         self._literal: dict[str, int] = {}
         self._by_bucket: dict[str, list[tuple[Glob, int]]] = {}
         self._anywhere: list[tuple[Glob, int]] = []
         self._negated = self._always = 0
         self._counting: list[tuple[Glob, int]] = []
-        self._all: list[tuple[Glob, int]] = []
         for number, (globs, negated) in enumerate(elements):
             bit = 1 << number
             self._negated |= bit if negated else 0
             for one in globs:
-                if one.everything:
-                    self._always |= bit
-                    continue
-                self._all.append((one, bit))
-                if one.counts:
-                    self._counting.append((one, bit))
-                if one.literal is not None:
-                    self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
-                elif (name := bucket(one.prefix)) is not None:
-                    self._by_bucket.setdefault(name, []).append((one, bit))
-                else:
-                    self._anywhere.append((one, bit))
+                self._add(one, bit)
         self.counts = bool(self._counting)
         """Does any pattern count characters?"""
         self._memo: dict[str, int] = {}
+
+    def _add(self, one: Glob, bit: int) -> None:
+        if one.literal is not None:
+            self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
+        elif one.everything:
+            self._always |= bit
+        else:
+            name = self._bucket(one.prefix)
+            (self._anywhere if name is None else self._by_bucket.setdefault(name, [])).append((one, bit))
+            if one.counts:
+                self._counting.append((one, bit))
 
     def counting(self, statements: int) -> Iterator[Glob]:
         """The patterns of these statements that count characters."""
@@ -77,34 +125,67 @@ class Index:
     def near(self, other: Glob, statements: int) -> Iterator[Glob]:
         """The patterns of these statements that may match something of another pattern."""
         name = self._bucket(other.prefix)
-        for one, bit in self._all:
-            if bit & statements and (name is None or self._bucket(one.prefix) in (None, name)):
-                yield one
+        wild = chain(*self._by_bucket.values()) if name is None else self._by_bucket.get(name, ())
+        yield from (one for one, bit in chain(wild, self._anywhere) if bit & statements)
+        for text, bits in self._literal.items():
+            if bits & statements and (name is None or self._bucket(text) == name):
+                yield Glob((text,))
 
     def mask(self, text: str) -> int:
         """The statements whose element the text satisfies."""
+        name = self._bucket(text)
+        if not self._anywhere and name not in self._by_bucket:
+            return (self._literal.get(text, 0) | self._always) ^ self._negated
         found = self._memo.get(text)
         if found is None:
-            found = self._memo[text] = self._mask(text)
+            if len(self._memo) >= MOST_REMEMBERED:
+                self._memo.clear()
+            found = self._memo[text] = self._mask(text, name)
         return found
 
-    def _mask(self, text: str) -> int:
+    def _mask(self, text: str, name: str | None) -> int:
         found = self._literal.get(text, 0) | self._always
-        name = self._bucket(text)
-        if name is not None:
-            for one, bit in self._by_bucket.get(name, ()):
-                if not found & bit and one.matches(text):
-                    found |= bit
-        for one, bit in self._anywhere:
+        near = () if name is None else self._by_bucket.get(name, ())
+        for one, bit in chain(near, self._anywhere):
             if not found & bit and one.matches(text):
                 found |= bit
         return found ^ self._negated
 
 
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """Actions or resources, of which each is searched in the same way.
+
+    Attributes:
+        bucket: the service of a text.
+        every: the patterns of all of them.
+        anything: what every one of them matches besides.
+    """
+
+    name: str
+    bucket: Bucket
+    every: tuple[Glob, ...]
+    anything: Glob
+
+    @cached_property
+    def nothing(self) -> Index:
+        """What nobody asks."""
+        return Index((), self.bucket)
+
+    def negated(self, statement: Statement) -> bool:
+        """Is the statement's element in Not form?"""
+        return statement.not_action if self is ACTIONS else statement.not_resource
+
+
+ACTIONS = Dimension("actions", service_of, (EVERY_ACTION,), glob("?*:?*"))
+RESOURCES = Dimension("resources", arn_service_of, EVERY_RESOURCE, glob("*"))
+
+
 class Side:
     """One side of a comparison: the statements of all its layers, numbered, under one reading of the open points.
 
-    `variables` are the values of the keys that stand as policy variables in patterns.
+    `variables` are the values of the keys that stand as policy variables in patterns. What is worked out here is kept
+    for all comparisons of the side.
     """
 
     def __init__(self, layers: Layers, judge: Judge, variables: Mapping[str, Values]) -> None:
@@ -118,60 +199,99 @@ class Side:
                     entries.append((type_, level, (policy, statement)))
         self.entries = tuple(entries)
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
-        self._resources = tuple(self._resource_globs(statement) for statement in self.statements)
         self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
-        self.whole = sum(1 << n for n, s in enumerate(self.statements) if self._is_whole(n, s))
-        """The statements that fire on every request."""
+        self._not_action = sum(1 << n for n, s in enumerate(self.statements) if s.not_action)
+        self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)
         self.plan_for_anybody: Plan | None = None
         """The plan where nothing tells callers apart, kept for the next comparison."""
-        self._starts: dict[int, tuple[tuple[Glob, ...], tuple[Glob, ...]]] = {}
+        self._patterns: dict[tuple[Dimension, int], Patterns] = {}
+        self._starts: dict[tuple[Dimension, int], tuple[Glob, ...]] = {}
+
+    def index(self, dimension: Dimension) -> Index:
+        """Which statements an action, or a resource, matches."""
+        return self._actions if dimension is ACTIONS else self._resources
 
     @cached_property
-    def actions(self) -> Index:
-        """Which statements an action matches."""
-        return Index([(s.actions, s.not_action) for s in self.statements], service_of)
+    def _actions(self) -> Index:
+        return Index(((s.actions, s.not_action) for s in self.statements), service_of)
 
     @cached_property
-    def resources(self) -> Index:
-        """Which statements a resource matches."""
-        elements = [(globs, s.not_resource) for globs, s in zip(self._resources, self.statements, strict=True)]
-        return Index(elements, arn_service_of)
+    def _resources(self) -> Index:
+        numbered = enumerate(self.statements)
+        return Index(((self.patterns(RESOURCES, n).globs, s.not_resource) for n, s in numbered), arn_service_of)
 
-    def _is_whole(self, number: int, statement: Statement) -> bool:
-        plain = not (statement.not_action or statement.not_resource or statement.conditions)
-        return (
-            plain
-            and any(one.everything for one in statement.actions)
-            and any(one.everything for one in self._resources[number])
+    def firm(self, dimension: Dimension) -> int:
+        """The statements that fire on whatever else they match in this dimension: without conditions, and for all that
+        there is in the other dimension."""
+        return self._firm_by_action if dimension is ACTIONS else self._firm_by_resource
+
+    @cached_property
+    def _firm_by_action(self) -> int:
+        return self._firm(RESOURCES)
+
+    @cached_property
+    def _firm_by_resource(self) -> int:
+        return self._firm(ACTIONS)
+
+    def _firm(self, other: Dimension) -> int:
+        firm = (n for n, s in enumerate(self.statements) if not s.conditions and not other.negated(s))
+        return sum(1 << n for n in firm if self.patterns(other, n).everything)
+
+    def in_not_form(self, dimension: Dimension) -> int:
+        """The statements whose element of this dimension is in Not form."""
+        return self._not_action if dimension is ACTIONS else self._not_resource
+
+    @cached_property
+    def whole(self) -> int:
+        """The statements that fire on every request."""
+        numbers = bits(self._firm_by_action & self._firm_by_resource)
+        return sum(1 << n for n in numbers)
+
+    @cached_property
+    def signatures(self) -> tuple[object, ...]:
+        """For each statement what makes up when it applies, as it is written."""
+        return tuple(
+            (
+                self.patterns(ACTIONS, n).globs,
+                s.not_action,
+                self.patterns(RESOURCES, n).globs,
+                s.not_resource,
+                s.principals,
+                s.not_principal,
+                frozenset(s.conditions),
+            )
+            for n, s in enumerate(self.statements)
         )
 
-    def starts(self, number: int) -> tuple[tuple[Glob, ...], tuple[Glob, ...]]:
-        """The actions and the resources of one statement, where nothing else narrows them."""
-        found = self._starts.get(number)
-        if found is None:
+    def starts(self, dimension: Dimension, number: int) -> tuple[Glob, ...]:
+        """The actions or the resources of one statement, where nothing else narrows them."""
+        at = (dimension, number)
+        if at not in self._starts:
+            plain = not dimension.negated(self.statements[number])
+            patterns = self.patterns(dimension, number)
+            if not plain or patterns.everything:
+                self._starts[at] = dimension.every
+            elif dimension is ACTIONS:
+                self._starts[at] = patterns.globs
+            else:
+                self._starts[at] = meet(dimension.every, patterns)
+        return self._starts[at]
+
+    def patterns(self, dimension: Dimension, number: int) -> Patterns:
+        """The patterns of an action or resource that statement `number` matches, or in Not form those that it does
+        not."""
+        at = (dimension, number)
+        if at not in self._patterns:
             statement = self.statements[number]
-            acts: tuple[Glob, ...] = (EVERY_ACTION,)
-            acts = acts if statement.not_action else meet(acts, statement.actions, service_of)
-            things: tuple[Glob, ...] = EVERY_RESOURCE
-            things = things if statement.not_resource else meet(things, self._resources[number], arn_service_of)
-            found = self._starts[number] = acts, things
-        return found
+            globs = statement.actions if dimension is ACTIONS else self._resource_globs(statement)
+            self._patterns[at] = Patterns(globs, dimension.bucket)
+        return self._patterns[at]
 
-    def action_globs(self, number: int) -> tuple[Glob, ...]:
-        """The patterns of an action that statement `number` matches, or in Not form those that it does not."""
-        return self.statements[number].actions
-
-    def resource_globs(self, number: int) -> tuple[Glob, ...]:
-        """The same for resources."""
-        return self._resources[number]
-
-    def _resource_globs(self, statement: Statement) -> tuple[Glob, ...]:
+    def _resource_globs(self, statement: Statement) -> Iterator[Glob]:
         if statement.resources is None:
-            return (glob("*"),)
-        out: list[Glob] = []
-        for pattern in statement.resources:
-            out += self._resource_glob(pattern)
-        return tuple(out)
+            yield glob("*")
+        for pattern in statement.resources or ():
+            yield from self._resource_glob(pattern)
 
     def _resource_glob(self, pattern: Pattern) -> Iterator[Glob]:
         """What one Resource pattern matches under the readings in force; nothing where a variable has no value (V8)."""
@@ -190,29 +310,9 @@ class Side:
             yield Glob(("*",))
 
 
-def meet(left: tuple[Glob, ...], right: tuple[Glob, ...], bucket: Bucket) -> tuple[Glob, ...]:
-    """Patterns that match what one of `left` and one of `right` match both.
-
-    Raises:
-        TooHard: too many.
-    """
-    if any(one.everything or one == EVERY_ACTION for one in right) and bucket is service_of:
-        return left
-    if any(one.everything for one in right):
-        return left
-    if any(one == EVERY_ACTION for one in left) and bucket is service_of:
-        return tuple(dict.fromkeys(right))
-    by_bucket: dict[str, list[Glob]] = {}
-    anywhere: list[Glob] = []
-    for one in right:
-        name = bucket(one.prefix)
-        (anywhere if name is None else by_bucket.setdefault(name, [])).append(one)
-    out: dict[Glob, None] = {}
-    for one in left:
-        name = bucket(one.prefix)
-        near = right if name is None else (*by_bucket.get(name, ()), *anywhere)
-        for other in near:
-            out.update(dict.fromkeys(intersection(one, other)))
-        if len(out) > MOST_PIECES:
-            raise TooHard("the patterns of several layers meet in too many ways")
-    return tuple(out)
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
