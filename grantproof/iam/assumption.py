@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 
@@ -65,6 +66,11 @@ class Assumptions:
             if reading not in OPEN_POINTS[name].readings:
                 known = ", ".join(OPEN_POINTS[name].readings)
                 raise ValueError(f"open point {name} has no reading {reading!r}; known: {known}")
+
+    @cached_property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What tells these assumptions from others, as a key of dictionaries."""
+        return tuple(sorted(self.chosen.items()))
 
     def reading(self, name: str) -> str:
         """The reading in force."""

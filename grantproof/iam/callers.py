@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 
 from grantproof.iam import rcp
+from grantproof.iam.condition import Test
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.evaluate import KMS_ACROSS_ACCOUNTS, NEEDS_NO_PERMISSION
 from grantproof.iam.glob import Glob, glob
@@ -85,10 +86,13 @@ class Caller:
         return out
 
 
-def callers(old: Layers, new: Layers, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
+def callers(
+    old: Layers, new: Layers, named: Callable[[], Named], keys: frozenset[str], owner: str | None
+) -> Iterator[Caller]:
     """Every kind of caller that the two sides can tell apart, service-linked roles left out (rule T31).
 
     Args:
+        named: says what either side names, where that matters.
         keys: the condition keys that either side consults.
         owner: the resource's account, where it is known.
 
@@ -99,16 +103,15 @@ def callers(old: Layers, new: Layers, keys: frozenset[str], owner: str | None) -
     if not types and not keys & PRINCIPAL_KEYS and old.rcp is None and new.rcp is None:
         yield ANYBODY
         return
-    named = _Named(old, new, keys)
     if len(types) > 1:
         raise TooHard(f"a {' and a '.join(sorted(t.value for t in types))} are not comparable")
     inside, outside = _in_question(next(iter(types), None))
     if types:
-        for caller in _distinct(_of_resource_policies(named, owner), old, new, keys):
+        for caller in _distinct(_of_resource_policies(named(), owner), old, new, keys):
             yield from _by_region(caller, inside, old, new)
         if not _differ_besides(old, new):
             return
-    for caller in _distinct(_of_identity_policies(named, keys, owner), old, new, keys):
+    for caller in _distinct(_of_identity_policies(named(), keys, owner), old, new, keys):
         yield from _by_region(caller, outside, old, new)
 
 
@@ -131,39 +134,62 @@ def _differ_besides(old: Layers, new: Layers) -> bool:
     return replace(old, resource=None) != replace(new, resource=None)
 
 
-class _Named:
-    """The accounts, ARNs, services and so on that either side names."""
+@dataclass(frozen=True)
+class Named:
+    """The accounts, ARNs, services and so on that policies name. `wild_accounts`: a condition compares an account with
+    a pattern that leaves a part of it open."""
 
-    def __init__(self, old: Layers, new: Layers, keys: frozenset[str]) -> None:
-        elements = [s.principals for s in _statements(old, new) if s.principals is not None]
-        self.arns = _union(elements, lambda e: e.arns)
-        self.unique_ids = _union(elements, lambda e: e.unique_ids)
-        self.services = _union(elements, lambda e: e.services)
-        self.providers = _union(elements, lambda e: e.providers)
-        self.canonical = _union(elements, lambda e: e.canonical)
-        accounts = set(_union(elements, lambda e: e.accounts))
-        partitions = {"aws"}
-        for arn in self.arns:
-            accounts.add(arn.split(":")[4])
-            partitions.add(arn.split(":")[1])
-        self.wild_accounts = False
-        for statement in _statements(old, new):
-            for pattern in statement.resources or ():
-                fields = pattern.text.split(":", 5)
-                if len(fields) == 6:
-                    accounts.update(_digits(fields[4]))
-                    partitions.update({fields[1]} if re.fullmatch(r"aws[a-z-]*", fields[1]) else ())
-            for test in statement.conditions:
-                if test.key not in PRINCIPAL_KEYS:
-                    continue
-                for pattern in test.values:
-                    accounts.update(_digits(pattern.text))
-                    partitions.update(re.findall(r"arn:(aws[a-z-]*):", pattern.text))
-                    by_account = test.key in ("aws:principalaccount", "aws:resourceaccount")
-                    partly = bool(re.search(r"[*?]", pattern.text)) and pattern.text.strip("*") != ""
-                    self.wild_accounts |= by_account and partly and test.operator.wildcards
-        self.accounts = tuple(sorted(accounts))
-        self.partitions = tuple(sorted(partitions))
+    arns: frozenset[str] = frozenset()
+    unique_ids: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    canonical: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    partitions: frozenset[str] = frozenset()
+    wild_accounts: bool = False
+
+    def __or__(self, other: Named) -> Named:
+        """What either names."""
+        return Named(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
+
+
+def named_in(layers: Layers) -> Named:
+    """What the statements of all layers name."""
+    elements = [s.principals for s in _statements(layers) if s.principals is not None]
+    arns = _union(elements, lambda e: e.arns)
+    accounts, partitions = {*_union(elements, lambda e: e.accounts)}, {"aws"}
+    for arn in arns:
+        accounts.add(arn.split(":")[4])
+        partitions.add(arn.split(":")[1])
+    wild_accounts = False
+    for statement in _statements(layers):
+        for pattern in statement.resources or ():
+            parts = pattern.text.split(":", 5)
+            if len(parts) == 6:
+                accounts.update(_digits(parts[4]))
+                partitions.update({parts[1]} if re.fullmatch(r"aws[a-z-]*", parts[1]) else ())
+        for test in statement.conditions:
+            if test.key in PRINCIPAL_KEYS:
+                texts = [pattern.text for pattern in test.values]
+                accounts.update(account for text in texts for account in _digits(text))
+                partitions.update(found for text in texts for found in re.findall(r"arn:(aws[a-z-]*):", text))
+                wild_accounts |= _compares_parts_of_accounts(test)
+    return Named(
+        arns,
+        _union(elements, lambda e: e.unique_ids),
+        _union(elements, lambda e: e.services),
+        _union(elements, lambda e: e.providers),
+        _union(elements, lambda e: e.canonical),
+        frozenset(accounts),
+        frozenset(partitions),
+        wild_accounts,
+    )
+
+
+def _compares_parts_of_accounts(test: Test) -> bool:
+    if test.key not in ("aws:principalaccount", "aws:resourceaccount") or not test.operator.wildcards:
+        return False
+    return any(set("*?") & set(pattern.text) and pattern.text.strip("*") for pattern in test.values)
 
 
 def _statements(*sides: Layers) -> Iterator[Statement]:
@@ -172,8 +198,8 @@ def _statements(*sides: Layers) -> Iterator[Statement]:
             yield from (statement for _, statement in policies.entries)
 
 
-def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], frozenset[str]]) -> tuple[str, ...]:
-    return tuple(sorted(frozenset().union(*map(part, elements))))
+def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*map(part, elements))
 
 
 def _digits(text: str) -> list[str]:
@@ -199,7 +225,7 @@ def _named_by(kind: Kind, partition: str, account: str) -> Caller:
     return Caller(Principal(Kind.ROOT, f"{iam}:root", account, partition))
 
 
-def _of_identity_policies(named: _Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
+def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
     """Without a resource policy on either side, what is compared is the caller's side alone: users and role sessions,
     and resources of whatever account, as if their owner let the caller's account in (rules X7, R14)."""
     if not keys & PRINCIPAL_KEYS:
@@ -208,29 +234,34 @@ def _of_identity_policies(named: _Named, keys: frozenset[str], owner: str | None
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
     kinds = (Kind.USER, Kind.ROLE_SESSION)
-    accounts = (*named.accounts, OTHERS[0])
-    owners: tuple[str | None, ...] = (owner,) if owner else (None, *named.accounts, OTHERS[1])
-    partitions = named.partitions if "aws:principalarn" in keys else named.partitions[:1]
+    accounts = (*sorted(named.accounts), OTHERS[0])
+    owners: tuple[str | None, ...] = (owner,) if owner else (None, *sorted(named.accounts), OTHERS[1])
+    partitions = sorted(named.partitions)
+    partitions = partitions if "aws:principalarn" in keys else partitions[:1]
     for kind, partition, account, whose in product(kinds, partitions, accounts, owners):
         yield replace(_named_by(kind, partition, account), owner=whose or account, open=True)
 
 
-def _of_resource_policies(named: _Named, owner: str | None) -> Iterator[Caller]:
-    accounts = tuple(dict.fromkeys((*named.accounts, *([owner] if owner else []), OTHERS[0])))
-    owners = (owner,) if owner else (*named.accounts, OTHERS[1], OTHERS[0])
+def _of_resource_policies(named: Named, owner: str | None) -> Iterator[Caller]:
+    accounts = dict.fromkeys((*sorted(named.accounts), *([owner] if owner else []), OTHERS[0]))
+    owners = (owner,) if owner else (*sorted(named.accounts), OTHERS[1], OTHERS[0])
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
     kinds = (Kind.USER, Kind.ROLE_SESSION, Kind.FEDERATED_USER, Kind.ROOT)
     some = [
-        *(_named_by(k, p, a) for k, p, a in product(kinds, named.partitions, accounts)),
-        *(caller for arn in named.arns for caller in _at_arn(arn)),
-        *(caller for unique_id in named.unique_ids for caller in _with_id(unique_id, named)),
-        *(Caller(Principal(Kind.SERVICE, name=name)) for name in (*named.services, f"{FRESH}.amazonaws.com")),
-        *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*named.providers, FRESH)),
-        *(Caller(Principal(Kind.CANONICAL, name=name)) for name in (*named.canonical, FRESH) if named.canonical),
+        *(_named_by(k, p, a) for k, p, a in product(kinds, sorted(named.partitions), accounts)),
+        *(caller for arn in sorted(named.arns) for caller in _at_arn(arn)),
+        *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named)),
+        *(Caller(Principal(Kind.SERVICE, name=name)) for name in (*sorted(named.services), f"{FRESH}.amazonaws.com")),
+        *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*sorted(named.providers), FRESH)),
+        *(
+            Caller(Principal(Kind.CANONICAL, name=name))
+            for name in (*sorted(named.canonical), FRESH)
+            if named.canonical
+        ),
         Caller(Principal(Kind.ANONYMOUS)),
     ]
-    taken = tuple(glob_of(arn) for arn in named.arns)
+    taken = tuple(glob_of(arn) for arn in sorted(named.arns))
     for caller, whose in product(some, owners):
         yield replace(caller, owner=whose, not_names=(*caller.not_names, *taken) if caller.names else ())
 
@@ -264,9 +295,9 @@ def _at_arn(arn: str) -> Iterator[Caller]:
         yield Caller(Principal(Kind.FEDERATED_USER, arn, account, partition, issuer=f"{iam}:user/{FRESH}"))
 
 
-def _with_id(unique_id: str, named: _Named) -> Iterator[Caller]:
+def _with_id(unique_id: str, named: Named) -> Iterator[Caller]:
     """The callers that have a unique id which a Principal element names (rules P21 to P23)."""
-    for partition, account in product(named.partitions, (*named.accounts, OTHERS[0])):
+    for partition, account in product(sorted(named.partitions), (*sorted(named.accounts), OTHERS[0])):
         yield replace(_named_by(Kind.USER, partition, account), user_id=unique_id)
         yield replace(_named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
 

@@ -10,33 +10,31 @@ operator tests, of which AWS does not say what they mean (O24).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import islice, product
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions, Judge
 from grantproof.iam.callers import ANYBODY, Caller, callers
 from grantproof.iam.clause import Clause, clause_of
-from grantproof.iam.condition import Set, Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
 from grantproof.iam.escape import Escape, Search
 from grantproof.iam.evaluate import Cited, evaluate
 from grantproof.iam.language import Effort, TooHard
 from grantproof.iam.layers import Layers
-from grantproof.iam.pattern import Pattern, within_fields
 from grantproof.iam.plan import Plan, plan
+from grantproof.iam.prepared import Prepared
 from grantproof.iam.principal import Kind
+from grantproof.iam.readings import other_readings
 from grantproof.iam.request import Request, Values
 from grantproof.iam.side import Side
 from grantproof.iam.values import Bounds, Keys
-from grantproof.iam.variables import Effect, filled, generic_values, relaxed, special_values
+from grantproof.iam.variables import Effect, generic_values, special_values
 from grantproof.iam.witness import candidates, delegated
 
 _A_USERS = frozenset({"aws:principalarn", "aws:username"})
-_MOST_READINGS = 64
 _MOST_DIFFERENCES = 1_000
 
 
@@ -85,48 +83,6 @@ class Comparison:
         return self.verdict in (Verdict.EQUAL, Verdict.NARROWER) and not self.depends_on
 
 
-class Prepared:
-    """One side, read once for many comparisons."""
-
-    def __init__(self, layers: Layers) -> None:
-        self.layers = layers
-        self.keys = layers.condition_keys
-        plain, sets, variables = set[str](), set[str](), set[str]()
-        for statement in self.statements():
-            for pattern in statement.resources or ():
-                variables.update(v.key for v in pattern.variables)
-            for test in statement.conditions:
-                variables.update(v.key for pattern in test.values for v in pattern.variables)
-                if test.operator.prefix is not Set.NONE:
-                    sets.add(test.key)
-                elif test.operator.type is not Type.NULL:
-                    plain.add(test.key)
-        self.plain, self.sets, self.variables = frozenset(plain), frozenset(sets), frozenset(variables)
-        self._sides: dict[tuple[object, ...], Side] = {}
-
-    def statements(self) -> Iterator[Statement]:
-        """Those of all layers."""
-        for _, _, policies in self.layers.sets:
-            yield from (statement for _, statement in policies.entries)
-
-    def side(self, assumptions: Assumptions, variables: Mapping[str, Values]) -> Side:
-        """The statements under one reading, with these values of policy variables."""
-        own = {key: values for key, values in variables.items() if key in self.variables}
-        at = (*sorted(assumptions.chosen.items()), *sorted(own.items()))
-        if at not in self._sides:
-            self._sides[at] = Side(self.layers, Judge(assumptions), own)
-        return self._sides[at]
-
-    def testing(self, key: str) -> set[tuple[object, ...]]:
-        """What makes up the statements that test a key."""
-        return {
-            (type_, level, s.allow, s.actions, s.not_action, s.resources, s.not_resource, s.principals, s.conditions)
-            for type_, level, policies in self.layers.sets
-            for _, s in policies.entries
-            if any(test.key == key for test in s.conditions)
-        }
-
-
 def compare(
     old: Layers | Prepared,
     new: Layers | Prepared,
@@ -151,7 +107,7 @@ def compare(
     effort = Effort()
     answer = _Reading(old, new, owner, assumptions, known, effort).comparison()
     depends: set[str] = set()
-    for other in _other_readings(old.layers, new.layers, assumptions) if every_reading else ():
+    for other in other_readings(old.layers, new.layers, assumptions) if every_reading else ():
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue
@@ -281,7 +237,7 @@ class _Reading:
 
     def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
-        wide, narrow = (Prepared(relaxed(inner.layers, Effect.ALLOW)), Prepared(relaxed(outer.layers, Effect.DENY)))
+        wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
         try:
             reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort)
             found = reading.escapes(narrow, wide, first=True)
@@ -290,7 +246,8 @@ class _Reading:
             return False
 
     def _callers(self) -> Iterator[Caller]:
-        return callers(self._old.layers, self._new.layers, self._keys, self._owner)
+        old, new = self._old, self._new
+        return callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner)
 
     def _by(
         self, caller: Caller, variables: Mapping[str, Values], outer: Prepared, inner: Prepared, first: bool
@@ -306,10 +263,11 @@ class _Reading:
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
         judge = Judge(self._assumptions)
-        if caller is not ANYBODY:
+        if not caller.open or side.tells_callers_apart:
             return plan(side.entries, side.layers, caller, self._resource_type, judge)
+        # Where no statement says who, whoever asks is let in by the same statements.
         if side.plan_for_anybody is None:
-            side.plan_for_anybody = plan(side.entries, side.layers, caller, self._resource_type, judge)
+            side.plan_for_anybody = plan(side.entries, side.layers, ANYBODY, self._resource_type, judge)
         return side.plan_for_anybody
 
     @cached_property
@@ -353,107 +311,3 @@ def _largest(found: Iterable[Difference]) -> tuple[Difference, ...]:
         kept = [other for other in kept if not other.clause.inside(one.clause)]
         kept.append(one)
     return tuple(sorted(kept, key=lambda d: (len(str(d.clause)), str(d.clause))))
-
-
-# --- readings --------------------------------------------------------------------------------------------------------
-
-
-def _other_readings(old: Layers, new: Layers, assumptions: Assumptions) -> Iterator[Assumptions]:
-    """Every other combination of readings of the points that these policies touch; of many points, every single other
-    reading and all of them at once."""
-    names = [name for name, touches in _TOUCHED.items() if touches(old, new)]
-    options = [
-        [assumptions.reading(name), *(a.reading(name) for a in assumptions.alternatives(name))] for name in names
-    ]
-    first = tuple(option[0] for option in options)
-    combinations = list(islice(product(*options), _MOST_READINGS + 1))
-    if len(combinations) > _MOST_READINGS:
-        combinations = [
-            (*first[:at], other, *first[at + 1 :]) for at, option in enumerate(options) for other in option[1:]
-        ]
-        combinations.append(tuple(option[-1] for option in options))
-    # Those that change least come first, so that a verdict is put down to the points that it takes.
-    for chosen in sorted(combinations, key=lambda c: sum(a != b for a, b in zip(c, first, strict=True))):
-        if chosen != first:
-            yield Assumptions({**assumptions.chosen, **dict(zip(names, chosen, strict=True))})
-
-
-def _any_statement(test: Callable[[Statement], bool]) -> Callable[[Layers, Layers], bool]:
-    def touches(old: Layers, new: Layers) -> bool:
-        return any(test(s) for layers in (old, new) for _, _, policies in layers.sets for _, s in policies.entries)
-
-    return touches
-
-
-def _any_layers(test: Callable[[Layers], bool]) -> Callable[[Layers, Layers], bool]:
-    return lambda old, new: test(old) or test(new)
-
-
-def _has_resource(test: Callable[[Pattern], bool]) -> Callable[[Layers, Layers], bool]:
-    return _any_statement(lambda s: any(test(p) for p in s.resources or ()))
-
-
-def _limited(layers: Layers) -> bool:
-    return layers.resource is not None and (layers.boundary is not None or layers.session is not None)
-
-
-def _crosses_fields(pattern: Pattern) -> bool:
-    found = filled(pattern, {})
-    return found.literal is None and not found.everything and within_fields(found) != found
-
-
-def _has_variable(pattern: Pattern) -> bool:
-    return any(variable.default is None for variable in pattern.variables)
-
-
-#: When the reading of an open point can make a difference at all; too often costs time, never correctness.
-_TOUCHED: Mapping[str, Callable[[Layers, Layers], bool]] = {
-    "O3": _any_statement(lambda s: any(t.operator.prefix is Set.ANY and t.operator.negated for t in s.conditions)),
-    "O4": _any_statement(
-        lambda s: any(t.operator.type is Type.BOOL and any(p.variables for p in t.values) for t in s.conditions)
-    ),
-    "O5": _has_resource(_crosses_fields),
-    "O9": _any_statement(
-        lambda s: (
-            any(_has_variable(p) for p in s.resources or ())
-            or any(_has_variable(p) for t in s.conditions for p in t.values)
-        )
-    ),
-    "O10": _any_layers(
-        lambda layers: (
-            layers.resource is not None
-            and layers.resource.type is PolicyType.TRUST
-            and any(s.principals is not None and s.principals.everyone for s in layers.resource.statements)
-        )
-    ),
-    "O16": _any_statement(
-        lambda s: any(
-            t.operator.type is Type.IP and any(":" in p.text and "/" not in p.text for p in t.values)
-            for t in s.conditions
-        )
-    ),
-    "O17": _any_layers(_limited),
-    "O18": _any_layers(_limited),
-    "O19": _any_layers(_limited),
-    "O20": _any_statement(lambda s: any(t.operator.type is Type.NULL for t in s.conditions)),
-    "O21": _any_statement(lambda s: s.not_principal),
-    "O22": _any_layers(lambda layers: layers.resource is not None and layers.session is None),
-    "O23": _any_statement(lambda s: any(t.key.startswith("aws:requesttag/") for t in s.conditions)),
-    "O25": _any_layers(lambda layers: layers.rcp is not None),
-    "O28": _has_resource(lambda p: p.text.startswith("arn:") and p.text.endswith("*")),
-    "O36": _any_layers(
-        lambda layers: (
-            layers.resource is not None
-            and any(
-                not s.allow and s.principals is not None and s.principals.accounts for s in layers.resource.statements
-            )
-        )
-    ),
-    "O37": _any_layers(_limited),
-    "O39": _has_resource(lambda p: _wild_in_service(p)),
-}
-
-
-def _wild_in_service(pattern: Pattern) -> bool:
-    fields = pattern.text.split(":", 3)
-    return len(fields) == 4 and bool(set("*?") & set(fields[2]))

@@ -172,15 +172,11 @@ class Search:
 
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
         gather = _one_by_one if self._first else _by_mask
-        by_resource: Sequence[_Group] | None = None
+        by_resource = _Kept(gather(self._pieces(cell, RESOURCES), cell))
         required = self._required(cell)
         firm_mine = cell.hurting_mine & ~self._mine.conditional
         firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
         for (action_mine, action_theirs), some_actions in gather(self._pieces(cell, ACTIONS), cell):
-            if by_resource is None:
-                by_resource = _by_mask(self._pieces(cell, RESOURCES), cell)
-                if not by_resource:
-                    return
             for (resource_mine, resource_theirs), some_resources in by_resource:
                 live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
                 if live_mine & firm_mine or live_theirs & firm_theirs:
@@ -308,15 +304,13 @@ def _hurting(piece: Piece, cell: _Cell) -> tuple[int, int]:
     return piece.mine & cell.hurting_mine, piece.theirs & cell.hurting_theirs
 
 
-def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Sequence[_Group]:
+def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
     """Pieces that the same hurting statements match, those with the fewest first."""
     found: dict[tuple[int, int], list[Piece]] = {}
     for piece in pieces:
         found.setdefault(_hurting(piece, cell), []).append(piece)
-    return sorted(
-        ((masks, tuple(group)) for masks, group in found.items()),
-        key=lambda item: item[0][0].bit_count() + item[0][1].bit_count(),
-    )
+    groups = ((masks, tuple(group)) for masks, group in found.items())
+    yield from sorted(groups, key=lambda group: sum(mask.bit_count() for mask in group[0]))
 
 
 def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
@@ -327,6 +321,19 @@ def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
         if masks not in seen:
             seen.add(masks)
             yield masks, (piece,)
+
+
+class _Kept:
+    """Groups that are gathered when they are first asked for, and kept for the next time."""
+
+    def __init__(self, groups: Iterator[_Group]) -> None:
+        self._groups, self._kept = groups, list[_Group]()
+
+    def __iter__(self) -> Iterator[_Group]:
+        yield from self._kept
+        for group in self._groups:
+            self._kept.append(group)
+            yield group
 
 
 @lru_cache(maxsize=4096)

@@ -199,6 +199,7 @@ class Side:
                     entries.append((type_, level, (policy, statement)))
         self.entries = tuple(entries)
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
+        self.tells_callers_apart = any(s.principals is not None for s in self.statements)
         self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
         self._not_action = sum(1 << n for n, s in enumerate(self.statements) if s.not_action)
         self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)

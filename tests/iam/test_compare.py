@@ -9,10 +9,11 @@ import pytest
 
 from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
 from grantproof.iam.assumption import DEFAULTS
-from grantproof.iam.compare import Comparison, Prepared, Verdict, _Reading, compare, contained
+from grantproof.iam.compare import Comparison, Verdict, _Reading, compare, contained
 from grantproof.iam.comparisons import compared, layers_of
 from grantproof.iam.language import Effort
 from grantproof.iam.lines import answer
+from grantproof.iam.prepared import Prepared
 from tests.iam import brute, named
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"

@@ -1,0 +1,69 @@
+"""One side of a comparison, read once for many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from grantproof.iam.assumption import Assumptions, Judge
+from grantproof.iam.callers import Named, named_in
+from grantproof.iam.condition import Set, Type
+from grantproof.iam.document import Statement
+from grantproof.iam.layers import Layers
+from grantproof.iam.request import Values
+from grantproof.iam.side import Side
+from grantproof.iam.variables import Effect, relaxed
+
+
+class Prepared:
+    """One side, read once for many comparisons."""
+
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.keys = layers.condition_keys
+        plain, sets, variables = set[str](), set[str](), set[str]()
+        for statement in self.statements():
+            for pattern in statement.resources or ():
+                variables.update(v.key for v in pattern.variables)
+            for test in statement.conditions:
+                variables.update(v.key for pattern in test.values for v in pattern.variables)
+                if test.operator.prefix is not Set.NONE:
+                    sets.add(test.key)
+                elif test.operator.type is not Type.NULL:
+                    plain.add(test.key)
+        self.plain, self.sets, self.variables = frozenset(plain), frozenset(sets), frozenset(variables)
+        self._sides: dict[tuple[object, ...], Side] = {}
+        self._relaxed: dict[Effect, Prepared] = {}
+
+    @cached_property
+    def named(self) -> Named:
+        """The accounts, ARNs and so on that the statements name."""
+        return named_in(self.layers)
+
+    def relaxed(self, firing: Effect) -> Prepared:
+        """The same without policy variables, as `variables.relaxed` says."""
+        if firing not in self._relaxed:
+            self._relaxed[firing] = Prepared(relaxed(self.layers, firing))
+        return self._relaxed[firing]
+
+    def statements(self) -> Iterator[Statement]:
+        """Those of all layers."""
+        for _, _, policies in self.layers.sets:
+            yield from (statement for _, statement in policies.entries)
+
+    def side(self, assumptions: Assumptions, variables: Mapping[str, Values]) -> Side:
+        """The statements under one reading, with these values of policy variables."""
+        own = {key: values for key, values in variables.items() if key in self.variables} if self.variables else {}
+        at = (assumptions.key, *sorted(own.items()))
+        if at not in self._sides:
+            self._sides[at] = Side(self.layers, Judge(assumptions), own)
+        return self._sides[at]
+
+    def testing(self, key: str) -> set[tuple[object, ...]]:
+        """What makes up the statements that test a key."""
+        return {
+            (type_, level, s.allow, s.actions, s.not_action, s.resources, s.not_resource, s.principals, s.conditions)
+            for type_, level, policies in self.layers.sets
+            for _, s in policies.entries
+            if any(test.key == key for test in s.conditions)
+        }
