@@ -39,6 +39,10 @@ class Region:
     outside: tuple[Glob, ...] = ()
     rcp: bool = True
 
+    def excludes(self, action: str) -> bool:
+        """Is this action one of `outside`?"""
+        return any(one.matches(action) for one in self.outside)
+
 
 @dataclass(frozen=True)
 class Caller:

@@ -16,7 +16,7 @@ from enum import Enum
 from functools import cached_property
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions, Judge
-from grantproof.iam.callers import ANYBODY, Caller, callers
+from grantproof.iam.callers import Caller, callers
 from grantproof.iam.clause import Clause, clause_of
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
@@ -123,12 +123,22 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
         Undecided: that cannot be said.
     """
     inner, outer = _prepared(inner), _prepared(outer)
+    if _plainly_escapes(inner, outer, assumptions):
+        return False
     reading = _Reading(outer, inner, None, assumptions, False, Effort())
     for _ in reading.escapes(outer, inner, first=True):
         return False
     if reading.several_values:
         raise TooHard(reading.several_values)
     return True
+
+
+def _plainly_escapes(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool:
+    """Is one of a few requests that `inner` surely allows surely refused by `outer`? Most unlike pairs end here."""
+    if not (inner.speaks_of_anybody and outer.speaks_of_anybody):
+        return False
+    mine, theirs = (side.side(assumptions, {}) for side in (inner, outer))
+    return any(theirs.surely_refuses(action, resource) for action, resource in mine.samples)
 
 
 def _prepared(side: Layers | Prepared) -> Prepared:
@@ -262,12 +272,9 @@ class _Reading:
         yield from Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
-        judge = Judge(self._assumptions)
         if not caller.open or side.tells_callers_apart:
-            return plan(side.entries, side.layers, caller, self._resource_type, judge)
+            return plan(side.entries, side.layers, caller, self._resource_type, Judge(self._assumptions))
         # Where no statement says who, whoever asks is let in by the same statements.
-        if side.plan_for_anybody is None:
-            side.plan_for_anybody = plan(side.entries, side.layers, ANYBODY, self._resource_type, judge)
         return side.plan_for_anybody
 
     @cached_property

@@ -40,6 +40,13 @@ class Prepared:
         """The accounts, ARNs and so on that the statements name."""
         return named_in(self.layers)
 
+    @cached_property
+    def speaks_of_anybody(self) -> bool:
+        """Is there no layer that says who, and no policy variable?"""
+        layers = self.layers
+        naming = (layers.resource, layers.rcp, layers.endpoint)
+        return not self.variables and not layers.grants and all(layer is None for layer in naming)
+
     def relaxed(self, firing: Effect) -> Prepared:
         """The same without policy variables, as `variables.relaxed` says."""
         if firing not in self._relaxed:

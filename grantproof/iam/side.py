@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 from grantproof.iam.assumption import Judge
+from grantproof.iam.callers import ANYBODY
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.language import TooHard, intersection
+from grantproof.iam.language import TooHard, generic_point, intersection
 from grantproof.iam.layers import Entry, Layers
 from grantproof.iam.match import wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
-from grantproof.iam.plan import Plan
+from grantproof.iam.plan import Plan, plan
 from grantproof.iam.request import Values
 
 EVERY_ACTION = glob("*:*")
@@ -23,6 +24,8 @@ EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
 #: Beyond so many pieces in one dimension a comparison is given up.
 MOST_PIECES = 50_000
 
+#: So many requests are tried before a search.
+_MOST_SAMPLES = 4
 #: So many answers an index remembers before it forgets them all.
 MOST_REMEMBERED = 16_384
 
@@ -203,8 +206,6 @@ class Side:
         self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
         self._not_action = sum(1 << n for n, s in enumerate(self.statements) if s.not_action)
         self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)
-        self.plan_for_anybody: Plan | None = None
-        """The plan where nothing tells callers apart, kept for the next comparison."""
         self._patterns: dict[tuple[Dimension, int], Patterns] = {}
         self._starts: dict[tuple[Dimension, int], tuple[Glob, ...]] = {}
 
@@ -287,6 +288,49 @@ class Side:
             globs = statement.actions if dimension is ACTIONS else self._resource_globs(statement)
             self._patterns[at] = Patterns(globs, dimension.bucket)
         return self._patterns[at]
+
+    # where nothing tells callers apart
+
+    @cached_property
+    def plan_for_anybody(self) -> Plan:
+        """What has to happen for a caller to be allowed, where no statement says who.
+
+        Raises:
+            Undecided: as `plan`.
+        """
+        return plan(self.entries, self.layers, ANYBODY, PolicyType.RESOURCE, self.judge)
+
+    @cached_property
+    def samples(self) -> tuple[tuple[str, str], ...]:
+        """A few requests that are allowed whatever else they carry, as action and resource."""
+        allows = (n for n, s in enumerate(self.statements) if s.allow and not s.conditions)
+        found = (
+            (generic_point(action), generic_point(self.starts(RESOURCES, n)[0]))
+            for n in islice(allows, _MOST_SAMPLES)
+            if self.starts(RESOURCES, n)
+            for action in self.starts(ACTIONS, n)[:1]
+        )
+        return tuple((a, r) for a, r in found if self.surely_allows(a, r))
+
+    def surely_allows(self, action: str, resource: str) -> bool:
+        """Is a request allowed, whoever asks and whatever else it carries?"""
+        matching = self._matching(action, resource)
+        firing = matching & ~self.conditional
+        if matching & self.plan_for_anybody.denies or ANYBODY.region.excludes(action):
+            return False
+        return any(all(firing & group for group in option) for option in self.plan_for_anybody.options)
+
+    def surely_refuses(self, action: str, resource: str) -> bool:
+        """Is a request not allowed, whoever asks and whatever else it carries?"""
+        matching = self._matching(action, resource)
+        if matching & ~self.conditional & self.plan_for_anybody.denies:
+            return True
+        return all(any(not matching & group for group in option) for option in self.plan_for_anybody.options)
+
+    def _matching(self, action: str, resource: str) -> int:
+        return self.index(ACTIONS).mask(action) & self.index(RESOURCES).mask(resource)
+
+    # resources
 
     def _resource_globs(self, statement: Statement) -> Iterator[Glob]:
         if statement.resources is None:

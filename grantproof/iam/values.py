@@ -92,7 +92,8 @@ class Keys:
             if state is None:
                 return None
             out[key] = state
-        if _ARN in self._bounds.shapes and _NAME in self._bounds.present:
+        asked = {_ARN, _NAME}.intersection((*true, *false, *self._bounds.variables))
+        if asked and _ARN in self._bounds.shapes and _NAME in self._bounds.present:
             arn = self._arn_and_name(true, false)
             if arn is None:
                 return None
