@@ -137,7 +137,9 @@ def _plainly_escapes(inner: Prepared, outer: Prepared, assumptions: Assumptions)
     """Is one of a few requests that `inner` surely allows surely refused by `outer`? Most unlike pairs end here."""
     if not (inner.speaks_of_anybody and outer.speaks_of_anybody):
         return False
-    mine, theirs = (side.side(assumptions, {}) for side in (inner, outer))
+    # Of policy variables, whatever they stand for: the least that one side allows, and the most of the other.
+    mine = inner.relaxed(Effect.DENY).side(assumptions, {})
+    theirs = outer.relaxed(Effect.ALLOW).side(assumptions, {})
     return any(theirs.surely_refuses(action, resource) for action, resource in mine.samples)
 
 

@@ -42,13 +42,15 @@ class Prepared:
 
     @cached_property
     def speaks_of_anybody(self) -> bool:
-        """Is there no layer that says who, and no policy variable?"""
+        """Is there no layer that says who?"""
         layers = self.layers
         naming = (layers.resource, layers.rcp, layers.endpoint)
-        return not self.variables and not layers.grants and all(layer is None for layer in naming)
+        return not layers.grants and all(layer is None for layer in naming)
 
     def relaxed(self, firing: Effect) -> Prepared:
         """The same without policy variables, as `variables.relaxed` says."""
+        if not self.variables:
+            return self
         if firing not in self._relaxed:
             self._relaxed[firing] = Prepared(relaxed(self.layers, firing))
         return self._relaxed[firing]
