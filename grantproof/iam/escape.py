@@ -24,7 +24,7 @@ from grantproof.iam.glob import Glob, glob
 from grantproof.iam.language import Effort, TooHard, Wanted, generic_point, least_hit, overlap
 from grantproof.iam.plan import Plan
 from grantproof.iam.request import Values
-from grantproof.iam.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Side, bits, meet
+from grantproof.iam.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Patterns, Side, bits, meet
 from grantproof.iam.values import Keys
 
 
@@ -63,14 +63,14 @@ class _Cell(NamedTuple):
 
     mine: tuple[int, ...]
     theirs: int | None
-    actions: tuple[Glob, ...]
-    resources: tuple[Glob, ...]
+    actions: Patterns
+    resources: Patterns
     hurting_mine: int
     hurting_theirs: int
 
 
 #: Actions and resources in which the chosen statements meet.
-_Met = tuple[tuple[Glob, ...], tuple[Glob, ...]]
+_Met = tuple[Patterns, Patterns]
 #: Allows, one from each group, and where they meet.
 _Choice = tuple[tuple[int, ...], _Met]
 #: Pieces that the same hurting statements of either side match.
@@ -149,14 +149,14 @@ class Search:
                     yield from choose(rest[1:], (*chosen, number), met)
 
         inside = self._caller.region.inside
-        if len(groups) == 1 and inside == ACTIONS.every:
+        if len(groups) == 1 and inside == ACTIONS.every.globs:
             # One layer that allows: the common case, and the same for every other side.
             for number in bits(groups[0]):
                 acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
                 if acts and things:
                     yield (number,), (acts, things)
             return
-        yield from choose(groups, (), (inside, RESOURCES.every))
+        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), RESOURCES.every))
 
     def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
         """What a statement in plain form leaves of these actions and resources; None for nothing."""
@@ -171,6 +171,8 @@ class Search:
     # one cell
 
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
+        if self._is_lost(cell):
+            return
         gather = _one_by_one if self._first else _by_mask
         by_resource = _Kept(gather(self._pieces(cell, RESOURCES), cell))
         required = self._required(cell)
@@ -188,6 +190,16 @@ class Search:
                 context = self._context(required, unless)
                 if context is not None:
                     yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
+
+    def _is_lost(self, cell: _Cell) -> bool:
+        """Is everything lost, whatever the action is among those of its service?"""
+        lost_mine = cell.hurting_mine & self._mine.firm(ACTIONS)
+        lost_theirs = cell.hurting_theirs & self._theirs.firm(ACTIONS)
+        services = cell.actions.services
+        if services is None or not (lost_mine or lost_theirs):
+            return False
+        mine, theirs = self._mine.index(ACTIONS), self._theirs.index(ACTIONS)
+        return all(mine.throughout(s) & lost_mine or theirs.throughout(s) & lost_theirs for s in services)
 
     def _required(self, cell: _Cell) -> frozenset[Test]:
         tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
@@ -220,12 +232,13 @@ class Search:
         found = cell.actions if dimension is ACTIONS else cell.resources
         for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
             for number in bits(hurting & side.in_not_form(dimension)):
-                found = tuple(dict.fromkeys((*found, *meet(found, side.patterns(dimension, number)))))
-                if len(found) > MOST_PIECES:
+                met = meet(found, side.patterns(dimension, number))
+                found = Patterns((*found.globs, *met.globs), dimension.bucket) if met else found
+                if len(found.globs) > MOST_PIECES:
                     raise TooHard("the statements in Not form have too many patterns to get away from")
         if self._known and dimension is ACTIONS:
-            return [glob(name.lower()) for one in found for name in actions.matching(str(one))]
-        return found
+            return [glob(name.lower()) for one in found.globs for name in actions.matching(str(one))]
+        return found.globs
 
     def _points(
         self, one: Glob, cell: _Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index

@@ -11,7 +11,7 @@ from grantproof.iam.assumption import Judge
 from grantproof.iam.callers import ANYBODY
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.language import TooHard, generic_point, intersection
+from grantproof.iam.language import FRESH, TooHard, generic_point, intersection
 from grantproof.iam.layers import Entry, Layers
 from grantproof.iam.match import wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
@@ -45,49 +45,64 @@ def arn_service_of(text: str) -> str | None:
 
 
 class Patterns:
-    """The patterns of one element of a statement, sorted by service, so that those which cannot meet another pattern
-    are not looked at."""
+    """Patterns of actions or resources, sorted by service, so that those which cannot meet another pattern are not
+    looked at."""
 
     def __init__(self, globs: Iterable[Glob], bucket: Bucket) -> None:
         self.globs = tuple(dict.fromkeys(globs))
-        self.everything = any(one.everything for one in self.globs)
-        self._bucket = bucket
+        self.bucket = bucket
+
+    def __bool__(self) -> bool:
+        return bool(self.globs)
+
+    @cached_property
+    def everything(self) -> bool:
+        """Does one of them match whatever there is?"""
+        return any(one.everything or one == EVERY_ACTION for one in self.globs)
 
     @cached_property
     def _sorted(self) -> tuple[dict[str, list[Glob]], list[Glob]]:
         by_bucket: dict[str, list[Glob]] = {}
         anywhere: list[Glob] = []
         for one in self.globs:
-            name = self._bucket(one.prefix)
+            name = self.bucket(one.prefix)
             (anywhere if name is None else by_bucket.setdefault(name, [])).append(one)
         return by_bucket, anywhere
 
+    @cached_property
+    def services(self) -> frozenset[str] | None:
+        """The services of which they match something; None where that may be any."""
+        by_bucket, anywhere = self._sorted
+        return None if anywhere else frozenset(by_bucket)
+
     def near(self, other: Glob) -> Iterable[Glob]:
         """Those that may match something of another pattern."""
-        name = self._bucket(other.prefix)
+        name = self.bucket(other.prefix)
         if name is None:
             return self.globs
         by_bucket, anywhere = self._sorted
         return (*by_bucket.get(name, ()), *anywhere)
 
 
-def meet(left: tuple[Glob, ...], right: Patterns) -> tuple[Glob, ...]:
+def meet(left: Patterns, right: Patterns) -> Patterns:
     """Patterns that match what one of `left` and one of `right` match both.
 
     Raises:
         TooHard: too many.
     """
-    if right.everything or left == right.globs:
+    if right.everything or left.globs == right.globs:
         return left
-    if left == (EVERY_ACTION,):
-        return right.globs
+    if left.everything:
+        return right
+    if left.services is not None and right.services is not None and left.services.isdisjoint(right.services):
+        return Patterns((), left.bucket)
     out: dict[Glob, None] = {}
-    for one in left:
+    for one in left.globs:
         for other in right.near(one):
             out.update(dict.fromkeys(intersection(one, other)))
         if len(out) > MOST_PIECES:
             raise TooHard("the patterns of several statements meet in too many ways")
-    return tuple(out)
+    return Patterns(out, left.bucket)
 
 
 class Index:
@@ -109,6 +124,7 @@ class Index:
         self.counts = bool(self._counting)
         """Does any pattern count characters?"""
         self._memo: dict[str, int] = {}
+        self._throughout: dict[str, int] = {}
 
     def _add(self, one: Glob, bit: int) -> None:
         if one.literal is not None:
@@ -133,6 +149,16 @@ class Index:
         for text, bits in self._literal.items():
             if bits & statements and (name is None or self._bucket(text) == name):
                 yield Glob((text,))
+
+    def throughout(self, service: str) -> int:
+        """The statements whose element every text of a service satisfies, as far as that is plain."""
+        found = self._throughout.get(service)
+        if found is None:
+            there = [*self._by_bucket.get(service, ()), *self._anywhere]
+            there += [(glob(""), bits) for text, bits in self._literal.items() if self._bucket(text) == service]
+            excepting = union(bit for _, bit in there) & self._negated | union(bit for _, bit in self._counting)
+            found = self._throughout[service] = self.mask(f"{service}:{FRESH}") & ~excepting
+        return found
 
     def mask(self, text: str) -> int:
         """The statements whose element the text satisfies."""
@@ -167,7 +193,7 @@ class Dimension:
 
     name: str
     bucket: Bucket
-    every: tuple[Glob, ...]
+    every: Patterns
     anything: Glob
 
     @cached_property
@@ -180,8 +206,8 @@ class Dimension:
         return statement.not_action if self is ACTIONS else statement.not_resource
 
 
-ACTIONS = Dimension("actions", service_of, (EVERY_ACTION,), glob("?*:?*"))
-RESOURCES = Dimension("resources", arn_service_of, EVERY_RESOURCE, glob("*"))
+ACTIONS = Dimension("actions", service_of, Patterns((EVERY_ACTION,), service_of), glob("?*:?*"))
+RESOURCES = Dimension("resources", arn_service_of, Patterns(EVERY_RESOURCE, arn_service_of), glob("*"))
 
 
 class Side:
@@ -207,7 +233,7 @@ class Side:
         self._not_action = sum(1 << n for n, s in enumerate(self.statements) if s.not_action)
         self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)
         self._patterns: dict[tuple[Dimension, int], Patterns] = {}
-        self._starts: dict[tuple[Dimension, int], tuple[Glob, ...]] = {}
+        self._starts: dict[tuple[Dimension, int], Patterns] = {}
 
     def index(self, dimension: Dimension) -> Index:
         """Which statements an action, or a resource, matches."""
@@ -265,18 +291,12 @@ class Side:
             for n, s in enumerate(self.statements)
         )
 
-    def starts(self, dimension: Dimension, number: int) -> tuple[Glob, ...]:
+    def starts(self, dimension: Dimension, number: int) -> Patterns:
         """The actions or the resources of one statement, where nothing else narrows them."""
         at = (dimension, number)
         if at not in self._starts:
-            plain = not dimension.negated(self.statements[number])
-            patterns = self.patterns(dimension, number)
-            if not plain or patterns.everything:
-                self._starts[at] = dimension.every
-            elif dimension is ACTIONS:
-                self._starts[at] = patterns.globs
-            else:
-                self._starts[at] = meet(dimension.every, patterns)
+            negated = dimension.negated(self.statements[number])
+            self._starts[at] = dimension.every if negated else meet(dimension.every, self.patterns(dimension, number))
         return self._starts[at]
 
     def patterns(self, dimension: Dimension, number: int) -> Patterns:
@@ -305,10 +325,10 @@ class Side:
         """A few requests that are allowed whatever else they carry, as action and resource."""
         allows = (n for n, s in enumerate(self.statements) if s.allow and not s.conditions)
         found = (
-            (generic_point(action), generic_point(self.starts(RESOURCES, n)[0]))
+            (generic_point(action), generic_point(resource))
             for n in islice(allows, _MOST_SAMPLES)
-            if self.starts(RESOURCES, n)
-            for action in self.starts(ACTIONS, n)[:1]
+            for action in self.starts(ACTIONS, n).globs[:1]
+            for resource in self.starts(RESOURCES, n).globs[:1]
         )
         return tuple((a, r) for a, r in found if self.surely_allows(a, r))
 
@@ -353,6 +373,14 @@ class Side:
         yield found
         if pattern.text.startswith("arn:") and pattern.text.endswith("*") and self.judge.takes("O28", "covered"):
             yield Glob(("*",))
+
+
+def union(masks: Iterable[int]) -> int:
+    """All bits that are set in any of them."""
+    out = 0
+    for mask in masks:
+        out |= mask
+    return out
 
 
 def bits(mask: int) -> Iterator[int]:
