@@ -16,7 +16,7 @@ from enum import Enum
 from functools import cached_property
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions, Judge
-from grantproof.iam.callers import Caller, callers
+from grantproof.iam.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers
 from grantproof.iam.clause import Clause, clause_of
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
@@ -234,10 +234,12 @@ class _Reading:
         Raises:
             Undecided: it cannot be said that this is all.
         """
+        if self._nothing_whoever_asks(outer, inner):
+            return
         found = False
         for caller in self._callers():
             generic = generic_values(self._variables, caller)
-            for escape in self._by(caller, generic, outer, inner, first):
+            for escape in self._by(caller, self._bounds(caller, generic), outer, inner, first):
                 found = True
                 yield escape, generic
         if found or not self._variables or self._whatever_the_values(outer, inner):
@@ -245,7 +247,21 @@ class _Reading:
         # No difference where the variables' values are nothing in particular: try those that other patterns single out.
         for caller in self._callers():
             for variables in special_values(self._variables, caller, tuple(self._statements())):
-                yield from ((escape, variables) for escape in self._by(caller, variables, outer, inner, first))
+                bounds = self._bounds(caller, variables)
+                yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
+
+    def _nothing_whoever_asks(self, outer: Prepared, inner: Prepared) -> bool:
+        """Is it plain that nothing escapes, even if keys that follow from the caller had any value and policy variables
+        stood for whatever helps? One search then answers for all callers."""
+        told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
+        if not (told_apart and inner.speaks_of_anybody and outer.speaks_of_anybody):
+            return False
+        wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
+        try:
+            found = self._by(ANYBODY, Bounds(single=self._single), narrow, wide, first=True)
+            return next(found, None) is None
+        except Undecided:
+            return False
 
     def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
@@ -261,17 +277,17 @@ class _Reading:
         old, new = self._old, self._new
         return callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner)
 
-    def _by(
-        self, caller: Caller, variables: Mapping[str, Values], outer: Prepared, inner: Prepared, first: bool
-    ) -> Iterator[Escape]:
-        mine, theirs = (side.side(self._assumptions, variables) for side in (inner, outer))
+    def _by(self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, first: bool) -> Iterator[Escape]:
+        mine, theirs = (side.side(self._assumptions, bounds.variables) for side in (inner, outer))
         plans = self._plan(mine, caller), self._plan(theirs, caller)
+        keys = Keys(Judge(self._assumptions), bounds, self._effort)
+        return Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
+
+    def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
         states = {**caller.states(self._keys), **{key: (value,) for key, value in variables.items()}}
         shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
         named = caller.principal.kind is Kind.USER and bool(caller.names)
-        present = _A_USERS if named else frozenset()
-        keys = Keys(Judge(self._assumptions), Bounds(states, shapes, self._single, present, variables), self._effort)
-        yield from Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
+        return Bounds(states, shapes, self._single, _A_USERS if named else frozenset(), variables)
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
         if not caller.open or side.tells_callers_apart:
