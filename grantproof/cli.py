@@ -132,15 +132,23 @@ def _verify(options: argparse.Namespace) -> int:
     if options.shard != "1/1" or options.scheduler:
         print("--shard and --scheduler go with --fleet FILE.", file=sys.stderr)
         return BAD_USAGE
+    from grantproof.evidence import bundle
+
+    try:
+        with bundle.alone(options.report_dir):
+            return _verify_alone(options)
+    except OSError as error:
+        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
+        return BAD_USAGE
+
+
+def _verify_alone(options: argparse.Namespace) -> int:
     from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
     from grantproof.evidence import bundle, stamp, waivers
     from grantproof.source import SourceError
 
     try:
-        # An earlier run's reports must not be taken for those of a run that did not get so far.
-        bundle.clear(options.report_dir)
-        options.report_dir.mkdir(parents=True, exist_ok=True)
         stamp.given()
         grants = find(options.directory)
         for grant in grants:
@@ -150,9 +158,6 @@ def _verify(options: argparse.Namespace) -> int:
         calls = _tried(grants, worlds, options)
     except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
-        return BAD_USAGE
-    except OSError as error:
-        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
     import pytest
 
@@ -165,7 +170,8 @@ def _verify(options: argparse.Namespace) -> int:
         f"--grants={options.directory}",
         f"--rootdir={suites}",
         f"--config-file={suites / 'suites.ini'}",
-        f"--junitxml={options.report_dir / 'junit.xml'}",
+        # Of pytest's own report the bundle takes what is whole.
+        f"--junitxml={options.report_dir / f'{bundle.PARTIAL}pytest' / 'junit.xml'}",
         f"--grants-report={options.report_dir}",
         # A single grant is verified in less time than other processes take to start.
         f"--numprocesses={options.workers or ('auto' if len(grants) > 1 else 0)}",
@@ -370,6 +376,7 @@ def _mutants(options: argparse.Namespace) -> int:
     if not hasattr(os, "fork") or options.workers < 1:
         print("grantproof mutants: needs a system with fork, and at least one worker", file=sys.stderr)
         return BAD_USAGE
+    from grantproof.evidence.provenance import judges
     from grantproof.mutants.catalogue import CatalogueError, chosen
     from grantproof.mutants.engine import Engine, run
     from grantproof.mutants.score import document
@@ -391,7 +398,8 @@ def _mutants(options: argparse.Namespace) -> int:
         lines = [str(result) for result in score.results] if options.verbose else []
         print("\n".join([*lines, *score.lines()]))
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(document(engine.scores), indent=1) + "\n", encoding="utf-8")
+    scored = document(engine.scores, judges(suites_folder()), only=options.only or "", chosen=options.operators or [])
+    options.json.write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     return VERIFIED if all(score.passed for score in engine.scores) else NOT_VERIFIED
 
 

@@ -11,6 +11,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -238,8 +239,7 @@ def _under_waivers(item: pytest.Item, contract: Contract, findings: tuple[Findin
     if not findings:
         return ()
     own = next(w for w in waivers(item.config) if w.grant == contract.grant)
-    claim = _planned(item).id.removeprefix(f"{contract.grant}/")
-    return tuple(own.apply(claim, finding, _today(item.config)) for finding in findings)
+    return own.apply(_planned(item).id, findings, _today(item.config))
 
 
 def _today(config: pytest.Config) -> date:
@@ -370,6 +370,22 @@ class _Collector:
         self._results: Results | None = None
         self._wrote = ""
         self._started = time.monotonic()
+        self._alone = ExitStack()
+        self._read: dict[str, str] = {}
+
+    def pytest_sessionstart(self) -> None:
+        """With reports to write: have the folder to itself, and know what the inputs were when the run began."""
+        if folder := self._config.getoption("--grants-report"):
+            from grantproof.evidence import bundle, provenance
+
+            try:
+                self._alone.enter_context(bundle.alone(Path(folder)))
+                self._read = provenance.digests(contracts(self._config), waivers(self._config))
+            except OSError as error:
+                raise pytest.UsageError(f"{folder}: reports cannot be written there: {error.strerror}.") from None
+
+    def pytest_unconfigure(self) -> None:
+        self._alone.close()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -409,6 +425,7 @@ class _Collector:
             return
         grants = [contract.grant for contract in contracts(self._config)]
         real = recorded(self._config)
+        self._notice_changes()
         results = self._collection.results(
             grants,
             waivers(self._config),
@@ -423,6 +440,20 @@ class _Collector:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._write(session, results, Path(folder))
 
+    def _notice_changes(self) -> None:
+        """The reports' digests are those of files that were read from the beginning of the run to its end."""
+        from grantproof.evidence import provenance
+
+        if not self._read:
+            return
+        try:
+            now = provenance.digests(contracts(self._config), waivers(self._config))
+        except OSError as error:
+            now = {}
+            self._collection.problem(f"{error.filename} is gone")
+        for name in sorted(name for name in now if now[name] != self._read[name]):
+            self._collection.problem(f"{name} was changed during the run")
+
     def _write(self, session: pytest.Session, results: Results, folder: Path) -> None:
         from grantproof.evidence import bundle, provenance
 
@@ -432,8 +463,12 @@ class _Collector:
             about = provenance.gather(
                 contracts(self._config), waivers(self._config), _command(self._config), suites, exports
             )
-            bundle.write(results, about, folder)
+            xml = self._config.getoption("xmlpath", None)
+            bundle.write(results, about, folder, Path(xml) if xml else None)
             self._wrote = f"; reports in {folder}"
+            for plugin in self._config.pluginmanager.get_plugins():
+                if xml and getattr(plugin, "logfile", None) == xml:
+                    plugin.logfile = str(folder / "junit.xml")  # where it is to be found now
         except OSError as error:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._wrote = f"; no report was written: {error}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from grantproof.evidence.finding import Finding, Outcome, Status, Tried
+from grantproof.evidence.finding import Finding, Outcome, Status, Tried, numbered
 
 #: The suites, in the order in which they are read.
 SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof", "variants")
@@ -81,13 +81,7 @@ class Claim:
     @property
     def shown(self) -> tuple[tuple[str, Finding], ...]:
         """The findings, each with its fingerprint, a number behind those that repeat."""
-        seen: dict[str, int] = {}
-        out = []
-        for finding in self.findings:
-            print_ = finding.fingerprint(self.id)
-            seen[print_] = seen.get(print_, 0) + 1
-            out.append((print_ if seen[print_] == 1 else f"{print_}-{seen[print_]}", finding))
-        return tuple(out)
+        return numbered(self.id, self.findings)
 
 
 def settle(population: Sequence[Planned], outcomes: Iterable[Outcome]) -> tuple[Claim, ...]:

@@ -9,6 +9,8 @@ from grantproof.evidence.claim import Claim
 from grantproof.evidence.report import Evidence
 
 NAME = "claims.csv"
+#: The claim_id of lines about the run itself.
+RUN = "run"
 COLUMNS = (
     "grant",
     "claim_id",
@@ -44,6 +46,11 @@ def render(evidence: Evidence) -> str:
             evidence.about.time,
         )
         writer.writerow([_plain(cell) for cell in cells])
+    for gap in evidence.results.gaps:
+        # No claim of the population, and an error: lines that passed do not make a run that is whole.
+        run = {"claim_id": RUN, "claim": "the run looked at everything", "status": "error", "finding": gap}
+        run |= {"commit": evidence.about.commit, "time": evidence.about.time}
+        writer.writerow([_plain(run.get(column, "")) for column in COLUMNS])
     return out.getvalue()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -35,6 +37,8 @@ class Finding:
         place: `file:line:column` of the template or contract that shows it, as a person would look it up.
         statement: the statement's Sid or index in its policy.
         witness: a request that shows it: principal, action, resource, context.
+        covers: `digest` of what the text abbreviates or leaves out, such as the whole statement: another one is another
+            finding.
         accepted: the waiver under which it is accepted, if there is one that has not expired.
         note: what else is to be said of it, such as that a waiver has expired.
     """
@@ -46,6 +50,7 @@ class Finding:
     place: str = ""
     statement: str = ""
     witness: Mapping[str, Any] = field(default_factory=dict)
+    covers: str = ""
     accepted: Acceptance | None = None
     note: str = ""
 
@@ -61,8 +66,8 @@ class Finding:
 
     def fingerprint(self, claim: str) -> str:
         """What stays the same while the finding does, whatever lines it moves to: 16 hexadecimal digits."""
-        text = "\0".join((claim, self.clause, self.detail, self.statement))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        text = without_lines("\0".join((claim, self.clause, self.detail, self.statement)))
+        return digest([text, dict(self.witness), self.covers])
 
     def __str__(self) -> str:
         lines = [f"{self.place or self.grant}: {self.detail or self.clause}"]
@@ -73,6 +78,30 @@ class Finding:
         if self.note:
             lines.append(f"    {self.note}")
         return "\n".join(lines)
+
+
+_LINES = re.compile(r"(\.(?:yaml|yml|json|template)):\d+(?::\d+)?\b")
+
+
+def without_lines(text: str) -> str:
+    """Text in which places name their file only."""
+    return _LINES.sub(r"\1", text)
+
+
+def digest(value: Any) -> str:
+    """16 hexadecimal digits that stand for a value, which is JSON-serialisable."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def numbered(claim: str, findings: Iterable[Finding]) -> tuple[tuple[str, Finding], ...]:
+    """The findings of a claim (`Claim.id`), each with its fingerprint, a number behind those that repeat."""
+    seen: dict[str, int] = {}
+    out = []
+    for finding in findings:
+        print_ = finding.fingerprint(claim)
+        seen[print_] = seen.get(print_, 0) + 1
+        out.append((print_ if seen[print_] == 1 else f"{print_}-{seen[print_]}", finding))
+    return tuple(out)
 
 
 def request_in_words(witness: Mapping[str, Any]) -> str:

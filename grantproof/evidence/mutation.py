@@ -39,21 +39,31 @@ class Mutation:
         return self.caught + self.survived
 
 
-def read(folder: Path, grants: Iterable[str], inputs: Mapping[str, str]) -> Mutation:
-    """The seeded faults of exactly these grants. `inputs` are the sha256 of templates, contracts, waivers by path."""
+def read(folder: Path, grants: Iterable[str], inputs: Mapping[str, str], judges: str) -> Mutation:
+    """The seeded faults of exactly these grants, caught by exactly these suites.
+
+    Args:
+        folder: where the file stands.
+        inputs: sha256 of templates, contracts, waivers by path.
+        judges: `provenance.judges` of the run.
+    """
     file = folder / NAME
     if not file.is_file():
         return Mutation("not run", f"no {NAME} stands beside the reports; `grantproof mutants` writes it")
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return _fresh(data, set(grants), inputs)
+        return _fresh(data, set(grants), inputs, judges)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         return Mutation("not run", f"{NAME} cannot be read: {type(error).__name__}")
 
 
-def _fresh(data: Mapping[str, Any], grants: set[str], inputs: Mapping[str, str]) -> Mutation:
+def _fresh(data: Mapping[str, Any], grants: set[str], inputs: Mapping[str, str], judges: str) -> Mutation:
     if data["version"] != _VERSION:
         return Mutation("not run", f"{NAME} is of version {data['version']}; this release reads version {_VERSION}")
+    if left_out := [text for text in (data["only"], *data["chosen"]) if text]:
+        return Mutation("not run", f"{NAME} is of a part: it was limited to {', '.join(left_out)}")
+    if data["judges_sha256"] != judges:
+        return Mutation("not run", f"{NAME} is of other suites, or of another release of grantproof")
     entries = {entry["grant"]: entry for entry in data["grants"]}
     if missing := sorted(grants - entries.keys()):
         return Mutation("not run", f"{NAME} has nothing of {', '.join(missing)}")

@@ -62,7 +62,7 @@ def _metadata(title: str, evidence: Evidence) -> dict[str, Any]:
 
 def _document(kind: str, body: Mapping[str, Any]) -> str:
     """With an identifier of its own, which changes with the content."""
-    digest = hashlib.sha256(dumps(body).encode()).hexdigest()
+    digest = hashlib.sha256(dumps(body).encode(errors="backslashreplace")).hexdigest()
     return dumps({kind: {"uuid": identifier(kind, digest), **body}})
 
 

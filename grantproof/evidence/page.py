@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from grantproof.evidence import matrix, picture
 from grantproof.evidence.claim import SUITES, Claim, counts
-from grantproof.evidence.finding import STATUSES, Finding, request_in_words
+from grantproof.evidence.finding import STATUSES, Finding, digest, request_in_words
 from grantproof.evidence.report import ASSESSOR, Evidence, position, remedy
 
 NAME = "evidence.html"
@@ -107,7 +107,7 @@ def _digest(text: str) -> str:
 def anchor(text: str) -> str:
     """An id for whatever text: itself where it is plain, else what is plain of it and a digest."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:60].strip("-")
-    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return plain if plain == text else f"{plain}-{digest(text)[:8]}"
 
 
 #: Characters that are not seen, or that turn the direction of what follows, by which a name could pose as another.
@@ -197,13 +197,13 @@ def _deviation(claim: Claim, print_: str, finding: Finding | None, sources: _Sou
         "remedy": remedy(claim, finding),
         "note": finding.note if finding else "",
         "accepted": accepted,
-        "waiver": _waiver(claim, finding) if finding and finding.status == "broken" and not accepted else "",
+        "waiver": _waiver(claim, print_, finding) if finding and finding.status == "broken" and not accepted else "",
     }
 
 
-def _waiver(claim: Claim, finding: Finding) -> str:
+def _waiver(claim: Claim, print_: str, finding: Finding) -> str:
     """What to write into waivers.yaml, were somebody to accept it. JSON is YAML, and quotes whatever it holds."""
-    entry = {"claim": claim.id.removeprefix(f"{claim.grant}/"), "finding": finding.detail}
+    entry = {"claim": claim.id.removeprefix(f"{claim.grant}/"), "finding": finding.detail, "fingerprint": print_}
     return json.dumps(entry, ensure_ascii=False)
 
 

@@ -29,11 +29,12 @@ class Provenance:
 
     Attributes:
         time: ISO 8601, UTC; SOURCE_DATE_EPOCH where it is given.
+        time_given: it is not the clock's. Waivers were judged on that day.
         command: reproduces the run, offline.
         ran_by: the CI system's user, or the local one.
         run_url: of the CI run; empty outside of CI.
         commit: 40 or 64 hexadecimal digits; empty outside of a git repository.
-        changed: tracked files differ from the commit.
+        changed: tracked files differ from the commit, inputs are not in it, or git could not say.
         repository: the URL of `origin`, without credentials.
         versions: of what judged, name to version.
         inputs: sha256 of every template, contract and file of waivers, by path.
@@ -44,6 +45,7 @@ class Provenance:
     """
 
     time: str
+    time_given: bool
     command: str
     ran_by: str
     run_url: str
@@ -67,26 +69,47 @@ def gather(
 ) -> Provenance:
     """Look at files, git and the environment. `suites` is the folder of the suites that ran."""
     contracts = tuple(contracts)
-    files = [contract.path for contract in contracts]
-    files += [file for contract in contracts for file in contract.templates]
-    files += [w.path for w in waivers if w.path is not None]
+    files = _inputs(contracts, waivers)
     folder = contracts[0].path.resolve().parent if contracts else Path.cwd()
     ran_by, run_url = _identity()
     return Provenance(
         time=stamp.text(stamp.now()),
+        time_given=stamp.given() is not None,
         command=command,
         ran_by=ran_by,
         run_url=run_url,
-        commit=_git(folder, "rev-parse", "HEAD"),
-        changed=bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
-        repository=_without_credentials(_git(folder, "remote", "get-url", "origin")),
+        commit=_git(folder, "rev-parse", "HEAD") or "",
+        changed=_changed(folder, files),
+        repository=_without_credentials(_git(folder, "remote", "get-url", "origin") or ""),
         versions=_versions(),
-        inputs={shown(file): _digest(file) for file in sorted(set(files))},
+        inputs=digests(contracts, waivers),
         exports={shown(file): _digest(file) for export in sorted(set(exports)) for file in _files(export)},
         locks={name: _digest(Path(name)) for name in LOCK_FILES if Path(name).is_file()},
-        suites=_judges(suites),
-        contents={shown(file): file.read_text(encoding="utf-8-sig") for file in sorted(set(files))},
+        suites=judges(suites),
+        contents={shown(file): file.read_text(encoding="utf-8-sig") for file in files},
     )
+
+
+def digests(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> dict[str, str]:
+    """sha256 of every file that a run reads, by path.
+
+    Raises:
+        OSError: one of them is gone.
+    """
+    return {shown(file): _digest(file) for file in _inputs(contracts, waivers)}
+
+
+def _inputs(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> list[Path]:
+    files = {file for contract in contracts for file in (contract.path, *contract.templates)}
+    return sorted(files | {w.path for w in waivers if w.path is not None})
+
+
+def _changed(folder: Path, files: Sequence[Path]) -> bool:
+    """An input that git does not track is in no commit, whatever `git status` says of the others."""
+    if _git(folder, "rev-parse", "HEAD") is None:
+        return False
+    tracked = _git(folder, "ls-files", "--error-unmatch", "--", *(str(file.resolve()) for file in files))
+    return tracked is None or _git(folder, "status", "--porcelain", "--untracked-files=no") != ""
 
 
 def _files(export: Path) -> list[Path]:
@@ -98,7 +121,8 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _judges(suites: Path | None) -> str:
+def judges(suites: Path | None) -> str:
+    """sha256 over the package and the suites in a folder: what judges."""
     package = Path(grantproof.__file__).parent
     files = sorted(package.rglob("*.py")) + (sorted(suites.glob("*.py")) if suites else [])
     whole = hashlib.sha256()
@@ -119,9 +143,16 @@ def _versions() -> dict[str, str]:
 
 
 def _identity() -> tuple[str, str]:
+    """Who ran it and where that can be seen. What is no web address is no link that a reader should follow."""
+    name, url = _named()
+    return name, url if url.startswith(("https://", "http://")) else ""
+
+
+def _named() -> tuple[str, str]:
     env = os.environ
     if env.get("GITHUB_ACTIONS") == "true":
-        url = f"{env.get('GITHUB_SERVER_URL')}/{env.get('GITHUB_REPOSITORY')}/actions/runs/{env.get('GITHUB_RUN_ID')}"
+        parts = [env.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+        url = "{}/{}/actions/runs/{}".format(*parts) if all(parts) else ""
         return f"{env.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions)", url
     if env.get("GITLAB_CI") == "true":
         return f"{env.get('GITLAB_USER_LOGIN', 'unknown')} (GitLab CI)", env.get("CI_JOB_URL", "")
@@ -131,13 +162,15 @@ def _identity() -> tuple[str, str]:
         return "unknown (local)", ""
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says; None where it refuses or is not there. A hook's GIT_DIR would name another repository."""
     command: Sequence[str] = ("git", "-C", str(folder), *arguments)
+    clean = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=clean)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
 
 
 def _without_credentials(url: str) -> str:

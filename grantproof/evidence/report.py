@@ -79,7 +79,7 @@ class Evidence:
 
 def identifier(*parts: str) -> str:
     """A UUID (version 5) that stays the same as long as what it names does."""
-    return str(uuid.uuid5(_NAMESPACE, "\0".join(parts)))
+    return str(uuid.uuid5(_NAMESPACE, "\0".join(parts).encode(errors="backslashreplace").decode()))
 
 
 def dumps(value: Any) -> str:
@@ -142,5 +142,7 @@ _REMEDIES = {
     "permissions": "Narrow the statement to what the contract names; if the access is meant, name it in the contract.",
     "deployment": "Change the template so that it deploys as the contract says.",
     "access": "Narrow or widen the deciding statement until the call does what the contract says.",
+    "variants": "Make templates and contract say the same of what this combination of options changes.",
+    "drift": "Take the access back in the account, or, if it is meant, name it in the contract.",
     "proof": "Make the statement and the contract say the same: narrow the one, or, if it is meant, widen the other.",
 }

@@ -46,6 +46,19 @@ class Results:
         return verdict(self.of(grant), self.problems)
 
     @property
+    def gaps(self) -> tuple[str, ...]:
+        """What keeps the run from having looked at everything, one line each: for reports that tell of failures only,
+        which would read as passed without."""
+        out = [f"the run is not whole, so it verifies nothing: {problem}" for problem in self.problems]
+        for grant in self.grants:
+            claims = self.of(grant)
+            if not claims:
+                out.append(f"{grant} was not verified: no claim of it was collected")
+            elif left := sum(claim.status == "not run" for claim in claims):
+                out.append(f"{grant} was not verified: {left} of its {len(claims)} claims were not run")
+        return tuple(out)
+
+    @property
     def verdict(self) -> Word:
         """The verdict on all of them: the worst."""
         words = {self.word(grant) for grant in self.grants}

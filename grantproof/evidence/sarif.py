@@ -19,6 +19,8 @@ from grantproof.evidence.report import Evidence, dumps, position, remedy
 NAME = "results.sarif"
 MOST = 5_000
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+#: The rule that a run breaks which did not look at everything.
+_WHOLE = "run/whole"
 _LEVELS = {"fail": "error", "error": "error", "unknown": "error"}
 
 
@@ -29,14 +31,15 @@ def render(evidence: Evidence) -> str:
         for claim, print_, finding in evidence.deviations()
         if claim.status != "exception" and not (finding and finding.accepted)
     ]
-    kept = found[:MOST]
-    rules = sorted({_rule(claim) for claim, _, _ in kept})
+    kept = found[: MOST - len(evidence.results.gaps)]
+    gaps = evidence.results.gaps
+    rules = sorted({_rule(claim) for claim, _, _ in kept}) + ([_WHOLE] if gaps else [])
     descriptions = {_rule(claim): claim for claim, _, _ in reversed(kept)}
     tool = {
         "driver": {
             "name": "grantproof",
             "version": evidence.about.versions["grantproof"],
-            "rules": [_described(rule, descriptions[rule]) for rule in rules],
+            "rules": [_described(rule, descriptions.get(rule)) for rule in rules],
         }
     }
     run: dict[str, Any] = {
@@ -44,14 +47,15 @@ def render(evidence: Evidence) -> str:
         "automationDetails": {"id": "grantproof/"},
         "invocations": [
             {
-                "executionSuccessful": not evidence.results.problems,
+                "executionSuccessful": not gaps,
                 "endTimeUtc": evidence.about.time,
-                "toolExecutionNotifications": [
-                    {"level": "error", "message": {"text": problem}} for problem in evidence.results.problems
-                ],
+                "toolExecutionNotifications": [{"level": "error", "message": {"text": gap}} for gap in gaps],
             }
         ],
-        "results": [_result(claim, print_, finding, rules) for claim, print_, finding in kept],
+        "results": [
+            *(_gap(evidence, gap, len(rules) - 1) for gap in gaps),
+            *(_result(claim, print_, finding, rules) for claim, print_, finding in kept),
+        ],
         "columnKind": "unicodeCodePoints",
         "properties": {"totals": evidence.totals, "limits": evidence.limits, "leftOut": len(found) - len(kept)},
     }
@@ -66,14 +70,34 @@ def _rule(claim: Claim) -> str:
     return f"{claim.suite}/{claim.test}"
 
 
-def _described(rule: str, claim: Claim) -> dict[str, Any]:
-    words = claim.test.removeprefix("test_").replace("_", " ")
+def _described(rule: str, claim: Claim | None) -> dict[str, Any]:
+    words = claim.test.removeprefix("test_").replace("_", " ") if claim else "the run looked at everything"
     return {
         "id": rule,
         "shortDescription": {"text": words},
-        "help": {"text": remedy(claim, None)},
+        "help": {"text": remedy(claim, None) if claim else "Run it again, whole; until then nothing is verified."},
         "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["security", claim.suite], "precision": "very-high", "security-severity": "8.0"},
+        "properties": {
+            "tags": ["security", rule.partition("/")[0]],
+            "precision": "very-high",
+            "security-severity": "8.0",
+        },
+    }
+
+
+def _gap(evidence: Evidence, gap: str, rule: int) -> dict[str, Any]:
+    """Without it a run that looked at nothing would close every alert. It stands on a contract, because results without
+    a place are refused."""
+    contracts = [name for name in evidence.about.inputs if PurePath(name).name == "contract.yaml"]
+    place = {"artifactLocation": {"uri": _uri(min(contracts, default="contract.yaml"))}, "region": {"startLine": 1}}
+    return {
+        "ruleId": _WHOLE,
+        "ruleIndex": rule,
+        "kind": "fail",
+        "level": "error",
+        "message": {"text": gap},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"grantproof/v1": f"run:{gap}"},
     }
 
 

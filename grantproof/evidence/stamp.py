@@ -23,7 +23,7 @@ def given() -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromtimestamp(int(text), UTC)
+        return datetime.fromtimestamp(int(text.encode("ascii")), UTC)
     except (ValueError, OverflowError, OSError):
         raise BadStamp(f"{VARIABLE} is {text!r}; it is a number of seconds since 1970-01-01 UTC.") from None
 

@@ -1,7 +1,8 @@
 """Accepted deviations: `waivers.yaml` beside a contract, each with owner, reason and last day.
 
-A waiver accepts findings by their claim and their exact text, so that a deviation that grows is no longer the one that
-somebody accepted. What could not be judged cannot be accepted: nobody knows what that would be.
+A waiver accepts one finding: by its claim and its text, for a person to read, and by its fingerprint, which also stands
+for the statement, the witness and whatever the text abbreviates. So a deviation that grows, or a second one that reads
+the same, is not the one that somebody accepted. What could not be judged cannot be accepted: nobody knows what that is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from grantproof.evidence.claim import Claim
-from grantproof.evidence.finding import Acceptance, Finding
+from grantproof.evidence.finding import Acceptance, Finding, numbered, without_lines
 from grantproof.source import Document, Key, Place, SourceError, read
 
 NAME = "waivers.yaml"
@@ -27,10 +28,12 @@ class WaiverError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A finding that a waiver accepts: its claim without the grant (`suite/test[subject]`), and its text."""
+    """A finding that a waiver accepts: its claim without the grant (`suite/test[subject]`), its text, and its
+    fingerprint (`finding.numbered`)."""
 
     claim: str
     finding: str
+    fingerprint: str
     place: Place
 
 
@@ -58,20 +61,33 @@ class Waivers:
     path: Path | None = None
     entries: tuple[Waiver, ...] = field(default=())
 
-    def apply(self, claim: str, finding: Finding, today: date) -> Finding:
-        """The finding, accepted where a waiver that has not expired accepts it; `claim` has no grant in front."""
+    def apply(self, claim: str, findings: Iterable[Finding], today: date) -> tuple[Finding, ...]:
+        """The findings of a claim (`Claim.id`), accepted where a waiver that has not expired accepts them."""
+        return tuple(self._applied(claim, print_, finding, today) for print_, finding in numbered(claim, findings))
+
+    def _applied(self, claim: str, print_: str, finding: Finding, today: date) -> Finding:
         if finding.status != "broken":
             return finding
-        expired = None
-        for waiver in self.entries:
-            if any((a.claim, a.finding) == (claim, finding.detail) for a in waiver.accepts):
-                if waiver.expires >= today:
-                    return replace(finding, accepted=waiver.acceptance)
-                expired = waiver
-        if expired is None:
-            return finding
-        note = f"was accepted by {expired.owner} until {expired.expires}, which is over ({expired.place})"
-        return replace(finding, note=note)
+        name = claim.removeprefix(f"{self.grant}/")
+        alike = [
+            (waiver, accepted)
+            for waiver in self.entries
+            for accepted in waiver.accepts
+            if accepted.claim == name and without_lines(accepted.finding) == without_lines(finding.detail)
+        ]
+        exact = [waiver for waiver, accepted in alike if accepted.fingerprint == print_]
+        for waiver in exact:
+            if waiver.expires >= today:
+                return replace(finding, accepted=waiver.acceptance)
+        if exact:
+            expired = exact[-1]
+            note = f"was accepted by {expired.owner} until {expired.expires}, which is over ({expired.place})"
+            return replace(finding, note=note)
+        if alike:
+            # Not an expired waiver but another finding: what stands behind the same words has changed.
+            note = f"reads like what {alike[0][1].place} accepts, and is another finding: fingerprint {print_}"
+            return replace(finding, note=note)
+        return finding
 
     def unused(self, claims: Iterable[Claim]) -> tuple[str, ...]:
         """What is accepted and was not found, each as one line. Where the claim did not run, that is not known."""
@@ -81,9 +97,10 @@ class Waivers:
             claim = own.get(accepted.claim)
             if claim is None:
                 out.append(f"{accepted.place}: there is no claim {accepted.claim!r}; remove it or correct its name")
-            elif claim.status not in ("not run", "error") and accepted.finding not in {
-                f.detail for f in claim.findings
-            }:
+            elif claim.status not in ("not run", "error") and (
+                (accepted.fingerprint, without_lines(accepted.finding))
+                not in {(print_, without_lines(f.detail)) for print_, f in claim.shown}
+            ):
                 out.append(f"{accepted.place}: {accepted.finding!r} is accepted and was not found; remove it")
         return tuple(out)
 
@@ -101,7 +118,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
         expires: the last day of the waivers.
     """
     accepts = [
-        (claim["id"].removeprefix(f"{grant}/"), finding["detail"])
+        (claim["id"].removeprefix(f"{grant}/"), finding["detail"], finding["fingerprint"])
         for claim in findings["claims"]
         if claim["grant"] == grant and claim["id"].removeprefix(f"{grant}/").startswith(_OF_STYLE)
         for finding in claim["findings"]
@@ -112,8 +129,9 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     lines = ["version: 1", "waivers:"]
     lines += ['  - owner: "DECIDE: who answers for this?"', '    reason: "DECIDE: why is each of these accepted?"']
     lines += [f"    expires: {expires.isoformat()}", "    accepts:"]
-    for claim, detail in dict.fromkeys(accepts):
-        lines += [f"      - claim: {json.dumps(claim)}", f"        finding: {json.dumps(detail)}"]
+    for name, detail, print_ in accepts:
+        lines += [f"      - claim: {json.dumps(name)}", f"        finding: {json.dumps(detail)}"]
+        lines += [f'        fingerprint: "{print_}"']
     return "\n".join(lines) + "\n"
 
 
@@ -133,6 +151,7 @@ def load(contract: Path, grant: str) -> Waivers:
     return Waivers(grant, path, _Reader(document).waivers())
 
 
+_PRINT = re.compile(r"[0-9a-f]{16}(-[0-9]+)?")
 _CLAIM = re.compile(r"[a-z_]+/test_\w+(\[.+\])?")
 
 
@@ -174,7 +193,7 @@ class _Reader:
         out = tuple(self._waiver(entry, ["waivers", n]) for n, entry in enumerate(entries))
         seen: dict[tuple[str, str], Place] = {}
         for accepted in (a for waiver in out for a in waiver.accepts):
-            key = (accepted.claim, accepted.finding)
+            key = (accepted.claim, accepted.fingerprint)
             if key in seen:
                 raise WaiverError(accepted.place, f"accepts what {seen[key]} accepts already. Remove one of the two.")
             seen[key] = accepted.place
@@ -198,10 +217,16 @@ class _Reader:
             self._refuse(path, f"expires is {value!r}; it is the last day, as in 2027-01-31.")
 
     def _accepted(self, value: Any, path: list[Key]) -> Accepted:
-        entry = self._object(value, ("claim", "finding"), path, "an entry of 'accepts'")
+        if isinstance(value, Mapping) and "fingerprint" not in value:
+            message = "an entry of 'accepts' has no 'fingerprint'. Take it from the finding in evidence.html."
+            self._refuse(path, message)
+        entry = self._object(value, ("claim", "finding", "fingerprint"), path, "an entry of 'accepts'")
         claim = self._text(entry["claim"], [*path, "claim"], "claim")
         if not _CLAIM.fullmatch(claim):
             example = "proof/test_nothing_else_came_along"
             self._refuse([*path, "claim"], f"{claim!r} is not a claim's name, which is as in {example}.")
         finding = self._text(entry["finding"], [*path, "finding"], "finding")
-        return Accepted(claim, finding, self._document.place(*path))
+        print_ = self._text(entry["fingerprint"], [*path, "fingerprint"], "fingerprint")
+        if not _PRINT.fullmatch(print_):
+            self._refuse([*path, "fingerprint"], f"{print_!r} is no fingerprint: 16 hexadecimal digits, in quotes.")
+        return Accepted(claim, finding, print_, self._document.place(*path))

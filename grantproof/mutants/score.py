@@ -143,8 +143,13 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
 
 
-def document(scores: Sequence[Score]) -> dict[str, Any]:
-    """Scores as plain data, for reports: the same bytes for the same templates, catalogue and release."""
+def document(scores: Sequence[Score], judges: str, *, only: str = "", chosen: Sequence[str] = ()) -> dict[str, Any]:
+    """Scores as plain data, for reports: the same bytes for the same templates, catalogue and release.
+
+    Args:
+        judges: the digest of the suites that judged (`evidence.provenance.judges`).
+        only, chosen: the expression and the patterns that left tests and operators out; such a score is of a part.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder().glob("*.yaml")):
         digest.update(path.read_bytes())
@@ -152,6 +157,9 @@ def document(scores: Sequence[Score]) -> dict[str, Any]:
         "version": 1,
         "operators": len(operators()),
         "catalogue_sha256": digest.hexdigest(),
+        "judges_sha256": judges,
+        "only": only,
+        "chosen": list(chosen),
         "action_list": actions.release(),
         "grants": [score.as_dict() for score in scores],
     }

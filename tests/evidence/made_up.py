@@ -139,6 +139,7 @@ def about(**more: Any) -> Provenance:
     }
     given: dict[str, Any] = {
         "time": "2026-11-25T18:00:00Z",
+        "time_given": True,
         "command": "grantproof verify templates",
         "ran_by": "somebody (local)",
         "run_url": "https://ci.example/runs/1",

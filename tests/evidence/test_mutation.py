@@ -21,14 +21,17 @@ COUNTS = {
 }
 
 
+WHOLE: dict[str, Any] = {"version": 1, "only": "", "chosen": [], "judges_sha256": "f" * 64}
+
+
 def document(**more: Any) -> dict[str, Any]:
     files = {name: digest for name, digest in INPUTS.items() if "waivers" not in name}
-    return {"version": 1, "grants": [{"grant": "a", "sha256": files, "counts": COUNTS}], **more}
+    return {**WHOLE, "grants": [{"grant": "a", "sha256": files, "counts": COUNTS}], **more}
 
 
 def found(tmp_path: Path, data: Any, inputs: Any = INPUTS, grants: Any = ("a",)) -> Mutation:
     (tmp_path / NAME).write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
-    return read(tmp_path, grants, inputs)
+    return read(tmp_path, grants, inputs, "f" * 64)
 
 
 def test_those_of_the_same_files_count(tmp_path: Path) -> None:
@@ -47,9 +50,14 @@ def test_those_of_the_same_files_count(tmp_path: Path) -> None:
         (document(version=2), INPUTS, ("a",), "is of version 2"),
         ("{", INPUTS, ("a",), "cannot be read"),
         ("[]", INPUTS, ("a",), "cannot be read"),
-        ({"version": 1, "grants": [{"grant": "a", "sha256": {}}]}, {}, ("a",), "cannot be read"),
+        (WHOLE | {"grants": [{"grant": "a", "sha256": {}}]}, {}, ("a",), "cannot be read"),
+        (document(only="trust"), INPUTS, ("a",), "is of a part: it was limited to trust"),
+        (document(chosen=["trust-*"]), INPUTS, ("a",), "is of a part: it was limited to trust-*"),
+        (document(judges_sha256="0" * 64), INPUTS, ("a",), "is of other suites"),
     ],
-    ids=["changed", "one more", "one less", "another grant", "another version", "not JSON", "no object", "no counts"],
+    ids="changed,one more,one less,another grant,version,not JSON,no object,no counts,tests,operators,suites".split(
+        ","
+    ),
 )
 def test_those_of_others_do_not(data: Any, inputs: Any, grants: Any, why: str, tmp_path: Path) -> None:
     got = found(tmp_path, data, inputs, grants)
@@ -58,4 +66,4 @@ def test_those_of_others_do_not(data: Any, inputs: Any, grants: Any, why: str, t
 
 
 def test_none_are_said_to_be_none(tmp_path: Path) -> None:
-    assert read(tmp_path, ("a",), INPUTS).why.startswith("no mutants.json stands beside the reports")
+    assert read(tmp_path, ("a",), INPUTS, "").why.startswith("no mutants.json stands beside the reports")

@@ -3,45 +3,54 @@ out and ordered is in test_plugin."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
 
 from grantproof import cli
 from grantproof.contract import load
-from grantproof.evidence import attestation, bundle, findings_json, junit, page
+from grantproof.evidence import attestation, bundle, claims_csv, findings_json, junit, page, provenance, sarif
+from grantproof.evidence.mutation import NAME as MUTANTS
+from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.mutants.score import KILLED, Result, Score, document
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
 NOVEMBER, NEXT_YEAR = "1795600000", "1830000000"
-QUICK = ["-k", "trust or proof"]
+
+Verify = Callable[..., dict[str, Any]]
 
 
-def verify(cwd: Path, *arguments: str, epoch: str = NOVEMBER, status: int = 0) -> dict[str, Any]:
-    """Run `grantproof verify grants` in a folder and read what it found."""
-    command = [sys.executable, "-m", "grantproof.cli", "verify", "grants", *arguments]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch, "PYTHONPATH": str(cwd)}
-    environment.pop("PYTEST_XDIST_WORKER", None)
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, capture_output=True, text=True, check=False, cwd=cwd, env=environment
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    found: dict[str, Any] = json.loads((cwd / "reports" / findings_json.NAME).read_text(encoding="utf-8"))
-    return {**found, "printed": done.stdout}
+@pytest.fixture
+def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Runs `grantproof verify grants` in this process and reads what it found. `plugin` is code of a pytest plugin."""
+    shutil.copytree(GOOD, tmp_path / "grants" / "good")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
 
+    def run(*arguments: str, epoch: str = NOVEMBER, status: int = 0, plugin: str = "") -> dict[str, Any]:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+        if plugin:
+            name = f"plugin_{tmp_path.name}"
+            (tmp_path / f"{name}.py").write_text(plugin, encoding="utf-8")
+            monkeypatch.setenv("PYTEST_ADDOPTS", f"-p {name}")
+        assert cli.main(["verify", "grants", "-n", "0", *arguments]) == status
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        file = tmp_path / "reports" / findings_json.NAME
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return {**found, "printed": printed.out}
 
-def grants(folder: Path) -> Path:
-    """A folder with one grant."""
-    shutil.copytree(GOOD, folder / "grants" / "good")
-    return folder
+    return run
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -56,48 +65,86 @@ waivers:
     accepts:
       - claim: trust/test_sessions_last_as_long_as_the_contract_says[reader]
         finding: MaxSessionDuration is 7200
+        fingerprint: "0000000000000000"
 """
 
 
 @pytest.fixture
-def longer(tmp_path: Path) -> Path:
+def longer(verify: Verify, tmp_path: Path) -> Path:
     """A grant whose sessions last longer than its contract says, and a waiver that accepts it."""
-    folder = grants(tmp_path) / "grants" / "good"
+    folder = tmp_path / "grants" / "good"
     role = folder / "role.yaml"
     text = role.read_text(encoding="utf-8")
     assert "    Properties:\n" in text
     role.write_text(text.replace("    Properties:\n", "    Properties:\n      MaxSessionDuration: 7200\n", 1), "utf-8")
-    (name,) = [principal.alias for principal in load(folder).principals if principal.kind == "role"]
-    (folder / "waivers.yaml").write_text(WAIVER.replace("[reader]", f"[{name}]"), encoding="utf-8")
-    return tmp_path
+    (folder / "waivers.yaml").write_text(WAIVER, encoding="utf-8")
+    alike = verify("-k", "sessions_last", status=1)
+    assert "reads like what grants/good/waivers.yaml" in alike["printed"]
+    (print_,) = [finding["fingerprint"] for claim in alike["claims"] for finding in claim["findings"]]
+    (folder / "waivers.yaml").write_text(WAIVER.replace("0" * 16, print_), encoding="utf-8")
+    return folder
 
 
-def test_an_accepted_deviation_is_neither_passed_nor_failed_until_it_expires(longer: Path) -> None:
-    found = verify(longer)
+def seeded(folder: Path) -> dict[str, Any]:
+    """What `grantproof mutants` writes, of a single fault."""
+    contract = load(folder)
+    mutant = next(iter(mutants(contract, chosen(["inline-policy-more"]))))
+    score = Score.of(contract, (Result(mutant, KILLED, tests=("proof",)),))
+    return document([score], provenance.judges(cli.suites_folder()))
+
+
+def test_an_accepted_deviation_is_neither_passed_nor_failed_until_it_expires(
+    verify: Verify, longer: Path, tmp_path: Path
+) -> None:
+    reports = tmp_path / "reports"
+    (reports / MUTANTS).write_text(json.dumps(seeded(longer)), encoding="utf-8")
+    found = verify()
     assert found["verdict"] == "verified with accepted deviations"
     assert (found["totals"]["exception"], found["totals"]["fail"]) == (1, 0)
     assert "VERIFIED, WITH ACCEPTED DEVIATIONS  good" in found["printed"]
-    statement = json.loads((longer / "reports" / attestation.NAME).read_text(encoding="utf-8"))
+    statement = json.loads((reports / attestation.NAME).read_text(encoding="utf-8"))
     assert statement["predicate"]["result"] == "WARNED"
-    cases = list(ElementTree.parse(longer / "reports" / junit.NAME).iter("testcase"))  # noqa: S314 - our own file
+    cases = list(ElementTree.parse(reports / junit.NAME).iter("testcase"))  # noqa: S314 - our own file
     assert [case.find("skipped") is not None for case in cases].count(True) == 1
-    late = verify(longer, "-k", "sessions_last", epoch=NEXT_YEAR, status=1)
+    assert not any(case.get("classname") == "run" for case in cases)
+    assert (found["mutants"]["state"], found["mutants"]["caught"]) == ("run", 1)
+    assert f"  {MUTANTS}\n" in (reports / "SHA256SUMS").read_text(encoding="utf-8")
+    with (longer / "role.yaml").open("a", encoding="utf-8") as file:
+        file.write("# another state\n")
+    late = verify("-k", "sessions_last", epoch=NEXT_YEAR, status=1)
     assert late["totals"]["fail"] == 1
     assert "was accepted by security@example.com until 2027-01-31, which is over" in late["printed"]
+    assert "is of an earlier state: grants/good/role.yaml is another file now" in late["mutants"]["why"]
 
 
-def test_a_run_of_some_claims_is_not_verified(tmp_path: Path) -> None:
-    found = verify(grants(tmp_path), "-k", "lint", status=1)
-    assert found["verdict"] == "not verified"
+def reads_as_passed(reports: Path) -> list[str]:
+    """The reports of which a reader who looks at nothing else would think that the run passed."""
+    found = {name: (reports / name).read_text(encoding="utf-8") for name in bundle.NAMES}
+    cases = list(ElementTree.fromstring(found[junit.NAME]).iter("testcase"))  # noqa: S314 - our own file
+    said = {
+        page.NAME: '<p class="verdict" data-verdict="not verified">' in found[page.NAME],
+        findings_json.NAME: json.loads(found[findings_json.NAME])["verdict"] == "not verified",
+        attestation.NAME: json.loads(found[attestation.NAME])["predicate"]["result"] == "FAILED",
+        sarif.NAME: json.loads(found[sarif.NAME])["runs"][0]["results"] != [],
+        claims_csv.NAME: f",{claims_csv.RUN}," in found[claims_csv.NAME],
+        junit.NAME: any(case.find("error") is not None for case in cases),
+        "oscal/assessment-results.json": '"not verified"' in found["oscal/assessment-results.json"],
+    }
+    return [name for name, failing in said.items() if not failing]
+
+
+def test_a_run_of_some_claims_reads_as_passed_nowhere(verify: Verify, tmp_path: Path) -> None:
+    found = verify("-k", "lint", status=1)
     assert found["totals"]["pass"] == 1
     assert found["totals"]["not_run"] == found["totals"]["population"] - 1
     assert {c["reason"] for c in found["claims"] if c["status"] == "not run"} == {"deselected"}
     assert found["run"]["command"] == "grantproof verify grants -k lint"
+    assert reads_as_passed(tmp_path / "reports") == []
 
 
 INTERRUPTS = """
 def pytest_runtest_setup(item):
-    if "proof" in item.nodeid:
+    if "nothing_else_came_along" in item.nodeid:
         raise KeyboardInterrupt
 """
 DIES = """
@@ -106,43 +153,159 @@ def pytest_runtest_setup(item):
     if "nothing_else_came_along" in item.nodeid:
         os._exit(1)
 """
+CHANGES = """
+def pytest_runtest_setup(item):
+    with open("grants/good/role.yaml", "a") as file:
+        file.write("# changed while it was verified\\n")
+"""
+LOSES = """
+import pytest
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    report.__dict__.pop("grantproof", None)
+"""
 BREAKS = {
-    "interrupted": (INTERRUPTS, "0", "the run was interrupted", "not run"),
-    "a dead worker": (DIES, "1", "a process that ran tests died", "error"),
+    "interrupted": (INTERRUPTS, "the run was interrupted"),
+    "an input that changes": (CHANGES, "grants/good/role.yaml was changed during the run"),
+    "a lost finding": (LOSES, ""),
 }
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_run_that_broke_cannot_read_as_passed(how: str, tmp_path: Path) -> None:
-    code, workers, problem, status = BREAKS[how]
-    (tmp_path / "breaks.py").write_text(code, encoding="utf-8")
-    grants(tmp_path)
-    environment = {"PYTEST_PLUGINS": "breaks"}
-    os.environ.update(environment)
-    try:
-        found = verify(tmp_path, "-n", workers, *QUICK, status=1)
-    finally:
-        del os.environ["PYTEST_PLUGINS"]
-    assert found["verdict"] == "not verified"
-    assert problem in found["problems"]
+def test_a_run_that_broke_reads_as_passed_nowhere(how: str, verify: Verify, tmp_path: Path) -> None:
+    code, problem = BREAKS[how]
+    found = verify("-k", "lint or nothing_else_came_along", status=1, plugin=code)
+    assert problem in (*found["problems"], "")
     (claim,) = [c for c in found["claims"] if "nothing_else_came_along" in c["id"]]
-    assert claim["status"] == status
+    assert (claim["status"] == "pass") == (how == "an input that changes")
     assert "NOT VERIFIED  good" in found["printed"]
-    assert 'data-verdict="not verified"' in (tmp_path / "reports" / page.NAME).read_text(encoding="utf-8")
+    assert reads_as_passed(tmp_path / "reports") == []
+
+
+def test_a_run_whose_worker_died_reads_as_passed_nowhere(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suites = tmp_path / "suites"
+    shutil.copytree(cli.suites_folder(), suites, ignore=shutil.ignore_patterns("__pycache__"))
+    (suites / "conftest.py").write_text(DIES, encoding="utf-8")
+    monkeypatch.setattr(cli, "suites_folder", lambda: suites)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--max-worker-restart=0")
+    found = verify("-n", "1", "-k", "lint or nothing_else_came_along", status=1)
+    assert "a process that ran tests died" in found["problems"]
+    (claim,) = [c for c in found["claims"] if "nothing_else_came_along" in c["id"]]
+    assert claim["status"] == "error"
+    assert reads_as_passed(tmp_path / "reports") == []
+
+
+def test_a_suite_that_cannot_be_read_reads_as_passed_nowhere(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "suites"
+    broken.mkdir()
+    shutil.copy(cli.suites_folder() / "suites.ini", broken)
+    shutil.copy(cli.suites_folder() / "test_lint.py", broken / "test_linting.py")
+    (broken / "test_proof_broken.py").write_text("def test_(:\n", encoding="utf-8")
+    monkeypatch.setattr(cli, "suites_folder", lambda: broken)
+    found = verify(status=1)
+    assert "test_proof_broken.py could not be collected" in found["problems"]
+    assert "the run was interrupted" in found["problems"]
+    assert reads_as_passed(tmp_path / "reports") == []
 
 
 def test_reports_of_an_earlier_run_are_gone_when_nothing_could_be_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What a killed run left half done as well."""
     monkeypatch.chdir(tmp_path)
     bundle.put(dict.fromkeys(bundle.NAMES, b"an earlier run's"), tmp_path / "reports")
+    (tmp_path / "reports" / f"{bundle.PARTIAL}killed").mkdir()
     assert cli.main(["verify", "nowhere"]) == 2
-    assert files(tmp_path / "reports") == {}
+    assert [str(path) for path in (tmp_path / "reports").rglob("*") if path.name != "oscal"] == []
     assert "is not a folder" in capsys.readouterr().err
+
+
+def test_two_runs_do_not_write_into_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle.put({page.NAME: b"of the other run"}, tmp_path / "reports")
+    other = os.open(tmp_path / "reports", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    assert cli.main(["verify", str(GOOD)]) == 2
+    os.close(other)
+    told = "reports: reports cannot be written there: another run is at it; wait, or name another folder.\n"
+    assert capsys.readouterr().err == told
+    assert files(tmp_path / "reports") == {page.NAME: b"of the other run"}
+
+
+def test_a_full_disk_leaves_no_report_and_is_not_verified(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == attestation.NAME:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return writes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert "no report was written: [Errno 28] No space left on device" in verify("-k", "lint", status=1)["printed"]
+    assert files(tmp_path / "reports") == {}
+
+
+def test_reports_that_cannot_be_rendered_are_not_there(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> NoReturn:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(page, "render", broken)
+    verify("-k", "lint", status=1)
+    assert files(tmp_path / "reports") == {}
+
+
+def test_templates_that_are_not_committed_are_not_those_of_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a hook's GIT_DIR name the commit."""
+    shutil.copytree(GOOD, tmp_path / "good")
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com")
+
+    def about() -> provenance.Provenance:
+        return provenance.gather([load(tmp_path / "good")], (), "")
+
+    assert (about().commit, about().changed) == ("", False)
+    for command in (["init", "-q"], ["add", "good/contract.yaml"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *command], check=True)  # noqa: S603 - our own command
+    assert about().changed  # role.yaml is in no commit
+    for command in (["add", "good"], ["commit", "-q", "-m", "y"]):
+        subprocess.run([*git, *command], check=True)  # noqa: S603 - our own command
+    monkeypatch.setenv("GIT_DIR", str(ROOT / "nowhere"))
+    assert (len(about().commit), about().changed) == (40, False)
+    monkeypatch.setenv("PATH", "")
+    assert about().commit == ""
+
+
+def test_who_ran_it_is_the_pipeline_and_no_address_is_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(**variables: str) -> tuple[str, str]:
+        for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        about = provenance.gather([load(GOOD)], (), "")
+        return about.ran_by, about.run_url
+
+    assert named(BUILD_URL="javascript:alert(1)")[1] == ""
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "octocat"}
+    assert named(**github) == ("octocat (GitHub Actions)", "")
+    where = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7"}
+    assert named(**github, **where)[1] == "https://github.com/o/r/actions/runs/7"
 
 
 MISTAKES = {
     "SOURCE_DATE_EPOCH is 'today'; it is a number of seconds": {"SOURCE_DATE_EPOCH": "today"},
+    "SOURCE_DATE_EPOCH is '1e9'; it is a number of seconds": {"SOURCE_DATE_EPOCH": "1e9"},
     "waivers.yaml:1:1: version 2 is not known": {"waivers": "version: 2\nwaivers: []\n"},
     "reports cannot be written there": {"reports": "a file"},
 }
@@ -153,7 +316,8 @@ def test_mistakes_are_one_line(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mistake = MISTAKES[said]
-    monkeypatch.chdir(grants(tmp_path))
+    shutil.copytree(GOOD, tmp_path / "grants" / "good")
+    monkeypatch.chdir(tmp_path)
     if "SOURCE_DATE_EPOCH" in mistake:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", mistake["SOURCE_DATE_EPOCH"])
     if "waivers" in mistake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from grantproof.evidence.finding import Finding
 from grantproof.evidence.waivers import NAME, WaiverError, Waivers, load
 
 CLAIM = "proof/test_nothing_else_came_along[reader]"
+OLD = finding("a", "creates the role old", witness={"action": "s3:GetObject"}, covers="one statement")
+PRINT = OLD.fingerprint(f"a/{CLAIM}")
 GOOD = f"""version: 1
 waivers:
   - owner: security@example.com
@@ -21,6 +24,7 @@ waivers:
     accepts:
       - claim: {CLAIM}
         finding: creates the role old
+        fingerprint: "{PRINT}"
 """
 DAY = date(2027, 1, 31)
 
@@ -34,8 +38,12 @@ def test_no_file_accepts_nothing(tmp_path: Path) -> None:
     assert load(tmp_path / "contract.yaml", "a").entries == ()
 
 
+def applied(waivers: Waivers, *findings: Finding, claim: str = CLAIM, day: date = DAY) -> tuple[Finding, ...]:
+    return waivers.apply(f"a/{claim}", findings, day)
+
+
 def test_what_is_accepted_is_accepted_with_who_why_and_how_long(tmp_path: Path) -> None:
-    found = written(tmp_path).apply(CLAIM, finding("a", "creates the role old"), DAY)
+    (found,) = applied(written(tmp_path), OLD)
     assert found.accepted is not None
     assert (found.accepted.owner, found.accepted.expires) == ("security@example.com", "2027-01-31")
     assert found.accepted.place.endswith("waivers.yaml:3:5")
@@ -44,18 +52,39 @@ def test_what_is_accepted_is_accepted_with_who_why_and_how_long(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("claim", "other"),
     [
-        (CLAIM, finding("a", "creates the role older")),
-        (CLAIM, finding("a", "creates the role old", status="unverified")),
-        ("proof/test_nothing_else_came_along[writer]", finding("a", "creates the role old")),
+        (CLAIM, replace(OLD, detail="creates the role older")),
+        (CLAIM, replace(OLD, status="unverified")),
+        ("proof/test_nothing_else_came_along[writer]", OLD),
+        (CLAIM, replace(OLD, statement="Sid Other")),
+        (CLAIM, replace(OLD, witness={"action": "s3:DeleteObject"})),
+        (CLAIM, replace(OLD, covers="a wider statement")),
     ],
-    ids=["another finding", "what could not be judged", "another claim"],
+    ids=["text", "not judged", "another claim", "another statement", "another request", "a statement that grew"],
 )
-def test_nothing_else_is_accepted(claim: str, other: Finding, tmp_path: Path) -> None:
-    assert written(tmp_path).apply(claim, other, DAY) == other
+def test_nothing_else_is_accepted_and_what_only_reads_the_same_says_so(
+    claim: str, other: Finding, tmp_path: Path
+) -> None:
+    (found,) = applied(written(tmp_path), other, claim=claim)
+    assert found.accepted is None
+    alike = other.status == "broken" and (claim, other.detail) == (CLAIM, OLD.detail)
+    assert ("is another finding: fingerprint" in str(found)) == alike
+
+
+def test_a_second_finding_that_is_the_same_in_everything_is_not_accepted_with_the_first(tmp_path: Path) -> None:
+    assert [bool(found.accepted) for found in applied(written(tmp_path), OLD, OLD)] == [True, False]
+
+
+def test_lines_that_move_leave_it_accepted(tmp_path: Path) -> None:
+    """In the finding's place, and where its text cites the contract."""
+    moved = replace(OLD, detail="allows x, which t/contract.yaml:45:9 names as denied")
+    print_ = moved.fingerprint(f"a/{CLAIM}")
+    text = GOOD.replace(PRINT, print_).replace(OLD.detail, moved.detail)
+    later = replace(moved, place="iam.yaml:99:1", detail="allows x, which t/contract.yaml:46:9 names as denied")
+    assert [bool(found.accepted) for found in applied(written(tmp_path, text), later)] == [True]
 
 
 def test_the_day_after_it_fails_and_says_that_it_was_accepted(tmp_path: Path) -> None:
-    found = written(tmp_path).apply(CLAIM, finding("a", "creates the role old"), date(2027, 2, 1))
+    (found,) = applied(written(tmp_path), OLD, day=date(2027, 2, 1))
     assert found.accepted is None
     assert "was accepted by security@example.com until 2027-01-31, which is over" in str(found)
 
@@ -68,7 +97,7 @@ def test_an_unused_one_is_reported_where_its_claim_ran(tmp_path: Path) -> None:
         f"{waivers.entries[0].accepts[0].place}: 'creates the role old' is accepted and was not found; remove it",
     )
     assert collection(plan, outcomes=[]).results(["a"], [waivers]).unused == ()
-    used = collection(plan, outcomes=[outcome(plan, "fail", findings=(finding("a", "creates the role old"),))])
+    used = collection(plan, outcomes=[outcome(plan, "fail", findings=(OLD,))])
     assert used.results(["a"], [waivers]).unused == ()
     (other,) = collection(planned("a", *FUNCTIONS[0])).results(["a"], [waivers]).unused
     assert f"there is no claim '{CLAIM}'" in other
@@ -92,9 +121,11 @@ BROKEN = {
     "waivers.yaml:7: 'proof' is not a claim's name, which is as in proof/test_nothing_else_came_along.": GOOD.replace(
         CLAIM, "proof"
     ),
-    "waivers.yaml:9: accepts what": GOOD + GOOD.partition("accepts:\n")[2],
+    "waivers.yaml:10: accepts what": GOOD + GOOD.partition("accepts:\n")[2],
     "waivers.yaml:6: accepts is a list with at least one entry.": GOOD.partition("accepts:")[0] + "accepts: []\n",
-    "waivers.yaml:8: finding is text, and not empty.": GOOD.replace("creates the role old", "  "),
+    "waivers.yaml:8: finding is text, and not empty.": GOOD.replace("creates the role old", "''"),
+    "waivers.yaml:7: an entry of 'accepts' has no 'fingerprint'. Take it from the": GOOD.partition("    fingerp")[0],
+    "waivers.yaml:9: '1234' is no fingerprint: 16 hexadecimal digits, in quotes.": GOOD.replace(PRINT, "1234"),
 }
 
 

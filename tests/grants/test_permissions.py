@@ -9,6 +9,8 @@ from policyuniverse.policy import Policy as Reading
 
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.evidence.finding import digest
+from grantproof.evidence.words import document_of
 from grantproof.iam import Policy, PolicyType, Statement, actions, parse_policy
 
 
@@ -28,7 +30,8 @@ def place(world: Stage, policy: Policy, statement: Statement) -> dict[str, str]:
     """Where a deployed statement stands, for a finding."""
     sid = f"Sid {statement.sid}" if statement.sid else f"Statement[{statement.index}]"
     place_ = str(world.origins.place(policy.label, statement.index) or policy.label)
-    return {"place": place_, "statement": sid + world.origins.inside(policy.label)}
+    covers = digest(document_of(statement))
+    return {"place": place_, "statement": sid + world.origins.inside(policy.label), "covers": covers}
 
 
 def test_the_principal_is_deployed(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
@@ -119,6 +122,7 @@ def test_policyuniverse_finds_no_other_service(
                     f"{principal.alias} uses the services of the contract",
                     f"reaches {service} ({', '.join(sorted(categories))})",
                     place=str(principal.place),
+                    covers=digest(document),
                 )
 
 

@@ -9,6 +9,7 @@ from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
+from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
 from grantproof.iam.compare import compare
 from grantproof.iam.comparisons import request_as_dict
@@ -242,7 +243,12 @@ def test_every_known_action_is_accounted_for(
     promised = [s for s in contract_policy(world, role.allows, PolicyType.IDENTITY).statements if s.allow]
     if more := sorted(covered(allowing) - covered(promised)):
         named = ", ".join(more[:3]) + (f" and {len(more) - 3:,} more" if len(more) > 3 else "")
-        verdict.broken(f"{role.alias} is denied every other action", f"allowed: {named}", place=str(role.place))
+        verdict.broken(
+            f"{role.alias} is denied every other action",
+            f"allowed: {named}",
+            place=str(role.place),
+            covers=digest(more),
+        )
 
 
 def covered(statements: Sequence[Statement]) -> set[str]:

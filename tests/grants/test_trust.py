@@ -9,6 +9,8 @@ from policyuniverse.policy import Policy as Reading
 
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.evidence.finding import digest
+from grantproof.evidence.words import document_of
 from grantproof.iam.layers import is_role_entry
 
 
@@ -46,6 +48,7 @@ def test_nobody_but_the_declared_principals_is_named(
                 f"the trust policy of {role.alias!r} names {name}, which the contract does not ({role.place})",
                 place=str(world.origins.place(label, index) or ""),
                 statement=f"Statement[{index}]",
+                covers=digest(document),
             )
     for name in sorted(declared - principals(document)):
         verdict.broken(
@@ -71,6 +74,7 @@ def test_the_role_is_not_open_to_the_public(
             f"{role.alias} is not open to the public",
             f"anybody with an AWS account may enter {role.alias!r}",
             place=str(world.origins.place(label) or ""),
+            covers=digest(document),
         )
 
 
@@ -86,6 +90,7 @@ def test_only_accounts_of_the_contract_are_trusted(
                 f"{role.alias} trusts accounts of the contract only",
                 f"the trust policy of {role.alias!r} names account {account}",
                 place=str(world.origins.place(label, _index(document, name)) or ""),
+                covers=digest(document),
             )
 
 
@@ -105,6 +110,7 @@ def test_the_trust_policy_allows_nothing_but_entering(
                     f"{'NotAction ' if statement.not_action else ''}{action} is more than entering the role",
                     place=str(world.origins.place(label, statement.index) or ""),
                     statement=f"Statement[{statement.index}]",
+                    covers=digest(document_of(statement)),
                 )
 
 

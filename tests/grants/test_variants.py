@@ -23,8 +23,10 @@ from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused, synthesise
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, Variant, load
+from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.compare import Verdict, compare
+from grantproof.iam.comparisons import request_as_dict
 from grantproof.iam.cover import NotPlain, uncovered
 from grantproof.source import read, shown
 from grantproof.variants import Incompatible, with_variants
@@ -44,16 +46,30 @@ class Noted:
     """Findings under many combinations: each is told once, with the first combination that shows it."""
 
     verdict: Any
-    found: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], _Seen] = field(default_factory=dict)
     under: str = ""
 
-    def broken(self, clause: str, detail: str, place: str) -> None:
-        self.found.setdefault((clause, detail, place), []).append(self.under)
+    def broken(self, clause: str, detail: str, place: str, **shown: Any) -> None:
+        """As a verdict's; `shown` is that of the first combination."""
+        seen = self.found.setdefault((clause, detail, place), _Seen("broken", shown))
+        seen.under.append(self.under)
+
+    def unverified(self, clause: str, detail: str, place: str) -> None:
+        """As a verdict's: nobody can accept what could not be judged."""
+        self.found.setdefault((clause, detail, place), _Seen("unverified", {})).under.append(self.under)
 
     def tell(self) -> None:
-        for (clause, detail, place), under in self.found.items():
-            more = f" and {len(under) - 1} more combinations" if len(under) > 1 else ""
-            self.verdict.broken(clause, f"with {under[0]}{more}: {detail}", place=place)
+        for (clause, detail, place), seen in self.found.items():
+            more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
+            say = self.verdict.broken if seen.kind == "broken" else self.verdict.unverified
+            say(clause, f"with {seen.under[0]}{more}: {detail}", place=place, covers=digest(seen.under), **seen.shown)
+
+
+@dataclass
+class _Seen:
+    kind: str
+    shown: dict[str, Any]
+    under: list[str] = field(default_factory=list)
 
 
 # --- nothing is left out ----------------------------------------------------------------------------------------------
@@ -162,7 +178,7 @@ def _compare(view: Deployed, part: Part, noted: Noted) -> None:
                 for difference in cut.lost_access:
                     noted.broken(clause, f"its boundary does not let it do {difference.clause}", place)
                 if cut.verdict is not Verdict.EQUAL and not cut.lost_access:
-                    noted.broken(clause, f"not verified: what its boundary cuts off: {cut.reason}", place)
+                    noted.unverified(clause, f"what its boundary cuts off cannot be said: {cut.reason}", place)
     if kind == "policies":
         _resources(view, noted)
         _came_along(view, noted)
@@ -187,13 +203,17 @@ def _both_ways(
     found = compare(_layers((promised,), what), _layers(real, what))
     if found.verdict is Verdict.UNDETERMINED or found.depends_on:
         why = found.reason or f"it depends on the open points {', '.join(found.depends_on)}"
-        noted.broken(clause, f"not verified: it cannot be compared: {why}", place)
+        noted.unverified(clause, f"cannot be compared: {why}", place)
     for difference in found.new_access:
         cited = next((c for c in difference.because if c.policy != "everything"), None)
         where = view.origins.place(cited.policy, cited.statement) if cited is not None else None
-        noted.broken(clause, f"wider than the contract: {difference.clause}", str(where or place))
+        name = "" if cited is None else f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
+        witness = request_as_dict(difference.witness)
+        detail = f"wider than the contract: {difference.clause}"
+        noted.broken(clause, detail, str(where or place), statement=name, witness=witness)
     for difference in found.lost_access:
-        noted.broken(clause, f"narrower than the contract, which promises {difference.clause}", place)
+        detail = f"narrower than the contract, which promises {difference.clause}"
+        noted.broken(clause, detail, place, witness=request_as_dict(difference.witness))
 
 
 def _layers(policies: tuple[Policy, ...], what: str) -> Layers:
@@ -289,7 +309,7 @@ def _bears(view: Any, noted: Noted, kind: str, policy: Policy, statement: Statem
     if found.verdict is Verdict.EQUAL:
         noted.broken(clause, f"{test} holds for every request: without it the policy allows the same", place)
     elif not differs:
-        noted.broken(clause, f"not verified: {test} may change nothing: {found.reason or found.verdict.value}", place)
+        noted.unverified(clause, f"{test} may change nothing: {found.reason or found.verdict.value}", place)
 
 
 # --- on the wire ------------------------------------------------------------------------------------------------------
