@@ -10,7 +10,7 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -65,11 +65,6 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
 ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
 #: The suite that judges calls which were tried against real accounts.
 ON_CALLS = "calls"
-
-
-def _suites(of: Iterable[Contract]) -> tuple[str, ...]:
-    """The suites of which there have to be claims: combinations of options where a contract accounts for them."""
-    return SUITES if any(contract.accounts_for_options for contract in of) else SUITES[:-1]
 
 
 def recorded(config: pytest.Config) -> dict[str, Recorded]:
@@ -430,7 +425,7 @@ class _Collector:
             grants,
             waivers(self._config),
             ended=_ended(exitstatus),
-            suites=_on_real_accounts(self._config) if real else _suites(contracts(self._config)),
+            suites=_on_real_accounts(self._config) if real else SUITES,
             against={name: one.summary() for name, one in real.items()},
         )
         self._results = results

@@ -48,9 +48,9 @@ def check(
     if missing:
         raise RefusedParameters(f"Parameters: [{', '.join(missing)}] must have values")
     for name, parameter in declared.items():
-        value = _text(given.get(name, parameter.get("Default", "")))
-        if problem := _problem(name, parameter, value, existing):
-            raise RefusedParameters(problem)
+        value = text(given.get(name, parameter.get("Default", "")))
+        if refused := problem(name, parameter, value, existing):
+            raise RefusedParameters(refused)
     _check_rules(template, scope_of(template, given, pseudo or pseudo_parameters(), existing))
 
 
@@ -62,7 +62,7 @@ def scope_of(
     declared: Mapping[str, Any] = template.get("Parameters") or {}
     types = {name: parameter.get("Type", "String") for name, parameter in declared.items()}
     values = {
-        name: as_typed(types[name], _text(given.get(name, parameter.get("Default", ""))))
+        name: as_typed(types[name], text(given.get(name, parameter.get("Default", ""))))
         for name, parameter in declared.items()
     }
     kinds = {
@@ -184,15 +184,22 @@ def _member_type(type_: str) -> str | None:
     return inner if inner in _FORMS and (type_ == inner or inner not in _SINGLE) else None
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value of a template as CloudFormation gives it to a parameter."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ",".join(_text(item) for item in value)
+        return ",".join(text(item) for item in value)
     return str(value)
 
 
-def _problem(name: str, parameter: Mapping[str, Any], value: str, existing: Existing | None = None) -> str:
+def form_of(type_: str) -> str:
+    """The form of the values of an AWS-specific type, as an expression; empty for a type without one."""
+    return _FORMS.get(_member_type(type_) or "", "")
+
+
+def problem(name: str, parameter: Mapping[str, Any], value: str, existing: Existing | None = None) -> str:
+    """How the constraints of a parameter refuse a value, in CloudFormation's words; empty where they accept it."""
     type_ = parameter.get("Type", "String")
     kind = _member_type(type_)
     if kind is None:
@@ -212,7 +219,7 @@ def _problem(name: str, parameter: Mapping[str, Any], value: str, existing: Exis
 
 def _broken(name: str, parameter: Mapping[str, Any], value: str) -> str:
     start = f"Parameter '{name}' must"
-    if "AllowedValues" in parameter and value not in [_text(v) for v in parameter["AllowedValues"]]:
+    if "AllowedValues" in parameter and value not in [text(v) for v in parameter["AllowedValues"]]:
         return f"{start} be one of AllowedValues"
     # CloudFormation matches the whole value, whether or not the pattern is anchored.
     if "AllowedPattern" in parameter and not re.fullmatch(_python(parameter["AllowedPattern"]), value):
@@ -280,5 +287,5 @@ def bad_values(template: Mapping[str, Any]) -> Iterator[BadValue]:
             if limit in parameter:
                 values[str(int(parameter[limit]) + step)] = f"beyond {limit}"
         for value, why in values.items():
-            if _problem(name, parameter, value):
+            if problem(name, parameter, value):
                 yield BadValue(name, value, why)

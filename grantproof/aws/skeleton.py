@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from grantproof.aws import parameters
+from grantproof.aws.choices import left_open
+from grantproof.aws.intrinsics import NotResolved
+from grantproof.aws.space import Space
 from grantproof.contract import Contract, Stack, Upload
 from grantproof.source import Place, SourceError, read, shown
 
@@ -68,7 +71,23 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
     contract = Contract(
         folder.resolve().name, folder / "contract.yaml", "-", numbers, region, partition, uploads, tuple(stacks), ()
     )
-    return Skeleton(contract, invented)
+    return _at_their_defaults(contract, invented)
+
+
+def _at_their_defaults(contract: Contract, invented: Mapping[str, frozenset[str]]) -> Skeleton:
+    """Parameters on which access may turn are given their defaults, for a person to decide: a contract that leaves them
+    open would have to say what every other value changes."""
+    try:
+        found = left_open(Space(contract))
+    except NotResolved:
+        return Skeleton(contract, invented)  # the draft's verification says what cannot be followed
+    given: dict[str, dict[str, str]] = {}
+    for item in found:
+        default = read(item.stack.template).value["Parameters"][item.parameter].get("Default", "")
+        given.setdefault(item.stack.alias, {})[item.parameter] = parameters.text(default)
+    stacks = tuple(replace(s, parameters={**s.parameters, **given.get(s.alias, {})}) for s in contract.stacks)
+    marked = {alias: invented[alias] | set(given.get(alias, ())) for alias in invented}
+    return Skeleton(replace(contract, stacks=stacks), marked)
 
 
 def _folder(templates: Sequence[Path]) -> Path:

@@ -11,7 +11,6 @@ reach it, which shows it as it is under every combination of all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws import parameters
-from grantproof.aws.intrinsics import NotResolved, names, truth
+from grantproof.aws.deploy import nested_template
+from grantproof.aws.intrinsics import NotResolved, names, truth, value
 from grantproof.aws.synthesis import Refused, Synthesis, synthesise
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, Stack, Variant, references
-from grantproof.source import read
+from grantproof.source import read, shown
 from grantproof.variants import agree, needed, subsets, with_variants
 
 
@@ -41,16 +41,12 @@ def options(template: Mapping[str, Any]) -> tuple[Option, ...]:
     out = []
     for name, declared in (template.get("Parameters") or {}).items():
         if "AllowedValues" in declared:
-            listed = [_text(value) for value in declared["AllowedValues"]]
-            default = [_text(declared["Default"])] if "Default" in declared else []
+            listed = [parameters.text(value) for value in declared["AllowedValues"]]
+            default = [parameters.text(declared["Default"])] if "Default" in declared else []
             out.append(Option(name, tuple(dict.fromkeys([*default, *listed]))))
         elif declared.get("Default") == "":
             out.append(Option(name, ("",)))
     return tuple(out)
-
-
-def _text(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def branch(
@@ -74,37 +70,43 @@ _PLACES = frozenset({"AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
 
 def places(contract: Contract) -> tuple[str, ...]:
     """The regions in which a grant has to be seen: the contract's, and where conditions of its templates turn on the
-    place, one for each set of truth values that they can have in any region that botocore knows."""
-    out: dict[Any, str] = {}
-    for region in (contract.region, *parameters.regions()):
-        truths = tuple(_truths_of_place(path, region) for path in contract.templates)
-        out.setdefault(truths, region)
-    return tuple(out.values())
+    place, one for each set of truth values that they can have in any region that botocore knows. Where maps of the
+    templates leave regions out, one that they have."""
+    out: dict[Any, tuple[int, str]] = {}
+    for number, region in enumerate((contract.region, *parameters.regions())):
+        truths, missing = zip(*(_of_place(path, region) for path in contract.templates), strict=True)
+        lacks = sum(missing) if number else 0
+        if truths not in out or lacks < out[truths][0]:
+            out[truths] = lacks, region
+    return tuple(region for _, region in out.values())
 
 
-def _truths_of_place(path: Path, region: str) -> tuple[tuple[str, bool], ...]:
+def _of_place(path: Path, region: str) -> tuple[tuple[bool, ...], int]:
+    """What the conditions of a template ask of the place, and how many look-ups by the place fail there."""
     template = read(path).value
-    pseudo = parameters.pseudo_parameters(region=region)
-    scope = parameters.scope_of({**template, "Parameters": {}}, {}, pseudo)
-    out = []
-    for name, expression in (template.get("Conditions") or {}).items():
-        used = _through_conditions(expression, template)
-        if used & _PLACES and used <= _PLACES:
-            out.append((name, truth(expression, scope)))
-    return tuple(out)
+    scope = parameters.scope_of({**template, "Parameters": {}}, {}, parameters.pseudo_parameters(region=region))
+    truths = tuple(truth(asked, scope) for asked in _asked(template.get("Conditions") or {}, "Fn::Equals"))
+    missing = 0
+    for lookup in _asked(template.get("Resources") or {}, "Fn::FindInMap"):
+        try:
+            value(lookup, scope)
+        except NotResolved:
+            missing += 1
+    return truths, missing
 
 
-def _through_conditions(expression: Any, template: Mapping[str, Any]) -> set[str]:
-    out: set[str] = set()
-    todo, seen = [expression], set()
-    while todo:
-        for name in names(todo.pop()):
-            if not name.startswith("Condition:"):
-                out.add(name)
-            elif name not in seen:
-                seen.add(name)
-                todo.append((template.get("Conditions") or {}).get(name.removeprefix("Condition:")))
-    return out
+def _asked(item: Any, function: str) -> Iterator[Mapping[str, Any]]:
+    """The uses of a function that turn on the place alone."""
+    if isinstance(item, Mapping):
+        for key, argument in item.items():
+            used = names(argument) if key == function else set()
+            if used & _PLACES and used <= _PLACES:
+                yield {key: argument}
+            else:
+                yield from _asked(argument, function)
+    elif isinstance(item, list):
+        for entry in item:
+            yield from _asked(entry, function)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -117,12 +119,12 @@ Given = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class _Instance:
-    """One template where it is used."""
+class Instance:
+    """One template where it is used: the alias of the contract's stack, and logical ids of nested ones."""
 
     path: tuple[str, ...]
     template: Path
-    parent: _Instance | None = None
+    parent: Instance | None = None
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -132,6 +134,21 @@ class _Instance:
     def section(self, name: str) -> Mapping[str, Any]:
         """A section of the template, empty where it has none."""
         return self.document.get(name) or {}
+
+    @property
+    def is_transformed(self) -> bool:
+        """Does CloudFormation make something else of the template before it deploys it?"""
+        return "Transform" in self.document or _holds(self.document, "Fn::Transform")
+
+    def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The resources as they are written, by logical id; without loops."""
+        yield from ((name, r) for name, r in self.section("Resources").items() if isinstance(r, Mapping))
+
+
+def _holds(item: Any, key: str) -> bool:
+    if isinstance(item, Mapping):
+        return key in item or any(_holds(entry, key) for entry in item.values())
+    return isinstance(item, list) and any(_holds(entry, key) for entry in item)
 
 
 class Space:
@@ -154,7 +171,7 @@ class Space:
     def parts(self) -> Mapping[Part, tuple[Variant, ...]]:
         """The parts of the grant, each with the variants that can touch it, or that a rule ties to one which can."""
         reach = {variant.alias: self.reach(variant) for variant in self.contract.variants}
-        every = {part for instance in self._instances for part, _ in self._reached(instance)}
+        every = {part for part, _ in self._all_reached}
         out = {}
         for part in sorted(every):
             chosen = {alias for alias, parts in reach.items() if part in parts}
@@ -200,12 +217,12 @@ class Space:
 
     def template(self, path: tuple[str, ...]) -> Path:
         """The template of a stack, given by the alias of the contract's stack and logical ids."""
-        return next(instance.template for instance in self._instances if instance.path == path)
+        return self.instance(path).template
 
     def reach(self, variant: Variant) -> frozenset[Part]:
         """The parts that a variant can touch, by the templates or by what the contract says of it."""
         given = {(alias, name) for alias, values in variant.parameters.items() for name in values}
-        out = {part for instance in self._instances for part, used in self._reached(instance) if used & given}
+        out = {part for part, used in self._all_reached if used & given}
         for alias, change in variant.changes.items():
             whole, role = self._parts_of(alias)
             out |= {(kind, *role) for kind, changed in (
@@ -214,15 +231,15 @@ class Space:
             ) if changed and role}  # fmt: skip
             out |= whole if change.allows or change.boundary is not None or not role else set()
         if variant.resources or variant.absent:
-            out |= {("policies", stack.alias) for stack in self._stacks}
-        out |= {("policies", stack.alias) for stack in self._stacks if variant.alias in stack.variants}
+            out |= {("policies", stack.alias) for stack in self.stacks}
+        out |= {("policies", stack.alias) for stack in self.stacks if variant.alias in stack.variants}
         return frozenset(out)
 
     def _parts_of(self, alias: str) -> tuple[set[Part], tuple[str, ...]]:
         """The part with a principal's policies; and the path of its resource, empty where it is not in the base."""
         principal = self.contract.principal(alias)
         named = {name.split(".")[1] for name in references(principal.reference) if name.startswith("stacks.")}
-        whole: set[Part] = {("policies", stack.alias) for stack in self._stacks if stack.alias in named or not named}
+        whole: set[Part] = {("policies", stack.alias) for stack in self.stacks if stack.alias in named or not named}
         if principal.variants:
             return whole, ()
         base = Synthesised(self.contract, self.base)
@@ -230,37 +247,69 @@ class Space:
         return whole, (base.located(held.arn) if held is not None else None) or ()
 
     @property
-    def _stacks(self) -> tuple[Stack, ...]:
+    def stacks(self) -> tuple[Stack, ...]:
+        """The contract's stacks, those of its variants included."""
         return (*self.contract.stacks, *self.contract.additions.stacks)
 
     # what depends on what
 
     @cached_property
-    def _instances(self) -> tuple[_Instance, ...]:
-        return tuple(i for stack in self._stacks for i in self._below(_Instance((stack.alias,), stack.template)))
+    def instances(self) -> tuple[Instance, ...]:
+        """Every template where it is used, nested ones included.
 
-    def _below(self, instance: _Instance) -> Iterator[_Instance]:
+        Raises:
+            NotResolved: a nested template is not among the contract's uploads.
+        """
+        return tuple(i for stack in self.stacks for i in self._below(Instance((stack.alias,), stack.template)))
+
+    def _below(self, instance: Instance) -> Iterator[Instance]:
         yield instance
-        for name, resource in instance.section("Resources").items():
-            if resource["Type"] == "AWS::CloudFormation::Stack":
-                yield from self._below(_Instance((*instance.path, name), self._nested(resource), instance))
+        for name, resource in instance.resources():
+            if resource.get("Type") == "AWS::CloudFormation::Stack":
+                template = nested_template(self.contract, instance.template, name)
+                if template is None:
+                    raise NotResolved(f"{shown(instance.template)}: the template of {name} is no upload")
+                yield from self._below(Instance((*instance.path, name), template, instance))
 
-    def _nested(self, resource: Mapping[str, Any]) -> Path:
-        url = json.dumps(resource["Properties"]["TemplateURL"])
-        for upload in self.contract.uploads:
-            for file in upload.files:
-                if f"/{file.name}" in url:
-                    return file
-        raise NotResolved(f"no upload of the contract is the nested template {url}")
+    def instance(self, path: tuple[str, ...]) -> Instance:
+        """The template of a stack, given by the alias of the contract's stack and logical ids.
 
-    def _reached(self, instance: _Instance) -> Iterator[tuple[Part, set[Given]]]:
+        Raises:
+            KeyError: there is no such stack.
+        """
+        return {instance.path: instance for instance in self.instances}[path]
+
+    def reaches(self, given: Given) -> bool:
+        """Can access turn on a parameter of a stack of the contract? What transforms make of it is not followed, so
+        that it may."""
+        if any(instance.is_transformed for instance in self.instances if instance.path[0] == given[0]):
+            return True
+        return any(given in used for _, used in self._all_reached)
+
+    @cached_property
+    def _all_reached(self) -> tuple[tuple[Part, set[Given]], ...]:
+        return tuple(reached for instance in self.instances for reached in self._reached(instance))
+
+    def fed_by(self, given: Given) -> Iterator[tuple[Instance, str]]:
+        """The parameters of other stacks that are given an output which turns on this one, beside their templates."""
+        for stack in self.stacks:
+            of_variants = [v.parameters.get(stack.alias, {}) for v in self.contract.variants]
+            for values in (stack.parameters, *of_variants):
+                for name, text in values.items():
+                    for reference in references(text):
+                        start, _, output = reference.partition(".outputs.")
+                        known = output and start == f"stacks.{given[0]}"
+                        if known and given in self._of_output(self.instance(given[:1]), output, frozenset()):
+                            yield self.instance((stack.alias,)), name
+
+    def _reached(self, instance: Instance) -> Iterator[tuple[Part, set[Given]]]:
         """The parts that a template's resources make up, each with the parameters that they depend on."""
         alias = instance.path[0]
-        for name, resource in instance.section("Resources").items():
+        for name, resource in instance.resources():
             if "Condition" in resource:
                 yield ("policies", alias), self._depends(instance, {f"Condition:{resource['Condition']}"})
             for key, expression in (resource.get("Properties") or {}).items():
-                if resource["Type"] == "AWS::CloudFormation::Stack" and key == "Parameters":
+                if resource.get("Type") == "AWS::CloudFormation::Stack" and key == "Parameters":
                     continue  # seen where the nested template uses them
                 used = self._depends(instance, names(expression))
                 if key == "AssumeRolePolicyDocument":
@@ -271,10 +320,10 @@ class Space:
                     # What the other policies give is cut by it, so that they are looked at together.
                     yield ("limits", *instance.path, name), used
                     yield ("policies", alias), used
-                elif key not in _NAMES:
+                elif key not in _NAMES and resource.get("Type") != "AWS::SSM::Parameter":
                     yield ("policies", alias), used
 
-    def _depends(self, instance: _Instance, found: set[str], seen: frozenset[Any] = frozenset()) -> set[Given]:
+    def _depends(self, instance: Instance, found: set[str], seen: frozenset[Any] = frozenset()) -> set[Given]:
         """The parameters of the contract's stacks on which names in a template depend."""
         out: set[Given] = set()
         for name in found:
@@ -292,27 +341,27 @@ class Space:
                 out |= self._of_resource(instance, head, attribute, deeper)
         return out
 
-    def _of_parameter(self, instance: _Instance, name: str, seen: frozenset[Any]) -> set[Given]:
+    def _of_parameter(self, instance: Instance, name: str, seen: frozenset[Any]) -> set[Given]:
         if instance.parent is not None:
             given = instance.parent.section("Resources")[instance.path[-1]]["Properties"].get("Parameters") or {}
             return self._depends(instance.parent, names(given.get(name)), seen)
         alias = instance.path[0]
-        stack = next(stack for stack in self._stacks if stack.alias == alias)
+        stack = next(stack for stack in self.stacks if stack.alias == alias)
         values = [stack.parameters.get(name), *(v.parameters.get(alias, {}).get(name) for v in self.contract.variants)]
         out: set[Given] = {(alias, name)}
         for reference in references(values):
             parts = reference.split(".")
             if parts[0] == "stacks" and parts[2] == "outputs":
-                other = next(i for i in self._instances if i.path == (parts[1],))
+                other = next(i for i in self.instances if i.path == (parts[1],))
                 out |= self._of_output(other, parts[3], seen)
         return out
 
-    def _of_output(self, instance: _Instance, name: str, seen: frozenset[Any]) -> set[Given]:
+    def _of_output(self, instance: Instance, name: str, seen: frozenset[Any]) -> set[Given]:
         output = instance.section("Outputs").get(name) or {}
         used = names(output.get("Value")) | ({f"Condition:{output['Condition']}"} if "Condition" in output else set())
         return self._depends(instance, used, seen)
 
-    def _of_resource(self, instance: _Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
+    def _of_resource(self, instance: Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
         resource = instance.section("Resources")[name]
         if "Condition" in resource:
             # Where it is not made, what refers to it cannot be made either.
@@ -320,10 +369,10 @@ class Space:
             return conditional | self._of_made(instance, name, attribute, seen)
         return self._of_made(instance, name, attribute, seen)
 
-    def _of_made(self, instance: _Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
+    def _of_made(self, instance: Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
         resource = instance.section("Resources")[name]
         if resource["Type"] == "AWS::CloudFormation::Stack" and attribute.startswith("Outputs."):
-            inner = next(i for i in self._instances if i.path == (*instance.path, name))
+            inner = next(i for i in self.instances if i.path == (*instance.path, name))
             return self._of_output(inner, attribute.removeprefix("Outputs."), seen)
         properties = resource.get("Properties") or {}
         if resource["Type"] in _CALLED_BY_NAME and attribute != "Value":
@@ -334,7 +383,7 @@ class Space:
     def _tied(self) -> tuple[frozenset[str], ...]:
         """Variants whose parameters stand together in a rule: whether one is refused may turn on the other."""
         out = []
-        for instance in self._instances:
+        for instance in self.instances:
             for rule in instance.section("Rules").values():
                 used = self._depends(instance, names(rule))
                 out.append(

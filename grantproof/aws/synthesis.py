@@ -199,7 +199,11 @@ class _Made:
             if self._exists(self.document["Resources"][other]):
                 self.resource(other)
         self._making.append(name)
-        found = _made_resource(self, name, entry["Type"], value(entry.get("Properties") or {}, self.scope))
+        try:
+            found = _made_resource(self, name, entry["Type"], value(entry.get("Properties") or {}, self.scope))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            # Properties of another shape than AWS documents, such as a policy without what it hangs on.
+            raise NotResolved(f"{shown(self.template)}: {name} cannot be worked out: {error!r}") from None
         self._making.pop()
         self._made[name] = found
         return found
@@ -216,9 +220,13 @@ class _Made:
     def attribute(self, name: str, attribute: str) -> str:
         """`Fn::GetAtt`."""
         found = self.resource(name)
-        if attribute not in found.attributes:
+        if attribute in found.attributes:
+            return found.attributes[attribute]
+        if found.type in _MAKERS:
             raise NotResolved(f"{attribute} of {name} ({found.type}) cannot be said without deploying")
-        return found.attributes[attribute]
+        # Made up, as the names of resources are. That a deployment has it otherwise would be seen there.
+        service = found.type.split("::")[1].lower()
+        return _here(self, service, found.physical_id) if attribute.endswith("Arn") else found.physical_id
 
     def outputs(self) -> dict[str, str]:
         """The outputs whose conditions are true."""

@@ -7,69 +7,44 @@ deployed, and has to be what was worked out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
 
-from grantproof.aws import parameters, people
+from grantproof.aws import people
+from grantproof.aws.bearing import idle_conditions
+from grantproof.aws.beyond import beyond
+from grantproof.aws.combined import Noted, compare_part, named, view
 from grantproof.aws.deploy import DeploymentFailed, deploy
-from grantproof.aws.deployed import Deployed
-from grantproof.aws.space import Part, Space, is_meant, options, places
+from grantproof.aws.space import Part, Space, options, places
 from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused, synthesise
-from grantproof.aws.synthesised import Synthesised
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, Variant, load
+from grantproof.contract import Contract, DeclaredStatement, Variant, load
 from grantproof.evidence.finding import digest
-from grantproof.iam import Layers, Policy, PolicyType, Statement, parse_policy
-from grantproof.iam.compare import Verdict, compare
-from grantproof.iam.comparisons import request_as_dict
-from grantproof.iam.cover import NotPlain, uncovered
-from grantproof.source import read, shown
-from grantproof.variants import Incompatible, with_variants
+from grantproof.source import read, shown, text_of
+from grantproof.variants import with_variants
+
+
+def _space(grant: Contract) -> Space:
+    """What was seen of a grant is kept for as long as its templates read the same."""
+    return _space_of(grant.path, tuple(text_of(path) for path in (grant.path, *grant.templates)))
 
 
 @cache
-def _space(path: Any) -> Space:
+def _space_of(path: Any, texts: tuple[str, ...]) -> Space:
     return Space(load(path))
 
 
-def named(chosen: Iterable[Variant]) -> str:
-    return " + ".join(variant.alias for variant in chosen) or "no variant"
-
-
-@dataclass
-class Noted:
-    """Findings under many combinations: each is told once, with the first combination that shows it."""
-
-    verdict: Any
-    found: dict[tuple[str, str, str], _Seen] = field(default_factory=dict)
-    under: str = ""
-
-    def broken(self, clause: str, detail: str, place: str, **shown: Any) -> None:
-        """As a verdict's; `shown` is that of the first combination."""
-        seen = self.found.setdefault((clause, detail, place), _Seen("broken", shown))
-        seen.under.append(self.under)
-
-    def unverified(self, clause: str, detail: str, place: str) -> None:
-        """As a verdict's: nobody can accept what could not be judged."""
-        self.found.setdefault((clause, detail, place), _Seen("unverified", {})).under.append(self.under)
-
-    def tell(self) -> None:
-        for (clause, detail, place), seen in self.found.items():
-            more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
-            say = self.verdict.broken if seen.kind == "broken" else self.verdict.unverified
-            say(clause, f"with {seen.under[0]}{more}: {detail}", place=place, covers=digest(seen.under), **seen.shown)
-
-
-@dataclass
-class _Seen:
-    kind: str
-    shown: dict[str, Any]
-    under: list[str] = field(default_factory=list)
+def _tell(verdict: Any, noted: Noted) -> None:
+    """Each finding once, with the first combination that shows it."""
+    for (clause, detail, place), seen in noted.found.items():
+        more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
+        say = verdict.broken if seen.kind == "broken" else verdict.unverified
+        say(clause, f"with {seen.under[0]}{more}: {detail}", place=place, covers=digest(seen.under), **seen.shown)
 
 
 # --- nothing is left out ----------------------------------------------------------------------------------------------
@@ -98,7 +73,7 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
     if not any(read(template).value.get("Conditions") for template in grant.templates):
         return
     truths: dict[tuple[Any, str], set[bool]] = {}
-    space = _space(grant.path)
+    space = _space(grant)
     for region in places(grant):
         for part in space.parts:
             for chosen in space.combinations(part):
@@ -123,193 +98,36 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
 def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, part: Part, verdict: Any) -> None:
     """And in every place where the templates' conditions turn on the place. A combination that the contract excludes is
     refused, by the parent stack, before anything exists."""
-    noted = Noted(verdict)
+    noted = Noted()
     for region in places(grant):
-        for chosen in _space(grant.path).combinations(part):
+        for chosen in _space(grant).combinations(part):
             noted.under = f"{named(chosen)} in {region}"
-            if (view := _view(grant, chosen, region, noted)) is not None:
-                _compare(view, part, noted)
+            if (found := view(_space(grant), chosen, region, noted)) is not None:
+                compare_part(found, part, noted)
                 verdict.proves()
-    noted.tell()
+    _tell(verdict, noted)
 
 
-def _view(grant: Contract, chosen: Sequence[Variant], region: str, noted: Noted) -> Deployed | None:
-    clause, place = "combinations of options are refused as the contract says", shown(grant.path)
-    try:
-        found = _space(grant.path).seen(chosen, region)
-    except Incompatible as error:
-        if is_meant(chosen):
-            noted.broken(clause, f"the variants contradict each other, and exclude each other nowhere: {error}", place)
-        return None
-    if isinstance(found, Refused):
-        if is_meant(chosen):
-            noted.broken(clause, f"CloudFormation refuses it, and the contract does not: {found}", place)
-        elif len(found.stack) > 1:
-            noted.broken(clause, f"only a nested stack refuses it, when others exist already: {found}", place)
-        return None
-    if not is_meant(chosen):
-        noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
-        return None
-    partition, _ = parameters.partition_of(region)
-    varied = with_variants(grant, [variant.alias for variant in chosen])
-    return Synthesised(replace(varied, region=region, partition=partition), found)
-
-
-def _compare(view: Deployed, part: Part, noted: Noted) -> None:
-    kind, alias = part[:2]
-    for principal in view.contract.principals:
-        held = view.held(principal) if principal.kind != "policy" else None
-        arn = held.arn if held else view.resolved(principal.reference)
-        place = str(view.origins.place(arn) or principal.place)
-        where = view.located(arn)
-        if where is None:
-            noted.broken(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
-        elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
-            promised = _policy(view, principal.trust, PolicyType.TRUST)
-            _both_ways(view, noted, principal, (held.trust,), promised, "is entered")
-        elif kind == "limits" and held is not None and where == part[1:]:
-            _limits(view, noted, principal, held.max_session, place)
-        elif kind == "policies" and where[0] == alias:
-            promised = _policy(view, principal.allows, PolicyType.IDENTITY)
-            _both_ways(view, noted, principal, view.identity_policies(principal), promised, "may do")
-            if held is not None and held.boundary is not None:
-                cut = compare(Layers(identity=(promised,)), Layers(identity=(promised,), boundary=held.boundary))
-                clause = f"{principal.alias} may do exactly as the contract says"
-                for difference in cut.lost_access:
-                    noted.broken(clause, f"its boundary does not let it do {difference.clause}", place)
-                if cut.verdict is not Verdict.EQUAL and not cut.lost_access:
-                    noted.unverified(clause, f"what its boundary cuts off cannot be said: {cut.reason}", place)
-    if kind == "policies":
-        _resources(view, noted)
-        _came_along(view, noted)
-
-
-def _policy(view: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
-    document = {"Version": "2012-10-17", "Statement": [view.resolved(s.document) for s in statements]}
-    return parse_policy(document, type_, "contract")
-
-
-def _both_ways(
-    view: Deployed, noted: Noted, principal: Any, real: tuple[Policy, ...], promised: Policy, what: str
-) -> None:
-    """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
-    try:
-        if not uncovered(real, (promised,)) and not uncovered((promised,), real):
-            return
-    except NotPlain:
-        pass  # a Not form, of which only the exact comparison can speak
-    clause = f"{principal.alias} {what} exactly as the contract says"
-    place = str(view.origins.place(real[0].label) or principal.place) if real else str(principal.place)
-    found = compare(_layers((promised,), what), _layers(real, what))
-    if found.verdict is Verdict.UNDETERMINED or found.depends_on:
-        why = found.reason or f"it depends on the open points {', '.join(found.depends_on)}"
-        noted.unverified(clause, f"cannot be compared: {why}", place)
-    for difference in found.new_access:
-        cited = next((c for c in difference.because if c.policy != "everything"), None)
-        where = view.origins.place(cited.policy, cited.statement) if cited is not None else None
-        name = "" if cited is None else f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
-        witness = request_as_dict(difference.witness)
-        detail = f"wider than the contract: {difference.clause}"
-        noted.broken(clause, detail, str(where or place), statement=name, witness=witness)
-    for difference in found.lost_access:
-        detail = f"narrower than the contract, which promises {difference.clause}"
-        noted.broken(clause, detail, place, witness=request_as_dict(difference.witness))
-
-
-def _layers(policies: tuple[Policy, ...], what: str) -> Layers:
-    if what == "may do":
-        return Layers(identity=policies)
-    return Layers(identity=(parse_policy(_EVERYTHING, PolicyType.IDENTITY, "everything"),), resource=policies[0])
-
-
-def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest: int, place: str) -> None:
-    clause = f"{principal.alias} has the limits of the contract"
-    if longest != principal.max_session:
-        noted.broken(clause, f"MaxSessionDuration is {longest}; the contract's is {principal.max_session}", place)
-    held = view.held(principal)
-    real = held.boundary[0].label if held is not None and held.boundary else None
-    boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
-    if real != view.resolved(boundary):
-        noted.broken(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
-
-
-def _resources(view: Deployed, noted: Noted) -> None:
-    for resource in view.contract.resources:
-        real = view.resource_policy(resource)
-        if real is None:
-            noted.broken(
-                f"{resource.alias} says exactly what the contract says", "there is no such policy", str(resource.place)
-            )
-        else:
-            _both_ways(view, noted, resource, (real,), _policy(view, resource.policy, real.type), "says")
-
-
-def _came_along(view: Deployed, noted: Noted) -> None:
-    declared = {view.resolved(p.reference) for p in view.contract.principals}
-    declared |= {view.resolved(resource.reference) for resource in view.contract.resources}
-    clause = "the stacks create what the contract declares, and nothing else"
-    for arn in (*view.policies.held, *view.policies.managed, *view.policies.resource_policies):
-        known = {arn, arn.rsplit("/", 1)[1]} if "/" in arn else {arn}
-        made = arn in view.policies.resource_policies or view.origins.resource(arn) is not None
-        if made and not known & declared:
-            place = str(view.origins.place(arn) or shown(view.contract.path))
-            noted.broken(clause, f"{arn} is not declared", place)
-
-
-def test_every_condition_is_load_bearing(grant: Contract, accounted: bool, verdict: Any) -> None:
-    """Without it, some request that was denied becomes allowed (or, in a Deny, the other way): with each condition
-    taken out of the policies in turn, the exact comparison finds such a request. A condition that holds for every
-    request protects from nothing and looks as if it did."""
-    noted = Noted(verdict)
-    space = _space(grant.path)
-    for gathering in ((), *space.gatherings()):
+def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict: Any) -> None:
+    """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
+    that holds for every request protects from nothing and looks as if it did."""
+    noted = Noted()
+    for gathering in ((), *(_space(grant).gatherings() if grant.variants else ())):
         noted.under = named(gathering)
-        view = _view(grant, gathering, grant.region, noted)
-        for kind, policy in _policies_of(view) if view is not None else ():
-            for statement in policy.statements:
-                for test in statement.conditions:
-                    _bears(view, noted, kind, policy, statement, test)
-                    verdict.proves()
-    noted.tell()
+        found = world if not gathering else view(_space(grant), gathering, grant.region, noted)
+        if found is not None:
+            verdict.proves(idle_conditions(found, noted))
+    _tell(verdict, noted)
 
 
-def _policies_of(view: Deployed) -> Iterator[tuple[str, Policy]]:
-    seen: set[str] = set()
-    for held in view.policies.held.values():
-        found = [("identity", policy) for policy in (*held.identity, *(held.boundary or ()))]
-        for kind, policy in [*found, *([("resource", held.trust)] if held.trust else [])]:
-            if policy.label not in seen:
-                seen.add(policy.label)
-                yield kind, policy
-    yield from (("identity", p) for label, p in view.policies.managed.items() if label not in seen)
-    yield from (("resource", policy) for policy in view.policies.resource_policies.values())
+# --- what is left open ------------------------------------------------------------------------------------------------
 
 
-_EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-
-
-def _bears(view: Any, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Any) -> None:
-    others = tuple(other for other in statement.conditions if other is not test)
-    without = replace(
-        policy,
-        statements=tuple(replace(s, conditions=others) if s is statement else s for s in policy.statements),
-    )
-    everything = parse_policy(_EVERYTHING, PolicyType.IDENTITY, "everything")
-
-    def layers(chosen: Policy) -> Layers:
-        if kind == "resource":
-            return Layers(identity=(everything,), resource=chosen)
-        # A Deny is seen beside what it denies.
-        return Layers(identity=(chosen,) if statement.allow else (chosen, everything))
-
-    found = compare(layers(policy), layers(without))
-    differs = found.new_access if statement.allow else found.lost_access
-    place = str(view.origins.place(policy.label, statement.index) or shown(view.contract.path))
-    clause = "every condition of the policies protects from something"
-    if found.verdict is Verdict.EQUAL:
-        noted.broken(clause, f"{test} holds for every request: without it the policy allows the same", place)
-    elif not differs:
-        noted.unverified(clause, f"{test} may change nothing: {found.reason or found.verdict.value}", place)
+def test_what_the_contract_leaves_open_gives_nobody_more(grant: Contract, verdict: Any) -> None:
+    """Whatever else a template would accept for its parameters, and wherever its conditions turn on the place, nobody
+    may enter or do more than the contract says; or the contract has to say what then changes."""
+    for found in beyond(grant):
+        verdict.unverified("no parameter that is left open gives more", found.detail, place=found.place)
 
 
 # --- on the wire ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""Does every condition of the policies protect from something?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from grantproof.aws.combined import EVERYTHING, Noted
+from grantproof.aws.deployed import Deployed
+from grantproof.iam import Layers, Policy, Statement
+from grantproof.iam.compare import Verdict, compare
+from grantproof.iam.condition import Test
+from grantproof.source import shown
+
+
+def idle_conditions(deployed: Deployed, noted: Noted) -> int:
+    """Note the conditions that protect from nothing: without a condition that bears, some request that was denied
+    becomes allowed (or, in a Deny, the other way), which the exact comparison finds. How many were looked at."""
+    looked_at = 0
+    for kind, policy in _policies(deployed):
+        for statement in policy.statements:
+            for test in statement.conditions:
+                _bears(deployed, noted, kind, policy, statement, test)
+                looked_at += 1
+    return looked_at
+
+
+def _policies(deployed: Deployed) -> Iterator[tuple[str, Policy]]:
+    """The policies that the stacks wrote: AWS's own are not theirs to answer for."""
+    seen: set[str] = set()
+    for arn, held in deployed.policies.held.items():
+        found = [("identity", policy) for policy in (*held.identity, *(held.boundary or ()))]
+        for kind, policy in [*found, *([("resource", held.trust)] if held.trust else [])]:
+            if policy.label not in seen and deployed.origins.resource(arn) is not None:
+                seen.add(policy.label)
+                if ":iam::aws:policy/" not in policy.label:
+                    yield kind, policy
+    managed = deployed.policies.managed
+    yield from (
+        ("identity", p) for label, p in managed.items() if label not in seen and deployed.origins.resource(label)
+    )
+    yield from (("resource", policy) for policy in deployed.policies.resource_policies.values())
+
+
+def _bears(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Test) -> None:
+    others = tuple(other for other in statement.conditions if other is not test)
+    without = replace(
+        policy,
+        statements=tuple(replace(s, conditions=others) if s is statement else s for s in policy.statements),
+    )
+
+    def layers(chosen: Policy) -> Layers:
+        if kind == "resource":
+            return Layers(identity=(EVERYTHING,), resource=chosen)
+        # A Deny is seen beside what it denies.
+        return Layers(identity=(chosen,) if statement.allow else (chosen, EVERYTHING))
+
+    found = compare(layers(policy), layers(without))
+    differs = found.new_access if statement.allow else found.lost_access
+    place = str(deployed.origins.place(policy.label, statement.index) or shown(deployed.contract.path))
+    clause = "every condition of the policies protects from something"
+    if found.verdict is Verdict.EQUAL:
+        noted.broken(clause, f"{test} holds for every request: without it the policy allows the same", place)
+    elif not differs:
+        noted.unverified(clause, f"{test} may change nothing: {found.reason or found.verdict.value}", place)

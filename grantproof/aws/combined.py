@@ -1,0 +1,240 @@
+"""A grant under a combination of its options, held against what its contract then says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from grantproof.aws import parameters
+from grantproof.aws.deployed import Deployed
+from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.space import Part, Space, is_meant
+from grantproof.aws.synthesis import Refused
+from grantproof.aws.synthesised import Synthesised
+from grantproof.contract import DeclaredPrincipal, DeclaredResource, DeclaredStatement, Variant
+from grantproof.iam import Layers, Policy, PolicyType, parse_policy
+from grantproof.iam.compare import Verdict, compare
+from grantproof.iam.comparisons import request_as_dict
+from grantproof.iam.cover import NotPlain, uncovered
+from grantproof.source import shown
+from grantproof.variants import Incompatible, with_variants
+
+#: A place in a template or a contract; or what looks it up, which takes longer than most comparisons.
+Spot = str | Callable[[], str]
+
+
+@dataclass
+class Seen:
+    """A finding: `broken` or `unverified`, the combinations that show it, and what shows it in the first of them."""
+
+    kind: str
+    shown: Mapping[str, Any]
+    under: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Noted:
+    """What was found under many combinations, by (clause, detail, place).
+
+    Attributes:
+        under: the combination that is looked at.
+        only_wider: leaves out where a principal may do less than the contract says, or is not there.
+    """
+
+    found: dict[tuple[str, str, str], Seen] = field(default_factory=dict)
+    under: str = ""
+    only_wider: bool = False
+
+    def broken(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
+        """As a verdict's; `shown` is that of the first combination."""
+        self._note("broken", clause, detail, place, shown)
+
+    def narrower(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
+        """The same of what gives nobody more."""
+        if not self.only_wider:
+            self._note("broken", clause, detail, place, shown)
+
+    def unverified(self, clause: str, detail: str, place: Spot) -> None:
+        """As a verdict's: nobody can accept what could not be judged."""
+        self._note("unverified", clause, detail, place, {})
+
+    def _note(self, kind: str, clause: str, detail: str, place: Spot, shown: Mapping[str, Any]) -> None:
+        spot = place if isinstance(place, str) else place()
+        self.found.setdefault((clause, detail, spot), Seen(kind, shown)).under.append(self.under)
+
+
+def named(chosen: Sequence[Variant]) -> str:
+    """A combination in words."""
+    return " + ".join(variant.alias for variant in chosen) or "no variant"
+
+
+def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> Deployed | None:
+    """What the stacks hold under a combination; None where CloudFormation refuses it, or it is not meant. Notes where
+    these two differ.
+
+    Raises:
+        NotResolved: it cannot be said.
+    """
+    clause, place = "combinations of options are refused as the contract says", shown(space.contract.path)
+    try:
+        found = space.seen(chosen, region)
+    except Incompatible as error:
+        if is_meant(chosen):
+            noted.broken(clause, f"the variants contradict each other, and exclude each other nowhere: {error}", place)
+        return None
+    if isinstance(found, Refused):
+        if is_meant(chosen):
+            noted.narrower(clause, f"CloudFormation refuses it, and the contract does not: {found}", place)
+        elif len(found.stack) > 1:
+            noted.narrower(clause, f"only a nested stack refuses it, when others exist already: {found}", place)
+        return None
+    if not is_meant(chosen):
+        noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
+        return None
+    partition, _ = parameters.partition_of(region)
+    varied = with_variants(space.contract, [variant.alias for variant in chosen])
+    return Synthesised(replace(varied, region=region, partition=partition), found)
+
+
+def compare_part(held_: Deployed, part: Part, noted: Noted) -> None:
+    """Hold one part of what the stacks hold against the contract.
+
+    Raises:
+        LawError: a policy that is not IAM's.
+        SnapshotIncomplete: the contract names an output that no stack has.
+    """
+    kind, alias = part[:2]
+    for principal in held_.contract.principals:
+        try:
+            held = held_.held(principal) if principal.kind != "policy" else None
+            arn = held.arn if held else held_.resolved(principal.reference)
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+            continue  # it is not made; what is made instead is not declared, and is found as such
+        place = partial(_place, held_, arn, principal)
+        where = held_.located(arn)
+        if where is None:
+            noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
+        elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
+            promised = _policy(held_, principal.trust, PolicyType.TRUST)
+            _both_ways(held_, noted, principal, (held.trust,), promised, "is entered")
+        elif kind == "limits" and held is not None and where == part[1:]:
+            _limits(held_, noted, principal, held.max_session, place)
+        elif kind == "policies" and where[0] == alias:
+            promised = _policy(held_, principal.allows, PolicyType.IDENTITY)
+            _both_ways(held_, noted, principal, held_.identity_policies(principal), promised, "may do")
+            if held is not None and held.boundary is not None:
+                cut = compare(Layers(identity=(promised,)), Layers(identity=(promised,), boundary=held.boundary))
+                clause = f"{principal.alias} may do exactly as the contract says"
+                for difference in cut.lost_access:
+                    noted.narrower(clause, f"its boundary does not let it do {difference.clause}", place)
+                if cut.verdict is not Verdict.EQUAL and not cut.lost_access:
+                    noted.unverified(clause, f"what its boundary cuts off cannot be said: {cut.reason}", place)
+    if kind == "policies":
+        _resources(held_, noted)
+        _came_along(held_, noted)
+
+
+def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
+    """Where the templates make what an ARN names, else where the contract speaks of it."""
+    return str(view.origins.place(arn) or declared.place)
+
+
+def _policy(view: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
+    document = {"Version": "2012-10-17", "Statement": [view.resolved(s.document) for s in statements]}
+    return parse_policy(document, type_, "contract")
+
+
+def _both_ways(
+    view: Deployed,
+    noted: Noted,
+    principal: DeclaredPrincipal | DeclaredResource,
+    real: tuple[Policy, ...],
+    promised: Policy,
+    what: str,
+) -> None:
+    """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
+    try:
+        if not uncovered(real, (promised,)) and not uncovered((promised,), real):
+            return
+    except NotPlain:
+        pass  # a Not form, of which only the exact comparison can speak
+    clause = f"{principal.alias} {what} exactly as the contract says"
+    place = _place(view, real[0].label, principal) if real else str(principal.place)
+    found = compare(_layers((promised,), what), _layers(real, what))
+    if found.verdict is Verdict.UNDETERMINED or found.depends_on:
+        why = found.reason or f"it depends on the open points {', '.join(found.depends_on)}"
+        noted.unverified(clause, f"cannot be compared: {why}", place)
+    for difference in found.new_access:
+        cited = next((c for c in difference.because if c.policy != "everything"), None)
+        where = view.origins.place(cited.policy, cited.statement) if cited is not None else None
+        name = "" if cited is None else f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
+        witness = request_as_dict(difference.witness)
+        detail = f"wider than the contract: {difference.clause}"
+        noted.broken(clause, detail, str(where or place), statement=name, witness=witness)
+    for difference in found.lost_access:
+        detail = f"narrower than the contract, which promises {difference.clause}"
+        noted.narrower(clause, detail, place, witness=request_as_dict(difference.witness))
+
+
+def _layers(policies: tuple[Policy, ...], what: str) -> Layers:
+    if what == "may do":
+        return Layers(identity=policies)
+    return Layers(identity=(EVERYTHING,), resource=policies[0])
+
+
+#: A caller who may do everything as far as the own account is concerned.
+EVERYTHING = parse_policy(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+    PolicyType.IDENTITY,
+    "everything",
+)
+
+
+def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:
+    clause = f"{principal.alias} has the limits of the contract"
+    if longest != principal.max_session:
+        note = noted.broken if longest > principal.max_session else noted.narrower
+        note(clause, f"MaxSessionDuration is {longest}; the contract's is {principal.max_session}", place)
+    held = view.held(principal)
+    real = held.boundary[0].label if held is not None and held.boundary else None
+    boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
+    if real != view.resolved(boundary):
+        # One where the contract has none takes access away; what it is instead of another cannot be said so simply.
+        note = noted.broken if boundary else noted.narrower
+        note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
+
+
+def _resources(view: Deployed, noted: Noted) -> None:
+    for resource in view.contract.resources:
+        clause = f"{resource.alias} says exactly what the contract says"
+        try:
+            real = view.resource_policy(resource)
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+            continue  # the resource itself is not made
+        if real is None:
+            noted.broken(clause, "there is no such policy", str(resource.place))
+        else:
+            _both_ways(view, noted, resource, (real,), _policy(view, resource.policy, real.type), "says")
+
+
+def _came_along(view: Deployed, noted: Noted) -> None:
+    declared = set()
+    for reference in [p.reference for p in view.contract.principals] + [r.reference for r in view.contract.resources]:
+        try:
+            declared.add(view.resolved(reference))
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+    clause = "the stacks create what the contract declares, and nothing else"
+    for arn in (*view.policies.held, *view.policies.managed, *view.policies.resource_policies):
+        known = {arn, arn.rsplit("/", 1)[1]} if "/" in arn else {arn}
+        made = arn in view.policies.resource_policies or view.origins.resource(arn) is not None
+        if made and not known & declared:
+            place = str(view.origins.place(arn) or shown(view.contract.path))
+            noted.broken(clause, f"{arn} is not declared", place)

@@ -1,0 +1,295 @@
+"""What a contract leaves open: a template that gives more under a value that nobody speaks of is never verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grantproof.aws.beyond import beyond
+from grantproof.aws.skeleton import skeleton
+from grantproof.contract import load
+
+TEMPLATE = """
+Parameters:
+  Partner: {{Type: String, AllowedPattern: "[0-9]{{12}}"}}
+  {parameters}
+Conditions:
+  Always: !Equals [a, a]
+  {conditions}
+{sections}
+Resources:
+  Reader:
+    Type: AWS::IAM::Role
+    Properties:
+      {properties}
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {{AWS: {principal}}}
+            Action: sts:AssumeRole
+            {condition}
+      Policies:
+        - PolicyName: read
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - Effect: Allow
+                Action: {action}
+                Resource: {resource}
+              {statement}
+  {resources}
+Outputs:
+  RoleArn: {{Value: !GetAtt Reader.Arn}}
+"""
+PLAIN = {
+    "parameters": "",
+    "conditions": "",
+    "sections": "",
+    "properties": "MaxSessionDuration: 3600",
+    "principal": '!Sub "arn:${AWS::Partition}:iam::${Partner}:root"',
+    "condition": "",
+    "action": "ssm:GetParameter",
+    "resource": '!Sub "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/db"',
+    "statement": "",
+    "resources": "",
+}
+CONTRACT = """
+version: 1
+description: One role reads one parameter.
+accounts: {{owner: "111111111111", partner: "222222222222"}}
+region: eu-west-1
+stacks:
+  app:
+    account: owner
+    template: app.yaml
+    parameters: {{Partner: "${{accounts.partner}}"{given}}}
+principals:
+  reader:
+    role: ${{stacks.app.outputs.RoleArn}}
+    trust:
+      - Principal: {{AWS: "arn:${{partition}}:iam::${{accounts.partner}}:root"}}
+        Action: sts:AssumeRole
+    allows:
+      - Action: ssm:GetParameter
+        Resource: arn:${{partition}}:ssm:${{region}}:${{accounts.owner}}:parameter/db
+{more}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "grant").mkdir()
+    return tmp_path / "grant"
+
+
+def found(folder: Path, given: str = "", more: str = "", **changed: str) -> list[str]:
+    """What is found of a grant whose template is plain but for the changes."""
+    (folder / "app.yaml").write_text(TEMPLATE.format(**{**PLAIN, **changed}), encoding="utf-8")
+    (folder / "contract.yaml").write_text(CONTRACT.format(given=given, more=more), encoding="utf-8")
+    return [f"{item.place}: {item.detail}" for item in beyond(load(folder))]
+
+
+EXTRA = 'Extra: {Type: String, Default: "", AllowedPattern: "([0-9]{12})?"}'
+WIDE = 'Wide: !Not [!Equals [!Ref Extra, ""]]'
+MODE = "Mode: {Type: String, Default: normal, AllowedPattern: '[a-z]+'}"
+IF_WIDE = '!If [Wide, "*", "arn:aws:ssm:eu-west-1:111111111111:parameter/db"]'
+
+
+def but(**changed: str) -> dict[str, str]:
+    return changed
+
+
+HOLES = {
+    "an-option-that-adds-a-principal": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        principal='!If [Wide, [!Ref Extra, !Ref Partner], !Ref Partner]',
+    ),
+    "an-option-that-adds-a-policy": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        resources="More: {Type: AWS::IAM::RolePolicy, Condition: Wide, Properties: {RoleName: !Ref Reader, PolicyName: "
+        'more, PolicyDocument: {Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}}}',
+    ),
+    "an-option-that-adds-a-role": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        resources='Other: {Type: AWS::IAM::Role, Condition: Wide, Properties: {AssumeRolePolicyDocument: {Version: '
+        '"2012-10-17", Statement: {Effect: Allow, Principal: {AWS: !Ref Partner}, Action: "sts:AssumeRole"}}}}',
+    ),
+    "a-listed-value": but(
+        parameters="Extra: {Type: String, Default: read, AllowedValues: [read, write]}",
+        conditions="Wide: !Equals [!Ref Extra, write]",
+        action="!If [Wide, [ssm:GetParameter, ssm:PutParameter], ssm:GetParameter]",
+    ),
+    "one-of-all-texts": but(
+        parameters="Extra: {Type: String, Default: normal, AllowedPattern: '[a-z]+'}",
+        conditions="Wide: !Equals [administrator, !Ref Extra]",
+        resource=IF_WIDE,
+    ),
+    "any-text-but-one": but(
+        parameters="Extra: {Type: String, Default: normal, AllowedPattern: '[a-z]+'}",
+        conditions="Wide: !Not [!Equals [normal, !Ref Extra]]",
+        resource=IF_WIDE,
+    ),
+    "a-number": but(
+        parameters="Extra: {Type: Number, Default: 1, MinValue: 1, MaxValue: 3}",
+        conditions="Wide: !Equals [!Ref Extra, 3]",
+        resource=IF_WIDE,
+    ),
+    "a-list": but(
+        parameters='Extra: {Type: CommaDelimitedList, Default: "", AllowedPattern: "([0-9]{12})?"}',
+        conditions='Wide: !Not [!Equals [!Join ["", !Ref Extra], ""]]',
+        principal="!If [Wide, !Ref Extra, !Ref Partner]",
+    ),
+    "a-key-of-a-map": but(
+        parameters="Extra: {Type: String, Default: one, AllowedPattern: '[a-z]+'}",
+        sections="Mappings: {Names: {one: {Name: db}, all: {Name: '*'}}}",
+        resource='!Sub ["arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${N}", '
+        "{N: !FindInMap [Names, !Ref Extra, Name]}]",
+    ),
+    "text-that-is-passed-on": but(
+        parameters="Extra: {Type: String, Default: db, AllowedPattern: '[a-z]+'}",
+        resource='!Sub "arn:aws:ssm:eu-west-1:111111111111:parameter/${Extra}"',
+    ),
+    "a-longer-session": but(
+        parameters="Extra: {Type: Number, Default: 3600, MinValue: 3600, MaxValue: 43200}",
+        properties="MaxSessionDuration: !Ref Extra",
+    ),
+    "a-denial-that-goes": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        action="['ssm:GetParameter', 'ssm:PutParameter']",
+        statement='- !If [Wide, !Ref AWS::NoValue, {Effect: Deny, Action: ssm:PutParameter, Resource: "*"}]',
+    ),
+    "what-is-taken-apart": but(
+        parameters="Extra: {Type: String, Default: a-b, AllowedPattern: '[a-z-]+'}",
+        conditions="Wide: !Equals [!Select [0, !Split ['-', !Ref Extra]], admin]",
+        resource=IF_WIDE,
+    ),
+    "an-entry-that-is-selected": but(
+        parameters="Extra: {Type: Number, Default: 0, MinValue: 0, MaxValue: 1}",
+        resource='!Select [!Ref Extra, ["arn:aws:ssm:eu-west-1:111111111111:parameter/db", "*"]]',
+    ),
+    "a-transformed-template": but(
+        parameters=EXTRA,
+        sections="Transform: AWS::LanguageExtensions",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_an_open_parameter_that_widens_access_is_found(name: str, folder: Path) -> None:
+    (said,) = found(folder, **HOLES[name])
+    assert f"{folder / 'app.yaml'}:4:3: the contract leaves parameter Extra open" in said
+    assert "Give stack 'app' the value with which it is deployed" in said
+
+
+@pytest.mark.parametrize("name", sorted(set(HOLES) - {"a-number", "a-longer-session", "an-entry-that-is-selected"}))
+def test_what_the_contract_sets_is_not_open(name: str, folder: Path) -> None:
+    default = {"a-listed-value": "read", "a-key-of-a-map": "one", "text-that-is-passed-on": "db"}.get(name, "")
+    default = {"one-of-all-texts": "normal", "any-text-but-one": "normal", "what-is-taken-apart": "a-b"}.get(
+        name, default
+    )
+    assert found(folder, given=f', Extra: "{default}"', **HOLES[name]) == []
+
+
+def test_two_parameters_that_widen_access_together_are_found(folder: Path) -> None:
+    (said,) = found(
+        folder,
+        parameters=f"{EXTRA}\n  {MODE}",
+        conditions='Wide: !And [!Not [!Equals [!Ref Extra, ""]], !Equals [!Ref Mode, open]]',
+        resource=IF_WIDE,
+    )
+    assert "Mode='open' of app" in said
+    assert "Extra='" in said
+
+
+def test_a_parameter_that_widens_access_only_beside_a_variant_is_found(folder: Path) -> None:
+    variants = "variants:\n  loud: {parameters: {app: {Mode: loud}}}\n"
+    (said,) = found(
+        folder,
+        more=variants,
+        parameters=f"{EXTRA}\n  {MODE}",
+        conditions='Wide: !And [!Not [!Equals [!Ref Extra, ""]], !Equals [!Ref Mode, loud]]',
+        resource=IF_WIDE,
+    )
+    assert "with loud + Extra='" in said
+
+
+def test_a_text_of_the_template_that_no_variant_gives_is_found(folder: Path) -> None:
+    variants = "variants:\n  loud: {parameters: {app: {Mode: loud}}}\n"
+    (said,) = found(
+        folder, more=variants, parameters=MODE, conditions="Wide: !Equals [!Ref Mode, open]", resource=IF_WIDE
+    )
+    assert "Mode='open'" in said
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ("Wide: !Not [!Equals [!Ref AWS::Region, eu-west-1]]", "in af-south-1, 'reader may do exactly"),
+        ("Wide: !Equals [!Ref AWS::Partition, aws-cn]", "in cn-north-1, 'reader may do exactly"),
+        ('Wide: !Equals [!Ref AWS::AccountId, "333333333333"]', "condition Wide turns on AWS::AccountId"),
+        ("Wide: !Equals [!Ref AWS::StackName, open]", "condition Wide turns on AWS::StackName"),
+    ],
+    ids=("region", "partition", "account", "stack"),
+)
+def test_a_place_that_widens_access_is_found(condition: str, says: str, folder: Path) -> None:
+    (said,) = found(folder, conditions=condition, resource=IF_WIDE)
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        but(parameters=EXTRA, resources="Box: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref Extra}}"),
+        but(
+            parameters=EXTRA,
+            conditions=WIDE,
+            condition='Condition: !If [Wide, {Bool: {"aws:MultiFactorAuthPresent": "true"}}, !Ref AWS::NoValue]',
+        ),
+        but(parameters=EXTRA, properties="RoleName: !Sub reader-${Extra}"),
+        but(parameters=EXTRA, conditions=WIDE, properties="MaxSessionDuration: !If [Wide, 3600, 3600]"),
+    ],
+    ids=("no-access", "less-access", "a-name", "the-same"),
+)  # fmt: skip
+def test_an_open_parameter_that_gives_nobody_more_is_nothing_to_speak_of(changed: dict[str, str], folder: Path) -> None:
+    assert found(folder, **changed) == []
+
+
+def test_a_value_goes_through_nested_stacks_and_into_other_stacks(folder: Path) -> None:
+    outer = """
+Parameters:
+  Extra: {Type: String, Default: quiet, AllowedPattern: "[a-z]+"}
+Resources:
+  Inner:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: https://grants.s3.amazonaws.com/app.yaml
+      Parameters: {Partner: "222222222222", Mode: !Ref Extra}
+Outputs:
+  RoleArn: {Value: !GetAtt Inner.Outputs.RoleArn}
+"""
+    (folder / "outer.yaml").write_text(outer, encoding="utf-8")
+    changed = {**PLAIN, "parameters": MODE, "conditions": "Wide: !Equals [!Ref Mode, open]", "resource": IF_WIDE}
+    (folder / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
+    contract = CONTRACT.format(given="", more="uploads: {nested: {account: owner, bucket: grants, files: [app.yaml]}}")
+    contract = contract.replace("app.yaml\n", "outer.yaml\n", 1).replace(
+        '    parameters: {Partner: "${accounts.partner}"}\n', ""
+    )
+    (folder / "contract.yaml").write_text(contract, encoding="utf-8")
+    (said,) = beyond(load(folder))
+    assert said.place == f"{folder / 'outer.yaml'}:3:3"
+    assert "Extra='open' of app: 'reader may do exactly as the contract says' fails: wider" in said.detail
+
+
+def test_a_draft_sets_what_access_may_turn_on_and_asks_a_person(folder: Path) -> None:
+    changed = {**PLAIN, "parameters": EXTRA, "conditions": WIDE, "resource": IF_WIDE}
+    (folder / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
+    drafted = skeleton([folder / "app.yaml"], "eu-west-1", {})
+    (stack,) = drafted.contract.stacks
+    assert stack.parameters["Extra"] == ""
+    assert "Extra" in drafted.invented[stack.alias]
