@@ -190,6 +190,7 @@ def _verify_alone(options: argparse.Namespace) -> int:
 
 def _fleet(options: argparse.Namespace) -> int:
     from grantproof.contract import find
+    from grantproof.evidence import bundle
     from grantproof.fleet import report
     from grantproof.fleet.plan import shard
     from grantproof.fleet.run import Fleet, Journal, Stopped, run
@@ -197,6 +198,7 @@ def _fleet(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
+        bundle.clear(options.report_dir)
         part = shard(options.shard)
         number = int(options.workers) if options.workers else None
         contracts = {contract.grant: contract for contract in find(options.directory)}
@@ -253,6 +255,7 @@ def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _gate(options: argparse.Namespace) -> int:
+    from grantproof.evidence import bundle
     from grantproof.gate import report
     from grantproof.gate.change import changes
     from grantproof.gate.history import NotCompared
@@ -260,13 +263,20 @@ def _gate(options: argparse.Namespace) -> int:
 
     gc.set_threshold(500_000, 50, 50)
     try:
+        report.clear(options.report_dir)
+        if not options.diff_only:
+            bundle.clear(options.report_dir)
         found = changes(options.directory, options.base)
     except (SourceError, NotCompared) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
+    except OSError as error:
+        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
+        return BAD_USAGE
     report.write(found, options.report_dir)
     print(report.text(found), end="", flush=True)
-    if options.diff_only:
+    nothing_left = all(grant.what == "deleted" for grant in found.grants)
+    if options.diff_only or nothing_left:
         return VERIFIED if found.passes else NOT_VERIFIED
     verified = _verify(_parser().parse_args(_verification(options)))
     return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED

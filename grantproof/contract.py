@@ -326,6 +326,8 @@ def find(directory: Path) -> tuple[Contract, ...]:
         raise ContractError(directory, "holds no grant: no folder in it has a contract.yaml.")
     covered = {path.parent for path in paths}
     for file in sorted(directory.rglob("*")):
+        if file.is_symlink() and file.is_dir():
+            raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
         if not covered.intersection(file.parents) and _is_template(file):
             raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
     contracts = tuple(load(path) for path in paths)

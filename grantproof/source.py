@@ -151,6 +151,8 @@ def parse(text: str, path: Path) -> Document:
 #: What JSON has as well, and dates. The others build Python objects, or bytes.
 _TAGS = frozenset("str int float bool null timestamp map seq merge value".split())
 _DEEPEST = 100
+#: So many values, with those that aliases repeat. A template of a megabyte has fewer than 200,000.
+_MOST = 300_000
 
 
 def _refuse_depth(text: str, path: Path) -> None:
@@ -170,8 +172,15 @@ class _Reader:
         self._path = path
         self._scalars = yaml.constructor.SafeConstructor()
         self.places: dict[tuple[Key, ...], tuple[int, int]] = {}
+        self._values = 0
 
     def construct(self, node: Any, path: tuple[Key, ...]) -> Any:
+        self._values += 1
+        # An alias may stand within what it names, or for aliases that stand for aliases ...
+        if len(path) > _DEEPEST or self._values > _MOST:
+            raise SourceError(
+                Place(self._path, *_mark(node)), "is nested too deeply, or repeated too often by aliases."
+            )
         self.places.setdefault(path, _mark(node))
         if node.tag.startswith("!"):
             return self._short_form(node, path)
@@ -222,14 +231,18 @@ class _Reader:
             raise SourceError(Place(self._path, *_mark(node)), f"{node.value!r} cannot be read.") from None
 
 
-def _entries(node: Any) -> list[tuple[Any, Any, bool]]:
-    """A mapping's own entries, then those that it inherits through merge keys (`<<`), marked as such."""
-    merge = "tag:yaml.org,2002:merge"
+def _entries(node: Any, seen: set[int] | None = None) -> list[tuple[Any, Any, bool]]:
+    """A mapping's own entries, then those that it inherits through merge keys (`<<`), marked as such. What it inherits
+    a second time, be it from itself, adds nothing."""
+    merge, seen = "tag:yaml.org,2002:merge", seen if seen is not None else {id(node)}
     out = [(key, value, False) for key, value in node.value if key.tag != merge]
     for key, value in node.value:
-        if key.tag == merge:
-            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            out += [(k, v, True) for source in sources for k, v, _ in _entries(source)]
+        if key.tag != merge:
+            continue
+        for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if id(source) not in seen:
+                seen.add(id(source))
+                out += [(k, v, True) for k, v, _ in _entries(source, seen)]
     return out
 
 

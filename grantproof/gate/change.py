@@ -11,7 +11,8 @@ from typing import Literal
 from grantproof.aws.deploy import DeploymentFailed
 from grantproof.aws.intrinsics import NotResolved
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.contract import Contract, ContractError, Cycle, find, load
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract, ContractError, Cycle, find, load
+from grantproof.gate import notice
 from grantproof.gate.history import Base, Repository
 from grantproof.gate.state import State, deployed
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, evaluate, parse_policy
@@ -55,13 +56,15 @@ class Access:
 
 @dataclass(frozen=True)
 class GrantChange:
-    """What a change does to one grant. `doubts` say what could not be compared; each fails the gate."""
+    """What a change does to one grant. `doubts` say what could not be compared; each fails the gate. `notices` are what
+    else a reviewer has to see (`gate.notice`); they fail nothing by themselves."""
 
     grant: str
     path: Path
     what: str
     access: tuple[Access, ...] = ()
     doubts: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def gained(self) -> tuple[Access, ...]:
@@ -77,6 +80,11 @@ class GrantChange:
     def uncovered(self) -> tuple[Access, ...]:
         """New access that the contract does not promise."""
         return tuple(access for access in self.gained if access.promise is None)
+
+    @property
+    def widened_with(self) -> tuple[Access, ...]:
+        """New access that the contract promises since this change only."""
+        return tuple(access for access in self.gained if access.promise is not None and access.promise.new)
 
     @property
     def passes(self) -> bool:
@@ -108,15 +116,24 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
     """
     repository = Repository.of(directory if directory.is_dir() else Path())
     base = repository.base(ref)
-    now = find(directory)
+    repository.check(directory)
     with tempfile.TemporaryDirectory(prefix="grantproof-") as scratch:
         old = Path(scratch).resolve() / "base"
         folder = repository.within(directory)
         repository.write(base, folder, old)
         paths = sorted((old / folder).rglob("contract.yaml"))
+        # Where there was a grant, and there is none any more, all of its access is lost: no mistake of the call.
+        gone = paths and not _holds_anything(directory)
+        now = () if gone else find(directory)
         pairs = _pairs(repository, base, folder, old, now, paths)
         found = tuple(_compared(pair, said) for pair in pairs)
     return Change(base, found, repository.top, repository.changed_lines(base, folder))
+
+
+def _holds_anything(directory: Path) -> bool:
+    """Is there a contract, or a template that would have to have one?"""
+    files = directory.rglob("*") if directory.is_dir() else ()
+    return any(file.suffix in TEMPLATE_SUFFIXES for file in files)
 
 
 def between(old: Contract, new: Contract) -> GrantChange:
@@ -134,6 +151,8 @@ class _Pair:
     after: Contract | None
     what: str
     doubt: str = ""
+    away: tuple[str, ...] = ()
+    """Files of a deleted grant that are now outside the folder of the grants."""
 
 
 def _pairs(
@@ -151,9 +170,16 @@ def _pairs(
         if before is not None and source == name and _same(before, contract):
             what = "unchanged"
         yield _Pair(contract.grant, contract.path, before, contract, what, doubt)
+    moved = repository.renamed(base, "") if left and folder else {}
     for name, path in left.items():
         before, doubt = _read(path)
-        yield _Pair(path.parent.name, repository.top / name, before, None, "deleted", doubt)
+        inside = name.rpartition("/")[0]
+        away = sorted(new for new, was in moved.items() if was.startswith(f"{inside}/") and not _below(new, folder))
+        yield _Pair(path.parent.name, repository.top / name, before, None, "deleted", doubt, tuple(away))
+
+
+def _below(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/")
 
 
 def _read(path: Path | None) -> tuple[Contract | None, str]:
@@ -181,10 +207,12 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     before, doubt = _deployed(pair.before)
     after, broken = _deployed(pair.after)
     doubt = pair.doubt or doubt
+    notices = list(notice.of_contracts(pair.before, pair.after))
     if broken:
-        return GrantChange(pair.name, pair.path, pair.what, (), (broken,))
+        return GrantChange(pair.name, pair.path, pair.what, (), (broken,), tuple(notices))
     found = _Compared(before, after)
-    access, doubts = list(found.access()), list(found.doubts)
+    access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
+    notices += notice.of_states(before, after) if before is not None and after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
         more, why = _under(pair, variant.alias, before)
@@ -192,7 +220,17 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
         access += [one for one in more if (one.way, one.clause) not in known]
         doubts += why
     what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
-    return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts))
+    return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts), tuple(notices))
+
+
+def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
+    """What was compared at the base and has slipped out of what can be compared."""
+    if pair.away:
+        yield f"it was not deleted: {pair.away[0]} is outside the folder that is looked at. Move it back, or delete it"
+    both = (pair.before, pair.after)
+    accounted = [contract.accounts_for_options for contract in both if contract is not None]
+    if accounted == [True, False]:
+        yield "the contract no longer accounts for options, so that what they open is not seen: keep `variants`"
 
 
 def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:
@@ -262,7 +300,31 @@ class _Compared:
             if arns := [arn for state in states if (arn := state.role_arn(alias))]:
                 old, new = self._trust(alias)
                 yield from self._differences(alias, "trust", old, new, arns[0].split(":")[4])
+                yield from self._sessions(alias, arns[0])
         yield from self._resource_policies(states)
+
+    def _sessions(self, alias: str, arn: str) -> Iterator[Access]:
+        """How long those who enter may stay: no policy says it."""
+        before, after = (state.max_session(alias) if state else None for state in (self._before, self._after))
+        if before is None or after is None or before == after or self._after is None:
+            return
+        place, declared = self._after.written(alias), self._after.principal(alias)
+        promise = None
+        if declared is not None and declared.max_session >= after:
+            was = self._before.principal(alias) if self._before else None
+            promise = Promise(declared.place, was is None or was.max_session < after)
+        context = f"DurationSeconds={max(before, after)}"
+        witness = {
+            "principal": f"whoever enters {alias}",
+            "action": "sts:AssumeRole",
+            "resource": arn,
+            "context": context,
+        }
+        clause = f"for {after} seconds at most instead of {before}"
+        gained = after > before
+        yield Access("gained" if gained else "lost", f"{alias} is entered", clause, witness,
+                     (f"{place} MaxSessionDuration",) if place else (), place if gained else None,
+                     promise if gained else None)  # fmt: skip
 
     def _trust(self, alias: str) -> Iterator[Layers]:
         """Both sides' trust policy, before callers whose own accounts allow them anything."""

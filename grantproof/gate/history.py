@@ -14,6 +14,11 @@ class NotCompared(Exception):
     """The base of a change that cannot be had: why, and what to do."""
 
 
+#: CloudFormation takes templates of up to a megabyte.
+LARGEST = 20_000_000
+TOO_LARGE = "is larger than 20 MB: no template is. Keep it outside the folder of the grants."
+
+
 @dataclass(frozen=True)
 class Base:
     """What a change is measured by. `note` says where it is not the merge base that it should be."""
@@ -84,14 +89,16 @@ class Repository:
     def write(self, base: Base, folder: str, target: Path) -> None:
         """Write the files that a commit has below a folder, byte by byte: no filter runs, and links are left out."""
         listed = _git(
-            self.top, "ls-tree", "-r", "-z", "--full-tree", base.commit, "--", *([f"{folder}/"] if folder else [])
+            self.top, "ls-tree", "-r", "-z", "-l", "--full-tree", base.commit, "--", *([f"{folder}/"] if folder else [])
         )
         if listed.returncode:
             raise NotCompared(f"{base} cannot be listed: {_said(listed)}")
         for line in filter(None, listed.stdout.split(b"\0")):
             about, _, name = line.partition(b"\t")
-            mode, _, blob = os.fsdecode(about).split()
+            mode, _, blob, size = os.fsdecode(about).split()
             path = target / os.fsdecode(name)
+            if size.isdigit() and int(size) > LARGEST:
+                raise NotCompared(f"{os.fsdecode(name)} of {base} {TOO_LARGE}")
             if not mode.startswith("100") or target.resolve() not in path.resolve().parents:
                 continue
             found = _git(self.top, "cat-file", "blob", blob)
@@ -99,6 +106,30 @@ class Repository:
                 raise NotCompared(f"{os.fsdecode(name)} of {base} is not in this clone: {_said(found)}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(found.stdout)
+
+    def check(self, folder: Path) -> None:
+        """Refuse what would not be looked at below a folder and still be there for whoever deploys from it: links to
+        folders, submodules, files that are in git and not on the disk, and files too large to be templates.
+
+        Raises:
+            NotCompared: the first of them.
+        """
+        name = self.within(folder)
+        listed = _git(self.top, "ls-files", "-s", "-z", "--", f"{name}/" if name else ".")
+        for line in filter(None, listed.stdout.split(b"\0")):
+            about, _, file = line.partition(b"\t")
+            path = self.top / os.fsdecode(file)
+            if about.startswith(b"160000"):
+                raise NotCompared(f"{os.fsdecode(file)} is a submodule, which is not looked into; put its files here.")
+            if not os.path.lexists(path):
+                raise NotCompared(
+                    f"{os.fsdecode(file)} is in git and not in the working tree: check it out, or `git rm` it."
+                )
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.is_symlink() and (path.is_dir() or not path.exists()):
+                raise NotCompared(f"{path} is a link, which is not looked into; put what it leads to in its place.")
+            if path.is_file() and path.stat().st_size > LARGEST:
+                raise NotCompared(f"{path} {TOO_LARGE}")
 
     def renamed(self, base: Base, folder: str) -> dict[str, str]:
         """New name to old one, of the files that were renamed since."""
@@ -143,7 +174,13 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run git without what the user's or the repository's settings could make it do."""
     command = ["git", "-C", str(folder), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
     where = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
-    clean = {**where, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    clean = {
+        **where,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "LC_ALL": "C",
+    }
     return subprocess.run(command, capture_output=True, check=False, env=clean)  # noqa: S603 - arguments are ours
 
 

@@ -21,11 +21,16 @@ def headline(change: Change) -> str:
     gained = sum(len(grant.gained) for grant in change.grants)
     lost = sum(len(grant.lost) for grant in change.grants)
     doubts = sum(len(grant.doubts) for grant in change.grants)
-    if not (gained or lost or doubts):
+    notices = sum(len(grant.notices) for grant in change.grants)
+    if not (gained or lost or doubts or notices):
         return f"No change in access: {of}."
     beyond = sum(len(grant.uncovered) for grant in change.grants)
-    parts = [f"{gained} gained" + (f" ({beyond} beyond the contract)" if beyond else ""), f"{lost} lost"]
+    widened = sum(len(grant.widened_with) for grant in change.grants)
+    why = [f"{beyond} beyond the contract"] if beyond else []
+    why += [f"{widened} BY WIDENING THE CONTRACT"] if widened else []
+    parts = [f"{gained} gained" + (f" ({', '.join(why)})" if why else ""), f"{lost} lost"]
     parts += [f"{doubts} not compared"] if doubts else []
+    parts += [f"{notices} more to look at"] if notices else []
     return f"Access changes: {', '.join(parts)}; {of}."
 
 
@@ -39,6 +44,7 @@ def text(change: Change) -> str:
     for grant in _speaking(change):
         lines.append(f"{'' if grant.passes else 'NOT COVERED  '}{grant.grant}  ({grant.what})")
         lines += [f"  cannot be compared: {doubt}" for doubt in grant.doubts]
+        lines += [f"  ! {seen}" for seen in grant.notices]
         for access in grant.access:
             lines += [f"  {'+' if access.way == 'gained' else '-'} {line}" if n == 0 else f"      {line}" for n, line in
                       enumerate(_about(access))]  # fmt: skip
@@ -59,16 +65,21 @@ def _request(witness: Mapping[str, str]) -> str:
     return said + (f" with {witness['context']}" if "context" in witness else "")
 
 
+_SINCE_THIS_CHANGE = "THE CONTRACT WAS WIDENED for it: promised since this change"
+
+
 def _promised(access: Access) -> str:
     if access.promise is None:
         return "BEYOND THE CONTRACT: no statement covers this. Widen the contract in the same change, or take it out."
-    what = "promised since this change" if access.promise.new else "promised before already"
+    what = _SINCE_THIS_CHANGE if access.promise.new else "promised before already"
     return f"{what} by {access.promise.place}"
 
 
 def _speaking(change: Change) -> list[GrantChange]:
     return [
-        grant for grant in change.grants if grant.access or grant.doubts or grant.what.startswith(("new", "deleted"))
+        grant
+        for grant in change.grants
+        if grant.access or grant.doubts or grant.notices or grant.what.startswith(("new", "deleted"))
     ]
 
 
@@ -84,6 +95,7 @@ def markdown(change: Change, verdict: str = "") -> str:
     for grant in _speaking(change):
         lines += [f"#### {_code(grant.grant)} {_escaped(grant.what)}", ""]
         lines += [f"- ❌ cannot be compared: {_code(doubt)}" for doubt in grant.doubts]
+        lines += [f"- ⚠️ {_code(seen)}" for seen in grant.notices]
         for way in ("gained", "lost"):
             found = [access for access in grant.access if access.way == way]
             if found:
@@ -113,8 +125,8 @@ def _bullet(access: Access) -> Iterator[str]:
         if covered is None:
             yield "  - **beyond the contract**: no statement of it covers this"
         else:
-            when = "since this change" if covered.new else "before already"
-            yield f"  - promised {when} by {_code(str(covered.place))}"
+            what = f"**{_SINCE_THIS_CHANGE}**" if covered.new else "promised before already"
+            yield f"  - {what} by {_code(str(covered.place))}"
 
 
 def _code(text: str) -> str:
@@ -143,6 +155,7 @@ def data(change: Change) -> dict[str, Any]:
                 "what": grant.what,
                 "passes": grant.passes,
                 "doubts": list(grant.doubts),
+                "notices": list(grant.notices),
                 "access": [_access(access) for access in grant.access],
             }
             for grant in change.grants
@@ -166,6 +179,7 @@ _RULES = {
     "access-beyond-contract": ("error", "New access that the contract does not promise"),
     "access-gained": ("note", "New access that the contract promises"),
     "access-lost": ("note", "Access that is taken away"),
+    "access-notice": ("warning", "What bears on access and is no request"),
     "access-not-compared": ("error", "A change that could not be compared"),
 }
 
@@ -178,6 +192,9 @@ def sarif(change: Change) -> dict[str, Any]:
         results += [
             _result("access-not-compared", f"{grant.grant}: {doubt}", None, grant, changed, top)
             for doubt in grant.doubts
+        ]
+        results += [
+            _result("access-notice", f"{grant.grant}: {seen}", None, grant, changed, top) for seen in grant.notices
         ]
         for access in grant.access:
             rule = (
@@ -233,6 +250,15 @@ def _location(file: Path, line: int, top: Path) -> dict[str, Any]:
     inside = file.is_relative_to(top.resolve())
     uri = file.relative_to(top.resolve()).as_posix() if inside else file.as_posix()
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(line, 1)}}}
+
+
+NAMES = ("gate.md", "gate.sarif", "gate.json")
+
+
+def clear(folder: Path) -> None:
+    """Remove the reports of an earlier run, so that none of them can be taken for this one's."""
+    for name in NAMES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write(change: Change, folder: Path) -> None:

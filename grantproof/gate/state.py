@@ -20,7 +20,7 @@ from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.evaluate import Cited
-from grantproof.source import shown
+from grantproof.source import Place, shown
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class State:
     def resolved(self, value: Any) -> Any:
         """A value of the contract with its references filled, in shared names."""
         return _renamed(resolve(value, self.deployment.facts), self._shared)
+
+    def in_shared_names(self, value: Any) -> Any:
+        """A value of the deployment, in shared names."""
+        return _renamed(value, self._shared)
 
     def principal(self, alias: str) -> DeclaredPrincipal | None:
         """The declared principal of this alias, or None."""
@@ -72,6 +76,17 @@ class State:
         """The ARN of a declared role that is deployed."""
         held = self._role(alias)
         return held.arn if held else None
+
+    def max_session(self, alias: str) -> int | None:
+        """The longest session of a declared role, in seconds; None where there is none."""
+        held = self._role(alias)
+        return held.max_session if held else None
+
+    def written(self, alias: str) -> Place | None:
+        """Where the template writes a declared role."""
+        held = self._role(alias)
+        back = {new: old for old, new in self._shared.items()}
+        return self.origins.place(_renamed(held.arn, back)) if held else None
 
     def _role(self, alias: str) -> Held | None:
         principal = self.principal(alias)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,51 +11,16 @@ import pytest
 
 from grantproof.cli import main
 from grantproof.gate import report
-from grantproof.gate.change import Change, changes
 from grantproof.gate.history import NotCompared
-
-ROOT = Path(__file__).parent.parent.parent
-GOOD = ROOT / "fixtures" / "broken" / "good"
-READ = "parameter/db"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    names = {"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "e", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "e"}
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    clean |= {**names, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    command = ["git", "-C", str(folder), "-c", "protocol.file.allow=always", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=clean).stdout  # noqa: S603 - our own
+from tests.gate.repositories import CONTRACT, READ, ROLE, commit, edit, found, git, made
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one grant on main, and a branch for the change."""
-    top = tmp_path / "theirs"
-    shutil.copytree(GOOD, top / "grants" / "reader")
-    git(top.parent, "init", "--quiet", "--initial-branch=main", str(top))
-    commit(top)
-    git(top, "switch", "--quiet", "--create", "topic")
+    top = made(tmp_path / "theirs")
     monkeypatch.chdir(top)
     return top
-
-
-def commit(top: Path) -> None:
-    git(top, "add", "--all")
-    git(top, "commit", "--quiet", "--message=change")
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert old in text
-    file.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def found(top: Path, base: str = "main") -> Change:
-    return changes(top / "grants", base)
-
-
-ROLE = Path("grants/reader/role.yaml")
-CONTRACT = Path("grants/reader/contract.yaml")
 
 
 def test_unchanged_files_are_one_line(repository: Path) -> None:

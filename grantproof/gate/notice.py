@@ -1,0 +1,102 @@
+"""What a reviewer has to see of a change beside the requests that it makes possible: what is promised or checked less
+than before, what is newly accepted, and properties that bear on access and are no policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grantproof.contract import Contract, DeclaredStatement
+from grantproof.evidence.waivers import load
+from grantproof.gate.state import State
+from grantproof.source import SourceError
+
+#: What decides about access in resources that are no policy, by type. Of IAM's other types, all properties.
+_DECIDING: Mapping[str, tuple[str, ...]] = {
+    "AWS::S3::Bucket": ("PublicAccessBlockConfiguration", "AccessControl", "OwnershipControls"),
+    "AWS::S3::AccessPoint": ("PublicAccessBlockConfiguration", "Policy", "VpcConfiguration"),
+    "AWS::Lambda::Url": ("AuthType", "Cors"),
+    "AWS::IAM::User": ("LoginProfile",),
+}
+#: Of these, policies and trust are compared for all requests.
+_COMPARED = frozenset(
+    f"AWS::IAM::{name}"
+    for name in "Role Group ManagedPolicy Policy RolePolicy UserPolicy GroupPolicy UserToGroupAddition".split()
+)
+
+
+def of_contracts(before: Contract | None, after: Contract | None) -> Iterator[str]:
+    """What a contract, and the waivers beside it, say less strictly than before."""
+    if after is None:
+        return
+    yield from _newly_accepted(before, after)
+    if before is None:
+        return
+    for alias, number in after.accounts.items():
+        if before.accounts.get(alias, number) != number:
+            yield f"account {alias!r} of the contract is {number} instead of {before.accounts[alias]}"
+    declared = {principal.alias: principal for principal in after.principals}
+    for principal in before.principals:
+        now = declared.get(principal.alias)
+        for statement in _gone(principal.denies, now.denies if now is not None else ()):
+            yield f"the contract no longer names as denied to {principal.alias}: {statement}"
+    kept = {variant.alias for variant in after.variants}
+    for variant in before.variants:
+        if variant.alias not in kept:
+            yield f"the contract no longer speaks of the variant {variant.alias!r}, which is compared no more"
+
+
+def _gone(before: tuple[DeclaredStatement, ...], after: tuple[DeclaredStatement, ...]) -> Iterator[str]:
+    there = [(statement.document, statement.levels) for statement in after]
+    for statement in before:
+        if (statement.document, statement.levels) not in there:
+            levels = f" ({', '.join(statement.levels)})" if statement.levels else ""
+            yield f"{json.dumps(statement.document.get('Action', statement.document.get('NotAction')))}{levels}"
+
+
+def _newly_accepted(before: Contract | None, after: Contract) -> Iterator[str]:
+    try:
+        known = {accepted for accepted, _ in _accepted(before)} if before is not None else set()
+    except SourceError:
+        known = set()  # what could not be read then accepted nothing
+    for accepted, said in _accepted(after):
+        if accepted not in known:
+            yield said
+
+
+def _accepted(contract: Contract) -> Iterator[tuple[tuple[str, str, str, str], str]]:
+    """What is accepted and until when, and how that is said."""
+    for waiver in load(contract.path, contract.grant).entries:
+        until = waiver.expires.isoformat()
+        for one in waiver.accepts:
+            said = f"newly accepted by {waiver.owner} until {until}, at {one.place}: {one.claim}: {one.finding}"
+            yield (one.claim, one.finding, one.fingerprint, until), said
+
+
+def of_states(before: State, after: State) -> Iterator[str]:
+    """Properties that bear on access and are no policy."""
+    old, new = _deciding(before), _deciding(after)
+    for name in sorted({*old, *new}):
+        was, now = old.get(name, {}), new.get(name, {})
+        for key in sorted({*was, *now}):
+            if was.get(key) != now.get(key):
+                yield f"{name}: {key} is {_shown(now.get(key))} instead of {_shown(was.get(key))}"
+
+
+def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
+    out: dict[str, Mapping[str, Any]] = {}
+    for stack in state.deployment.stacks:
+        for resource in stack.resources:
+            properties = resource.properties if isinstance(resource.properties, Mapping) else {}
+            keys = _DECIDING.get(resource.type, ())
+            if resource.type.startswith("AWS::IAM::") and resource.type not in (*_COMPARED, *_DECIDING):
+                keys = tuple(properties)
+            found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
+            if found or (resource.type.startswith("AWS::IAM::") and resource.type not in _COMPARED):
+                out[f"{'/'.join(resource.path)} ({resource.type})"] = found
+    return out
+
+
+def _shown(value: Any) -> str:
+    return "not there" if value is None else json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,226 @@
+"""What somebody would try who wants access merged without anybody noticing: each fails, or is said loudly."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grantproof.cli import main
+from grantproof.gate import report
+from grantproof.gate.history import NotCompared
+from grantproof.source import SourceError
+from tests.gate.repositories import CONTRACT, GOOD, READ, ROLE, commit, edit, found, git, made
+
+WIDER = f"{READ}*"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    top = made(tmp_path / "theirs")
+    monkeypatch.chdir(top)
+    return top
+
+
+def elsewhere(top: Path) -> Path:
+    """The grant outside the folder that is looked at, wider."""
+    shutil.move(top / "grants" / "reader", top / "elsewhere")
+    edit(top / "elsewhere" / "role.yaml", READ, WIDER)
+    return top / "elsewhere"
+
+
+def linked(top: Path) -> None:
+    (top / "grants" / "reader").symlink_to(elsewhere(top))
+
+
+def submodule(top: Path) -> None:
+    shutil.rmtree(top / "grants" / "reader")
+    git(top, "rm", "--quiet", "-r", "--cached", "grants/reader")
+    head = git(top, "rev-parse", "HEAD").strip()
+    git(top, "update-index", "--add", "--cacheinfo", f"160000,{head},grants/reader")
+
+
+def left_out_of_the_checkout(top: Path) -> None:
+    shutil.rmtree(top / "grants" / "reader")
+
+
+def huge(top: Path) -> None:
+    with (top / "grants" / "reader" / "notes.bin").open("wb") as file:
+        file.truncate(20_000_001)
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        (linked, "reader is a link, which is not looked into"),
+        (submodule, "grants/reader is a submodule, which is not looked into"),
+        (left_out_of_the_checkout, "is in git and not in the working tree: check it out, or `git rm` it"),
+        (huge, "notes.bin is larger than 20 MB"),
+    ],
+)
+def test_what_is_not_looked_at_does_not_pass_for_what_is_gone(
+    repository: Path, attack: Callable[[Path], None], said: str
+) -> None:
+    attack(repository)
+    with pytest.raises((NotCompared, SourceError)) as refused:
+        found(repository)
+    assert said in str(refused.value)
+
+
+def test_a_linked_folder_is_no_grant_for_verify_either(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(GOOD, repository / "grants" / "other")
+    linked(repository)
+    assert main(["verify", "grants"]) == 2
+    assert "is a link to a folder, which is not looked into" in capsys.readouterr().err
+
+
+def test_a_grant_that_is_moved_out_of_sight_is_not_deleted(repository: Path) -> None:
+    elsewhere(repository)
+    git(repository, "add", "--all")
+    change = found(repository)
+    assert not change.passes
+    assert "it was not deleted: elsewhere/" in report.text(change)
+
+
+def test_deleting_the_last_grant_loses_all_its_access(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git(repository, "rm", "--quiet", "-r", "grants")
+    assert main(["gate", "grants", "--base", "main"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Access changes: 0 gained, 3 lost;")
+    assert "reader  (deleted)" in said
+    assert main(["gate", "grant", "--base", "main"]) == 2, "and a folder that never was is a mistake"
+
+
+def test_a_contract_that_is_taken_away_from_its_templates_is_no_deletion(repository: Path) -> None:
+    git(repository, "rm", "--quiet", str(CONTRACT))
+    with pytest.raises(SourceError, match=r"is a template without a contract|holds no grant"):
+        found(repository)
+
+
+def test_a_contract_that_is_widened_in_the_same_change_is_said_first_of_all(repository: Path) -> None:
+    for file in (ROLE, CONTRACT):
+        edit(file, READ, WIDER)
+    change = found(repository)
+    assert report.headline(change).startswith("Access changes: 1 gained (1 BY WIDENING THE CONTRACT), ")
+    assert "THE CONTRACT WAS WIDENED for it" in report.markdown(change)
+
+
+def test_a_folder_that_is_renamed_and_widened_at_once_is_compared_with_what_it_was(repository: Path) -> None:
+    git(repository, "mv", "grants/reader", "grants/innocent")
+    edit(Path("grants/innocent/role.yaml"), READ, WIDER)
+    commit(repository)
+    change = found(repository)
+    assert not change.passes
+    assert [(grant.what, len(grant.uncovered)) for grant in change.grants] == [("renamed from reader", 1)]
+
+
+WAIVERS = """\
+version: 1
+waivers:
+  - owner: nobody
+    reason: because
+    expires: 2027-01-01
+    accepts:
+      - {claim: "lint/test_cfn_lint_has_nothing_to_say[role.yaml]", finding: "E1234 no", fingerprint: 0123456789abcdef}
+"""
+
+
+def test_what_is_accepted_in_the_same_change_is_said(repository: Path) -> None:
+    Path("grants/reader/waivers.yaml").write_text(WAIVERS, encoding="utf-8")
+    change = found(repository)
+    said = report.text(change)
+    assert said.startswith("Access changes: 0 gained, 0 lost, 1 more to look at;")
+    assert "  ! newly accepted by nobody until 2027-01-01, at grants/reader/waivers.yaml:7:9: lint/" in said
+    assert [r["level"] for r in report.sarif(change)["runs"][0]["results"]] == ["warning"]
+    commit(repository)
+    edit(Path("grants/reader/waivers.yaml"), "2027-01-01", "2037-01-01")
+    assert "until 2037-01-01" in report.text(found(repository, "HEAD"))
+
+
+def test_a_denial_that_is_promised_no_more_is_said(repository: Path) -> None:
+    edit(CONTRACT, "    allows:", "    denies: [{Action: 'ec2:*'}]\n    allows:")
+    commit(repository)
+    edit(CONTRACT, "    denies: [{Action: 'ec2:*'}]\n", "")
+    assert '! the contract no longer names as denied to reader: "ec2:*"' in report.text(found(repository, "HEAD"))
+
+
+def test_options_cannot_be_struck_from_the_contract(repository: Path) -> None:
+    text = CONTRACT.read_text(encoding="utf-8")
+    git(repository, "switch", "--quiet", "main")
+    CONTRACT.write_text(text + "variants: {}\n", encoding="utf-8")
+    commit(repository)
+    git(repository, "switch", "--quiet", "--create", "later")
+    CONTRACT.write_text(text, encoding="utf-8")
+    change = found(repository)
+    assert not change.passes
+    assert "the contract no longer accounts for options" in report.text(change)
+
+
+def test_longer_sessions_are_access_and_have_to_be_promised(repository: Path) -> None:
+    edit(ROLE, "      AssumeRolePolicyDocument:", "      MaxSessionDuration: 43200\n      AssumeRolePolicyDocument:")
+    change = found(repository)
+    assert not change.passes
+    (access,) = change.grants[0].gained
+    assert (access.subject, access.clause) == ("reader is entered", "for 43200 seconds at most instead of 3600")
+    edit(CONTRACT, "    trust:", "    max_session: 43200\n    trust:")
+    change = found(repository)
+    assert change.passes
+    assert [len(grant.widened_with) for grant in change.grants] == [1]
+
+
+def test_whom_an_identity_provider_vouches_for_is_said(repository: Path) -> None:
+    provider = """  Provider:
+    Type: AWS::IAM::OIDCProvider
+    Properties: {Url: "https://ci.example.com", ClientIdList: [ours]}
+"""
+    edit(ROLE, "Outputs:\n", f"{provider}Outputs:\n")
+    commit(repository)
+    edit(ROLE, "[ours]", "[ours, theirs]")
+    said = report.text(found(repository, "HEAD"))
+    assert '! Provider (AWS::IAM::OIDCProvider): ClientIdList is ["ours", "theirs"] instead of ["ours"]' in said
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "\n".join(["a: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]),
+        "a: &a {b: *a}",
+        "a: &a [*a]",
+        "a: &a {<<: *a, x: 1}\nb: &b {<<: [*a, *a]}\n" + "version: 1",
+    ],
+    ids=["laughs", "in itself", "in its list", "inherits from itself"],
+)
+def test_aliases_that_grow_without_end_are_one_error(repository: Path, bomb: str) -> None:
+    CONTRACT.write_text(bomb, encoding="utf-8")
+    with pytest.raises(SourceError):
+        found(repository)
+
+
+def test_a_base_of_another_history_is_refused(repository: Path) -> None:
+    git(repository, "switch", "--quiet", "--orphan", "unrelated")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message=x")
+    git(repository, "switch", "--quiet", "topic")
+    with pytest.raises(NotCompared, match="not of one history"):
+        found(repository, "unrelated")
+
+
+def test_replaced_objects_are_not_taken_for_the_base(repository: Path) -> None:
+    """`git replace` shows another commit under the name of one."""
+    edit(ROLE, READ, WIDER)
+    commit(repository)
+    git(repository, "replace", "main", "HEAD")
+    assert len(found(repository).grants[0].uncovered) == 1
+
+
+def test_no_report_of_an_earlier_run_is_left_where_nothing_could_be_compared(repository: Path) -> None:
+    reports = ("gate.md", "gate.json", "gate.sarif", "findings.json")
+    Path("reports").mkdir()
+    for name in reports:
+        Path("reports", name).write_text("verified", encoding="utf-8")
+    assert main(["gate", "grants", "--base", "nowhere"]) == 2
+    assert not any(Path("reports", name).exists() for name in reports)
+    Path("reports/findings.json").write_text("verified", encoding="utf-8")
+    assert main(["verify", "grants", "--fleet", "nowhere.jsonl"]) == 2
+    assert not Path("reports/findings.json").exists()
