@@ -92,7 +92,7 @@ def meet(left: Patterns, right: Patterns) -> Patterns:
     """
     if right.everything or left.globs == right.globs:
         return left
-    if left.everything:
+    if left.globs == (EVERY_ACTION,):
         return right
     if left.services is not None and right.services is not None and left.services.isdisjoint(right.services):
         return Patterns((), left.bucket)

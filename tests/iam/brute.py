@@ -63,11 +63,11 @@ def condition(random: Random, variables: bool) -> dict[str, Any]:
 
 def statement(random: Random, variables: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"Effect": random.choice(["Allow", "Allow", "Deny"])}
-    actions = [f"s3:{name}" for name in some(random, _NAMES)] if random.random() < 0.8 else ["*"]
-    out[random.choice(["Action", "Action", "Action", "NotAction"])] = actions
+    actions = [f"s3:{name}" for name in some(random, _NAMES)] if random.random() < 0.7 else ["*"]
+    out[random.choice(["Action", "Action", "NotAction"])] = actions
     names = [*_NAMES, "${v}", "a${v}", "${v}*"] if variables else _NAMES
     resources = [f"{ARN}{name}" for name in some(random, names)] if random.random() < 0.7 else ["*"]
-    out[random.choice(["Resource", "Resource", "Resource", "NotResource"])] = resources
+    out[random.choice(["Resource", "Resource", "NotResource"])] = resources
     if random.random() < 0.5:
         out["Condition"] = {}
         for _ in range(random.randint(1, 2)):
