@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
+from grantproof.contract import (
+    Contract,
+    DeclaredPrincipal,
+    DeclaredResource,
+    DeclaredStatement,
+    UnknownFact,
+    resolve,
+)
 from grantproof.evidence import words
+from grantproof.evidence.options import Clause, Option, options
 from grantproof.iam import Policy, Statement, actions
 from grantproof.source import Place
 
@@ -43,15 +52,7 @@ class Deployed(Protocol):
     def resolved(self, value: Any) -> Any: ...
     def held(self, principal: DeclaredPrincipal) -> Any: ...
     def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A statement: in IAM's grammar, in words, and where it stands (`file:line`, empty where no file has it)."""
-
-    document: Mapping[str, Any]
-    sentence: str
-    place: str
+    def resource_policy(self, resource: DeclaredResource) -> Policy | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,19 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """A declared resource that carries a policy: what the contract says of it, and what was deployed."""
+
+    alias: str
+    arn: str
+    place: str
+    promised: tuple[Clause, ...]
+    deployed: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """A grant."""
+    """A grant. `all_options`: the contract accounts for every option of the templates."""
 
     grant: str
     description: str
@@ -100,6 +112,9 @@ class Facts:
     accounts: Mapping[str, str]
     stacks: tuple[Mapping[str, str], ...]
     principals: tuple[Principal, ...]
+    resources: tuple[Resource, ...] = ()
+    options: tuple[Option, ...] = ()
+    all_options: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, JSON-serialisable."""
@@ -125,7 +140,35 @@ def describe(contract: Contract, deployed: Deployed) -> Facts:
         accounts=dict(contract.accounts),
         stacks=stacks,
         principals=tuple(_principal(contract, principal, deployed) for principal in contract.principals),
+        resources=tuple(_resource(resource, deployed) for resource in contract.resources),
+        options=options(contract, partial(_filled, deployed)),
+        all_options=contract.accounts_for_options,
     )
+
+
+def _resource(resource: DeclaredResource, deployed: Deployed) -> Resource:
+    real = deployed.resource_policy(resource)
+    promised = [(deployed.resolved(s.document), str(s.place)) for s in resource.policy]
+    found = [(words.document_of(s), _place(deployed.origins, real, s)) for s in real.statements] if real else []
+    return Resource(
+        alias=resource.alias,
+        arn=str(deployed.resolved(resource.reference)),
+        place=str(resource.place),
+        promised=tuple(Clause(document, words.naming(document), place) for document, place in promised),
+        deployed=tuple(Clause(document, words.naming(document), place) for document, place in found),
+    )
+
+
+def _filled(deployed: Deployed, value: Any) -> Any:
+    """With its references filled; as it is written where an option makes what it refers to."""
+    if isinstance(value, Mapping):
+        return {key: _filled(deployed, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(deployed, item) for item in value]
+    try:
+        return resolve(value, deployed.deployment.facts)
+    except UnknownFact:
+        return value
 
 
 def _principal(contract: Contract, principal: DeclaredPrincipal, deployed: Deployed) -> Principal:

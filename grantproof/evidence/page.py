@@ -20,10 +20,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from grantproof.evidence import matrix, picture
+from grantproof.evidence import matrix, picture, words
 from grantproof.evidence.claim import SUITES, Claim, counts
 from grantproof.evidence.finding import STATUSES, Finding, digest, request_in_words
-from grantproof.evidence.report import ASSESSOR, Evidence, position, remedy
+from grantproof.evidence.report import ASSESSOR, Evidence, position, remedy, risk
 
 NAME = "evidence.html"
 ASSETS = Path(__file__).with_name("assets")
@@ -59,6 +59,7 @@ def render(evidence: Evidence) -> str:
         statuses=STATUSES,
         marks=MARKS,
         said=SAID,
+        lead=_lead(evidence),
         limits=evidence.limits,
         assessor=ASSESSOR,
         deviations=_deviations(evidence, sources),
@@ -78,6 +79,24 @@ def render(evidence: Evidence) -> str:
         ),
     )
     return text
+
+
+def _lead(evidence: Evidence) -> str:
+    """The verdict in a sentence: of how many grants, by how many claims."""
+    results, totals = evidence.results, evidence.totals
+    many = len(results.grants)
+    bad = [grant for grant in results.grants if results.word(grant) == "not verified"]
+    if not many:
+        return "There is no grant."
+    if bad:
+        names = ", ".join(bad[:3]) + (f" and {len(bad) - 3:,} more" if len(bad) > 3 else "")
+        said = f"{len(bad):,} of {many:,} grant{'' if many == 1 else 's'} may give other access than agreed: {names}."
+    else:
+        but = f", but for {totals['accepted_findings']:,} accepted deviations" if totals["accepted_findings"] else ""
+        all_ = "The grant gives" if many == 1 else f"All {many:,} grants give"
+        said = f"{all_} exactly the access that {'its contract says' if many == 1 else 'their contracts say'}{but}."
+    how = f"{totals['proved']:,} statements proved for all requests, {totals['calls']:,} calls tried"
+    return f"{said} {totals['pass']:,} of {totals['population']:,} claims passed: {how}."
 
 
 @cache
@@ -159,6 +178,9 @@ def _cited(evidence: Evidence) -> dict[str, set[int]]:
     for facts in evidence.results.facts.values():
         for principal in facts["principals"]:
             places += [c["place"] for key in ("trust", "allowed", "promised", "promised_trust") for c in principal[key]]
+        for resource in facts["resources"]:
+            places += [c["place"] for key in ("promised", "deployed") for c in resource[key]]
+        places += [c["place"] for option in facts["options"] for c in option["changes"]]
     out: dict[str, set[int]] = {}
     for found in map(position, places):
         if found:
@@ -176,7 +198,22 @@ def _around(cited: set[int], last: int) -> set[int]:
 def _deviations(evidence: Evidence, sources: _Sources) -> list[dict[str, Any]]:
     order = {"fail": 0, "error": 1, "unknown": 2, "exception": 3}
     found = sorted(evidence.deviations(), key=lambda entry: order[entry[0].status])
-    return [_deviation(claim, print_, finding, sources) for claim, print_, finding in found[:DEVIATIONS]]
+    bearing = _bearing(evidence)
+    return [
+        {**_deviation(claim, print_, finding, sources), "bears": bearing.get(claim.id, [])}
+        for claim, print_, finding in found[:DEVIATIONS]
+    ]
+
+
+def _bearing(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
+    """By claim, the controls for which it is direct evidence: (short name, anchor)."""
+    out: dict[str, list[tuple[str, str]]] = {}
+    for assessed in evidence.assessed:
+        if assessed.control.grade == "D":
+            name = f"{assessed.framework.short} {assessed.control.id}"
+            for claim in assessed.failing:
+                out.setdefault(claim.id, []).append((name, anchor(f"{assessed.framework.id}-{assessed.control.id}")))
+    return out
 
 
 def _deviation(claim: Claim, print_: str, finding: Finding | None, sources: _Sources) -> dict[str, Any]:
@@ -194,6 +231,7 @@ def _deviation(claim: Claim, print_: str, finding: Finding | None, sources: _Sou
         "clause_place": claim.place,
         "clause_link": sources.link(claim.place),
         "witness": request_in_words(finding.witness) if finding and finding.witness else "",
+        "risk": risk(claim),
         "remedy": remedy(claim, finding),
         "note": finding.note if finding else "",
         "accepted": accepted,
@@ -214,14 +252,68 @@ def _grant(evidence: Evidence, grant: str) -> dict[str, Any]:
         "name": grant,
         "word": evidence.results.word(grant),
         "counts": counts(claims),
+        "statuses": "|".join(name for name, number in counts(claims).items() if number),
         "facts": facts,
         "calls": sum(claim.calls for claim in claims),
         "refused": sum(claim.refused for claim in claims),
         "proved": sum(claim.proved for claim in claims),
         "suites": _of_suites(claims, listed=len(evidence.results.claims) <= LISTED),
         "matrix": [matrix.of(principal, claims) for principal in facts["principals"]] if facts else [],
+        "clauses": [_clauses(principal) for principal in facts["principals"]] if facts else [],
+        "resources": [_beside(r["deployed"], r["promised"]) for r in facts["resources"]] if facts else [],
+        "reach": _reach(facts) if facts else [],
         "entries": [matrix.entries(principal, claims) for principal in facts["principals"]] if facts else [],
     }
+
+
+def _clauses(principal: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "trust": _beside(principal["trust"], principal["promised_trust"]),
+        "allowed": _beside(principal["allowed"], principal["promised"]),
+    }
+
+
+def _beside(deployed: Sequence[Mapping[str, Any]], promised: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Statements as deployed and those of the contract, as one where they read the same. `side` says where one stands
+    alone, which the proof may still find to come to the same."""
+    out: dict[str, dict[str, Any]] = {}
+    for side, clauses in (("deployed", deployed), ("contract", promised)):
+        for clause in clauses:
+            entry = out.setdefault(_exactly(clause), {**clause, "places": [], "side": side})
+            entry["places"].append((side, clause["place"]))
+            entry["side"] = side if entry["side"] == side else ""
+    return list(out.values())
+
+
+def _exactly(clause: Mapping[str, Any]) -> str:
+    """A clause's sentence, whatever the case of its condition keys, in which alone case does not matter."""
+    text: str = clause["sentence"]
+    for keys in (clause["document"].get("Condition") or {}).values():
+        for key in keys:
+            text = text.replace(key, key.lower())
+    return text
+
+
+def _reach(facts: Mapping[str, Any]) -> list[str]:
+    """Who enters each role, or what carries a policy, and what may then be called: a line each for the overview."""
+    lines = []
+    for principal in facts["principals"]:
+        if principal["kind"] == "role":
+            called = sorted({action for clause in principal["allowed"] for action in words.what(clause["document"])})
+            comers = sorted({name for clause in principal["trust"] for name in words.who(clause["document"])})
+            lines.append(f"{', '.join(comers) or 'nobody'} → role {principal['alias']} → {_short(called)}")
+    for resource in facts["resources"]:
+        called = sorted({action for clause in resource["deployed"] for action in _allowing(clause["document"])})
+        lines.append(f"by the policy of {resource['alias']} → {_short(called)}")
+    return lines
+
+
+def _allowing(document: Mapping[str, Any]) -> list[str]:
+    return words.what(document) if document.get("Effect") == "Allow" else []
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing"
 
 
 def _of_suites(claims: Sequence[Claim], *, listed: bool) -> list[dict[str, Any]]:

@@ -146,3 +146,22 @@ _REMEDIES = {
     "drift": "Take the access back in the account, or, if it is meant, name it in the contract.",
     "proof": "Make the statement and the contract say the same: narrow the one, or, if it is meant, widen the other.",
 }
+
+
+def risk(claim: Claim) -> str:
+    """Why a deviation matters: what could happen, or what would not be known."""
+    if claim.status in ("unknown", "error"):
+        return "Nobody knows whether this holds, so it may be as bad as anything that it is about."
+    return _RISKS.get(claim.suite, "What is deployed is not what was agreed.")
+
+
+_RISKS = {
+    "lint": "CloudFormation may refuse the template, or make something else of it than its author means.",
+    "trust": "Somebody who was not agreed on may enter the account, or somebody who was cannot.",
+    "permissions": "Whoever enters may do more than was agreed, or less than is needed.",
+    "deployment": "The stacks may fail, leave something behind, or take values that widen a policy.",
+    "access": "A real call is let through, or refused, against what was agreed.",
+    "proof": "There is a request that is allowed against what was agreed, or refused although it was agreed.",
+    "variants": "With this choice of options, other requests are allowed than were agreed.",
+    "drift": "The account lets more happen than its templates do.",
+}

@@ -140,6 +140,12 @@ def sentence(document: Mapping[str, Any], subject: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
+def naming(document: Mapping[str, Any]) -> str:
+    """A statement that names principals, such as one of a bucket policy, as one sentence."""
+    names = " or ".join(who(document)) or "nobody"
+    return sentence(document, f"everybody but {names}" if "NotPrincipal" in document else names)
+
+
 def entering(document: Mapping[str, Any], role: str) -> str:
     """A statement of a trust policy as one sentence."""
     allow = document.get("Effect", "Allow") == "Allow"

@@ -76,7 +76,12 @@ def facts(grant: str, name: str = "ReadTheParameter") -> dict[str, Any]:
     )
     stack = {"alias": "owner", "account": "owner", "name": f"{grant}-owner", "template": "iam.yaml", "resources": "R"}
     accounts = {"owner": "111111111111", "partner": "222222222222"}
-    return access.Facts(grant, "Lets a partner read.", "eu-west-1", accounts, (stack,), (principal,)).as_dict()
+    bucket = access.Resource("bucket", "arn:aws:s3:::b", "t/contract.yaml:50:3", (clause,), ())
+    changes = (access.Clause({}, f"Whoever enters has {name}.", f"templates/{grant}/contract.yaml:15:3"), clause)
+    option = access.Option("mfa", name, f"templates/{grant}/contract.yaml:14:3", ("owner: Mfa=true",), changes, (), ())
+    return access.Facts(
+        grant, "Lets a partner read.", "eu-west-1", accounts, (stack,), (principal,), (bucket,), (option,), True
+    ).as_dict()
 
 
 def collection(*plans: Planned, outcomes: Any = None) -> Collection:
