@@ -109,6 +109,7 @@ class Search:
             TooHard: that cannot be said.
         """
         for cell in self._cells():
+            self._effort.spend(3, "the layers allow in too many ways to try")
             yield from self._cell(cell)
         if self._keys.unsure:
             raise TooHard(self._keys.unsure)
@@ -286,6 +287,7 @@ class Search:
         if not clauses:
             return self._keys.together(true, false)
         first, rest = clauses[0], clauses[1:]
+        self._effort.spend(1 + len(clauses) // 4, "the conditions can fail in too many ways to try")
         for test in sorted(first, key=str):
             refused = false.get(test.key, frozenset()) | {test}
             if self._keys.find(test.key, true.get(test.key, frozenset()), refused) is None:

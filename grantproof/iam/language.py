@@ -21,8 +21,8 @@ from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 FRESH = "\ue000"
 #: An intersection is given up beyond so many parts.
 MOST_PARTS = 256
-#: How many states of exact searches a comparison may look at: a second or two.
-MOST_STATES = 20_000
+#: How many steps the searches of a comparison may take: about a second.
+MOST_STEPS = 60_000
 
 
 class TooHard(Undecided):
@@ -32,18 +32,20 @@ class TooHard(Undecided):
 class Effort:
     """What exact searches may still cost, shared by all those of one comparison."""
 
-    def __init__(self, states: int = MOST_STATES) -> None:
-        self._left = states
+    def __init__(self, steps: int = MOST_STEPS) -> None:
+        self._left = steps
+        self._reason = ""
 
-    def spend(self) -> None:
-        """One more state.
+    def spend(self, steps: int, reason: str) -> None:
+        """So many steps more.
 
         Raises:
-            TooHard: that was one too many.
+            TooHard: those were too many; with the reason, which stays the first one.
         """
-        self._left -= 1
+        self._left -= steps
         if self._left < 0:
-            raise TooHard("these patterns count characters in too many ways to try")
+            self._reason = self._reason or reason
+            raise TooHard(self._reason)
 
 
 @lru_cache(maxsize=262_144)
@@ -302,9 +304,9 @@ class _Frontier:
 
     def takes(self, wanted: tuple[int, ...], unwanted: int) -> bool:
         known = self.seen.setdefault(wanted, [])
+        self.effort.spend(1 + len(known) // 16, "these patterns count characters in too many ways to try")
         if any(other & ~unwanted == 0 for other in known):
             return False
-        self.effort.spend()
         known[:] = [other for other in known if unwanted & ~other]
         known.append(unwanted)
         return True

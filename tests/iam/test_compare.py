@@ -14,7 +14,7 @@ from grantproof.iam.comparisons import compared, layers_of
 from grantproof.iam.language import Effort
 from grantproof.iam.lines import answer
 from grantproof.iam.prepared import Prepared
-from tests.iam import brute, named
+from tests.iam import brute, hard, named
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
 OWNER = "111111111111"
@@ -231,6 +231,17 @@ def test_what_only_the_owner_of_another_account_lets_in_is_compared_too() -> Non
     found = compare(identity(), identity(allow("s3:*", **elsewhere)))
     assert found.verdict is Verdict.WIDER
     assert all(difference.owner_lets_in for difference in found.new_access)
+
+
+@pytest.mark.parametrize("title", sorted(hard.CASES))
+def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equal(title: str) -> None:
+    found = compare(*hard.CASES[title])
+    if title == "16 rotations against themselves":
+        assert found.verdict is Verdict.EQUAL
+    elif title == "40 scattered patterns against 40":
+        assert found.verdict is Verdict.DIFFERENT
+    else:
+        assert (found.verdict, "in too many ways" in found.reason) == (Verdict.UNDETERMINED, True)
 
 
 # --- against enumeration ----------------------------------------------------------------------------------------------
