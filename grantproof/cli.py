@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -262,24 +263,25 @@ def _gate(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     gc.set_threshold(500_000, 50, 50)
-    try:
-        report.clear(options.report_dir)
-        if not options.diff_only:
-            bundle.clear(options.report_dir)
-        found = changes(options.directory, options.base)
-    except (SourceError, NotCompared) as error:
-        print(error, file=sys.stderr)
-        return BAD_USAGE
-    except OSError as error:
-        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
-        return BAD_USAGE
-    report.write(found, options.report_dir)
-    print(report.text(found), end="", flush=True)
-    nothing_left = all(grant.what == "deleted" for grant in found.grants)
-    if options.diff_only or nothing_left:
-        return VERIFIED if found.passes else NOT_VERIFIED
-    verified = _verify(_parser().parse_args(_verification(options)))
-    return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
+    with ExitStack() as held:
+        try:
+            report.clear(options.report_dir)
+            if not options.diff_only:
+                held.enter_context(bundle.alone(options.report_dir))
+            found = changes(options.directory, options.base)
+            report.write(found, options.report_dir)
+        except (SourceError, NotCompared) as error:
+            print(error, file=sys.stderr)
+            return BAD_USAGE
+        except OSError as error:
+            print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
+            return BAD_USAGE
+        print(report.text(found), end="", flush=True)
+        nothing_left = all(grant.what == "deleted" for grant in found.grants)
+        if options.diff_only or nothing_left:
+            return VERIFIED if found.passes else NOT_VERIFIED
+        verified = _verify(_parser().parse_args(_verification(options)))
+        return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
 
 
 def _verification(options: argparse.Namespace) -> list[str]:

@@ -144,8 +144,9 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).replace(folder / name)
     except BaseException:
-        with suppress(OSError):
-            clear(folder)
+        for name in files:
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -63,7 +63,12 @@ def render(evidence: Evidence) -> str:
         run["versionControlProvenance"] = [
             {"repositoryUri": evidence.about.repository, "revisionId": evidence.about.commit}
         ]
-    return dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+    return dumps(log(run))
+
+
+def log(run: dict[str, Any]) -> dict[str, Any]:
+    """A SARIF document of one run."""
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def _rule(claim: Claim) -> str:
@@ -89,7 +94,7 @@ def _gap(evidence: Evidence, gap: str, rule: int) -> dict[str, Any]:
     """Without it a run that looked at nothing would close every alert. It stands on a contract, because results without
     a place are refused."""
     contracts = [name for name in evidence.about.inputs if PurePath(name).name == "contract.yaml"]
-    place = {"artifactLocation": {"uri": _uri(min(contracts, default="contract.yaml"))}, "region": {"startLine": 1}}
+    place = {"artifactLocation": {"uri": uri(min(contracts, default="contract.yaml"))}, "region": {"startLine": 1}}
     return {
         "ruleId": _WHOLE,
         "ruleIndex": rule,
@@ -112,7 +117,7 @@ def _result(claim: Claim, print_: str, finding: Finding | None, rules: list[str]
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(file)},
+                    "artifactLocation": {"uri": uri(file)},
                     "region": {"startLine": line, "startColumn": column},
                 },
                 "logicalLocations": [{"name": claim.subject or claim.grant, "fullyQualifiedName": claim.id}],
@@ -141,8 +146,8 @@ def _location(claim: Claim, finding: Finding | None) -> tuple[str, int, int]:
     return "contract.yaml", 1, 1
 
 
-def _uri(file: str) -> str:
-    """Relative to the repository where the file lies in it. A Windows drive is no scheme."""
+def uri(file: str) -> str:
+    """A file as a URI reference: relative to the repository where the file lies in it. A Windows drive is no scheme."""
     path = PurePath(file)
     text = quote(re.sub(r"\\", "/", str(path)))
     return f"file://{text}" if path.is_absolute() else text

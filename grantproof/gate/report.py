@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from grantproof import __version__
+from grantproof.evidence.bundle import put
+from grantproof.evidence.finding import digest, without_lines
+from grantproof.evidence.sarif import log, uri
 from grantproof.gate.change import Access, Change, GrantChange
 from grantproof.source import Place, shown
 
@@ -211,11 +214,15 @@ def sarif(change: Change) -> dict[str, Any]:
         for name, (level, said) in _RULES.items()
     ]
     driver = {"name": "grantproof", "version": __version__, "rules": rules}
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
-    }
+    return log(
+        {
+            "tool": {"driver": driver},
+            # A category of its own: of two uploads in one category, code scanning keeps the second.
+            "automationDetails": {"id": "grantproof-gate/"},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }
+    )
 
 
 def _result(
@@ -225,9 +232,11 @@ def _result(
     file, line = _nearest(decides, grant, changed)
     out: dict[str, Any] = {
         "ruleId": rule,
+        "ruleIndex": list(_RULES).index(rule),
         "level": _RULES[rule][0],
         "message": {"text": message},
         "locations": [_location(file, line, top)],
+        "partialFingerprints": {"grantproof/v1": digest([grant.grant, rule, without_lines(message)])},
     }
     if (file, line) != (decides.file.resolve(), decides.line):
         out["relatedLocations"] = [_location(decides.file.resolve(), decides.line, top)]
@@ -248,8 +257,8 @@ def _nearest(place: Place, grant: GrantChange, changed: Mapping[Path, Sequence[i
 
 def _location(file: Path, line: int, top: Path) -> dict[str, Any]:
     inside = file.is_relative_to(top.resolve())
-    uri = file.relative_to(top.resolve()).as_posix() if inside else file.as_posix()
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(line, 1)}}}
+    name = uri(str(file.relative_to(top.resolve()) if inside else file))
+    return {"physicalLocation": {"artifactLocation": {"uri": name}, "region": {"startLine": max(line, 1)}}}
 
 
 NAMES = ("gate.md", "gate.sarif", "gate.json")
@@ -262,11 +271,13 @@ def clear(folder: Path) -> None:
 
 
 def write(change: Change, folder: Path) -> None:
-    """Write `gate.md`, `gate.sarif` and `gate.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "gate.md").write_text(markdown(change), encoding="utf-8")
-    (folder / "gate.sarif").write_text(dumps(sarif(change)), encoding="utf-8")
-    (folder / "gate.json").write_text(dumps(data(change)), encoding="utf-8")
+    """Write `gate.md`, `gate.sarif` and `gate.json`, all of them or none.
+
+    Raises:
+        OSError: one of them could not be written.
+    """
+    texts = (markdown(change), dumps(sarif(change)), dumps(data(change)))
+    put({name: text.encode(errors="backslashreplace") for name, text in zip(NAMES, texts, strict=True)}, folder)
 
 
 def dumps(value: Any) -> str:

@@ -276,6 +276,13 @@ def test_hostile_names_are_text_in_the_page(files: Any) -> None:
     assert "{{ 7 * 7 }}" in text
 
 
+def test_half_a_surrogate_which_json_templates_can_hold_is_written_out() -> None:
+    files = bundle.render(evidence(everything(("\ud800", *HOSTILE[1:]))))
+    for name in (findings_json.NAME, oscal.RESULTS, sarif.NAME):
+        assert json.loads(files[name])
+    assert b"\\ud800" in files[page.NAME]
+
+
 # --- whole or not at all ----------------------------------------------------------------------------------------------
 
 

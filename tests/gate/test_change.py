@@ -12,6 +12,7 @@ import pytest
 from grantproof.cli import main
 from grantproof.gate import report
 from grantproof.gate.history import NotCompared
+from tests.evidence.schemas import errors
 from tests.gate.repositories import CONTRACT, READ, ROLE, commit, edit, found, git, made
 
 
@@ -288,6 +289,7 @@ def test_reports_are_written_and_the_same_for_the_same_change(repository: Path) 
     first = {name: Path("reports", name).read_bytes() for name in ("gate.md", "gate.sarif", "gate.json")}
     assert main(["gate", "grants", "--base", "main", "--diff-only"]) == 1
     assert first == {name: Path("reports", name).read_bytes() for name in first}
+    assert errors("sarif-2.1.0/sarif-schema-2.1.0.json", first["gate.sarif"].decode()) == []
     data = json.loads(first["gate.json"])
     assert data["passes"] is False
     assert data["grants"][0]["access"][0]["promise"] is None
