@@ -116,7 +116,9 @@ def test_sarif_has_a_line_and_a_fingerprint_for_each_result_and_its_rules_are_th
     assert len(prints) == len(set(prints))
 
 
-def test_sarif_keeps_what_github_keeps_and_says_how_much_it_left_out() -> None:
+def test_sarif_keeps_what_github_keeps_and_says_how_much_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sarif.MOST == 5_000
+    monkeypatch.setattr(sarif, "MOST", 50)
     plans = [planned("alpha", *FUNCTIONS[7], subject=str(n)) for n in range(sarif.MOST + 7)]
     results = collection(*plans, outcomes=[outcome(plan, "fail", reason="no") for plan in plans]).results(["alpha"])
     (run,) = json.loads(sarif.render(evidence(results)))["runs"]
