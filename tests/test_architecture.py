@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "variants": {"iam", "source", "contract"},
     "aws": {"aws", "iam", "source", "contract", "variants"},
     "evidence": {"evidence", "iam", "source", "contract"},
-    "mutants": {"mutants", "iam", "source", "contract", "aws", "evidence"},
+    "mutants": {"mutants", "iam", "source", "contract", "variants", "aws", "evidence"},
     "recording": {"iam", "source", "contract", "aws", "evidence"},
     "plugin": {"recording", "iam", "source", "contract", "variants", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},

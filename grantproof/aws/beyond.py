@@ -15,6 +15,7 @@ from grantproof.aws.combined import Noted, compare_part, named, view
 from grantproof.aws.intrinsics import NotResolved, names
 from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.space import Part, Space, places
+from grantproof.aws.synthesis import Refused
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.iam import LawError
 from grantproof.source import Place, read, shown
@@ -43,7 +44,15 @@ def beyond(contract: Contract) -> Iterator[Beyond]:
     yield from (_told(item, item.unclear) for item in open_ if item.unclear)
     yield from _of_accounts(space) if not contract.accounts_for_options else ()
     clear = [item for item in open_ if not item.unclear]
-    search = _Search(contract, [value for item in clear for value in item.variants()])
+    elsewhere = regions[1:] if not contract.accounts_for_options else ()
+    if not clear and not elsewhere:
+        return
+    try:
+        search = _Search(contract, [value for item in clear for value in item.variants()])
+    except (NotResolved, Refused) as error:
+        told = clear[0].place if clear else shown(contract.path)
+        yield Beyond(str(told), f"what parameters and places change cannot be said: {error}")
+        return
     silent: list[Open] = []
     for item in clear:
         found = [f"with {value.alias}: {said}" for value in item.variants() for said in search.alone(value, regions)]
@@ -52,7 +61,7 @@ def beyond(contract: Contract) -> Iterator[Beyond]:
         else:
             silent.append(item)
     # Where a contract has variants, every place is looked at under all of them.
-    for region in regions[1:] if not contract.accounts_for_options else ():
+    for region in elsewhere:
         yield from (Beyond(shown(contract.path), f"in {region}, {s}") for s in search.elsewhere(region, regions[0]))
     yield from search.together(silent, regions)
 
@@ -90,16 +99,17 @@ class _Search:
     def __init__(self, contract: Contract, values: Sequence[Variant]) -> None:
         self._declared = contract.variants
         self._space = Space(replace(contract, variants=(*contract.variants, *values)))
+        self._parts = self._space.parts
 
     def alone(self, value: Variant, regions: Sequence[str]) -> tuple[str, ...]:
         """What a value gives beyond the contract without any variant, in the first region that shows something."""
-        return next(filter(None, (self.new((value,), (), region, self._space.parts) for region in regions)), ())
+        return next(filter(None, (self.new((value,), (), region, self._parts) for region in regions)), ())
 
     def elsewhere(self, region: str, home: str) -> tuple[str, ...]:
         """What the stacks give beyond the contract in another region only."""
         try:
-            before = self._differences((), home, self._space.parts)
-            return tuple(said for said in self._differences((), region, self._space.parts) if said not in before)
+            before = self._differences((), home, self._parts)
+            return tuple(said for said in self._differences((), region, self._parts) if said not in before)
         except _CANNOT_BE_SAID as error:
             return (f"it cannot be said what they give: {error}",)
 
@@ -109,7 +119,7 @@ class _Search:
         looked_at = {*of_value, *(variant.alias for variant in self._declared)}
         told: set[Place] = set()
         seen = 0
-        for part, touching in self._space.parts.items():
+        for part, touching in self._parts.items():
             for chosen in subsets([variant for variant in touching if variant.alias in looked_at]):
                 opened = [of_value[variant.alias] for variant in chosen if variant.alias in of_value]
                 if not opened or len(chosen) < 2 or told & {item.place for item in opened}:

@@ -98,8 +98,9 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
     return Synthesised(replace(varied, region=region, partition=partition), found)
 
 
-def compare_part(held_: Deployed, part: Part, noted: Noted) -> None:
-    """Hold one part of what the stacks hold against the contract.
+def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = True) -> None:
+    """Hold one part of what the stacks hold against the contract; with all that is no principal's, if it is a stack's
+    policies and `whole`.
 
     Raises:
         LawError: a policy that is not IAM's.
@@ -133,9 +134,18 @@ def compare_part(held_: Deployed, part: Part, noted: Noted) -> None:
                     noted.narrower(clause, f"its boundary does not let it do {difference.clause}", place)
                 if cut.verdict is not Verdict.EQUAL and not cut.lost_access:
                     noted.unverified(clause, f"what its boundary cuts off cannot be said: {cut.reason}", place)
-    if kind == "policies":
-        _resources(held_, noted)
-        _came_along(held_, noted)
+    if kind == "policies" and whole:
+        compare_rest(held_, noted)
+
+
+def compare_rest(held: Deployed, noted: Noted) -> None:
+    """Hold the policies on resources, and what there is at all, against the contract.
+
+    Raises:
+        SnapshotIncomplete: the contract names an output that no stack has.
+    """
+    _resources(held, noted)
+    _came_along(held, noted)
 
 
 def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:

@@ -41,6 +41,8 @@ class Synthesis:
     deployment: Deployment
     snapshots: Mapping[str, AccountSnapshot]
     conditions: Mapping[Path_, Mapping[str, bool]]
+    scopes: Mapping[Path_, Scope]
+    """What the names of each template stood for."""
 
 
 class Refused(Exception):
@@ -77,7 +79,7 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[Path_, st
         stacks.append(_deployed(stack, given, outputs, resources))
         facts = facts.with_values({f"stacks.{stack.alias}.outputs.{name}": text for name, text in outputs.items()})
     snapshots = {number: maker.accounts[number].snapshot(number) for number in contract.accounts.values()}
-    return Synthesis(Deployment(tuple(stacks), facts), snapshots, maker.conditions)
+    return Synthesis(Deployment(tuple(stacks), facts), snapshots, maker.conditions, maker.scopes)
 
 
 def _deployed(
@@ -144,6 +146,7 @@ class _Maker:
         self.contract, self.region, self.physical = contract, region, physical
         self.accounts = {number: _Account() for number in contract.accounts.values()}
         self.conditions: dict[Path_, dict[str, bool]] = {}
+        self.scopes: dict[Path_, Scope] = {}
 
     def stack(self, path: Path_, account: str, name: str, template: Path, given: Mapping[str, str]) -> _Made:
         """Check a stack's parameters, and make its resources.
@@ -170,7 +173,7 @@ class _Made:
         self.document = read(template).value
         self.scope = replace(scope, reference=self.reference, attribute=self.attribute)
         self.conditions = {c: condition(c, self.scope) for c in self.document.get("Conditions") or {}}
-        maker.conditions[path] = self.conditions
+        maker.conditions[path], maker.scopes[path] = self.conditions, self.scope
         self._made: dict[str, _Resource] = {}
         self._making: list[str] = []
 

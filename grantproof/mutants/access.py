@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.accepted import could_widen
-from grantproof.aws.stage import Stage
+from grantproof.aws.deployed import Deployed
 from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.compare import Verdict, compare
@@ -55,7 +55,7 @@ class Change:
     statements: tuple[tuple[str, int], ...] = ()
 
 
-def access(stage: Stage) -> Access:
+def access(stage: Deployed) -> Access:
     """What is deployed on a stage, before anybody else has been created on it."""
     names = _names(stage)
 
@@ -106,7 +106,7 @@ def _entity(kind: str, entry: Mapping[str, Any], managed: Documents) -> Held:
 _MADE_UP = re.compile(r"-[A-Z0-9]{12}$")
 
 
-def _names(stage: Stage) -> dict[str, str]:
+def _names(stage: Deployed) -> dict[str, str]:
     """What to replace by what, longest first: ARNs of entities, and physical names that were made up."""
     out: dict[str, str] = {}
     places = {

@@ -26,11 +26,14 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from grantproof.aws.deploy import DeploymentFailed, NotCreatable
+from grantproof.aws.intrinsics import NotResolved
 from grantproof.aws.stage import Stage
+from grantproof.aws.synthesis import Refused
 from grantproof.contract import Contract, ContractError, load
 from grantproof.evidence.finding import Finding, Outcome
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.access import Access, access, changes, constraints, difference
+from grantproof.mutants.branches import Branches
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
 from grantproof.mutants.reasons import Traces, original_place, right, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result, Score
@@ -101,7 +104,16 @@ class Engine:
             self._unbroken(session, contract, others, seconds)
             suites = [*_by_suite(static, seconds), *_by_suite(others, seconds)]
             results |= self._all(session, _Grant(contract, suites, *before), open_)
+        results |= self._in_branches(contract, [m for m in found if results[m.id].verdict in (DORMANT, EQUIVALENT)])
         return Score.of(contract, tuple(results[m.id] for m in found))
+
+    def _in_branches(self, contract: Contract, unseen: Sequence[Mutant]) -> dict[str, Result]:
+        """Mutants that make no difference to what is deployed may make one under the contract's variants."""
+        try:
+            branches = Branches(contract)
+        except (NotResolved, Refused):
+            return {}  # the suites have not looked there either
+        return {result.mutant.id: result for result in self._forked(unseen, branches.judge)}
 
     def _all(self, session: pytest.Session, grant: _Grant, these: Sequence[Mutant]) -> dict[str, Result]:
         used = _first_use(grant.contract)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, references
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.access import TRUST, Change
@@ -90,7 +90,7 @@ def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 def with_changes(
-    traces: Traces, changes: Sequence[Change], contract: Contract, stage: Stage, unbroken: Mapping[str, str]
+    traces: Traces, changes: Sequence[Change], contract: Contract, stage: Deployed, unbroken: Mapping[str, str]
 ) -> Traces:
     """The same, and what differs in what was deployed. `unbroken` are the references of the contract's principals, as
     they are without the fault."""
@@ -118,7 +118,7 @@ def with_changes(
 
 
 def _declared(
-    change: Change, contract: Contract, stage: Stage, unbroken: Mapping[str, str]
+    change: Change, contract: Contract, stage: Deployed, unbroken: Mapping[str, str]
 ) -> DeclaredPrincipal | None:
     for principal in contract.principals:
         called = {unbroken[principal.alias]}

@@ -1,0 +1,252 @@
+"""Judges mutants in branches of the templates that the contract does not deploy without its variants.
+
+They need no deployment: what stacks hold under every combination of the variants is worked out from the templates. A
+mutant changes something only under combinations in which the changed part of the template is taken and has another
+value; of these each different one is held against the contract, as the suite variants does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from grantproof.aws.beyond import Beyond, beyond
+from grantproof.aws.choices import left_open
+from grantproof.aws.combined import Noted, compare_part, compare_rest, named, view
+from grantproof.aws.deployed import Deployed
+from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.parameters import problem, text
+from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.space import Space, is_meant, places
+from grantproof.aws.synthesis import Refused, Synthesis
+from grantproof.contract import Contract, ContractError, UnknownFact, Variant, load
+from grantproof.evidence.finding import Finding
+from grantproof.iam import LawError
+from grantproof.mutants.access import TRUST, Change, access, changes
+from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.reasons import Traces, original_place, right, traces_of, with_changes
+from grantproof.mutants.score import EQUIVALENT, INVALID, KILLED, MISPLACED, Result
+from grantproof.source import Key, Place, instead, read, shown
+from grantproof.variants import Incompatible
+
+_TEST = "variants: test_a_part_is_what_the_contract_says_in_every_combination"
+_OPEN = "variants: test_what_the_contract_leaves_open_gives_nobody_more"
+Path_ = tuple[Key, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A combination of variants in a region, as the templates are unbroken."""
+
+    chosen: tuple[Variant, ...]
+    region: str
+    seen: Synthesis
+
+
+class Branches:
+    """A grant under every combination of its variants, against which mutants are judged.
+
+    Raises:
+        NotResolved: what the stacks hold cannot be worked out.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._space = Space(contract)
+        self._regions = places(contract)
+        self._parts = tuple(self._space.parts)
+        self._is_open = bool(left_open(self._space)) or (len(self._regions) > 1 and not contract.accounts_for_options)
+        self._cases = tuple(self._all_cases())
+
+    def _all_cases(self) -> Iterator[_Case]:
+        told: set[tuple[frozenset[str], str]] = set()
+        for region in self._regions if self._contract.accounts_for_options else self._regions[:1]:
+            combinations = [c for part in self._parts for c in self._space.combinations(part) if is_meant(c)]
+            for chosen in [(), *self._space.gatherings(), *combinations]:
+                key = frozenset(variant.alias for variant in chosen), region
+                if key in told:
+                    continue
+                told.add(key)
+                with suppress(Incompatible):
+                    found = self._space.seen(chosen, region)
+                    if not isinstance(found, Refused):
+                        yield _Case(chosen, region, found)
+
+    def judge(self, mutant: Mutant) -> Result:
+        """Killed where a combination shows the fault and names it; equivalent where every combination is proved to be
+        what the contract says."""
+        original = read(mutant.template)
+        with instead({mutant.template: mutant.text}):
+            document = read(mutant.template)
+            result = self._verdict(mutant, original.value, document.value)
+        placed = tuple(replace(f, place=original_place(document, original, f.place)) for f in result.findings)
+        return replace(result, findings=placed)
+
+    def _verdict(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Result:
+        try:
+            contract = load(self._contract.path)
+        except ContractError as error:
+            return Result(mutant, INVALID, why=str(error))
+        traces = _traces(mutant)
+        space = Space(contract)
+        astray: tuple[Finding, ...] = ()
+        for case in self._differing(mutant, before, after):
+            try:
+                findings = tuple(self._findings(space, case))
+            except LawError as error:
+                return Result(mutant, INVALID, why=str(error))
+            except (NotResolved, SnapshotIncomplete, UnknownFact) as error:
+                # In the suites that is a red test, which says so.
+                said = f"with {named(case.chosen)}: {error}"
+                finding = Finding(contract.grant, "what is asked can be judged", "unverified", said)
+                return Result(mutant, KILLED, tests=(_TEST,), findings=(finding,))
+            if findings and not right(findings, traces):
+                traces = self._with_changes(traces, space, case)
+            if right(findings, traces):
+                return Result(mutant, KILLED, tests=(_TEST,), findings=tuple(f for f in findings if traces.in_(f))[:2])
+            astray = astray or findings[:3]
+        if self._is_open or _sections(before) != _sections(after) or _narrowed(before, after):
+            findings = tuple(_as_finding(contract, found) for found in beyond(contract))
+            if findings:
+                # Such a finding names the parameter or the condition through which the fault comes.
+                return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])
+        if astray:
+            return Result(mutant, MISPLACED, tests=(_TEST,), findings=astray)
+        return Result(mutant, EQUIVALENT)
+
+    def _findings(self, space: Space, case: _Case) -> Iterator[Finding]:
+        noted = Noted(under=named(case.chosen))
+        found = view(space, case.chosen, case.region, noted)
+        if found is not None:
+            for part in self._parts:
+                compare_part(found, part, noted, whole=False)
+            compare_rest(found, noted)
+        for (clause, detail, place), seen in noted.found.items():
+            kind: Literal["broken", "unverified"] = "broken" if seen.kind == "broken" else "unverified"
+            yield Finding(space.contract.grant, clause, kind, f"with {noted.under}: {detail}", place)
+
+    def _with_changes(self, traces: Traces, space: Space, case: _Case) -> Traces:
+        """What came of the fault: the statements that differ, and what the contract promises of whom they are."""
+        found = view(space, case.chosen, case.region, Noted())
+        before = view(self._space, case.chosen, case.region, Noted())
+        if found is None or before is None:
+            return traces
+        references = {
+            principal.alias: str(before.resolved(principal.reference)) for principal in before.contract.principals
+        }
+        differ = changes(access(before), access(found))
+        more = with_changes(traces, differ, found.contract, found, references)
+        spots = [spot for change in differ for spot in _spots(found, change) if spot is not None]
+        return replace(more, lines=(*more.lines, *((shown(s.file), range(s.line, s.line + 1)) for s in spots)))
+
+    def _differing(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[_Case]:
+        """One case for each way in which the mutant makes a difference to what a stack holds."""
+        if _sections(before) != _sections(after):
+            yield from self._cases
+            return
+        changed = list(_changes(before["Resources"], after["Resources"], ()))
+        instances = [i.path for i in self._space.instances if i.template.resolve() == mutant.template.resolve()]
+        told: set[str] = set()
+        narrowed = _narrowed(before, after)
+        for case in self._cases:
+            for path in instances:
+                scope = case.seen.scopes.get(path)
+                if scope is None:
+                    continue
+                ways = [_way(scope, before["Resources"], after["Resources"], change) for change in changed]
+                ways += [problem(name, p, text(scope.parameters[name])) for name, p in narrowed.items()]
+                way = json.dumps([path, case.region, ways], default=str)
+                if any(ways) and way not in told:
+                    told.add(way)
+                    yield case
+
+
+def _spots(found: Deployed, change: Change) -> Iterator[Place | None]:
+    """Where the policies stand in which an entity differs, and their statements: one that is gone is told there."""
+    held = found.policies.held.get(change.arn)
+    if held is None:
+        every = (*found.policies.managed.values(), *found.policies.resource_policies.values())
+        policies = [policy for policy in every if policy.label == change.arn]
+    elif change.aspect == TRUST:
+        policies = [held.trust] if held.trust else []
+    else:
+        policies = [*held.identity, *(held.boundary or ())]
+    for policy in policies:
+        yield found.origins.place(policy.label)
+        yield from (found.origins.place(policy.label, statement.index) for statement in policy.statements)
+
+
+def _traces(mutant: Mutant) -> Traces:
+    """The touched statements, and the resource that holds them: what is narrower is told where its policy stands."""
+    found = traces_of(mutant)
+    document, file = read(mutant.template), shown(mutant.template)
+    whole = tuple((file, document.lines(*path[:2])) for path in mutant.touched if path[:1] == ("Resources",))
+    # What CloudFormation refuses, it refuses by the name of the parameter.
+    refused = [f"Parameter {quoted}" for key in mutant.site for quoted in (f"'{key}'", f"{key} failed")]
+    return replace(found, lines=(*found.lines, *whole), names=(*found.names, *refused))
+
+
+def _as_finding(contract: Contract, found: Beyond) -> Finding:
+    return Finding(contract.grant, "no parameter that is left open gives more", "unverified", found.detail, found.place)
+
+
+_CONSTRAINTS = ("AllowedPattern", "AllowedValues", "MinLength", "MaxLength", "MinValue", "MaxValue")
+_SAID = ("Description", "ConstraintDescription")
+
+
+def _sections(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a template is not a resource, without what is only said and what parameters take; and of resources,
+    whether they are made."""
+    out = {name: section for name, section in template.items() if name not in ("Resources", "Description", "Metadata")}
+    given = {name: _without(p, (*_CONSTRAINTS, *_SAID)) for name, p in (template.get("Parameters") or {}).items()}
+    told = {name: _without(o, _SAID) for name, o in (template.get("Outputs") or {}).items()}
+    made = {name: (r.get("Type"), r.get("Condition")) for name, r in template["Resources"].items()}
+    return {**out, "Parameters": given, "Outputs": told, "made": made}
+
+
+def _without(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: entry for name, entry in item.items() if name not in names}
+
+
+def _narrowed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters whose constraints differ, as they are now."""
+    old, new = before.get("Parameters") or {}, after.get("Parameters") or {}
+    return {name: p for name, p in new.items() if _without(p, _SAID) != _without(old.get(name, {}), _SAID)}
+
+
+def _changes(before: Any, after: Any, path: Path_) -> Iterator[Path_]:
+    """The paths of the smallest parts that differ and whose values can be worked out by themselves."""
+    if before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
+        (name,) = before if len(before) == 1 else ("",)
+        if not name.startswith("Fn::") or (name == "Fn::If" and before[name][0] == after[name][0]):
+            for key in before:
+                yield from _changes(before[key], after[key], (*path, key))
+            return
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (left, right_) in enumerate(zip(before, after, strict=True)):
+            yield from _changes(left, right_, (*path, number))
+        return
+    yield path
+
+
+def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
+    """What a change makes of a part of the resources: both values, or nothing where it makes no difference."""
+    entry = before[path[0]] if path else {}
+    if "Condition" in entry and not condition(entry["Condition"], scope):
+        return None
+    for number, key in enumerate(path):
+        if key == "Fn::If" and number + 1 < len(path):
+            taken = 1 if condition(before[key][0], scope) else 2
+            if path[number + 1] not in (0, taken):
+                return None
+        before, after = before[key], after[key]
+    try:
+        values = value(before, scope), value(after, scope)
+    except NotResolved as error:
+        return str(error)
+    return values if values[0] != values[1] else None
