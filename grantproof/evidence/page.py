@@ -149,9 +149,9 @@ class _Sources:
         whole = sum(map(len, evidence.about.contents.values())) <= SOURCES
         cited = _cited(evidence)
         self.whole = whole
+        self._near = {name: _around(cited.get(name, set()), len(lines)) for name, lines in self._lines.items()}
         self._shown = {
-            name: set(range(1, len(lines) + 1)) if whole else _around(cited.get(name, set()), len(lines))
-            for name, lines in self._lines.items()
+            name: set(range(1, len(lines) + 1)) if whole else self._near[name] for name, lines in self._lines.items()
         }
 
     def link(self, place: str) -> str:
@@ -161,15 +161,21 @@ class _Sources:
             return ""
         return f"#src-{anchor(found[0])}-L{found[1]}"
 
-    def files(self) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
-        """(name, anchor, lines) of each file of which something is shown; a line is (number, text, after a gap)."""
+    def files(self) -> list[tuple[str, str, list[tuple[int, str, str]]]]:
+        """(name, anchor, lines) of each file of which something is shown; a line is (number, text, class): `gap` after
+        lines that are left out, `far` where nothing cites it, which paper does without."""
         out = []
         for name, lines in sorted(self._lines.items()):
             shown = sorted(self._shown[name])
             if shown:
-                rows = [(n, lines[n - 1], n > 1 and n - 1 not in self._shown[name]) for n in shown]
+                rows = [(n, lines[n - 1], self._class(name, n)) for n in shown]
                 out.append((name, anchor(name), rows))
         return out
+
+    def _class(self, name: str, line: int) -> str:
+        if line not in self._near[name]:
+            return "far"
+        return "gap" if line > 1 and line - 1 not in self._shown[name] else ""
 
 
 def _cited(evidence: Evidence) -> dict[str, set[int]]:

@@ -250,6 +250,9 @@ def test_paper_shows_what_is_folded_and_no_controls(page: Page) -> None:
     page.emulate_media(media="print")
     assert not page.locator("#filters").is_visible()
     assert statement.is_visible()
+    lines = page.locator(".source tr")
+    assert 0 < lines.filter(visible=True).count() < lines.count()
+    assert page.locator('[id$="beta-iam.yaml-L87"], [id*="beta-iam.yaml"][id$="-L87"]').first.is_visible()
 
 
 def test_a_picture_draws_the_chain(read: Page) -> None:
