@@ -40,7 +40,10 @@ FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
 }
 #: Services whose operations are the actions of their own names, but for those in the tables: operations that are newer
 #: than the action list are known by name, and only their resources are not.
-_NAMED_ALIKE = frozenset("cloudformation dynamodb ec2 ecr iam kms lambda logs secretsmanager sns sqs ssm sts".split())
+_NAMED_ALIKE = frozenset(
+    "athena cloudformation cloudwatch dynamodb ec2 ecr glue guardduty iam kinesis kms lambda logs rds sagemaker "
+    "secretsmanager sns sqs ssm sts".split()
+)
 
 
 def authorisations(service: str, operation: str, params: Params, where: Where) -> tuple[Authorisation, ...]:

@@ -144,9 +144,10 @@ class State:
     def place(self, cited: Cited) -> tuple[str, Any]:
         """Where a deciding statement is written: how a person would name it, and the place."""
         back = {new: old for old, new in self._shared.items()}
-        place = self.origins.place(_renamed(cited.policy, back), cited.statement)
+        label = _renamed(cited.policy, back)
+        place = self.origins.place(label, cited.statement)
         sid = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
-        return f"{place or cited.policy} {sid}", place
+        return f"{place or cited.policy} {sid}{self.origins.inside(label)}", place
 
 
 def deployed(contract: Contract) -> State:

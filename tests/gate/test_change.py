@@ -63,6 +63,18 @@ def test_widened_access_beyond_the_contract_fails_with_place_and_witness(reposit
     assert f"{READ}*" in changed
 
 
+def test_what_a_tool_has_written_is_named_by_the_path_in_its_own_code(repository: Path) -> None:
+    """CDK's output says it."""
+    edit(
+        ROLE,
+        "    Type: AWS::IAM::Role\n",
+        "    Type: AWS::IAM::Role\n    Metadata: {aws:cdk:path: App/Reader/Resource}\n",
+    )
+    edit(ROLE, READ, f"{READ}*")
+    (access,) = found(repository).grants[0].gained
+    assert access.because == ("grants/reader/role.yaml:18:17 Statement[0] of Reader, App/Reader/Resource",)
+
+
 def test_access_that_the_contract_is_widened_for_passes_and_the_clause_is_shown(repository: Path) -> None:
     for file in (ROLE, CONTRACT):
         edit(file, READ, f"{READ}*")
