@@ -172,6 +172,10 @@ def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, te
     document = read(template)
     declared = document.value.get("Parameters") or {}
     reaching = set(_into_policies(document.value.get("Resources"), inside=False))
+    for resource in (document.value.get("Resources") or {}).values():
+        # SAM makes statements of what its policy templates are given.
+        if isinstance(resource, dict) and str(resource.get("Type")).startswith("AWS::Serverless::"):
+            reaching |= set(_into_policies((resource.get("Properties") or {}).get("Policies"), inside=True))
     for name in sorted(reaching & set(declared)):
         if found := could_widen(declared[name]):
             verdict.broken(
