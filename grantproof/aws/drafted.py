@@ -14,6 +14,7 @@ from grantproof.aws.policies import Held
 from grantproof.aws.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
 from grantproof.aws.stage import Stage
 from grantproof.contract import Stack
+from grantproof.source import read
 
 DECIDE = "DECIDE"
 
@@ -102,8 +103,13 @@ class _Writer:
         if stack.parameters:
             yield "    parameters:"
         for name, value in stack.parameters.items():
-            mark = f" # {DECIDE}: guessed" if name in self._found.invented.get(stack.alias, ()) else ""
+            mark = self._mark(stack, name) if name in self._found.invented.get(stack.alias, ()) else ""
             yield f"      {name}: {scalar(self._abstract(value, outputs=False) if '${' not in value else value)}{mark}"
+
+    def _mark(self, stack: Stack, name: str) -> str:
+        if "Default" in read(stack.template).value["Parameters"][name]:
+            return f" # {DECIDE}: its default, on which access may turn; others belong under `variants`"
+        return f" # {DECIDE}: guessed"
 
     def _made(self) -> Iterator[tuple[Held | str, Resource]]:
         """What the stacks created: roles, groups, users, then managed policies."""

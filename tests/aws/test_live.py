@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -22,6 +20,7 @@ from grantproof.aws.stage import Stage
 from grantproof.cli import main
 from grantproof.contract import load
 from tests.aws.moto_over_http import Answer, Faults, ec2_error, json_error, served, slow, xml_error
+from tests.commands import grantproof
 
 GRANT = Path(__file__).parent.parent.parent / "templates" / "cross-account-ssm"
 IMPATIENT = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=0.3, connect_timeout=0.5)
@@ -241,8 +240,7 @@ TRYING = ("--try-calls", "owner=owner", "partner=tester")
 
 def test_verify_live_takes_the_snapshots_verifies_them_and_tries_the_calls(faults: Any, tmp_path: Path) -> None:
     as_aws_would(faults)
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), "--live", "owner=owner", "partner=partner"]
-    done = subprocess.run([*command, *TRYING], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    done = grantproof("verify", str(GRANT), "--live", "owner=owner", "partner=partner", *TRYING, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERIFIED  cross-account-ssm" in done.stdout
     assert (

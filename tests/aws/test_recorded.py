@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from grantproof.aws.recorded import Recorded, recorded
 from grantproof.cli import main
 from grantproof.contract import Contract, load
 from tests.aws.exporting import Documents, exported, written
+from tests.commands import Done, grantproof
 
 ROOT = Path(__file__).parent.parent.parent
 GRANT = ROOT / "templates" / "cross-account-ssm"
@@ -40,9 +39,8 @@ def compared(contract: Contract, documents: dict[str, Documents]) -> Recorded:
     return recorded([contract], exports)[contract.grant]
 
 
-def verify(folder: Path, documents: dict[str, Documents], *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), *written(documents, folder), *more]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - our own
+def verify(folder: Path, documents: dict[str, Documents], *more: str) -> Done:
+    return grantproof("verify", str(GRANT), *written(documents, folder), *more, cwd=folder)
 
 
 def test_what_was_deployed_is_verified_and_the_verdict_says_what_did_not_run(

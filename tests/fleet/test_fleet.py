@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -20,6 +18,7 @@ from grantproof.fleet.judge import Judgement
 from grantproof.fleet.plan import FleetError, deployments, shard
 from grantproof.fleet.run import Fleet, Journal, Stopped, Totals, run
 from tests import organisation
+from tests.commands import grantproof
 
 GRANT = organisation.GRANT
 ACCOUNTS, ROLES = 10, 4
@@ -105,8 +104,7 @@ def test_the_same_tests_run_as_under_pytest(file: Path, tmp_path: Path) -> None:
     totals, broken = judged(own / "fleet.jsonl", Inline())
     assert totals.all_verified, broken
     kept = json.loads((own / "journal-1-1.jsonl").read_text(encoding="utf-8"))
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), f"--snapshot=owner={export}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    done = grantproof("verify", str(GRANT), f"--snapshot=owner={export}", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
@@ -195,8 +193,7 @@ def test_a_wrong_line_is_said_before_anything_is_judged(text: str, said: str, tm
 
 def test_processes_share_the_work_and_the_verdict_is_one(file: Path) -> None:
     spoil(snapshot(file, 0), "parameter/db", "parameter/*")
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GRANT), "--fleet", str(file), "-n", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent)  # noqa: S603 - our own
+    done = grantproof("verify", str(GRANT), "--fleet", str(file), "-n", "2", cwd=file.parent)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("NOT VERIFIED  good owner=100000000000  (line 1)") == 1
     assert f"NOT VERIFIED  {ACCOUNTS - 1} of {ACCOUNTS} deployments" in done.stdout
