@@ -211,3 +211,19 @@ def test_before_the_user_joins_the_group_nothing_can_be_read(shell: Shell) -> No
             return
         shell.run(line)
     raise AssertionError("the guide never reads the parameter")
+
+
+def test_a_session_for_one_task_does_that_task_only(shell: Shell) -> None:
+    """The session policy of the guide takes away what the role may do besides."""
+    for line in commands():
+        shell.run(line)
+        if line.startswith("aws sts assume-role"):
+            break
+    policy = (ROOT / "templates" / "cross-account-audit" / "only-buckets.json").read_text(encoding="utf-8")
+    role = shell.variables["AUDITOR_ROLE_ARN"]
+    whole = shell.world.assume(shell.profiles["alice"], role)
+    narrow = shell.world.assume(shell.profiles["alice"], role, Policy=policy)
+    assert "Keys" in shell.world.client(whole, "kms").list_keys()
+    assert "Buckets" in shell.world.client(narrow, "s3").list_buckets()
+    with pytest.raises(ClientError, match="no session policy allows the kms:ListKeys action"):
+        shell.world.client(narrow, "kms").list_keys()

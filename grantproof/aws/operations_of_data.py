@@ -279,7 +279,18 @@ _SECRET_OPERATIONS = """
     StopReplicationToReplica TagResource UntagResource UpdateSecret UpdateSecretVersionStage
 """.split()
 
+
+def _insights(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    """LookupEvents, and for a trail ListInsightsData on it (CloudTrail API Reference, ListInsightsMetricData)."""
+    out = [ask("cloudtrail:LookupEvents", "*", where)]
+    if name := params.get("TrailName"):
+        trail = name if name.startswith("arn:") else where.arn("cloudtrail", f"trail/{name}")
+        out.append(ask("cloudtrail:ListInsightsData", trail, where))
+    return tuple(out)
+
+
 SPECIAL: dict[tuple[str, str], Special] = {
+    ("cloudtrail", "ListInsightsMetricData"): _insights,
     ("ssm", "GetParameter"): _parameter("GetParameter", reads=True),
     ("ssm", "GetParameters"): _parameter("GetParameters", reads=True),
     ("ssm", "GetParameterHistory"): _parameter("GetParameterHistory", reads=True),

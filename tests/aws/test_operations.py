@@ -83,6 +83,14 @@ SECRET = f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"
         (("ssm", "GetParametersByPath", {"Path": "/a"}), [("ssm:GetParametersByPath", f"{PARAMETER}/a")]),
         (("ssm", "DescribeParameters", {}), [("ssm:DescribeParameters", "*")]),
         (("ec2", "DescribeInstances", {}), [("ec2:DescribeInstances", "*")]),
+        (("cloudtrail", "ListInsightsMetricData", {}), [("cloudtrail:LookupEvents", "*")]),
+        (
+            ("cloudtrail", "ListInsightsMetricData", {"TrailName": "t"}),
+            [
+                ("cloudtrail:LookupEvents", "*"),
+                ("cloudtrail:ListInsightsData", "arn:aws:cloudtrail:eu-west-1:111111111111:trail/t"),
+            ],
+        ),
         (
             ("ec2", "TerminateInstances", {"InstanceIds": ["i-1", "i-2"]}),
             [("ec2:TerminateInstances", f"arn:aws:ec2:eu-west-1:{A}:instance/{n}") for n in ("i-1", "i-2")],
