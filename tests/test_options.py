@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from types import ModuleType
 
 import pytest
 
 from grantproof.aws.parameters import RefusedParameters, pseudo_parameters
-from grantproof.aws.space import Option, Space, branch, is_meant, options, places
-from grantproof.contract import ContractError, load
+from grantproof.aws.space import Option, Part, Space, branch, is_meant, options, places
+from grantproof.aws.synthesised import Synthesised
+from grantproof.contract import Contract, ContractError, load
 from grantproof.source import read
 from grantproof.variants import needed, subsets, with_variants
 
@@ -151,83 +151,127 @@ def test_a_mistake_in_a_variant_gives_its_one_error(tmp_path: Path, old: str, ne
 
 # --- faults that a combination shows ----------------------------------------------------------------------------------
 
-FAULTS = {
+#: File, text, text in its place, what is said, by which function of the suite, of which part.
+FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
     "a-condition-that-always-holds": (
         "iam.yaml",
         'Action: ssm:DescribeParameters\n                Resource: "*"\n',
         'Action: ssm:DescribeParameters\n                Resource: "*"\n'
         '                Condition: {StringLikeIfExists: {"aws:SourceVpce": "*"}}\n',
         "holds for every request",
+        "every_condition_is_load_bearing",
+        None,
     ),
     "the-external-id-only-binds-beside-an-organization": (
         "iam.yaml",
         "TextIsCompared: !Or [{Condition: OrganizationIsNamed}, {Condition: ExternalIdIsRequired}]",
         "TextIsCompared: !And [{Condition: OrganizationIsNamed}, {Condition: ExternalIdIsRequired}]",
         "wider than the contract: sts:AssumeRole",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("trust", "owner", "IAMStack", "ReaderRole"),
     ),
     "mfa-if-it-is-there": (
         "iam.yaml",
         "Bool: !If [MfaIsRequired",
         "BoolIfExists: !If [MfaIsRequired",
         "wider than the contract: sts:AssumeRole",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("trust", "owner", "IAMStack", "ReaderRole"),
     ),
     "a-person-and-a-machine": (
         "root.yaml",
         '- Assert: !Or\n          - !Equals [!Ref ExternalId, ""]',
         '- Assert: !Or\n          - !Equals ["", ""]',
         "only a nested stack refuses it",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("trust", "owner", "IAMStack", "ReaderRole"),
     ),
     "an-option-that-no-variant-sets": (
         "partner.yaml",
         "Parameters:\n  RoleArn:",
         'Parameters:\n  Anybody: {Type: String, Default: "", AllowedPattern: "x?"}\n  RoleArn:',
         "no variant of the contract gives Anybody a value",
+        "every_option_has_a_variant",
+        None,
     ),
     "a-branch-that-nobody-takes": (
         "partner.yaml",
         "Conditions:\n",
         'Conditions:\n  Never: !Equals [!Ref AWS::AccountId, "000000000000"]\n',
         "condition Never is False under every combination",
+        "every_condition_is_seen_true_and_false",
+        None,
     ),
     "every-key-when-there-are-more-parameters": (
         "iam.yaml",
         "Resource: !Ref KmsKeyArn",
         'Resource: !If [MoreAreNamed, "*", !Ref KmsKeyArn]',
         "wider than the contract: kms:Decrypt",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("policies", "owner"),
     ),
     "another-partition": (
         "partner.yaml",
         "Resource: !Ref RoleArn",
         'Resource: !If [ConsoleIsKnown, !Ref RoleArn, "*"]',
         "in us-iso-east-1",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("policies", "partner"),
     ),
 }
 
 
-@pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the suite says of each fault, in one run."""
-    folder = tmp_path_factory.mktemp("variants")
-    for name, (file, old, new, _) in FAULTS.items():
-        changed(folder / "grants" / name, (file, old, new))
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(folder / "grants"), "-n", "0"]
-    command += [
-        "-k",
-        "every_combination or every_option or every_condition or load_bearing",
-        "--report-dir",
-        str(folder),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
-    assert done.returncode == 1, done.stdout + done.stderr
-    out = dict.fromkeys(FAULTS, "")
-    for case in ElementTree.parse(folder / "junit.xml").iter("testcase"):  # noqa: S314 - our own file
-        parameters = case.attrib["name"].partition("[")[2]
-        for failure in case.iter("failure"):
-            out[max((n for n in FAULTS if parameters.startswith(n)), key=len)] += failure.text or ""
-    return out
+class Told:
+    """Takes what a suite notes in the place of the plugin's `verdict`."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def broken(self, clause: str, detail: str, **_: object) -> None:
+        self.said.append(detail)
+
+    unverified = broken
+
+    def proves(self, number: int = 1) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def suite() -> ModuleType:
+    """The suite `variants`, whose functions are called as pytest would."""
+    folder = ROOT / "tests" / "grants"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        spec = importlib.util.spec_from_file_location("suite_of_variants", folder / "test_variants.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+def said(suite: ModuleType, contract: Contract, function: str, part: Part | None) -> list[str]:
+    """What one function of the suite notes of a contract."""
+    told = Told()
+    test = getattr(suite, f"test_{function}")
+    if part is not None:
+        test(contract, part, told)
+    elif "world" in test.__code__.co_varnames[: test.__code__.co_argcount]:
+        test(contract, Synthesised(contract, Space(contract).base), told)
+    else:
+        test(contract, True, told)
+    return told.said
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.xdist_group("variants")
-def test_a_fault_in_a_combination_is_found(name: str, told: dict[str, str]) -> None:
-    assert FAULTS[name][3] in told[name], told[name] or "verified"
+def test_a_fault_in_a_combination_is_found(name: str, suite: ModuleType, tmp_path: Path) -> None:
+    file, old, new, expected, function, part = FAULTS[name]
+    contract = load(changed(tmp_path / "grant", (file, old, new)))
+    found = said(suite, contract, function, part)
+    assert any(expected in detail for detail in found), found or "verified"
+
+
+def test_without_a_fault_the_same_functions_find_nothing(suite: ModuleType) -> None:
+    contract = load(SHIPPED)
+    for function, part in {(fault[4], fault[5]) for fault in FAULTS.values()}:
+        assert said(suite, contract, function, part) == []

@@ -85,7 +85,7 @@ def _of_place(path: Path, region: str) -> tuple[tuple[bool, ...], int]:
     """What the conditions of a template ask of the place, and how many look-ups by the place fail there."""
     template = read(path).value
     scope = parameters.scope_of({**template, "Parameters": {}}, {}, parameters.pseudo_parameters(region=region))
-    truths = tuple(truth(asked, scope) for asked in _asked(template.get("Conditions") or {}, "Fn::Equals"))
+    truths = tuple(truth(asked, scope) for asked in _asked(template.get("Conditions") or {}, *_TRUTHS))
     missing = 0
     for lookup in _asked(template.get("Resources") or {}, "Fn::FindInMap"):
         try:
@@ -95,18 +95,21 @@ def _of_place(path: Path, region: str) -> tuple[tuple[bool, ...], int]:
     return truths, missing
 
 
-def _asked(item: Any, function: str) -> Iterator[Mapping[str, Any]]:
-    """The uses of a function that turn on the place alone."""
+_TRUTHS = ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not")
+
+
+def _asked(item: Any, *functions: str) -> Iterator[Mapping[str, Any]]:
+    """The outermost uses of functions that turn on the place alone."""
     if isinstance(item, Mapping):
         for key, argument in item.items():
-            used = names(argument) if key == function else set()
+            used = names(argument) if key in functions else set()
             if used & _PLACES and used <= _PLACES:
                 yield {key: argument}
             else:
-                yield from _asked(argument, function)
+                yield from _asked(argument, *functions)
     elif isinstance(item, list):
         for entry in item:
-            yield from _asked(entry, function)
+            yield from _asked(entry, *functions)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
