@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = tuple("iam source contract variants aws evidence mutants recording gate fleet plugin cli".split())
+ROOMS = tuple("iam source contract variants aws evidence mutants recording gate fleet plugin verbs cli".split())
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "plugin": {"recording", "iam", "source", "contract", "variants", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},
-    "cli": {"iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},
+    "verbs": {"verbs", "iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},
+    "cli": {"verbs"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -22,6 +22,7 @@ from grantproof.evidence import attestation, bundle, claims_csv, findings_json, 
 from grantproof.evidence.mutation import NAME as MUTANTS
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.mutants.score import KILLED, Result, Score, document
+from grantproof.verbs import suites as suites_of_package
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
@@ -90,7 +91,7 @@ def seeded(folder: Path) -> dict[str, Any]:
     contract = load(folder)
     mutant = next(iter(mutants(contract, chosen(["inline-policy-more"]))))
     score = Score.of(contract, (Result(mutant, KILLED, tests=("proof",)),))
-    return document([score], provenance.judges(cli.suites_folder()))
+    return document([score], provenance.judges(suites_of_package.folder()))
 
 
 def test_an_accepted_deviation_is_neither_passed_nor_failed_until_it_expires(
@@ -187,9 +188,9 @@ def test_a_run_whose_worker_died_reads_as_passed_nowhere(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suites = tmp_path / "suites"
-    shutil.copytree(cli.suites_folder(), suites, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(suites_of_package.folder(), suites, ignore=shutil.ignore_patterns("__pycache__"))
     (suites / "conftest.py").write_text(DIES, encoding="utf-8")
-    monkeypatch.setattr(cli, "suites_folder", lambda: suites)
+    monkeypatch.setattr(suites_of_package, "folder", lambda: suites)
     monkeypatch.setenv("PYTEST_ADDOPTS", "--max-worker-restart=0")
     found = verify("-n", "1", "-k", "lint or nothing_else_came_along", status=1)
     assert "a process that ran tests died" in found["problems"]
@@ -203,10 +204,10 @@ def test_a_suite_that_cannot_be_read_reads_as_passed_nowhere(
 ) -> None:
     broken = tmp_path / "suites"
     broken.mkdir()
-    shutil.copy(cli.suites_folder() / "suites.ini", broken)
-    shutil.copy(cli.suites_folder() / "test_lint.py", broken / "test_linting.py")
+    shutil.copy(suites_of_package.folder() / "suites.ini", broken)
+    shutil.copy(suites_of_package.folder() / "test_lint.py", broken / "test_linting.py")
     (broken / "test_proof_broken.py").write_text("def test_(:\n", encoding="utf-8")
-    monkeypatch.setattr(cli, "suites_folder", lambda: broken)
+    monkeypatch.setattr(suites_of_package, "folder", lambda: broken)
     found = verify(status=1)
     assert "test_proof_broken.py could not be collected" in found["problems"]
     assert "the run was interrupted" in found["problems"]

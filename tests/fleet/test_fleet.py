@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from grantproof.cli import main, suites_folder
+from grantproof.cli import main
 from grantproof.contract import find
 from grantproof.fleet.judge import Judgement
 from grantproof.fleet.plan import FleetError, deployments, shard
 from grantproof.fleet.run import Fleet, Journal, Stopped, Totals, run
+from grantproof.verbs import suites
 from tests import organisation
 from tests.commands import grantproof
 
@@ -56,7 +57,7 @@ def judged(
     file: Path, executor: Executor, part: str = "1/1", folder: Path | None = None
 ) -> tuple[Totals, list[Judgement]]:
     contracts = {contract.grant: contract for contract in find(GRANT)}
-    fleet = Fleet(GRANT, file, suites_folder(), contracts, shard(part))
+    fleet = Fleet(GRANT, file, suites.folder(), contracts, shard(part))
     found: list[Judgement] = []
     journal = Journal((folder or file.parent) / f"journal-{part.replace('/', '-')}.jsonl")
     return run(fleet, executor, 1, journal, found.append), found

@@ -1,0 +1,63 @@
+"""`grantproof compare`: two policies, exports or grants."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from grantproof.verbs import BAD_USAGE, UNDETERMINED, VERIFIED
+from grantproof.verbs.lines import answered, opened
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    compare = commands.add_parser(
+        "compare",
+        help="what NEW allows that OLD does not, over all requests, and the other way round",
+        description="Compare two policy documents, exports of an account, or grants exactly: not samples, but every "
+        "request that can ever be made. Exit status 0 when NEW allows nothing new, 1 when it does, 3 when that "
+        "cannot be said.",
+    )
+    compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy (JSON, YAML), export or grant")
+    compare.add_argument("new", metavar="NEW", nargs="?", type=Path, help="the same")
+    compare.add_argument("--json", action="store_true", help="the answer as JSON")
+    compare.add_argument(
+        "--jsonl",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help='JSON Lines {"id": ..., "old": layers, "new": layers} of FILE or standard input, one answer a line',
+    )
+    compare.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry it out; gives the exit status."""
+    if options.jsonl is not None:
+        return _compare_lines(options)
+    if options.old is None or options.new is None:
+        print("grantproof compare: give two files, OLD and NEW, or --jsonl", file=sys.stderr)
+        return BAD_USAGE
+    from grantproof.gate.compared import compared
+    from grantproof.iam.comparisons import in_words
+    from grantproof.iam.lines import dumps
+    from grantproof.source import SourceError
+
+    try:
+        answer = compared(options.old, options.new)
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    print(dumps(answer) if options.json else in_words(answer))
+    return _STATUS[answer["verdict"]] or (UNDETERMINED if "depends_on" in answer else VERIFIED)
+
+
+_STATUS = {"equal": 0, "narrower": 0, "wider": 1, "different": 1, "undetermined": UNDETERMINED}
+
+
+def _compare_lines(options: argparse.Namespace) -> int:
+    from grantproof.iam.comparisons import compared
+
+    source = opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
+    return BAD_USAGE if source is None else answered(compared, source)

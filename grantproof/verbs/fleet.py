@@ -1,0 +1,37 @@
+"""`grantproof verify --fleet`: many deployments against snapshots."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, suites
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge every deployment of the file that has no verdict yet."""
+    from grantproof.contract import find
+    from grantproof.evidence import bundle
+    from grantproof.fleet import report
+    from grantproof.fleet.plan import shard
+    from grantproof.fleet.run import Fleet, Journal, Stopped, run
+    from grantproof.fleet.workers import NoWorkers, workers
+    from grantproof.source import SourceError
+
+    try:
+        bundle.clear(options.report_dir)
+        part = shard(options.shard)
+        number = int(options.workers) if options.workers else None
+        contracts = {contract.grant: contract for contract in find(options.directory)}
+        fleet = Fleet(options.directory, options.fleet, suites.folder(), contracts, part)
+        journal = Journal(options.report_dir / f"fleet-{part.number}-of-{part.of}.jsonl")
+        with workers(options.scheduler, number) as (executor, count):
+            totals = run(fleet, executor, count, journal, report.broken, report.Progress())
+    except (SourceError, NoWorkers, ValueError) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    except Stopped as error:
+        print(f"NOT VERIFIED  {error}", file=sys.stderr)
+        return NOT_VERIFIED
+    print("\n".join(report.verdict(totals, part)))
+    return VERIFIED if totals.all_verified else NOT_VERIFIED

@@ -1,0 +1,62 @@
+"""`grantproof gate`: before a merge."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, verify
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    gate = commands.add_parser(
+        "gate",
+        help="before a merge: verify every grant, and show what the change does to access",
+        description="Verify every grant below DIR, and compare what they give, as deployed, with what they gave where "
+        "the change began: the merge base of REF and HEAD. New access passes only if the contract promises it.",
+    )
+    gate.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    gate.add_argument("--base", metavar="REF", required=True, help="what the change is to be merged into: origin/main")
+    gate.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    gate.add_argument("--diff-only", action="store_true", help="compare only; verification runs elsewhere")
+    gate.add_argument("-n", "--workers", metavar="N", help="processes for the verification, as for verify")
+    gate.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry it out; gives the exit status."""
+    from grantproof.evidence import bundle
+    from grantproof.gate import report
+    from grantproof.gate.change import changes
+    from grantproof.gate.history import NotCompared
+    from grantproof.source import SourceError
+
+    gc.set_threshold(500_000, 50, 50)
+    with ExitStack() as held:
+        try:
+            report.clear(options.report_dir)
+            if not options.diff_only:
+                held.enter_context(bundle.alone(options.report_dir))
+            found = changes(options.directory, options.base)
+            report.write(found, options.report_dir)
+        except (SourceError, NotCompared) as error:
+            print(error, file=sys.stderr)
+            return BAD_USAGE
+        except OSError as error:
+            print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
+            return BAD_USAGE
+        print(report.text(found), end="", flush=True)
+        nothing_left = all(grant.what == "deleted" for grant in found.grants)
+        if options.diff_only or nothing_left:
+            return VERIFIED if found.passes else NOT_VERIFIED
+        verified = verify.called(*_verification(options))
+        return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
+
+
+def _verification(options: argparse.Namespace) -> list[str]:
+    workers = [f"--workers={options.workers}"] if options.workers else []
+    return [str(options.directory), f"--report-dir={options.report_dir}", *workers]

@@ -1,0 +1,81 @@
+"""`grantproof init`: draft a contract for what exists."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from grantproof.source import shown
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, verify
+from grantproof.verbs.pairs import pair
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    init = commands.add_parser(
+        "init",
+        help="draft a contract for templates that exist",
+        description="Deploy templates into mocked accounts, write a contract.yaml of what they give beside them, and "
+        "verify it. What only a person can know is marked DECIDE. "
+        "Exit status: 0 drafted and verified, 1 drafted but not verified, 2 nothing was drafted.",
+    )
+    init.add_argument("templates", metavar="TEMPLATE", nargs="*", type=Path, help="templates of one folder, nested too")
+    init.add_argument(
+        "--from-snapshot", metavar="FILE", type=Path, help="a file of `aws iam get-account-authorization-details`"
+    )
+    init.add_argument(
+        "--only", metavar="NAME", action="append", default=[], help="of a snapshot, entities of this name"
+    )
+    init.add_argument("--out", metavar="DIR", type=Path, help="with --from-snapshot: the folder to write to")
+    init.add_argument("--region", default="us-east-1", help="default: us-east-1")
+    init.add_argument("--parameter", metavar="NAME=VALUE", action="append", default=[], help="of the templates")
+    init.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry it out; gives the exit status."""
+    from grantproof.aws.deploy import DeploymentFailed
+    from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
+    from grantproof.contract import ContractError
+
+    try:
+        given = dict(pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
+        if bool(options.templates) == bool(options.from_snapshot):
+            raise CannotDraft("name templates, or a file with --from-snapshot.")
+        if options.from_snapshot:
+            folder = options.out or Path(options.from_snapshot.stem)
+            path = draft_from_snapshot(options.from_snapshot, folder, options.region, options.only)
+        else:
+            path = draft(options.templates, options.region, given)
+    except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
+        print(f"grantproof init: {error}", file=sys.stderr)
+        return BAD_USAGE
+    marks = path.read_text(encoding="utf-8").count("# DECIDE")
+    print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")
+    return _verified_or_waived(path.parent)
+
+
+def _verified_or_waived(folder: Path) -> int:
+    """Verify a drafted grant; where it is only the way in which its templates are written that keeps it from verifying,
+    draft the waivers as well."""
+    from datetime import UTC, datetime, timedelta
+
+    from grantproof.evidence import waivers
+
+    with tempfile.TemporaryDirectory() as reports:
+        status = verify.called(str(folder), "--report-dir", reports)
+        found = Path(reports) / "findings.json"
+        if status != NOT_VERIFIED or not found.exists():
+            return status
+        until = datetime.now(UTC).date() + timedelta(days=30)
+        text = waivers.drafted(json.loads(found.read_text(encoding="utf-8")), folder.resolve().name, until)
+    path = folder / waivers.NAME
+    if not text or path.exists():
+        return status
+    path.write_text(text, encoding="utf-8")
+    print(f"{shown(path)}: drafted, until {until}; who accepts these, and why, is for a person to decide")
+    with tempfile.TemporaryDirectory() as reports:
+        return verify.called(str(folder), "--report-dir", reports)

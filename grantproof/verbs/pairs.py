@@ -1,0 +1,15 @@
+"""Arguments of the form NAME=VALUE."""
+
+from __future__ import annotations
+
+
+def pair(text: str, what: str) -> tuple[str, str]:
+    """Name and value.
+
+    Raises:
+        ValueError: it is not of this form; `what` begins the message.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{what}, not {text!r}")
+    return name, value

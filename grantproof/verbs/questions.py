@@ -1,0 +1,140 @@
+"""`grantproof explain` and `grantproof who-can`: questions about a deployed grant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grantproof.source import shown
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, UNDETERMINED, VERIFIED
+from grantproof.verbs.pairs import pair
+
+if TYPE_CHECKING:
+    from grantproof.aws.stage import Stage
+
+
+def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    explain = commands.add_parser(
+        "explain",
+        help="why a principal of a grant may or may not do something, and what would change that",
+        description="Deploy a grant into mocked accounts and decide one request, layer by layer. "
+        "Exit status: 0 allowed, 1 denied, 2 bad question, 3 cannot be decided.",
+    )
+    explain.add_argument("grant", metavar="GRANT", type=Path, help="folder with a contract.yaml")
+    explain.add_argument(
+        "--as",
+        dest="who",
+        metavar="PRINCIPAL",
+        required=True,
+        help="an alias of the contract, an ARN, root@ACCOUNT, service:NAME, federated:PROVIDER or '*'",
+    )
+    explain.add_argument("action", metavar="ACTION", help="service:Name")
+    explain.add_argument("resource", metavar="RESOURCE", nargs="?", help="an ARN; may hold the contract's references")
+    explain.add_argument(
+        "--context", metavar="KEY=VALUE", action="append", default=[], help="a condition key that the request carries"
+    )
+    explain.set_defaults(run=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from grantproof.aws import answered, inquiry
+    from grantproof.aws.absent import Absent
+
+    def ask(stage: Stage) -> int:
+        who = inquiry.caller(stage, options.who)
+        context: dict[str, tuple[str, ...]] = {}
+        for given in options.context:
+            try:
+                key, value = pair(given, "--context takes KEY=VALUE")
+            except ValueError as error:
+                raise inquiry.BadQuestion(str(error)) from None
+            context[key] = (*context.get(key, ()), value)
+        if options.resource is None and not context:
+            answers = inquiry.on_resources(stage, who, options.action)
+        else:
+            asked = inquiry.request(stage, who, options.action, options.resource or "*", context)
+            answers = (inquiry.explain(stage, who, asked),)
+        for answer in answers:
+            print(*answered.lines(stage, who, answer), sep="\n")
+        absent = Absent.of(stage.deployment)
+        if any(a.decision.depends_on or absent.unsettles(a.decision, a.request.action) for a in answers):
+            return UNDETERMINED
+        return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
+
+    return _on_stage("explain", options.grant, ask)
+
+
+def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
+    """Deploy the grant of a folder, and ask."""
+    from grantproof.aws.absent import Absent, named
+    from grantproof.aws.deploy import DeploymentFailed
+    from grantproof.aws.inquiry import BadQuestion
+    from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.aws.stage import Stage
+    from grantproof.contract import ContractError, UnknownFact, load
+    from grantproof.iam import LawError
+
+    try:
+        stage = Stage(load(folder), partial=True)
+        stage.open()
+    except (ContractError, DeploymentFailed) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    missing = named(Absent.of(stage.deployment).resources)
+    without = f" (not deployed: {missing})" if missing else ""
+    try:
+        return ask(stage)
+    except (BadQuestion, UnknownFact) as error:
+        where = f"{shown(folder)}: " if isinstance(error, UnknownFact) else ""
+        print(f"grantproof {command}: {where}{error}{without}", file=sys.stderr)
+        return UNDETERMINED if missing else BAD_USAGE
+    except (LawError, SnapshotIncomplete) as error:
+        print(f"grantproof {command}: cannot be decided: {error}{without}", file=sys.stderr)
+        return UNDETERMINED
+    finally:
+        stage.close()
+
+
+def add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    who_can = commands.add_parser(
+        "who-can",
+        help="everybody who can do something, in every grant",
+        description="Deploy every grant below a folder and list who can do an action on a resource: the principals that"
+        " the stacks create, and those whom the resource's own policy names. "
+        "Exit status: 0 answered, 2 bad question, 3 could not be decided for some.",
+    )
+    who_can.add_argument("action", metavar="ACTION", help="service:Name")
+    who_can.add_argument("resource", metavar="RESOURCE", help="an ARN, or *; may hold a contract's references")
+    who_can.add_argument("--grants", metavar="DIR", type=Path, default=Path("templates"), help="default: templates")
+    who_can.set_defaults(run=_who_can)
+
+
+def _who_can(options: argparse.Namespace) -> int:
+    from grantproof.aws.absent import Absent, named
+    from grantproof.aws.who_can import can_lines, who_can
+    from grantproof.contract import ContractError, find
+
+    try:
+        grants = find(options.grants)
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+
+    def ask(stage: Stage) -> int:
+        found, unclear = who_can(stage, options.action, options.resource)
+        absent = Absent.of(stage.deployment)
+        bearing = absent.bearing(options.action)
+        by = f", by what is deployed; without {named(bearing)} that is not settled" if bearing else ""
+        print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}{by}")
+        print(*can_lines(found), sep="\n", end="\n" if found else "")
+        for who in unclear:
+            print(f"  cannot be decided for {who}")
+        print(*absent.lines(options.action), sep="\n", end="\n" if absent.resources else "")
+        return UNDETERMINED if unclear or bearing else VERIFIED
+
+    return max(_on_stage("who-can", contract.path, ask) for contract in grants)

@@ -1,0 +1,81 @@
+"""`grantproof snapshot`: what real accounts hold, written to files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grantproof.verbs import BAD_USAGE, VERIFIED
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    snapshot = commands.add_parser(
+        "snapshot",
+        help="export what real accounts hold, read-only, for verify --snapshot",
+        description="Read the accounts of the contracts below DIR and write what `verify --snapshot` takes. "
+        "Nothing is changed; docs/real-accounts.md names every call.",
+    )
+    snapshot.add_argument("directory", metavar="DIR", type=Path)
+    snapshot.add_argument(
+        "accounts", metavar="ALIAS=PROFILE", nargs="+", help="account of the contracts, and a profile"
+    )
+    snapshot.add_argument("--out", metavar="DIR", type=Path, default=Path("snapshots"), help="default: snapshots")
+    snapshot.add_argument(
+        "--services",
+        metavar="NAMES",
+        help="the services whose resource policies are read, with commas between (default: all that are known)",
+    )
+    snapshot.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry it out; gives the exit status."""
+    from grantproof.aws.live import SnapshotFailed
+    from grantproof.contract import find
+    from grantproof.source import SourceError
+
+    try:
+        taken(find(options.directory), options.accounts, options.out, options.services)
+    except (SourceError, SnapshotFailed) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    return VERIFIED
+
+
+def taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, services: str | None = None) -> list[str]:
+    """Take snapshots of live accounts into a folder; gives them as `ALIAS=FILE`. Files appear when all accounts have
+    been read: half of the accounts are no snapshot."""
+    if not pairs:
+        return []
+    from grantproof.aws import live
+    from grantproof.aws.export import by_alias
+
+    said = _Progress()
+    sources = live.sources(grants, by_alias(pairs, "PROFILE"))
+    asked = live.known_services(services)
+    taken = {s: live.take(s, live.stacks_in(grants, s.alias), asked, progress=said) for s in sources}
+    said.end()
+    for source, documents in taken.items():
+        file = folder / f"{source.alias}.json"
+        live.write(documents, file)
+        print(f"{source.alias}: account {source.account} written to {file}", file=sys.stderr)
+    return [f"{source.alias}={folder / f'{source.alias}.json'}" for source in taken]
+
+
+class _Progress:
+    """One line that is written over, where somebody is looking."""
+
+    def __call__(self, text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Clear the line."""
+        self("")

@@ -1,0 +1,167 @@
+"""`grantproof verify`: grants, beside mocked accounts, snapshots or live ones."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
+from grantproof.verbs.snapshot import taken
+
+if TYPE_CHECKING:
+    from grantproof.aws.recorded import Recorded
+    from grantproof.contract import Contract
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Say what the verb takes."""
+    verify = commands.add_parser(
+        "verify",
+        help="run every suite over the grants below a folder",
+        description="Lint, analyse, deploy into mocked accounts and call every grant below DIR. "
+        "A grant is a folder with a contract.yaml.",
+    )
+    verify.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    verify.add_argument(
+        "-n", "--workers", metavar="N", help="processes to use (default: one a core; one in all for a single grant)"
+    )
+    verify.add_argument(
+        "--snapshot",
+        metavar="ALIAS=FILE",
+        action="append",
+        default=[],
+        help="verify against the export of a real account (a JSON file or a folder of them) instead of mocked ones; "
+        "once for each account of the contracts",
+    )
+    verify.add_argument(
+        "--live",
+        metavar="ALIAS=PROFILE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="take the snapshots first, read-only, with these profiles of your AWS configuration",
+    )
+    verify.add_argument(
+        "--try-calls",
+        metavar="ALIAS=PROFILE",
+        nargs="*",
+        help="with --live: then enter the roles and try reads, with these profiles (default: those of --live); nothing "
+        "that could change anything, and what will be called is said first",
+    )
+    verify.add_argument(
+        "--fleet",
+        metavar="FILE",
+        type=Path,
+        help="verify many deployments against snapshots: one JSON object a line, see docs/real-accounts.md",
+    )
+    verify.add_argument("--shard", metavar="K/N", default="1/1", help="of a fleet, only the K-th of N parts")
+    verify.add_argument("--scheduler", metavar="ADDRESS", help="of a fleet, the work goes to this Dask cluster")
+    verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
+    verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
+    verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    verify.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry it out; gives the exit status."""
+    if options.try_calls is not None and not options.live:
+        print("--try-calls goes with --live: what may be tried is worked out from what was read.", file=sys.stderr)
+        return BAD_USAGE
+    if options.fleet and (options.snapshot or options.live or options.only):
+        print(
+            "--fleet names its own snapshots and runs every test: leave out --snapshot, --live and -k.", file=sys.stderr
+        )
+        return BAD_USAGE
+    if options.fleet:
+        return fleet.run(options)
+    if options.shard != "1/1" or options.scheduler:
+        print("--shard and --scheduler go with --fleet FILE.", file=sys.stderr)
+        return BAD_USAGE
+    from grantproof.evidence import bundle
+
+    try:
+        with bundle.alone(options.report_dir):
+            return _alone(options)
+    except OSError as error:
+        print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
+        return BAD_USAGE
+
+
+def called(*arguments: str) -> int:
+    """The verb with these arguments, for other verbs."""
+    parser = argparse.ArgumentParser(prog="grantproof")
+    add(parser.add_subparsers())
+    return run(parser.parse_args(["verify", *arguments]))
+
+
+def _alone(options: argparse.Namespace) -> int:
+    from grantproof.aws.live import SnapshotFailed
+    from grantproof.contract import find
+    from grantproof.evidence import bundle, stamp, waivers
+    from grantproof.source import SourceError
+
+    try:
+        stamp.given()
+        grants = find(options.directory)
+        for grant in grants:
+            waivers.load(grant.path, grant.grant)
+        snapshots = [*options.snapshot, *taken(grants, options.live, options.report_dir / "snapshots")]
+        worlds = _check_snapshots(grants, snapshots)
+        calls = _tried(grants, worlds, options)
+    except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    import pytest
+
+    # Service models and moto's backends are millions of objects that stay: looking through them for garbage again and
+    # again takes a third of the run.
+    gc.set_threshold(500_000, 50, 50)
+    tests = suites.folder()
+    arguments = [
+        str(tests),
+        f"--grants={options.directory}",
+        f"--rootdir={tests}",
+        f"--config-file={tests / 'suites.ini'}",
+        # Of pytest's own report the bundle takes what is whole.
+        f"--junitxml={options.report_dir / f'{bundle.PARTIAL}pytest' / 'junit.xml'}",
+        f"--grants-report={options.report_dir}",
+        # A single grant is verified in less time than other processes take to start.
+        f"--numprocesses={options.workers or ('auto' if len(grants) > 1 else 0)}",
+    ]
+    # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
+    arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
+    arguments += [f"--snapshot={pair}" for pair in snapshots]
+    arguments += [f"--calls={calls}"] if calls else []
+    arguments += ["-k", options.only] if options.only else []
+    arguments += ["-v"] if options.verbose else ["-q"]
+    status = pytest.main(arguments)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        return BAD_USAGE
+    return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
+
+
+def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> Mapping[str, Recorded]:
+    """Refuse exports in one line, before any test is collected."""
+    if not pairs:
+        return {}
+    from grantproof.aws.export import named, read_export
+    from grantproof.aws.recorded import recorded
+
+    return recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+
+
+def _tried(grants: Sequence[Contract], worlds: Mapping[str, Recorded], options: argparse.Namespace) -> Path | None:
+    """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
+    if options.try_calls is None:
+        return None
+    from grantproof.aws import live, trying
+    from grantproof.aws.export import by_alias
+
+    sources = live.sources(grants, by_alias(options.try_calls or options.live, "PROFILE"))
+    path: Path = options.report_dir / "snapshots" / "calls.json"
+    trying.carried_out(worlds, sources, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
+    return path
