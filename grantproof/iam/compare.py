@@ -239,6 +239,8 @@ class _Reading:
         Raises:
             Undecided: it cannot be said that this is all.
         """
+        if self._variables and inner.within(outer):
+            return
         if self._nothing_whoever_asks(outer, inner):
             return
         found = False

@@ -94,6 +94,7 @@ def _intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
     return without_covered(found)
 
 
+@lru_cache(maxsize=65_536)
 def overlap(left: Glob, right: Glob) -> bool:
     """Does some string match both? Exact."""
     whole = _characters(right)

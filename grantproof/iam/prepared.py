@@ -47,6 +47,24 @@ class Prepared:
         naming = (layers.resource, layers.rcp, layers.endpoint)
         return not layers.grants and all(layer is None for layer in naming)
 
+    def within(self, other: Prepared) -> bool:
+        """Is it plain from how the two are written that this side allows nothing that the other does not? In every
+        layer each Allow stands in the other side's too, and each Deny of the other side's in this one's."""
+        (mine, allows, denies), (theirs, other_allows, other_denies) = self._written, other._written
+        return mine == theirs and allows <= other_allows and other_denies <= denies
+
+    @cached_property
+    def _written(self) -> tuple[object, frozenset[object], frozenset[object]]:
+        """Which layers there are, what makes up the statements that allow, and those that deny."""
+        layers = self.layers
+        present = tuple((type_, level) for type_, level, _ in layers.sets)
+        type_ = None if layers.resource is None else layers.resource.type
+        parts = [
+            frozenset((t, n, _essence(s)) for t, n, p in layers.sets for _, s in p.entries if s.allow is allow)
+            for allow in (True, False)
+        ]
+        return (present, type_, layers.scp is None, layers.rcp is None, layers.grants), parts[0], parts[1]
+
     def relaxed(self, firing: Effect) -> Prepared:
         """The same without policy variables, as `variables.relaxed` says."""
         if not self.variables:
@@ -71,8 +89,15 @@ class Prepared:
     def testing(self, key: str) -> set[tuple[object, ...]]:
         """What makes up the statements that test a key."""
         return {
-            (type_, level, s.allow, s.actions, s.not_action, s.resources, s.not_resource, s.principals, s.conditions)
+            (type_, level, s.allow, _essence(s))
             for type_, level, policies in self.layers.sets
             for _, s in policies.entries
             if any(test.key == key for test in s.conditions)
         }
+
+
+def _essence(statement: Statement) -> tuple[object, ...]:
+    """Everything about a statement but its effect and its name."""
+    s = statement
+    who = (s.principals, s.not_principal)
+    return s.actions, s.not_action, s.resources, s.not_resource, *who, frozenset(s.conditions)

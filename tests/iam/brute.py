@@ -18,15 +18,13 @@ from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import Glob, glob
 from grantproof.iam.match import resource_matches
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
 from grantproof.iam.values import Probe
 
-TEXTS = ["".join(letters) for length in range(4) for letters in product("abc", repeat=length)]
-ACTIONS = [f"s3:{text}" for text in TEXTS if text] + ["sqs:a"]
 ARN = "arn:aws:s3:::"
-RESOURCES = ["*", *(f"{ARN}{text}" for text in TEXTS), "arn:aws:sqs:::a"]
 CALLER = parse_principal("arn:aws:iam::111111111111:user/u")
 STATES: dict[str, list[Values]] = {
     "j": [(), ("",), ("a",), ("b",), ("ab",), ("c",)],
@@ -34,10 +32,24 @@ STATES: dict[str, list[Values]] = {
     "n": [(), ("0",), ("1",), ("1.5",), ("2",), ("3",)],
     "v": [(), ("a",), ("b",), ("c",), ("ab",)],
 }
-CONTEXTS = [dict(zip(STATES, states, strict=True)) for states in product(*STATES.values())]
-
 _NAMES = ["a", "b", "ab", "a*", "*", "*b", "b*", "*a*", "?", "a?"]
 _VALUES = ["", "a", "b", "ab", "a*", "*", "?", "${v}", "${v, 'b'}"]
+_WITH_VARIABLE = ["${v}", "a${v}", "${v}*"]
+
+
+def _told_apart(texts: list[str], patterns: list[str]) -> list[str]:
+    """One of those texts that no pattern of the world tells apart; the others would only be asked in vain."""
+    seen: dict[tuple[bool, ...], str] = {}
+    for text in texts:
+        seen.setdefault(tuple(glob(pattern).matches(text) for pattern in patterns), text)
+    return list(seen.values())
+
+
+TEXTS = ["".join(letters) for length in range(4) for letters in product("abc", repeat=length)]
+_FILLED = [name.replace("${v}", value) for name in _WITH_VARIABLE for value in ("a", "b", "c", "ab")]
+ACTIONS = [f"s3:{text}" for text in _told_apart(TEXTS[1:], _NAMES)] + ["sqs:a"]
+RESOURCES = ["*", *(f"{ARN}{text}" for text in _told_apart(TEXTS, _NAMES + _FILLED)), "arn:aws:sqs:::a"]
+CONTEXTS = [dict(zip(STATES, states, strict=True)) for states in product(*STATES.values())]
 
 
 def some(random: Random, values: list[str], most: int = 2) -> list[str]:
@@ -65,7 +77,7 @@ def statement(random: Random, variables: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"Effect": random.choice(["Allow", "Allow", "Deny"])}
     actions = [f"s3:{name}" for name in some(random, _NAMES)] if random.random() < 0.7 else ["*"]
     out[random.choice(["Action", "Action", "NotAction"])] = actions
-    names = [*_NAMES, "${v}", "a${v}", "${v}*"] if variables else _NAMES
+    names = [*_NAMES, *_WITH_VARIABLE] if variables else _NAMES
     resources = [f"{ARN}{name}" for name in some(random, names)] if random.random() < 0.7 else ["*"]
     out[random.choice(["Resource", "Resource", "NotResource"])] = resources
     if random.random() < 0.5:
@@ -149,13 +161,29 @@ def _contexts(item: Statement) -> int:
     return out
 
 
-def _at(policy: Policy, item: Statement, resource: str) -> int:
-    """The contexts in which a statement's resources, which may hold a variable, cover one."""
+_AT: dict[tuple[Any, ...], tuple[int, ...]] = {}
+
+
+def _at(policy: Policy, item: Statement) -> tuple[int, ...]:
+    """For every resource the contexts in which a statement's resources, which may hold a variable, cover it."""
+    key = (item.resources, item.not_resource)
+    if key not in _AT:
+        _AT[key] = tuple(_covered(policy, item, resource) for resource in RESOURCES)
+    return _AT[key]
+
+
+def _covered(policy: Policy, item: Statement, resource: str) -> int:
     if all(pattern.fixed is not None for pattern in item.resources or ()):
         return EVERY_CONTEXT * resource_matches(policy, item, _request(resource), JUDGE)
     return sum(
         _where("v", value) * resource_matches(policy, item, _request(resource, value), JUDGE) for value in STATES["v"]
     )
+
+
+@cache
+def _acting(patterns: tuple[Glob, ...], negated: bool) -> tuple[int, ...]:
+    """The numbers of the actions that a statement is about."""
+    return tuple(n for n, a in enumerate(ACTIONS) if any(pattern.matches(a) for pattern in patterns) != negated)
 
 
 @cache
@@ -175,12 +203,11 @@ def allowed(side: Layers) -> list[int]:
         granted = groups.setdefault((type_, level), [0] * len(denied))
         for policy, item in policies.entries:
             holding = _contexts(item)
-            where = [holding & _at(policy, item, resource) if holding else 0 for resource in RESOURCES]
+            where = [holding & at for at in _at(policy, item)] if holding else []
             cells = granted if item.allow else denied
-            for a, action in enumerate(ACTIONS):
-                if any(glob.matches(action) for glob in item.actions) != item.not_action:
-                    for r, mask in enumerate(where):
-                        cells[a * len(RESOURCES) + r] |= mask
+            for a in _acting(item.actions, item.not_action):
+                for r, mask in enumerate(where, start=a * len(RESOURCES)):
+                    cells[r] |= mask
     out = [EVERY_CONTEXT & ~mask for mask in denied]
     for group in groups.values():
         out = [one & other for one, other in zip(out, group, strict=True)]
