@@ -197,8 +197,26 @@ def test_an_explicit_deny_beats_everything(case: dict[str, Any], layer: str) -> 
     assert outcome(case) == "explicitDeny"
 
 
+@st.composite
+def generous_cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Cases of which most are allowed: nearly every layer holds an Allow for everything beside what it holds, and few
+    hold a Deny."""
+    case = draw(cases())
+    named = ("resource", "endpoint")
+    for level in case["policies"].get("scp", []):
+        level[:] = level or [{"Statement": []}]
+    if draw(st.integers(0, 3)):
+        case["policies"].setdefault("resource", {"Statement": []})
+    for name, documents in layers_of(case):
+        for statement in (s for d in documents for s in d["Statement"] if "NotPrincipal" not in s):
+            statement["Effect"] = "Deny" if statement["Effect"] == "Deny" and draw(st.integers(0, 3)) == 0 else "Allow"
+        if documents and draw(st.integers(0, 7)):
+            documents[0]["Statement"].append({**ALLOW_ALL, **({"Principal": "*"} if name in named else {})})
+    return case
+
+
 @many
-@given(cases(), statements(), st.integers(0, 3))
+@given(generous_cases(), statements(), st.integers(0, 3))
 def test_adding_an_allow_never_turns_allowed_into_denied(case: dict[str, Any], added: dict[str, Any], at: int) -> None:
     added["Effect"] = "Allow"
     assume(outcome(case) == "allowed")
@@ -252,10 +270,15 @@ def test_splitting_a_policy_by_statement_changes_nothing(case: dict[str, Any]) -
 
 
 def each_document(case: dict[str, Any]) -> list[dict[str, Any]]:
+    return [document for _, documents in layers_of(case) for document in documents]
+
+
+def layers_of(case: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The documents of each layer, each level of SCPs being one."""
     policies = case["policies"]
-    out = [d for name in ("identity", "boundary", "session", "endpoint") for d in policies.get(name) or []]
-    out += [d for level in policies.get("scp", []) for d in level]
-    return [*out, policies["resource"]] if policies.get("resource") else out
+    out = [(name, policies.get(name) or []) for name in ("identity", "boundary", "session", "endpoint")]
+    out += [("scp", level) for level in policies.get("scp", [])]
+    return [*out, ("resource", [policies["resource"]])] if policies.get("resource") else out
 
 
 json_values = st.recursive(
