@@ -371,11 +371,12 @@ class _Collector:
     def pytest_sessionstart(self) -> None:
         """With reports to write: have the folder to itself, and know what the inputs were when the run began."""
         if folder := self._config.getoption("--grants-report"):
-            from grantproof.evidence import bundle, provenance
+            from grantproof.evidence import bundle
 
+            recorded(self._config)  # says in its own words what is wrong with an export
             try:
                 self._alone.enter_context(bundle.alone(Path(folder)))
-                self._read = provenance.digests(contracts(self._config), waivers(self._config))
+                self._read = self._inputs()
             except OSError as error:
                 raise pytest.UsageError(f"{folder}: reports cannot be written there: {error.strerror}.") from None
 
@@ -436,27 +437,34 @@ class _Collector:
         self._write(session, results, Path(folder))
 
     def _notice_changes(self) -> None:
-        """The reports' digests are those of files that were read from the beginning of the run to its end."""
-        from grantproof.evidence import provenance
-
+        """The reports' digests are those of files that were the same from the beginning of the run to its end."""
         if not self._read:
             return
         try:
-            now = provenance.digests(contracts(self._config), waivers(self._config))
+            now = self._inputs()
         except OSError as error:
-            now = {}
-            self._collection.problem(f"{error.filename} is gone")
-        for name in sorted(name for name in now if now[name] != self._read[name]):
-            self._collection.problem(f"{name} was changed during the run")
+            self._collection.problem(f"{error.filename} was changed during the run: it is gone")
+            return
+        for name in sorted(self._read.keys() | now.keys()):
+            if now.get(name) != self._read.get(name):
+                self._collection.problem(f"{name} was changed during the run")
+
+    def _inputs(self) -> dict[str, str]:
+        from grantproof.evidence import provenance
+
+        files = provenance.digests(contracts(self._config), waivers(self._config))
+        return files | provenance.exported(self._exports())
+
+    def _exports(self) -> list[Path]:
+        return [Path(text.partition("=")[2]) for text in self._config.getoption("--snapshot")]
 
     def _write(self, session: pytest.Session, results: Results, folder: Path) -> None:
         from grantproof.evidence import bundle, provenance
 
         try:
             suites = next((Path(name) for name in self._config.args if Path(name).is_dir()), None)
-            exports = [Path(text.partition("=")[2]) for text in self._config.getoption("--snapshot")]
             about = provenance.gather(
-                contracts(self._config), waivers(self._config), _command(self._config), suites, exports
+                contracts(self._config), waivers(self._config), _command(self._config), suites, self._exports()
             )
             xml = self._config.getoption("xmlpath", None)
             bundle.write(results, about, folder, Path(xml) if xml else None)

@@ -83,7 +83,7 @@ def gather(
         repository=_without_credentials(_git(folder, "remote", "get-url", "origin") or ""),
         versions=_versions(),
         inputs=digests(contracts, waivers),
-        exports={shown(file): _digest(file) for export in sorted(set(exports)) for file in _files(export)},
+        exports=exported(exports),
         locks={name: _digest(Path(name)) for name in LOCK_FILES if Path(name).is_file()},
         suites=judges(suites),
         contents={shown(file): file.read_text(encoding="utf-8-sig") for file in files},
@@ -97,6 +97,15 @@ def digests(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> dict[s
         OSError: one of them is gone.
     """
     return {shown(file): _digest(file) for file in _inputs(contracts, waivers)}
+
+
+def exported(exports: Iterable[Path]) -> dict[str, str]:
+    """sha256 of every file of exports of accounts, each a file or a folder of files, by path.
+
+    Raises:
+        OSError: one of them is gone.
+    """
+    return {shown(file): _digest(file) for export in sorted(set(exports)) for file in _files(export)}
 
 
 def _inputs(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> list[Path]:

@@ -23,6 +23,7 @@ from grantproof.evidence.mutation import NAME as MUTANTS
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.mutants.score import KILLED, Result, Score, document
 from grantproof.verbs import suites as suites_of_package
+from tests.aws.exporting import exported, written
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
@@ -182,6 +183,13 @@ def test_a_run_that_broke_reads_as_passed_nowhere(how: str, verify: Verify, tmp_
     assert (claim["status"] == "pass") == (how == "an input that changes")
     assert "NOT VERIFIED  good" in found["printed"]
     assert reads_as_passed(tmp_path / "reports") == []
+
+
+def test_an_export_that_changes_during_the_run_is_noticed_as_well(verify: Verify, tmp_path: Path) -> None:
+    snapshots = written(exported(load(GOOD)), tmp_path / "exports")
+    changes = CHANGES.replace("grants/good/role.yaml", "exports/owner/another.json")
+    found = verify("-k", "sessions_last", *snapshots, status=1, plugin=changes)
+    assert "exports/owner/another.json was changed during the run" in found["problems"]
 
 
 def test_a_run_whose_worker_died_reads_as_passed_nowhere(
