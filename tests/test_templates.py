@@ -96,6 +96,7 @@ GOOD = {
     "OrganizationId": ["", "o-a1b2c3d4e5", f"o-{'a' * 32}"],
     "ExternalId": ["", "a" * 16, "0b6f0c2e-7d0f-4b39", "a+b=c,d.e@f:g/h-_"],
     "RequireMfa": ["true", "false"],
+    "SessionProject": ["", "warehouse", "Team_1", "a:b/c=d+e@f.g-h"],
     "RequireSourceIdentity": ["true", "false"],
     "MfaMaxAge": ["", "900", "3600", "99999", "100000", "129600"],
     "ExistingParameterName": ["", "db", "/db", "/prod/db/password"],
@@ -137,6 +138,7 @@ BAD = {
     "OrganizationId": ["*", "o-short", "o-A1B2C3D4E5", "r-a1b2"],
     "ExternalId": ["*", "a" * 15, "a" * 15 + "*", "a" * 1225, "${aws:username}xxxxx"],
     "RequireMfa": ["", "True", "yes"],
+    "SessionProject": ["*", "a*", "?", "${aws:PrincipalTag/Project}", "a b", "a" * 257],
     "RequireSourceIdentity": ["", "True", "yes"],
     "MfaMaxAge": ["899", "129601", "0", "3600.5", "-3600", "1e4"],
     "ExistingParameterName": ["*", "a/b", "/a/", "${aws:username}"],
@@ -240,10 +242,11 @@ def test_without_options_the_role_is_what_it_always_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variants", "link"), [((), True), (("mfa",), True), (("external-id",), False), (("source-identity",), False)]
+    ("variants", "link"),
+    [((), True), (("mfa",), True), (("external-id",), False), (("source-identity",), False), (("session-tag",), False)],
 )
 def test_only_who_can_switch_in_the_console_is_given_a_link(variants: tuple[str, ...], link: bool) -> None:
-    """The console sends no external id and no source identity."""
+    """The console sends no external id, no source identity and no tags."""
     stacks = synthesise(with_variants(load(GRANT), variants)).deployment.stacks
     outputs = {stack.alias: stack.outputs for stack in stacks}
     assert ("SwitchRoleLink" in outputs["owner"], "SwitchRoleLink" in outputs["partner"]) == (link, link)

@@ -61,7 +61,9 @@ def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
     if len(tests) != len(found[0]):
         raise NotPresentable(f"{role.place}: one condition key is asked for in two ways")
     for test in tests.values():
-        if (test.operator.name, test.key) not in _KNOWN:
+        if (test.operator.name, test.key) not in _KNOWN and not (
+            test.operator.name == "StringEquals" and test.key.startswith(_TAG)
+        ):
             raise NotPresentable(f"{role.place}: nobody here knows how to come with {test}")
     return tests
 
@@ -76,12 +78,22 @@ _KNOWN = frozenset(
         ("NumericLessThan", "aws:multifactorauthage"),
         ("NumericLessThanEquals", "aws:multifactorauthage"),
         ("Null", "sts:sourceidentity"),
+        ("ForAllValues:StringEquals", "aws:tagkeys"),
     }
 )
+#: What begins the keys of tags that a call passes, which AWS compares without regard to case.
+_TAG = "aws:requesttag/"
 
 
 def _texts(tests: Mapping[str, Test], key: str) -> list[str]:
     return [pattern.text for pattern in tests[key].values] if key in tests else []
+
+
+def _tags(tests: Mapping[str, Test]) -> dict[str, str]:
+    """The tags that are asked for, by key as it is spelt where keys are listed."""
+    spelt = {key.lower(): key for key in _texts(tests, "aws:tagkeys")}
+    found = {key.removeprefix(_TAG): _texts(tests, key)[0] for key in tests if key.startswith(_TAG)}
+    return {spelt.get(key, key): value for key, value in found.items()}
 
 
 def welcome(stage: Stage, role: DeclaredPrincipal) -> list[Comer]:
@@ -119,6 +131,8 @@ def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Ses
         params["ExternalId"] = _texts(tests, "sts:externalid")[0]
     if "sts:sourceidentity" in tests:
         params["SourceIdentity"] = identity.arn.rsplit("/", 1)[1]
+    if tags := _tags(tests):
+        params["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     if "aws:principalorgid" in tests:
         organizations[identity.account] = _texts(tests, "aws:principalorgid")[0]
     if "aws:multifactorauthpresent" in tests:
@@ -151,7 +165,8 @@ def unwelcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
     for number, comer in enumerate(stage.comers(role)):
         # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
         for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
-            for note, params, organizations, session, later in _SPOILT[key](stage, role, tests, comer):
+            spoil = _tag if key.startswith(_TAG) else _SPOILT[key]
+            for note, params, organizations, session, later in spoil(stage, role, tests, comer):
                 yield Comer(f"{comer.who} {note}", session, params, organizations, later)
 
 
@@ -186,6 +201,20 @@ def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer
     yield "with access keys, so without the MFA key", comer.params, comer.organizations, keys, 0
     without = stage.world.signed_in(keys, mfa=False)
     yield "signed in without MFA", comer.params, comer.organizations, without, 0
+
+
+def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    right = comer.params["Tags"]
+    yield "without tags", _without(comer.params, "Tags"), comer.organizations, comer.session, 0
+    for tag in right:
+        other = [{**t, "Value": "another"} if t is tag else t for t in right]
+        note = f"with another {tag['Key']}"
+        yield note, _without(comer.params, "Tags", Tags=other), comer.organizations, comer.session, 0
+
+
+def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+    more = [*comer.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
+    yield "with one tag more", _without(comer.params, "Tags", Tags=more), comer.organizations, comer.session, 0
 
 
 def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
@@ -242,6 +271,7 @@ _SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Come
     "aws:multifactorauthage": _mfa_age,
     "aws:principalarn": _principal_arn,
     "sts:sourceidentity": _source_identity,
+    "aws:tagkeys": _tag_keys,
 }
 
 
