@@ -138,6 +138,12 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
     return True
 
 
+def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str | None = None) -> Verdict:
+    """The verdict of `compare` under the default readings alone, without looking further than the first difference."""
+    old, new = _prepared(old), _prepared(new)
+    return _Reading(old, new, owner, DEFAULTS, False, Effort()).verdict()
+
+
 def _plainly_escapes(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool:
     """Is one of a few requests that `inner` surely allows surely refused by `outer`? Most unlike pairs end here."""
     if not (inner.speaks_of_anybody and outer.speaks_of_anybody):

@@ -8,9 +8,11 @@ from functools import lru_cache
 
 from grantproof.iam.compare import Comparison, Difference, compare
 from grantproof.iam.document import Policy, PolicyType, parse
+from grantproof.iam.errors import LawError
 from grantproof.iam.evaluate import Cited, Outcome, evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
+from grantproof.iam.witness import borne_by, delegated
 
 _EVERYTHING = parse(
     {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
@@ -49,6 +51,7 @@ def kept(
     *,
     boundary: Sequence[Policy] | None = None,
     owner: str | None = None,
+    bearer: str | None = None,
 ) -> Kept:
     """Compare deployed policies with promised ones, over all requests, both ways.
 
@@ -56,14 +59,20 @@ def kept(
     principals is compared as the policy of one resource of the account `owner`: for callers whose own policies allow
     everything, and for callers who have none.
 
+    `bearer` is the ARN of the user or role that has the identity policies; witnesses are its requests where they can.
+
     Exact; a verdict that depends on a reading of AWS's documentation is a doubt, as is what could not be decided.
     """
-    return _kept(tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner)
+    return _kept(tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner, bearer)
 
 
 @lru_cache(maxsize=1024)
 def _kept(
-    promised: tuple[Policy, ...], deployed: tuple[Policy, ...], boundary: tuple[Policy, ...] | None, owner: str | None
+    promised: tuple[Policy, ...],
+    deployed: tuple[Policy, ...],
+    boundary: tuple[Policy, ...] | None,
+    owner: str | None,
+    bearer: str | None,
 ) -> Kept:
     sides = [(Layers(identity=promised), Layers(identity=deployed, boundary=boundary))]
     if any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed)):
@@ -79,12 +88,32 @@ def _kept(
         found = compare(before, after, owner=owner)
         doubts.append(_doubt(found))
         for difference in found.new_access:
-            breach = Breach(True, str(difference.clause), _of_interest(difference), difference.witness)
+            witness = _borne(difference.witness, after, before, bearer)
+            breach = Breach(True, str(difference.clause), _of_interest(difference), witness)
             breaches.setdefault((True, breach.clause), breach)
         for difference in found.lost_access:
-            breach = Breach(False, str(difference.clause), _answered(difference, after), difference.witness)
+            witness = _borne(difference.witness, before, after, bearer)
+            breach = Breach(False, str(difference.clause), _answered(difference, after), witness)
             breaches.setdefault((False, breach.clause), breach)
     return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
+
+
+def _borne(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None) -> Request:
+    """The witness as a request of the bearer, replayed on both sides, also where the resource's owner lets it in; as it
+    was found where that shows nothing."""
+    if bearer is None:
+        return witness
+    request = borne_by(witness, bearer)
+    for here, there in (
+        (allowing, refusing),
+        (delegated(allowing, request), delegated(refusing, request)),
+    ):
+        try:
+            if evaluate(request, here).allowed and not evaluate(request, there).allowed:
+                return request
+        except LawError:
+            continue
+    return witness
 
 
 def _doubt(found: Comparison) -> str:

@@ -19,6 +19,7 @@ from grantproof.iam.glob import Glob
 from grantproof.iam.language import FRESH, generic_point
 from grantproof.iam.layers import Layers, is_role_entry, resource_type
 from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
 from grantproof.iam.side import EVERY_RESOURCE
 from grantproof.iam.variables import FIRST
@@ -130,6 +131,15 @@ def _principal(escape: Escape, named: Mapping[str, Values], name: str) -> Princi
 def _moved(principal: Principal, account: str) -> Principal:
     old = principal.account or ""
     return replace(principal, arn=(principal.arn or "").replace(old, account), account=account)
+
+
+def borne_by(request: Request, arn: str) -> Request:
+    """The same request, made by a user, or by a session of a role."""
+    caller = parse_principal(arn)
+    if caller.session_unknown:
+        session = f"arn:{caller.partition}:sts::{caller.account}:assumed-role/{arn.rsplit('/', 1)[1]}/example"
+        caller = replace(caller, arn=session)
+    return replace(request, principal=caller)
 
 
 def delegated(layers: Layers, request: Request) -> Layers:

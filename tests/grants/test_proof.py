@@ -108,7 +108,8 @@ def test_a_principal_is_allowed_exactly_what_the_contract_says(
     if held is not None:
         bounded(world, verdict, principal, held)
     limits = held.boundary if held is not None else None
-    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do", limits)
+    bearer = held.arn if held is not None and principal.kind in ("role", "user") else None
+    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do", limits, bearer)
 
 
 def bounded(world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held) -> None:
@@ -194,10 +195,11 @@ def both_ways(
     promised: tuple[Policy, ...],
     what: str,
     boundary: tuple[Policy, ...] | None = None,
+    bearer: str | None = None,
 ) -> None:
     """Note every piece of access that one side gives and the other does not, over all requests."""
     clause = f"{principal.alias} {what} exactly as the contract says"
-    found = kept(promised, real, boundary=boundary, owner=owner_of(world, real))
+    found = kept(promised, real, boundary=boundary, owner=owner_of(world, real), bearer=bearer)
     for breach in found.breaches:
         place, statement = shown_by(world, principal, breach)
         verdict.broken(clause, said(breach), place=place, statement=statement, witness=request_as_dict(breach.witness))

@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
-from grantproof.iam.assumption import DEFAULTS
-from grantproof.iam.compare import Comparison, Verdict, _Reading, compare, contained
+from grantproof.iam.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparisons import compared, layers_of
-from grantproof.iam.language import Effort
 from grantproof.iam.lines import answer
-from grantproof.iam.prepared import Prepared
 from tests.iam import brute, hard, named
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
@@ -249,7 +246,7 @@ def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equ
 
 def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool]) -> Verdict:
     """Whatever enumeration finds, the comparison finds. (It may find more: its strings are longer.)"""
-    found = _Reading(Prepared(old), Prepared(new), owner, DEFAULTS, False, Effort()).verdict()
+    found = quick_verdict(old, new, owner=owner)
     if found is not Verdict.UNDETERMINED:
         assert not truth[0] or found in (Verdict.WIDER, Verdict.DIFFERENT)
         assert not truth[1] or found in (Verdict.NARROWER, Verdict.DIFFERENT)

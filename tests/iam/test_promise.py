@@ -105,3 +105,21 @@ def test_naming_a_user_of_the_own_account_lets_it_in_by_itself_which_naming_the_
     )
     (breach,) = kept([promised], [real], owner="111111111111").breaches
     assert (breach.wider, str(breach.witness.principal)) == (True, "arn:aws:iam::111111111111:user/bob")
+
+
+def test_a_witness_for_what_a_role_has_is_a_session_of_that_role() -> None:
+    real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
+    (breach,) = kept([PROMISED], [real], bearer=ROLE).breaches
+    session = "arn:aws:sts::111111111111:assumed-role/reader/example"
+    assert (breach.witness.principal.arn, breach.witness.principal.issuer) == (session, ROLE)
+    assert evaluate(breach.witness, Layers(identity=(real,))).allowed
+    assert not evaluate(breach.witness, Layers(identity=(PROMISED,))).allowed
+
+
+def test_a_witness_stays_as_it_was_found_where_the_role_shows_nothing() -> None:
+    """What only users are let do is no request of a role's session."""
+    users = {"StringEquals": {"aws:PrincipalType": "User"}}
+    real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:*", PARAMETER, Condition=users))
+    (breach, *_) = kept([PROMISED], [real], bearer=ROLE).breaches
+    assert breach.wider
+    assert evaluate(breach.witness, Layers(identity=(real,))).allowed
