@@ -388,15 +388,14 @@ def _allowed(session: _Session, statement: DeclaredStatement, draft: _Draft) -> 
     document, place, before = session.world.resolved(statement.document), str(statement.place), len(draft.trials)
     prefixes = _prefixes(document)
     for call in dict.fromkeys(c for p in _listed(document.get("Action")) for c in _reads(p, session.models)):
+        given = {"Prefix": prefixes[0].replace("*", "")} if prefixes and call[1] == "ListObjectsV2" else {}
         for resource in _listed(document.get("Resource")):
-            given = {"Prefix": _one(prefixes[0])} if prefixes and call[1] == "ListObjectsV2" else {}
-            params = _aimed(session, call, _one(resource), given)
+            params = _aimed(session, call, resource, given) if _is_one(resource) else None
             if params is not None and session.promised(*call, params, strictly=True):
-                draft.add(session.trial(call, params, _one(resource), place, allowed=True))
-            if (beside := _beside(resource)) is None:
-                continue
-            params = _aimed(session, call, beside, given)
-            if params is not None and session.promised(*call, params, strictly=False) is False:
+                draft.add(session.trial(call, params, resource, place, allowed=True))
+            beside = _beside(resource)
+            params = _aimed(session, call, beside, given) if beside else None
+            if beside and params is not None and session.promised(*call, params, strictly=False) is False:
                 draft.add(session.trial(call, params, beside, place, allowed=False))
     named = _listed(document.get("Action") or document.get("NotAction"))
     if len(draft.trials) == before and not all(name.lower().startswith("sts:") for name in named):
@@ -442,29 +441,34 @@ def _without_parameters(named: Sequence[str], models: Models) -> Iterator[tuple[
 def _aimed(
     session: _Session, call: tuple[str, str], resource: str, given: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Parameters that make a call about one resource; None where there are none."""
+    """Parameters that make a call about one resource; None where there are none, or where more is needed than the
+    resource says: what a made-up value would come to is no answer."""
     shape = session.models(call[0]).operation_model(call[1])
     known = list(shape.input_shape.members) if shape.input_shape else []
-    if resource == "*" and shape.input_shape is not None and shape.input_shape.required_members:
-        return None
     minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})
-    return parameters_for(*call, resource, session.where, minimal, known)
+    params = parameters_for(*call, resource, session.where, minimal, known)
+    if params is None:
+        return None
+    made_up = (name for name in minimal if name not in given and params.get(name) == minimal[name])
+    return None if next(made_up, None) is not None else params
 
 
 def _line(statement: DeclaredStatement) -> str:
     return f"{shown(statement.place.file)}:{statement.place.line}"
 
 
-def _one(pattern: str) -> str:
-    return pattern if pattern == "*" else pattern.replace("*", "example").replace("?", "x")
+def _is_one(pattern: str) -> bool:
+    """Does a pattern name one resource, or an action's lack of any? Of others it is not known what there is."""
+    return pattern == "*" or not set(pattern) & set("*?$")
 
 
 def _beside(pattern: str) -> str | None:
-    """The nearest name that a pattern does not take; None where it takes all."""
+    """The nearest name that a pattern does not take; None where there is none, or its denial would say nothing: S3
+    denies what is not there to whoever may not list, and a bucket beside is somebody else's."""
     fields = pattern.split(":", 5)
-    if len(fields) != 6 or "*" in fields[5].removesuffix("/*") or fields[5] == "*":
+    if len(fields) != 6 or fields[2] == "s3" or set(fields[5]) & set("*?$"):
         return None
-    return f"{pattern[:-2]}2/example" if pattern.endswith("/*") else f"{pattern}2"
+    return f"{pattern}2"
 
 
 def _prefixes(document: Mapping[str, Any]) -> list[str]:

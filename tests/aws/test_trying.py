@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from grantproof.aws import trying
+from grantproof.aws import trials, trying
 from grantproof.aws.export import join
 from grantproof.aws.live import SnapshotFailed, Source
 from grantproof.aws.recorded import Recorded
@@ -113,6 +113,19 @@ def test_somebody_without_permission_is_not_taken_for_one_who_was_denied(
 
 #: One for all, since it reads the models of services once.
 SESSION = boto3.Session("k", "s", region_name="eu-west-1")
+
+
+def test_what_would_say_nothing_is_not_tried() -> None:
+    """S3 answers 403 for an object that is not there, so that neither an example of a pattern nor a neighbour tells
+    allowed from denied."""
+    bucket, table = "arn:aws:s3:::reports", "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
+    assert [trials._beside(arn) for arn in (bucket, f"{bucket}/a", f"{bucket}/*", "*")] == [None] * 4
+    assert trials._beside(table) == f"{table}2"
+    assert [trials._is_one(arn) for arn in (f"{bucket}/a", "*", f"{bucket}/*", f"{bucket}/${{aws:username}}")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
 TRIAL = Trial("g", "x", "partner", "", "ssm", "DescribeParameters", {}, "*", True, "c:1")
 
 
