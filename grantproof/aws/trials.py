@@ -7,140 +7,17 @@ the snapshots and not tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from grantproof.aws.operations import UnmappedOperation, Where, authorisations, parameters_for
+from grantproof.aws.harmless import Models
 from grantproof.aws.policies import Held
 from grantproof.aws.recorded import Recorded
-from grantproof.aws.samples import minimal_parameters
+from grantproof.aws.trial import Draft, Plan, Trial
+from grantproof.aws.trials_inside import Session, of_every_call, try_statements
 from grantproof.contract import DeclaredPrincipal, DeclaredStatement
-from grantproof.iam import (
-    LawError,
-    Layers,
-    Policy,
-    PolicyType,
-    Principal,
-    Request,
-    actions,
-    evaluate,
-    parse_policy,
-    parse_principal,
-)
-from grantproof.iam.layers import resource_type
+from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, evaluate, parse_policy, parse_principal
 from grantproof.iam.satisfy import added, satisfying
-from grantproof.source import shown
-
-#: Gives botocore's model of a service.
-Models = Callable[[str], Any]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One call.
-
-    Attributes:
-        name: what it is, in a few words; unlike every other of the grant.
-        profile: the alias of the account with whose profile it begins.
-        role: the alias of the role in whose session the call is made; empty where the profile itself makes it.
-        enters: the alias of the role that the call enters, where others follow in its session.
-        allowed: what the contract says of it.
-        needs: what AWS has to find in the caller's credentials and a profile may lack: without it, a denial of what the
-            contract allows settles nothing.
-        place: where the contract says so.
-    """
-
-    grant: str
-    name: str
-    profile: str
-    role: str
-    service: str
-    operation: str
-    params: Mapping[str, Any]
-    resource: str
-    allowed: bool
-    place: str
-    enters: str = ""
-    needs: str = ""
-
-    def __str__(self) -> str:
-        who = f"{self.role} (through profile of {self.profile})" if self.role else f"profile of {self.profile}"
-        on = f" on {self.resource}" if self.resource != "*" else ""
-        return f"{who}: {self.service}:{self.operation}{on}, to be {'allowed' if self.allowed else 'denied'}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The calls in their order; in words what is not tried, with why; and what had to be tried and cannot be."""
-
-    trials: tuple[Trial, ...] = ()
-    left_out: tuple[str, ...] = ()
-    unanswered: tuple[tuple[Trial, str], ...] = ()
-
-
-@dataclass
-class _Draft:
-    trials: list[Trial] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    unanswered: list[tuple[Trial, str]] = field(default_factory=list)
-
-    def add(self, trial: Trial) -> None:
-        taken = {known.name for known in self.trials}
-        number, name = 2, trial.name
-        while name in taken:
-            name, number = f"{trial.name} ({number})", number + 1
-        self.trials.append(replace(trial, name=name))
-
-
-# --- what may be called -----------------------------------------------------------------------------------------------
-
-#: Services of which it is known what each operation asks, and whose reads read.
-_SERVICES = frozenset("cloudformation dynamodb ec2 ecr iam kms lambda s3 secretsmanager sns sqs ssm".split())
-_BEGINS = ("Get", "List", "Describe", "Head", "BatchGet")
-#: Called a read, and yet something is made: a token, a report.
-_MAKES = frozenset({"ecr:GetAuthorizationToken", "ssm:GetAccessToken", "ssm:GetDeployablePatchSnapshotForInstance"})
-_LEVELS = frozenset({"List", "Read"})
-
-
-def only_reads(service: str, operation: str) -> bool:
-    """Does an operation change nothing, by its name and by the access level of its action?"""
-    action = next((a for a, calls in _S3.items() if operation in calls), operation) if service == "s3" else operation
-    name = f"{service}:{action}"
-    if service not in _SERVICES or not operation.startswith(_BEGINS) or name in _MAKES or not actions.exists(name):
-        return False
-    return set(actions.details(name).levels) <= _LEVELS
-
-
-def harmless(service: str, operation: str, params: Mapping[str, Any]) -> bool:
-    """Can a call change nothing, whatever it is allowed? The last word before each call."""
-    if (service, operation) == ("sts", "AssumeRole"):
-        return True
-    return only_reads(service, operation) or (service == "ec2" and params.get("DryRun") is True)
-
-
-#: S3's actions that are called otherwise, as far as each call needs nothing but the action.
-_S3: Mapping[str, tuple[str, ...]] = {
-    "ListBucket": ("ListObjectsV2",),
-    "ListAllMyBuckets": ("ListBuckets",),
-    "GetObject": ("HeadObject", "GetObject"),
-}
-
-
-def _reads(pattern: str, models: Models) -> Iterator[tuple[str, str]]:
-    """(service, operation) of the reads that an action pattern names. Of several that need the same, the first."""
-    for action in actions.matching(pattern):
-        service, name = action.split(":")
-        if service not in _SERVICES:
-            continue
-        known = models(service).operation_names
-        called = _S3.get(name, (name,)) if service == "s3" else (name,)
-        found = next((c for c in called if c in known and only_reads(service, c)), None)
-        if found is not None:
-            yield service, found
-
-
-# --- the plan ---------------------------------------------------------------------------------------------------------
 
 
 def planned(world: Recorded, callers: Mapping[str, str], models: Models) -> Plan:
@@ -150,14 +27,14 @@ def planned(world: Recorded, callers: Mapping[str, str], models: Models) -> Plan
         callers: the ARN of the identity behind each profile, by the alias of its account.
         models: gives botocore's model of a service.
     """
-    draft = _Draft()
+    draft = Draft()
     for role in (p for p in world.contract.principals if p.kind == "role"):
         _enter(world, role, callers, models, draft)
     for alias, arn in callers.items():
         held = _held(world, arn)
         for principal in world.contract.principals:
             if held is not None and principal.kind != "policy" and _acts_as(world, held, principal):
-                _try_statements(_Session(world, principal, alias, "", arn, models), draft)
+                try_statements(Session(world, principal, alias, "", arn, models), draft)
     if not draft.trials and not draft.unanswered:
         why = "; ".join(draft.left_out) or "the contract has nothing that can be tried without danger"
         draft.unanswered.append((_question(world, "calls can be tried", "*", str(world.contract.path)), why))
@@ -187,7 +64,7 @@ def _acts_as(world: Recorded, held: Held, principal: DeclaredPrincipal) -> bool:
     return declared is not None and declared.arn in (held.arn, *held.groups)
 
 
-def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str], models: Models, draft: _Draft) -> None:
+def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str], models: Models, draft: Draft) -> None:
     """Entering a role with every profile: those that may, those that may not, and with a wrong external id."""
     held = world.held(role)
     if held is None:
@@ -209,7 +86,7 @@ def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str],
             entered = True
             session = f"arn:{world.contract.partition}:sts::{held.arn.split(':')[4]}:assumed-role/"
             session += f"{held.arn.rsplit('/', 1)[1]}/{SESSION}"
-            _try_statements(_Session(world, role, alias, role.alias, session, models), draft)
+            try_statements(Session(world, role, alias, role.alias, session, models), draft)
     if entered:
         return
     if not any(_names_accounts(world, statement) for statement in role.trust):
@@ -244,7 +121,7 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
     principal = parse_principal(caller, held.arn) if held is not None and held.kind == "role" else who
     statements = [world.resolved(declared.document) for declared in role.trust]
     trust = parse_policy({"Version": "2012-10-17", "Statement": statements}, PolicyType.TRUST, "contract")
-    asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], _of_every_call(world))
+    asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], of_every_call(world))
     said = f"entering {role.alias} with the profile of {alias} is not tried: "
     try:
         ways = _ways(asked, trust)
@@ -291,190 +168,3 @@ def _spoilt(base: Trial, met: Request, trust: Policy) -> Iterator[Trial]:
         params |= {"ExternalId": wrong} if wrong else {}
         name = base.name.replace(" enters ", " does not enter ") + f" {note}"
         yield replace(base, name=name, params=params, allowed=False, needs="")
-
-
-def _of_every_call(world: Recorded) -> Mapping[str, tuple[str, ...]]:
-    return {
-        "aws:SecureTransport": ("true",),
-        "aws:RequestedRegion": (world.contract.region,),
-        "aws:ViaAWSService": ("false",),
-    }
-
-
-# --- inside -----------------------------------------------------------------------------------------------------------
-
-#: Of the named denials of one statement, so many are tried.
-_DENIALS = 2
-
-
-@dataclass(frozen=True)
-class _Session:
-    """Somebody who acts as a declared principal."""
-
-    world: Recorded
-    principal: DeclaredPrincipal
-    profile: str
-    role: str
-    arn: str
-    models: Models
-
-    @property
-    def who(self) -> Principal:
-        held = self.world.held(self.principal)
-        issuer = held.arn if held is not None and held.kind == "role" else None
-        return parse_principal(self.arn, issuer)
-
-    @property
-    def where(self) -> Where:
-        return Where(self.world.contract.partition, self.arn.split(":")[4], self.world.contract.region)
-
-    def promised(self, service: str, operation: str, params: Mapping[str, Any], *, strictly: bool) -> bool | None:
-        """Does the contract allow a call? None where that cannot be said. Where `strictly` is off, its conditions count
-        as met and its denials as absent: what is then not allowed is denied whatever the call carries."""
-        try:
-            asked = authorisations(service, operation, params, self.where)
-            requests = [
-                Request(self.who, a.action, a.resource, a.resource_account or self._owner(a.resource),
-                        {**_of_every_call(self.world), **a.context})
-                for a in asked
-            ]  # fmt: skip
-            return bool(requests) and all(evaluate(r, self._layers(r, strictly)).allowed for r in requests)
-        except (LawError, UnmappedOperation, KeyError):
-            return None
-
-    def _owner(self, resource: str | None) -> str | None:
-        """The owner of a bucket is not in its ARN."""
-        found = self.world.policies.owner(resource) if resource else None
-        return found or self.where.account
-
-    def _layers(self, request: Request, strictly: bool) -> Layers:
-        own = self._policy(self.principal.allows, PolicyType.IDENTITY, strictly)
-        for resource in self.world.contract.resources:
-            arn = self.world.resolved(resource.reference)
-            if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):
-                type_ = resource_type(request.action, request.resource)
-                return Layers(identity=(own,), resource=self._policy(resource.policy, type_, strictly))
-        return Layers(identity=(own,))
-
-    def _policy(self, declared: Sequence[DeclaredStatement], type_: PolicyType, strictly: bool) -> Policy:
-        statements = [self.world.resolved(s.document) for s in declared]
-        if not strictly:
-            allows = [s for s in statements if s.get("Effect") != "Deny"]
-            statements = [{k: v for k, v in s.items() if k != "Condition"} for s in allows]
-        return parse_policy({"Version": "2012-10-17", "Statement": statements}, type_, "contract")
-
-    def trial(
-        self, call: tuple[str, str], params: Mapping[str, Any], resource: str, place: str, *, allowed: bool
-    ) -> Trial:
-        service, operation = call
-        last = "" if resource == "*" else f" on {resource.split(':', 5)[-1]}"
-        name = f"{self.principal.alias} {'may' if allowed else 'may not'} {service}:{operation}{last}"
-        return Trial(
-            self.world.contract.grant, name, self.profile, self.role, service, operation, params, resource, allowed,
-            place,
-        )  # fmt: skip
-
-
-def _try_statements(session: _Session, draft: _Draft) -> None:
-    for statement in session.principal.allows:
-        if statement.document.get("Effect") != "Deny":
-            _allowed(session, statement, draft)
-    for statement in session.principal.denies:
-        _denied(session, statement, draft)
-
-
-def _allowed(session: _Session, statement: DeclaredStatement, draft: _Draft) -> None:
-    """The reads that a statement allows, on what it names; and on the nearest name that it does not."""
-    document, place, before = session.world.resolved(statement.document), str(statement.place), len(draft.trials)
-    prefixes = _prefixes(document)
-    for call in dict.fromkeys(c for p in _listed(document.get("Action")) for c in _reads(p, session.models)):
-        given = {"Prefix": prefixes[0].replace("*", "")} if prefixes and call[1] == "ListObjectsV2" else {}
-        for resource in _listed(document.get("Resource")):
-            params = _aimed(session, call, resource, given) if _is_one(resource) else None
-            if params is not None and session.promised(*call, params, strictly=True):
-                draft.add(session.trial(call, params, resource, place, allowed=True))
-            beside = _beside(resource)
-            params = _aimed(session, call, beside, given) if beside else None
-            if beside and params is not None and session.promised(*call, params, strictly=False) is False:
-                draft.add(session.trial(call, params, beside, place, allowed=False))
-    named = _listed(document.get("Action") or document.get("NotAction"))
-    if len(draft.trials) == before and not all(name.lower().startswith("sts:") for name in named):
-        draft.left_out.append(
-            f"{session.principal.alias}: no read on a resource with a name is allowed at {_line(statement)} "
-            f"({', '.join(named[:3])})"
-        )
-
-
-def _denied(session: _Session, statement: DeclaredStatement, draft: _Draft) -> None:
-    """A few calls that a named denial covers and that need no parameter: reads, and dry runs of EC2."""
-    document, place = session.world.resolved(statement.document), str(statement.place)
-    if document.get("Resource", "*") != "*":
-        return
-    tried = 0
-    for call in _without_parameters(statement.known_actions(), session.models):
-        params = {"DryRun": True} if call[0] == "ec2" else {}
-        if session.promised(*call, params, strictly=False) is False:
-            draft.add(session.trial(call, params, "*", place, allowed=False))
-            tried += 1
-        if tried == _DENIALS:
-            return
-    if not tried:
-        draft.left_out.append(
-            f"{session.principal.alias}: nothing that is denied at {_line(statement)} can be tried without danger"
-        )
-
-
-def _without_parameters(named: Sequence[str], models: Models) -> Iterator[tuple[str, str]]:
-    """Those that need no parameter; first the ones about several things, which seldom need one of several."""
-    for action in sorted(named, key=lambda name: (not name.endswith("s"), name)):
-        service, _, operation = action.partition(":")
-        if service not in _SERVICES or operation not in models(service).operation_names:
-            continue
-        shape = models(service).operation_model(operation).input_shape
-        if shape is not None and shape.required_members:
-            continue
-        dry = service == "ec2" and shape is not None and "DryRun" in shape.members
-        if dry or (service != "ec2" and only_reads(service, operation)):
-            yield service, operation
-
-
-def _aimed(
-    session: _Session, call: tuple[str, str], resource: str, given: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """Parameters that make a call about one resource; None where there are none, or where more is needed than the
-    resource says: what a made-up value would come to is no answer."""
-    shape = session.models(call[0]).operation_model(call[1])
-    known = list(shape.input_shape.members) if shape.input_shape else []
-    minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})
-    params = parameters_for(*call, resource, session.where, minimal, known)
-    if params is None:
-        return None
-    made_up = (name for name in minimal if name not in given and params.get(name) == minimal[name])
-    return None if next(made_up, None) is not None else params
-
-
-def _line(statement: DeclaredStatement) -> str:
-    return f"{shown(statement.place.file)}:{statement.place.line}"
-
-
-def _is_one(pattern: str) -> bool:
-    """Does a pattern name one resource, or an action's lack of any? Of others it is not known what there is."""
-    return pattern == "*" or not set(pattern) & set("*?$")
-
-
-def _beside(pattern: str) -> str | None:
-    """The nearest name that a pattern does not take; None where there is none, or its denial would say nothing: S3
-    denies what is not there to whoever may not list, and a bucket beside is somebody else's."""
-    fields = pattern.split(":", 5)
-    if len(fields) != 6 or fields[2] == "s3" or set(fields[5]) & set("*?$"):
-        return None
-    return f"{pattern}2"
-
-
-def _prefixes(document: Mapping[str, Any]) -> list[str]:
-    conditions = document.get("Condition", {})
-    return [p for op in ("StringLike", "StringEquals") for p in _listed(conditions.get(op, {}).get("s3:prefix"))][:1]
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or ())

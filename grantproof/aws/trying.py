@@ -13,9 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from grantproof.aws import live, refusals
+from grantproof.aws.harmless import Models, harmless
 from grantproof.aws.live import PATIENT, SnapshotFailed, Source
 from grantproof.aws.recorded import Recorded
-from grantproof.aws.trials import Models, Plan, Trial, harmless, planned
+from grantproof.aws.trial import Plan, Trial
+from grantproof.aws.trials import planned
 
 Outcome = Literal["allowed", "denied", "unsettled"]
 #: Credentials and a region to a session.
@@ -151,7 +153,8 @@ def _session(credentials: Mapping[str, str], region: str) -> boto3.Session:
 def announcement(found: Mapping[str, Plan]) -> Iterator[str]:
     """What is going to be called, and what is not, before anything is."""
     count = sum(len(plan.trials) for plan in found.values())
-    yield f"{count} calls are tried. None can change anything: roles are entered, the rest reads or is a dry run."
+    calls = "1 call is tried" if count == 1 else f"{count} calls are tried"
+    yield f"{calls}. None can change anything: roles are entered, the rest reads or is a dry run."
     for grant, plan in found.items():
         yield from (f"  {grant}: {trial}" for trial in plan.trials)
         yield from (f"  {grant}: not tried: {why}" for why in plan.left_out)

@@ -11,7 +11,8 @@ from grantproof import __version__
 from grantproof.evidence.bundle import put
 from grantproof.evidence.finding import digest, without_lines
 from grantproof.evidence.sarif import log, uri
-from grantproof.gate.change import Access, Change, GrantChange
+from grantproof.gate.access import Access
+from grantproof.gate.change import Change, GrantChange
 from grantproof.source import Place, shown
 
 _WORDS = {"gained": "becomes possible", "lost": "stops being possible"}

@@ -16,12 +16,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from grantproof.aws import trials, trying
+from grantproof.aws import trials_inside, trying
 from grantproof.aws.export import join
+from grantproof.aws.harmless import harmless, only_reads
 from grantproof.aws.live import SnapshotFailed, Source
 from grantproof.aws.recorded import Recorded
 from grantproof.aws.stage import Stage
-from grantproof.aws.trials import Plan, Trial, harmless, only_reads
+from grantproof.aws.trial import Plan, Trial
 from grantproof.aws.trying import Answer
 from grantproof.contract import load
 from grantproof.iam import actions
@@ -119,11 +120,10 @@ def test_what_would_say_nothing_is_not_tried() -> None:
     """S3 answers 403 for an object that is not there, so that neither an example of a pattern nor a neighbour tells
     allowed from denied."""
     bucket, table = "arn:aws:s3:::reports", "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
-    assert [trials._beside(arn) for arn in (bucket, f"{bucket}/a", f"{bucket}/*", "*")] == [None] * 4
-    assert trials._beside(table) == f"{table}2"
-    assert [trials._is_one(arn) for arn in (f"{bucket}/a", "*", f"{bucket}/*", f"{bucket}/${{aws:username}}")] == [
-        True, True, False, False,
-    ]  # fmt: skip
+    assert [trials_inside._beside(arn) for arn in (bucket, f"{bucket}/a", f"{bucket}/*", "*")] == [None] * 4
+    assert trials_inside._beside(table) == f"{table}2"
+    whole = (f"{bucket}/a", "*", f"{bucket}/*", f"{bucket}/${{aws:username}}")
+    assert [trials_inside._is_one(arn) for arn in whole] == [True, True, False, False]
 
 
 TRIAL = Trial("g", "x", "partner", "", "ssm", "DescribeParameters", {}, "*", True, "c:1")
