@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -86,6 +87,7 @@ def test_options_are_what_may_be_left_alone() -> None:
         Option("ExternalId", ("",)),
         Option("RequireMfa", ("false", "true")),
         Option("RequireSourceIdentity", ("false", "true")),
+        Option("SessionProject", ("",)),
     )
 
 
@@ -108,7 +110,15 @@ def test_a_place_is_looked_at_for_each_branch_that_turns_on_it() -> None:
 def test_a_part_is_reached_by_the_variants_that_can_touch_it_through_nested_stacks_and_outputs() -> None:
     parts = {part: {v.alias for v in variants} for part, variants in Space(load(SHIPPED)).parts.items()}
     trust = parts["trust", "owner", "IAMStack", "ReaderRole"]
-    assert trust == {"named-principals", "organization", "external-id", "mfa", "mfa-age", "source-identity"}
+    assert trust == {
+        "named-principals",
+        "organization",
+        "external-id",
+        "mfa",
+        "mfa-age",
+        "source-identity",
+        "session-tag",
+    }
     assert {"role-name", "role-path"} <= parts["policies", "partner"]  # by the role's ARN
     assert not trust & parts["policies", "owner"]
 
@@ -164,8 +174,8 @@ FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
     ),
     "the-external-id-only-binds-beside-an-organization": (
         "iam.yaml",
-        "TextIsCompared: !Or [{Condition: OrganizationIsNamed}, {Condition: ExternalIdIsRequired}]",
-        "TextIsCompared: !And [{Condition: OrganizationIsNamed}, {Condition: ExternalIdIsRequired}]",
+        "TextIsCompared: !Or\n    - Condition: OrganizationIsNamed",
+        "TextIsCompared: !And\n    - Condition: OrganizationIsNamed",
         "wider than the contract: sts:AssumeRole",
         "a_part_is_what_the_contract_says_in_every_combination",
         ("trust", "owner", "IAMStack", "ReaderRole"),
@@ -255,7 +265,14 @@ def said(suite: ModuleType, contract: Contract, function: str, part: Part | None
     told = Told()
     test = getattr(suite, f"test_{function}")
     if part is not None:
-        test(contract, part, told)
+        # Of all variants that touch a part, these are enough to show the faults, and to be alone with each of them.
+        few = tuple(
+            v for v in contract.variants if v.alias in ("organization", "external-id", "mfa", "more-parameters", "key")
+        )
+        space = Space(replace(contract, variants=few))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(suite, "_space", lambda _: space)
+            test(contract, part, told)
     elif "world" in test.__code__.co_varnames[: test.__code__.co_argcount]:
         test(contract, Synthesised(contract, Space(contract).base), told)
     else:
