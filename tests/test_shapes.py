@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from grantproof.contract import TEMPLATE_SUFFIXES, find
+from grantproof.evidence.finding import Finding
 from grantproof.source import read
+from tests.commands import grantproof
 
 ROOT = Path(__file__).parent.parent
 SHAPES = ROOT / "fixtures" / "shapes"
@@ -41,20 +40,17 @@ def failures(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[s
 
 def _run(folder: Path) -> dict[str, list[str]]:
     selection = SELECTION if NIGHTLY else f"{SELECTION} and not test_access"
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(SHAPES.relative_to(ROOT)), "-n", "0"]
-    done = subprocess.run(  # noqa: S603 - our own command
-        [*command, "-k", selection, "--report-dir", str(folder)], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    shapes = str(SHAPES.relative_to(ROOT))
+    done = grantproof("verify", shapes, "-n", "0", "-k", selection, "--report-dir", str(folder), cwd=ROOT)
     assert done.returncode == 1, done.stdout + done.stderr
     out: dict[str, list[str]] = {name: [] for name in NAMES}
-    ran: set[str] = set()
-    for case in ElementTree.parse(folder / "junit.xml").iter("testcase"):  # noqa: S314 - our own file
-        grant = max((n for n in NAMES if case.attrib["name"].partition("[")[2].startswith(n)), key=len)
-        ran.add(grant)
-        for kind in ("failure", "error"):
-            if (found := case.find(kind)) is not None:
-                out[grant] += (found.text or "").splitlines()
-    assert ran == set(NAMES)
+    claims = json.loads((folder / "findings.json").read_text(encoding="utf-8"))["claims"]
+    assert {claim["grant"] for claim in claims if claim["status"] != "not run"} == set(NAMES)
+    for claim in claims:
+        assert claim["status"] != "error", claim
+        for data in claim["findings"]:
+            data.pop("fingerprint")
+            out[claim["grant"]] += str(Finding.from_dict(data)).splitlines()
     return {name: sorted(set(lines)) for name, lines in out.items()}
 
 
