@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from grantproof.aws.combined import EVERYTHING, Noted
 from grantproof.aws.deployed import Deployed
-from grantproof.iam import Layers, Policy, Statement
+from grantproof.iam import Layers, Policy, Statement, actions, sent
 from grantproof.iam.compare import Verdict, compare
-from grantproof.iam.condition import Test
+from grantproof.iam.condition import Set, Test, Type
 from grantproof.source import shown
 
 
@@ -43,6 +43,8 @@ def _policies(deployed: Deployed) -> Iterator[tuple[str, Policy]]:
 
 
 def _bears(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Test) -> None:
+    place = str(deployed.origins.place(policy.label, statement.index) or shown(deployed.contract.path))
+    clause = "every condition of the policies protects from something"
     others = tuple(other for other in statement.conditions if other is not test)
     without = replace(
         policy,
@@ -57,9 +59,38 @@ def _bears(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statemen
 
     found = compare(layers(policy), layers(without))
     differs = found.new_access if statement.allow else found.lost_access
-    place = str(deployed.origins.place(policy.label, statement.index) or shown(deployed.contract.path))
-    clause = "every condition of the policies protects from something"
     if found.verdict is Verdict.EQUAL:
         noted.broken(clause, f"{test} holds for every request: without it the policy allows the same", place)
+    elif void := _void(statement, test):
+        noted.broken(clause, void, place)
     elif not differs:
         noted.unverified(clause, f"{test} may change nothing: {found.reason or found.verdict.value}", place)
+
+
+def _void(statement: Statement, test: Test) -> str:
+    """Why a condition protects from nobody, by what AWS sends with a request; empty where that does not show it. The
+    comparison over all requests does not know that: there a request may carry any key."""
+    if not sent.exists(test.key):
+        return f"{test} asks for {test.key}, and AWS has no such condition key"
+    operator = test.operator
+    without = operator.if_exists or operator.prefix is Set.ALL
+    if operator.type is Type.NULL:
+        holds_without = any(wanted.text.lower() == "true" for wanted in test.values)
+    else:
+        holds_without = without or operator.negated
+    names = _actions(statement)
+    if holds_without and names and not sent.may_come_with(test.key, names):
+        more = " and its like" if len(names) > 1 else ""
+        return f"{test} holds for every request: none for {names[0]}{more} carries the key"
+    if without and statement.allow and (test.key in sent.SHOWN or test.key.startswith("aws:principaltag/")):
+        return f"{test} holds for whoever comes without {test.key}; let it be asked for in any case"
+    return ""
+
+
+def _actions(statement: Statement) -> tuple[str, ...]:
+    """The known actions that a statement names; none where it names those that it is not about."""
+    if statement.not_action:
+        return ()
+    literal = [name for glob in statement.actions if glob.literal for name in actions.matching(glob.literal)]
+    wild = [glob for glob in statement.actions if not glob.literal]
+    return (*literal, *(n for n in (actions.every() if wild else ()) if any(g.matches(n.lower()) for g in wild)))

