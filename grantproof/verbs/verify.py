@@ -13,6 +13,7 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
 from grantproof.verbs.snapshot import taken
 
 if TYPE_CHECKING:
+    from grantproof.aws.live import Source
     from grantproof.aws.recorded import Recorded
     from grantproof.contract import Contract
 
@@ -109,9 +110,10 @@ def _alone(options: argparse.Namespace) -> int:
         grants = find(options.directory)
         for grant in grants:
             waivers.load(grant.path, grant.grant)
+        callers = _callers(grants, options)
         snapshots = [*options.snapshot, *taken(grants, options.live, options.report_dir / "snapshots")]
         worlds = _check_snapshots(grants, snapshots)
-        calls = _tried(grants, worlds, options)
+        calls = _tried(worlds, callers, options)
     except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
@@ -154,14 +156,22 @@ def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> Mappin
     return recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
 
 
-def _tried(grants: Sequence[Contract], worlds: Mapping[str, Recorded], options: argparse.Namespace) -> Path | None:
-    """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
+def _callers(grants: Sequence[Contract], options: argparse.Namespace) -> Sequence[Source]:
+    """With `--try-calls`: whose calls are tried. Found out first, so that a mistake is said before anything is read."""
     if options.try_calls is None:
-        return None
-    from grantproof.aws import live, trying
+        return ()
+    from grantproof.aws import live
     from grantproof.aws.export import by_alias
 
-    sources = live.sources(grants, by_alias(options.try_calls or options.live, "PROFILE"))
+    return live.sources(grants, by_alias(options.try_calls or options.live, "PROFILE"))
+
+
+def _tried(worlds: Mapping[str, Recorded], callers: Sequence[Source], options: argparse.Namespace) -> Path | None:
+    """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
+    if not callers:
+        return None
+    from grantproof.aws import trying
+
     path: Path = options.report_dir / "snapshots" / "calls.json"
-    trying.carried_out(worlds, sources, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
+    trying.carried_out(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
     return path

@@ -298,6 +298,18 @@ def test_credentials_that_expire_while_calls_are_tried_verify_nothing(faults: An
         answers(world)
 
 
+def test_whose_calls_are_tried_is_settled_before_anything_is_read(
+    faults: Any, server: tuple[str, Faults], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["verify", str(GRANT), "--live", "owner=owner", "partner=partner", "--try-calls"]
+    for given, said in ((["third=owner"], "no contract has an account 'third'"), (["x"], "x: is not ALIAS=PROFILE")):
+        assert main([*arguments, *given]) == 2
+        printed = capsys.readouterr().err
+        assert said in printed
+        assert printed.count("\n") == 1
+    assert not server[1].seen
+
+
 def test_calls_are_not_tried_without_a_snapshot_taken_now(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(GRANT), "--try-calls"]) == 2
     assert capsys.readouterr().err == (
