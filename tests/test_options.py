@@ -196,6 +196,14 @@ FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
         "a_part_is_what_the_contract_says_in_every_combination",
         ("trust", "owner", "IAMStack", "ReaderRole"),
     ),
+    "a-rule-that-refuses-nothing": (
+        "partner.yaml",
+        '- Assert: !Or\n          - !Equals [!Ref ExternalId, ""]',
+        '- Assert: !Or\n          - !Equals ["", ""]',
+        "no values of its parameters were found that rule APersonOrAMachine refuses",
+        "every_rule_refuses_something",
+        None,
+    ),
     "an-option-that-no-variant-sets": (
         "partner.yaml",
         "Parameters:\n  RoleArn:",

@@ -271,16 +271,18 @@ class _Above:
             properties = self.built.properties.get((stack, logical_id))
             yield Resource((*above, logical_id), kind, physical, self.account, template, written, properties)
             if kind == "AWS::CloudFormation::Stack":
-                nested = _nested_file(self.contract, str(at(properties, ("TemplateURL",))))
+                nested = nested_file(self.contract, str(at(properties, ("TemplateURL",))))
                 yield from self.resources(physical, nested, (*above, logical_id))
 
 
-def _nested_file(contract: Contract, url: str) -> Path | None:
+def nested_file(contract: Contract, url: str) -> Path | None:
     """The file of a nested stack: the upload whose place in its bucket ends the stack's TemplateURL."""
+    host, *path = url.split("//")[-1].split("/")
     for upload in contract.uploads:
         for file in upload.files:
             key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-            if url.endswith(f"/{key}") and upload.bucket in url:
+            in_bucket = host.startswith(f"{upload.bucket}.") or upload.bucket in path
+            if in_bucket and url.endswith(f"/{key}"):
                 return file
     return None
 

@@ -18,7 +18,7 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from grantproof.aws import parameters
-from grantproof.aws.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.deploy import DeployedStack, Deployment, Resource, nested_file
 from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.snapshot import AccountSnapshot
 from grantproof.contract import Contract, Stack, facts_of, resolve
@@ -357,7 +357,7 @@ def _membership(stack: _Made, name: str, type_: str, p: Properties) -> _Resource
 
 
 def _nested(stack: _Made, name: str, type_: str, p: Properties) -> _Resource:
-    template = _uploaded(stack.maker.contract, p["TemplateURL"])
+    template = nested_file(stack.maker.contract, p["TemplateURL"])
     if template is None:
         raise NotResolved(f"{shown(stack.template)}: the template of {name} is not among the contract's uploads")
     given = {key: ",".join(map(str, text)) if isinstance(text, list) else str(text)
@@ -365,16 +365,6 @@ def _nested(stack: _Made, name: str, type_: str, p: Properties) -> _Resource:
     inner = stack.maker.stack((*stack.path, name), stack.account, f"{stack.name}-{name}", template, given)
     outputs = {f"Outputs.{key}": text for key, text in inner.outputs().items()}
     return _Resource(type_, stack.physical(name, None), outputs, inner)
-
-
-def _uploaded(contract: Contract, url: str) -> Path | None:
-    """The file that lies under a TemplateURL."""
-    for upload in contract.uploads:
-        for file in upload.files:
-            key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-            if upload.bucket in url.split("/") + url.split("//")[-1].split(".") and url.endswith(f"/{key}"):
-                return file
-    return None
 
 
 def _parameter(stack: _Made, name: str, type_: str, p: Properties) -> _Resource:

@@ -20,6 +20,7 @@ from grantproof.aws.bearing import idle_conditions
 from grantproof.aws.beyond import beyond
 from grantproof.aws.combined import Noted, compare_part, named, view
 from grantproof.aws.deploy import DeploymentFailed, deploy
+from grantproof.aws.rules import refuses
 from grantproof.aws.space import Part, Space, options, places
 from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused, synthesise
@@ -90,6 +91,19 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
                 "makes it otherwise",
                 place=str(read(template).place("Conditions", name)),
             )
+
+
+def test_every_rule_refuses_something(grant: Contract, accounted: bool, verdict: Any) -> None:
+    """A rule of a template that no values break refuses nothing, and looks as if it did."""
+    for template in grant.templates:
+        document = read(template)
+        for name in document.value.get("Rules") or {}:
+            if not refuses(grant, template, name):
+                verdict.unverified(
+                    "every rule of the templates refuses something",
+                    f"no values of its parameters were found that rule {name} refuses",
+                    place=str(document.place("Rules", name)),
+                )
 
 
 # --- every combination ------------------------------------------------------------------------------------------------
