@@ -97,7 +97,8 @@ class Prepared:
 
 
 def _essence(statement: Statement) -> tuple[object, ...]:
-    """Everything about a statement but its effect and its name."""
+    """Everything about a statement but its effect and its name; lists in whatever order."""
     s = statement
+    resources = None if s.resources is None else frozenset(s.resources)
     who = (s.principals, s.not_principal)
-    return s.actions, s.not_action, s.resources, s.not_resource, *who, frozenset(s.conditions)
+    return frozenset(s.actions), s.not_action, resources, s.not_resource, *who, frozenset(s.conditions)

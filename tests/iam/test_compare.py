@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations, product
+from random import Random
 from typing import Any
 
 import pytest
@@ -293,14 +295,33 @@ def test_splitting_statements_changes_nothing(seed: int) -> None:
     assert verdict(brute.parsed(old), brute.parsed(split)) == "equal"
 
 
+MIRRORED = {"wider": "narrower", "narrower": "wider"}
+
+
 @pytest.mark.parametrize("seed", range(40))
-def test_containment_is_a_partial_order(seed: int) -> None:
-    one, two = map(brute.parsed, brute.pair(seed))
-    three = brute.parsed(brute.pair(seed + 1000)[1])
-    assert contained(one, one)
-    if contained(one, two) and contained(two, three):
-        assert contained(one, three)
-    assert (verdict(one, two) == "equal") == (contained(one, two) and contained(two, one))
+def test_containment_is_a_partial_order_and_equal_an_equivalence(seed: int) -> None:
+    """Three sides of which each is made from the one before, so that many of them contain each other."""
+    one, two = brute.pair(seed)
+    three = brute.changed(Random(seed), two, variables=False)  # noqa: S311 - random policies, not secrets
+    sides = list(map(brute.parsed, (one, two, three)))
+    holds = {(a, b): contained(sides[a], sides[b]) for a, b in product(range(3), repeat=2)}
+    assert all(holds[a, a] for a in range(3))
+    for a, b, c in permutations(range(3)):
+        if holds[a, b] and holds[b, c]:
+            assert holds[a, c]
+        found = verdict(sides[a], sides[b])
+        assert (found == "equal") == (holds[a, b] and holds[b, a])
+        assert verdict(sides[b], sides[a]) == MIRRORED.get(found, found)
+
+
+def test_the_chains_of_that_test_are_often_chains() -> None:
+    chains = 0
+    for seed in range(40):
+        one, two = brute.pair(seed)
+        three = brute.changed(Random(seed), two, variables=False)  # noqa: S311 - random policies, not secrets
+        sides = list(map(brute.parsed, (one, two, three)))
+        chains += contained(sides[0], sides[1]) and contained(sides[1], sides[2])
+    assert chains >= 8
 
 
 # --- as JSON Lines ----------------------------------------------------------------------------------------------------
