@@ -31,7 +31,7 @@ from grantproof.iam.readings import other_readings
 from grantproof.iam.request import Request, Values
 from grantproof.iam.side import Side
 from grantproof.iam.values import Bounds, Keys
-from grantproof.iam.variables import Effect, generic_values, special_values
+from grantproof.iam.variables import Effect, generic_values, longest, special_values
 from grantproof.iam.witness import candidates, delegated
 
 _A_USERS = frozenset({"aws:principalarn", "aws:username"})
@@ -253,7 +253,7 @@ class _Reading:
             return
         found = False
         for caller in self._callers():
-            generic = generic_values(self._variables, caller)
+            generic = generic_values(self._variables, caller, self._length)
             for escape in self._by(caller, self._bounds(caller, generic), outer, inner, first):
                 found = True
                 yield escape, generic
@@ -314,6 +314,11 @@ class _Reading:
     def _resource_type(self) -> PolicyType:
         found = (side.layers.resource.type for side in (self._old, self._new) if side.layers.resource is not None)
         return next(found, PolicyType.RESOURCE)
+
+    @cached_property
+    def _length(self) -> int:
+        """How long a variable's value is that is nothing in particular."""
+        return longest(self._statements()) if self._variables else 1
 
     @cached_property
     def several_values(self) -> str:

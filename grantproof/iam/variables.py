@@ -7,16 +7,16 @@ own key names them; those are found here. Where the values cannot matter at all,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
-from itertools import product
+from itertools import combinations, product
 
 from grantproof.iam.callers import Caller
 from grantproof.iam.condition import Type
 from grantproof.iam.document import Policy, Statement
-from grantproof.iam.glob import Glob, Wild
-from grantproof.iam.language import FRESH, TooHard, fragments, generic_point, intersection
+from grantproof.iam.glob import Glob, Token, Wild
+from grantproof.iam.language import FRESH, TooHard, fragments, generic_point, intersection, overlap
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
@@ -24,14 +24,21 @@ from grantproof.iam.values import MISSING
 
 #: The first of the private characters that stand for values that are nothing in particular, one for each variable.
 FIRST = 0xE100
+#: The longest of such values; every variable has so many characters of its own.
+MOST_LENGTH = 8
 #: Stands for what is free in a special value, as `FRESH` does elsewhere.
 _FREE = "\ue001"
+Parts = tuple[Token | Variable, ...]
+
 _MOST_SPECIAL = 32
 _MOST_ASSIGNMENTS = 256
 
 
-def generic_values(variables: frozenset[str], caller: Caller) -> dict[str, Values]:
+def generic_values(variables: frozenset[str], caller: Caller, length: int = 1) -> dict[str, Values]:
     """Every variable with a value that is nothing in particular, but for those that the caller settles.
+
+    Args:
+        length: of the values, which matters to patterns that count characters.
 
     Raises:
         TooHard: `aws:PrincipalArn` stands as a variable, for callers whose name is free.
@@ -42,33 +49,106 @@ def generic_values(variables: frozenset[str], caller: Caller) -> dict[str, Value
     if "aws:principalarn" in variables and caller.names:
         raise TooHard("aws:PrincipalArn stands as a policy variable")
     return {
-        key: settled[key][0] if key in settled else (chr(FIRST + number),)
+        key: settled[key][0] if key in settled else (_nothing_in_particular(number, length),)
         for number, key in enumerate(sorted(variables))
     }
+
+
+def _nothing_in_particular(number: int, length: int) -> str:
+    """Private characters, all different."""
+    return "".join(chr(FIRST + number * MOST_LENGTH + at) for at in range(length))
+
+
+def longest(statements: Iterable[Statement]) -> int:
+    """How long a value has to be so that no pattern can count it: one more than any pattern's `?`.
+
+    Raises:
+        TooHard: too long.
+    """
+    counted = max((part.count("?") for s in statements for part in _texts(s)), default=0)
+    if counted >= MOST_LENGTH:
+        raise TooHard("policy variables meet patterns that count many characters")
+    return 1 + counted
+
+
+def _texts(statement: Statement) -> Iterator[str]:
+    yield from (pattern.text for pattern in statement.resources or ())
+    yield from (pattern.text for test in statement.conditions for pattern in test.values)
 
 
 def special_values(
     variables: frozenset[str], caller: Caller, statements: tuple[Statement, ...]
 ) -> Iterator[dict[str, Values]]:
-    """The other assignments that can matter: a variable without value, and with each value by which a pattern with the
-    variable meets another pattern, or which a condition on its own key names.
+    """The other assignments that can matter: a variable without value, with a shorter value, and with each value by
+    which a pattern with the variable meets another pattern, or which a condition on its own key names.
 
     Raises:
-        TooHard: there are too many of them.
+        TooHard: there are too many of them, or some can matter that are not found like this.
     """
-    generic = generic_values(variables, caller)
+    length = longest(statements)
+    generic = generic_values(variables, caller, length)
     settled = caller.states(variables)
     choices: list[list[Values]] = []
     total = 1
     for key in sorted(variables):
-        own = [] if key in settled else [MISSING, *((text,) for text in _values_of(key, generic, statements))]
-        choices.append([generic[key], *own])
+        choices.append([generic[key]])
+        if key not in settled:
+            _refuse_entangled(key, statements)
+            shorter = [generic_values(variables, caller, size)[key] for size in range(1, length)]
+            choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements))]
         total *= len(choices[-1])
     if total > _MOST_ASSIGNMENTS:
         raise TooHard(f"the policy variables have {total} combinations of values that may matter")
     for number, values in enumerate(product(*choices)):
         if number:
             yield dict(zip(sorted(variables), values, strict=True))
+
+
+def _refuse_entangled(key: str, statements: tuple[Statement, ...]) -> None:
+    """Two patterns in which the variable stands at different places may meet for values that are made for it: `a${v}`
+    and `${v}*` meet where the value is nothing but `a`s.
+
+    Raises:
+        TooHard: there are two such patterns.
+    """
+    for patterns in _comparable(statements):
+        holding = [pattern.parts for pattern in patterns if any(v.key == key for v in pattern.variables)]
+        for one, other in combinations(holding, 2):
+            if _entangled(key, one, other):
+                raise TooHard(f"the policy variable {key} stands at different places of patterns that may meet")
+
+
+def _entangled(key: str, one: Parts, other: Parts) -> bool:
+    left, right = _stripped(*_stripped(one, other, forwards=True), forwards=False)
+    if not (_holds(key, left) and _holds(key, right)):
+        return False
+    if not any(isinstance(part, Wild) for part in (*left, *right)):
+        # Without wildcards and with the variable as often, both have to be of one length.
+        fixed = [sum(len(part) for part in parts if isinstance(part, str)) for parts in (left, right)]
+        variables = [sorted(part.key for part in parts if isinstance(part, Variable)) for parts in (left, right)]
+        if variables[0] == variables[1] and fixed[0] != fixed[1]:
+            return False
+    free = [Glob(Wild.ANY if isinstance(part, Variable) else part for part in parts) for parts in (left, right)]
+    return overlap(*free)
+
+
+def _holds(key: str, parts: Parts) -> bool:
+    return any(isinstance(part, Variable) and part.key == key for part in parts)
+
+
+def _stripped(one: Parts, other: Parts, *, forwards: bool) -> tuple[Parts, Parts]:
+    """Both without the literal text and the variables with which both begin, or end."""
+    at = 0 if forwards else -1
+    left, right = list(_letters(one)), list(_letters(other))
+    while left and right and left[at] == right[at] and not isinstance(left[at], Wild):
+        left.pop(at)
+        right.pop(at)
+    return tuple(left), tuple(right)
+
+
+def _letters(parts: Parts) -> Iterator[Token | Variable]:
+    for part in parts:
+        yield from part if isinstance(part, str) else (part,)
 
 
 def _values_of(key: str, generic: Mapping[str, Values], statements: tuple[Statement, ...]) -> list[str]:

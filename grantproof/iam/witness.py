@@ -22,7 +22,7 @@ from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
 from grantproof.iam.side import EVERY_RESOURCE
-from grantproof.iam.variables import FIRST
+from grantproof.iam.variables import FIRST, MOST_LENGTH
 
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 #: What the free parts are called, from most to least readable.
@@ -86,10 +86,13 @@ def _plain(text: str, name: str) -> str:
     """A text without private characters: the free part and the value of each variable get names of their own."""
 
     def named(match: re.Match[str]) -> str:
-        number = ord(match[0]) - FIRST
+        number, at = divmod(ord(match[0]) - FIRST, MOST_LENGTH)
         if not name:
-            return _LETTERS[number + 2 if number >= 0 else ord(match[0]) - ord(FRESH)]
-        return name if number < 0 else f"{name}{number + 1}"
+            return _LETTERS[(number + 2 if number >= 0 else ord(match[0]) - ord(FRESH)) % len(_LETTERS)]
+        if number < 0:
+            return name
+        # The first of a value's characters stands for all of them.
+        return f"{name}{number + 1}" if at == 0 else ""
 
     return _PRIVATE.sub(named, text)
 

@@ -208,6 +208,33 @@ def test_actions_that_do_not_exist_yet_count_unless_they_are_left_out() -> None:
     assert verdict(old, new, known=True) == "equal"
 
 
+BUCKETS = "arn:aws:s3:::"
+
+
+def test_a_variable_may_be_longer_than_patterns_count() -> None:
+    """`a${k}` is not only two characters long."""
+    old = identity(allow("s3:*", BUCKETS + "a${k}"), deny("s3:*", [BUCKETS + "a?", BUCKETS + "a"]))
+    assert verdict(old, identity()) == "narrower"
+    assert verdict(identity(allow("s3:*", BUCKETS + "a${k}"), deny("s3:*", BUCKETS + "a?*")), identity()) == "equal"
+    assert verdict(identity(allow("s3:*", BUCKETS + "a${k}"), deny("s3:*", BUCKETS + "a??*")), identity()) == "narrower"
+
+
+def test_a_variable_at_different_places_of_patterns_that_may_meet_is_not_taken_for_apart() -> None:
+    """`a${k}` and `${k}*` meet where k is `a`."""
+    old = identity(allow("s3:*", BUCKETS + "${k}*"))
+    new = identity(allow("s3:*", BUCKETS + "${k}*"), deny("s3:*", BUCKETS + "a${k}"))
+    found = compare(old, new)
+    assert found.verdict is Verdict.UNDETERMINED
+    assert "different places" in found.reason
+
+
+def test_a_variable_at_the_same_place_or_in_patterns_of_different_length_is_no_doubt() -> None:
+    home = ["${aws:username}", "${aws:username}/*", "home/${aws:username}", "home/${aws:username}/*"]
+    old = identity(allow("s3:*", [f"{BUCKETS}b/{name}" for name in home[2:]]), deny("s3:Put*", BUCKETS + "x/*"))
+    new = identity(*(allow("s3:*", f"{BUCKETS}b/{name}") for name in home[2:]), deny("s3:Put*", BUCKETS + "x/*"))
+    assert verdict(old, new) == "equal"
+
+
 def test_kms_grants_are_not_compared_and_say_so() -> None:
     grant = {"GranteePrincipal": "arn:aws:iam::111111111111:role/app", "Operations": ["Decrypt"]}
     side = layers_of({"identity": [], "grants": [grant]})
