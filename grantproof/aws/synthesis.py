@@ -43,6 +43,8 @@ class Synthesis:
     conditions: Mapping[Path_, Mapping[str, bool]]
     scopes: Mapping[Path_, Scope]
     """What the names of each template stood for."""
+    untold: Mapping[Path_, Any]
+    """What may give access in a way that is not worked out here: type and properties, by the path of the resource."""
 
 
 class Refused(Exception):
@@ -79,7 +81,7 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[Path_, st
         stacks.append(_deployed(stack, given, outputs, resources))
         facts = facts.with_values({f"stacks.{stack.alias}.outputs.{name}": text for name, text in outputs.items()})
     snapshots = {number: maker.accounts[number].snapshot(number) for number in contract.accounts.values()}
-    return Synthesis(Deployment(tuple(stacks), facts), snapshots, maker.conditions, maker.scopes)
+    return Synthesis(Deployment(tuple(stacks), facts), snapshots, maker.conditions, maker.scopes, maker.untold)
 
 
 def _deployed(
@@ -147,6 +149,7 @@ class _Maker:
         self.accounts = {number: _Account() for number in contract.accounts.values()}
         self.conditions: dict[Path_, dict[str, bool]] = {}
         self.scopes: dict[Path_, Scope] = {}
+        self.untold: dict[Path_, Any] = {}
 
     def stack(self, path: Path_, account: str, name: str, template: Path, given: Mapping[str, str]) -> _Made:
         """Check a stack's parameters, and make its resources.
@@ -263,7 +266,40 @@ def _listed(item: Any) -> list[Any]:
 Properties = Mapping[str, Any]
 
 
+#: What gives access without a policy in it, or whose making is not for templates to say: beginnings of types.
+_UNTOLD = (
+    "AWS::CloudFormation::CustomResource",
+    "AWS::CloudFormation::Macro",
+    "AWS::CloudFormation::StackSet",
+    "AWS::Cognito::IdentityPool",
+    "AWS::EC2::VPCEndpointService",
+    "AWS::EKS::AccessEntry",
+    "AWS::Events::EventBusPolicy",
+    "AWS::IAM::",
+    "AWS::LakeFormation::",
+    "AWS::Lambda::LayerVersionPermission",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Url",
+    "AWS::Logs::Destination",
+    "AWS::Logs::ResourcePolicy",
+    "AWS::Organizations::",
+    "AWS::RAM::",
+    "AWS::RolesAnywhere::",
+    "AWS::SSO::",
+    "AWS::Serverless::",
+    "Custom::",
+)
+
+
+def _may_give_access(type_: str, properties: Properties) -> bool:
+    if type_ in _MAKERS:
+        return type_ == "AWS::S3::Bucket" and "AccessControl" in properties
+    return type_.startswith(_UNTOLD) or '"Statement' in json.dumps(properties, default=str).replace("\\", "")
+
+
 def _made_resource(stack: _Made, name: str, type_: str, properties: Properties) -> _Resource:
+    if _may_give_access(type_, properties):
+        stack.maker.untold[(*stack.path, name)] = [type_, properties]
     if type_ in _MAKERS:
         return _MAKERS[type_](stack, name, type_, properties)
     if _holds_policy(properties):

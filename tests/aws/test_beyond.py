@@ -119,6 +119,22 @@ HOLES = {
         resources='Other: {Type: AWS::IAM::Role, Condition: Wide, Properties: {AssumeRolePolicyDocument: {Version: '
         '"2012-10-17", Statement: {Effect: Allow, Principal: {AWS: !Ref Partner}, Action: "sts:AssumeRole"}}}}',
     ),
+    "a-permission-on-a-function": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        resources="Open: {Type: AWS::Lambda::Permission, Condition: Wide, Properties: {FunctionName: f, "
+        "Action: 'lambda:InvokeFunction', Principal: '*'}}",
+    ),
+    "a-policy-as-text": but(
+        parameters=EXTRA,
+        resources="Open: {Type: AWS::Logs::ResourcePolicy, Properties: {PolicyName: p, PolicyDocument: !Sub "
+        """'{"Statement": {"Effect": "Allow", "Principal": {"AWS": "${Extra}"}}}'}}""",
+    ),
+    "a-public-bucket": but(
+        parameters=EXTRA,
+        conditions=WIDE,
+        resources="Box: {Type: AWS::S3::Bucket, Properties: {AccessControl: !If [Wide, PublicRead, Private]}}",
+    ),
     "a-listed-value": but(
         parameters="Extra: {Type: String, Default: read, AllowedValues: [read, write]}",
         conditions="Wide: !Equals [!Ref Extra, write]",
