@@ -51,7 +51,7 @@ class SourceError(Exception):
         return f"{where}: {self.message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
     """A document as plain data; CloudFormation's short tags (`!Ref x`) are written out (`{"Ref": "x"}`)."""
 

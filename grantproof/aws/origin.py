@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from grantproof.aws.deploy import Deployment, Resource
 from grantproof.aws.placed import Placed, at, documents, place_of, placed
-from grantproof.source import Key, Place, read
+from grantproof.source import Document, Key, Place, read
 
 Where_ = tuple[Key, ...]
 #: Where the policy documents of a resource stand that has one, by type.
@@ -155,9 +155,16 @@ def _properties(resource: Resource) -> Any:
 def _written(resource: Resource) -> Any:
     if resource.written is not None or resource.template is None:
         return resource.written
-    found = at(placed(read(resource.template)), ("Resources", resource.path[-1]))
-    place = read(resource.template).place("Resources", resource.path[-1])
+    document = read(resource.template)
+    found = at(_placed(document), ("Resources", resource.path[-1]))
+    place = document.place("Resources", resource.path[-1])
     return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
+
+
+@lru_cache(maxsize=256)
+def _placed(document: Document) -> Any:
+    # Every finding asks where it stands, and nobody here changes what a template says.
+    return placed(document)
 
 
 def _document(resource: Resource) -> Where_:
