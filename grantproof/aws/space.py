@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from grantproof.aws.intrinsics import NotResolved, names, truth, value
 from grantproof.aws.synthesis import Refused, Synthesis, synthesise
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, Stack, Variant, references
-from grantproof.source import read, shown
+from grantproof.source import Document, read, shown
 from grantproof.variants import agree, needed, subsets, with_variants
 
 
@@ -83,16 +83,28 @@ def places(contract: Contract) -> tuple[str, ...]:
 
 def _of_place(path: Path, region: str) -> tuple[tuple[bool, ...], int]:
     """What the conditions of a template ask of the place, and how many look-ups by the place fail there."""
-    template = read(path).value
-    scope = parameters.scope_of({**template, "Parameters": {}}, {}, parameters.pseudo_parameters(region=region))
-    truths = tuple(truth(asked, scope) for asked in _asked(template.get("Conditions") or {}, *_TRUTHS))
+    document = read(path)
+    comparisons, lookups = _asked_of_place(document)
+    if not comparisons and not lookups:
+        return (), 0
+    pseudo = parameters.pseudo_parameters(region=region)
+    scope = parameters.scope_of({**document.value, "Parameters": {}}, {}, pseudo)
     missing = 0
-    for lookup in _asked(template.get("Resources") or {}, "Fn::FindInMap"):
+    for lookup in lookups:
         try:
             value(lookup, scope)
         except NotResolved:
             missing += 1
-    return truths, missing
+    return tuple(truth(asked, scope) for asked in comparisons), missing
+
+
+@lru_cache(maxsize=256)
+def _asked_of_place(document: Document) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
+    """The comparisons in conditions, and the look-ups in resources, that turn on the place alone."""
+    return (
+        tuple(_asked(document.value.get("Conditions") or {}, *_TRUTHS)),
+        tuple(_asked(document.value.get("Resources") or {}, "Fn::FindInMap")),
+    )
 
 
 _TRUTHS = ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not")
