@@ -4,6 +4,7 @@ account."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -35,6 +36,11 @@ class Deployed(ABC):
     def calls(self) -> tuple[int, int]:
         """Calls made so far, and how many of them the law refused."""
         return 0, 0
+
+    @property
+    def tried(self) -> Counter[tuple[str, str, str, bool]]:
+        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        return Counter()
 
     @cached_property
     def origins(self) -> Origins:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from grantproof.aws.deploy import Deployment, Resource
-from grantproof.aws.placed import Placed, at, documents, place_of, placed
-from grantproof.source import Document, Key, Place, read
+from grantproof.aws.placed import Placed, at, documents, place_of, placed_once
+from grantproof.source import Key, Place, read
 
 Where_ = tuple[Key, ...]
 #: Where the policy documents of a resource stand that has one, by type.
@@ -156,15 +156,9 @@ def _written(resource: Resource) -> Any:
     if resource.written is not None or resource.template is None:
         return resource.written
     document = read(resource.template)
-    found = at(_placed(document), ("Resources", resource.path[-1]))
+    found = at(placed_once(document), ("Resources", resource.path[-1]))
     place = document.place("Resources", resource.path[-1])
     return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
-
-
-@lru_cache(maxsize=256)
-def _placed(document: Document) -> Any:
-    # Every finding asks where it stands, and nobody here changes what a template says.
-    return placed(document)
 
 
 def _document(resource: Resource) -> Where_:

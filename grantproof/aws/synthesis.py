@@ -20,6 +20,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from grantproof.aws import parameters
 from grantproof.aws.deploy import DeployedStack, Deployment, Resource, nested_file
 from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.placed import placed_once
 from grantproof.aws.snapshot import AccountSnapshot
 from grantproof.contract import Contract, Stack, facts_of, resolve
 from grantproof.source import read, shown
@@ -157,7 +158,7 @@ class _Maker:
         Raises:
             Refused, NotResolved: see `synthesise`.
         """
-        document = read(template).value
+        document = placed_once(read(template))
         pseudo = parameters.pseudo_parameters(account, self.region, name)
         try:
             parameters.check(document, given, pseudo)
@@ -173,7 +174,7 @@ class _Made:
 
     def __init__(self, maker: _Maker, path: Path_, account: str, name: str, template: Path, scope: Scope) -> None:
         self.maker, self.path, self.account, self.name, self.template = maker, path, account, name, template
-        self.document = read(template).value
+        self.document = placed_once(read(template))
         self.scope = replace(scope, reference=self.reference, attribute=self.attribute)
         self.conditions = {c: condition(c, self.scope) for c in self.document.get("Conditions") or {}}
         maker.conditions[path], maker.scopes[path] = self.conditions, self.scope
@@ -206,10 +207,12 @@ class _Made:
                 self.resource(other)
         self._making.append(name)
         try:
-            found = _made_resource(self, name, entry["Type"], value(entry.get("Properties") or {}, self.scope))
+            properties = value(entry.get("Properties") or {}, self.scope)
+            made = _made_resource(self, name, entry["Type"], properties)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Properties of another shape than AWS documents, such as a policy without what it hangs on.
             raise NotResolved(f"{shown(self.template)}: {name} cannot be worked out: {error!r}") from None
+        found = replace(made, written=entry, properties=properties)
         self._making.pop()
         self._made[name] = found
         return found
@@ -246,7 +249,9 @@ class _Made:
         """This stack's resources and those of its nested stacks, with the alias of the contract's stack in the path."""
         for name, found in self._made.items():
             path = (*self.path, name)
-            yield Resource(path, found.type, found.physical_id, self.account, self.template)
+            yield Resource(
+                path, found.type, found.physical_id, self.account, self.template, found.written, found.properties
+            )
             if found.nested is not None:
                 yield from found.nested.resources()
 
@@ -257,6 +262,8 @@ class _Resource:
     physical_id: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     nested: _Made | None = None
+    written: Any = field(default=None, repr=False)
+    properties: Any = field(default=None, repr=False)
 
 
 def _listed(item: Any) -> list[Any]:
@@ -302,17 +309,18 @@ def _made_resource(stack: _Made, name: str, type_: str, properties: Properties) 
         stack.maker.untold[(*stack.path, name)] = [type_, properties]
     if type_ in _MAKERS:
         return _MAKERS[type_](stack, name, type_, properties)
-    if _holds_policy(properties):
-        raise NotResolved(f"{shown(stack.template)}: {name} is a {type_} with a policy in it")
+    if _gives_access(properties):
+        raise NotResolved(f"{shown(stack.template)}: {name} is a {type_} that says who may do something")
     # What gives nobody access; referred to only by what it is called.
     given = next((text for key, text in properties.items() if key in ("Name", f"{type_.rsplit('::', 1)[1]}Name")), None)
     return _Resource(type_, stack.physical(name, given))
 
 
-def _holds_policy(item: Any) -> bool:
+def _gives_access(item: Any) -> bool:
+    """Is there a policy document in a value, or a principal by itself (AWS::Lambda::Permission)?"""
     if isinstance(item, Mapping):
-        return "Statement" in item or any(_holds_policy(entry) for entry in item.values())
-    return isinstance(item, list) and any(_holds_policy(entry) for entry in item)
+        return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(map(_gives_access, item.values()))
+    return isinstance(item, list) and any(map(_gives_access, item))
 
 
 def _iam_arn(stack: _Made, kind: str, path: Any, name: str) -> str:
@@ -347,6 +355,8 @@ def _entity(kind: str) -> Callable[[_Made, str, str, Properties], _Resource]:
         if kind == "role":
             entity["AssumeRolePolicyDocument"] = _document(p["AssumeRolePolicyDocument"])
             entity["MaxSessionDuration"] = int(p.get("MaxSessionDuration") or 3600)
+        if kind != "group":
+            entity["Tags"] = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in p.get("Tags") or ()]
         if kind == "user":
             entity["GroupList"] = list(p.get("Groups") or ())
         if p.get("PermissionsBoundary"):
