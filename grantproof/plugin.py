@@ -89,12 +89,12 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
     if not contract.accounts_for_options:
         return
     from grantproof.aws.intrinsics import NotResolved
-    from grantproof.aws.space import Space, places
+    from grantproof.aws.space import places, space_of
     from grantproof.aws.synthesis import Refused
 
     try:
         several = len(places(contract)) > 1
-        found = [part for part, variants in Space(contract).parts.items() if variants or several]
+        found = [part for part, variants in space_of(contract).parts.items() if variants or several]
     except (NotResolved, Refused):
         found = [("policies", contract.stacks[0].alias)]  # the test that is given it says what is wrong
     yield from (("-".join(part), part) for part in found)
@@ -104,11 +104,11 @@ def _gatherings(contract: Contract) -> Iterable[tuple[str, Any]]:
     """Variants that go together, and none where there are conditions without any."""
     if not contract.accounts_for_options:
         return
-    from grantproof.aws.space import Space
+    from grantproof.aws.space import space_of
 
     if any("Condition" in s.document for p in contract.principals for s in p.trust):
         yield "as-it-is", ()
-    for group in Space(contract).gatherings():
+    for group in space_of(contract).gatherings():
         more = f"-and-{len(group) - 1}-more" if len(group) > 1 else ""
         yield f"{group[0].alias}{more}", group
 

@@ -22,7 +22,7 @@ from grantproof.aws.deploy import nested_template
 from grantproof.aws.intrinsics import NotResolved, names, truth, value
 from grantproof.aws.synthesis import Refused, Synthesis, synthesise
 from grantproof.aws.synthesised import Synthesised
-from grantproof.contract import Contract, Stack, Variant, references
+from grantproof.contract import Contract, Stack, Variant, load, references
 from grantproof.source import Document, read, shown
 from grantproof.variants import agree, needed, subsets, with_variants
 
@@ -164,6 +164,16 @@ def _holds(item: Any, key: str) -> bool:
     if isinstance(item, Mapping):
         return key in item or any(_holds(entry, key) for entry in item.values())
     return isinstance(item, list) and any(_holds(entry, key) for entry in item)
+
+
+def space_of(contract: Contract) -> Space:
+    """The space of a contract, built once for all who ask while its templates read the same."""
+    return _space(contract.path, tuple(map(read, (contract.path, *contract.templates))))
+
+
+@lru_cache(maxsize=16)
+def _space(path: Path, documents: tuple[Document, ...]) -> Space:
+    return Space(load(path))
 
 
 class Space:

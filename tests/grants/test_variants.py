@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -21,23 +21,13 @@ from grantproof.aws.beyond import beyond
 from grantproof.aws.combined import Noted, compare_part, named, view
 from grantproof.aws.deploy import DeploymentFailed, deploy
 from grantproof.aws.rules import refuses
-from grantproof.aws.space import Part, Space, options, places
+from grantproof.aws.space import Part, options, places, space_of
 from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused, synthesise
-from grantproof.contract import Contract, DeclaredStatement, Variant, load
+from grantproof.contract import Contract, DeclaredStatement, Variant
 from grantproof.evidence.finding import digest
-from grantproof.source import read, shown, text_of
+from grantproof.source import read, shown
 from grantproof.variants import with_variants
-
-
-def _space(grant: Contract) -> Space:
-    """What was seen of a grant is kept for as long as its templates read the same."""
-    return _space_of(grant.path, tuple(text_of(path) for path in (grant.path, *grant.templates)))
-
-
-@cache
-def _space_of(path: Any, texts: tuple[str, ...]) -> Space:
-    return Space(load(path))
 
 
 def _tell(verdict: Any, noted: Noted) -> None:
@@ -74,7 +64,7 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
     if not any(read(template).value.get("Conditions") for template in grant.templates):
         return
     truths: dict[tuple[Any, str], set[bool]] = {}
-    space = _space(grant)
+    space = space_of(grant)
     for region in places(grant):
         for part in space.parts:
             for chosen in space.combinations(part):
@@ -114,9 +104,9 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
     refused, by the parent stack, before anything exists."""
     noted = Noted()
     for region in places(grant):
-        for chosen in _space(grant).combinations(part):
+        for chosen in space_of(grant).combinations(part):
             noted.under = f"{named(chosen)} in {region}"
-            if (found := view(_space(grant), chosen, region, noted)) is not None:
+            if (found := view(space_of(grant), chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
                 verdict.proves()
     _tell(verdict, noted)
@@ -126,9 +116,9 @@ def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict:
     """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
     that holds for every request protects from nothing and looks as if it did."""
     noted = Noted()
-    for gathering in ((), *(_space(grant).gatherings() if grant.variants else ())):
+    for gathering in ((), *(space_of(grant).gatherings() if grant.variants else ())):
         noted.under = named(gathering)
-        found = world if not gathering else view(_space(grant), gathering, grant.region, noted)
+        found = world if not gathering else view(space_of(grant), gathering, grant.region, noted)
         if found is not None:
             verdict.proves(idle_conditions(found, noted))
     _tell(verdict, noted)
