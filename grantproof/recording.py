@@ -204,6 +204,13 @@ def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     return NotJudged, NotPresentable, NotResolved, SnapshotIncomplete, UnknownFact, LawError, *more
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that runs again has found nothing yet."""
+    if RECORD in item.stash:
+        del item.stash[RECORD]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A test that noted findings fails with them, in the words of the grant and without a traceback. What was not

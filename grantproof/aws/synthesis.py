@@ -182,8 +182,10 @@ class _Made:
         self._making: list[str] = []
 
     def create(self) -> None:
-        for name in self.document["Resources"]:
-            if self._exists(self.document["Resources"][name]):
+        for name, entry in self.document["Resources"].items():
+            if not isinstance(entry, Mapping):
+                raise NotResolved(f"{shown(self.template)}: the resource {name} is no object")
+            if self._exists(entry):
                 self.resource(name)
 
     def _exists(self, entry: Mapping[str, Any]) -> bool:

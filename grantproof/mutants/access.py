@@ -56,7 +56,7 @@ class Change:
 
 
 def access(stage: Deployed) -> Access:
-    """What is deployed on a stage, before anybody else has been created on it."""
+    """What accounts hold, before anybody else has been created in them."""
     names = _names(stage)
 
     def called(value: Any) -> Any:
@@ -109,18 +109,18 @@ _MADE_UP = re.compile(r"-[A-Z0-9]{12}$")
 def _names(stage: Deployed) -> dict[str, str]:
     """What to replace by what, longest first: ARNs of entities, and physical names that were made up."""
     out: dict[str, str] = {}
-    places = {
-        resource.physical_id: f"{stack.alias}.{'.'.join(resource.path)}"
-        for stack in stage.deployment.stacks
-        for resource in stack.resources
-    }
+    places: dict[str, str] = {}
+    for stack in stage.deployment.stacks:
+        for resource in stack.resources:
+            # A bucket's policy is called as the bucket is.
+            places.setdefault(resource.physical_id, f"{stack.alias}.{'.'.join(resource.path)}")
     for arn in (*stage.policies.held, *stage.policies.managed):
-        resource = stage.origins.resource(arn)
-        if resource is not None:
+        made = stage.origins.resource(arn)
+        if made is not None:
             head, _, name = arn.partition("/")
-            out[arn] = f"{head}/{places[resource.physical_id]}"
-            out |= {name: places[resource.physical_id]} if _MADE_UP.search(name) else {}
-    out |= {physical: place for physical, place in places.items() if _MADE_UP.search(physical)}
+            out[arn] = f"{head}/{places[made.physical_id]}"
+            out |= {name: places[made.physical_id]} if _MADE_UP.search(name) else {}
+    out = {physical: place for physical, place in places.items() if _MADE_UP.search(physical)} | out
     return dict(sorted(out.items(), key=lambda item: -len(item[0])))
 
 

@@ -1,0 +1,71 @@
+"""Work in forked children: each begins with all that this process has built, and what it does reaches no other."""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Longest that a child may take for one thing that it says, in seconds. One that takes longer is ended.
+_LIMIT = 120
+
+
+def forked(tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: int) -> Iterator[tuple[T, list[bytes]]]:
+    """What the children said of their tasks, in the order in which they end.
+
+    Args:
+        tasks: one child each, as many at a time as there are `workers`.
+        work: what a child does; it says lines, without newlines in them.
+
+    Yields:
+        a task and the whole lines that its child said. A child that died, or took too long, says no more.
+    """
+    gc.collect()
+    gc.freeze()
+    waiting, selector = list(reversed(tasks)), selectors.DefaultSelector()
+    said: dict[int, bytes] = {}
+    while waiting or said:
+        while waiting and len(said) < workers:
+            task = waiting.pop()
+            pid, pipe = _child(task, work)
+            selector.register(pipe, selectors.EVENT_READ, (pid, task))
+            said[pid] = b""
+        for key, _ in selector.select():
+            pid, task = key.data
+            data = os.read(key.fd, 1 << 20)
+            said[pid] += data
+            if not data:
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                os.waitpid(pid, 0)
+                yield task, said.pop(pid).split(b"\n")[:-1]
+    gc.unfreeze()
+
+
+def _child(task: T, work: Callable[[T], Iterator[bytes]]) -> tuple[int, int]:
+    """Start a child; its number, and where what it says can be read."""
+    out, into = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        os.close(into)
+        return pid, out
+    try:
+        os.close(out)
+        warnings.simplefilter("ignore")  # moto's about a resource that it does not know, which becomes a verdict
+        signal.alarm(_LIMIT)
+        for line in work(task):
+            data = line + b"\n"
+            while data:
+                data = data[os.write(into, data) :]
+            signal.alarm(_LIMIT)
+    finally:
+        os._exit(0)

@@ -1,0 +1,82 @@
+"""Tries the suites' tests on one mutant: do they fail, and do they name what was broken?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from grantproof.evidence.finding import Finding, Outcome
+from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.reasons import Traces, original_place, right
+from grantproof.mutants.score import KILLED, MISPLACED, SURVIVED, Result
+from grantproof.source import Document, read
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The collected tests of a session, and grantproof's plugin in it."""
+
+    session: pytest.Session
+    plugin: Any
+
+    def run(self, items: Sequence[pytest.Item]) -> list[Outcome]:
+        """Run tests on whatever stage the plugin has adopted; what each of them noted."""
+        out: list[Outcome] = []
+        if items:
+            # The module that ran before is not this one's.
+            self.session._setupstate.teardown_exact(items[0])
+        for number, item in enumerate(items):
+            # What a test leaves behind is cleared for the next; any other test will do after the last.
+            following = items[number + 1] if number + 1 < len(items) else _another(self.session.items, item)
+            for report in runtestprotocol(item, nextitem=following, log=False):
+                outcome = self.plugin.outcome_of(report)
+                if outcome is not None and red(outcome) and not outcome.findings:
+                    # It failed in its own words. Those say no place, so they can only show what came along by name.
+                    said = Finding(outcome.grant, outcome.test, "broken", report.longreprtext.splitlines()[-1])
+                    outcome = replace(outcome, findings=(said,))
+                out += [outcome] if outcome is not None else []
+        return out
+
+    def verdict(self, mutant: Mutant, suites: Sequence[Sequence[pytest.Item]], traces: Traces, differs: str) -> Result:
+        """Run one suite after the other, until one has found what was broken.
+
+        Args:
+            differs: why the mutant is not equivalent, for one that nothing catches.
+        """
+        failed: list[Outcome] = []
+        for items in suites:
+            failed += [outcome for outcome in self.run(items) if red(outcome)]
+            if right(_findings(failed), traces):
+                named = [finding for finding in _findings(failed) if traces.in_(finding)]
+                by = _names([outcome for outcome in failed if right(outcome.findings, traces)])
+                return Result(mutant, KILLED, tests=by, findings=tuple(named[:2]))
+        return Result(mutant, MISPLACED if failed else SURVIVED, differs, _names(failed), tuple(_findings(failed))[:3])
+
+
+def red(outcome: Outcome) -> bool:
+    """Does the test fail? What somebody has accepted does not."""
+    return outcome.status not in ("pass", "exception")
+
+
+def in_the_original(result: Result, broken: Document) -> Result:
+    """A result whose findings stand where they do in the template that was not broken."""
+    original = read(result.mutant.template)
+    shown = tuple(replace(f, place=original_place(broken, original, f.place)) for f in result.findings)
+    return replace(result, findings=shown)
+
+
+def _another(items: Sequence[pytest.Item], item: pytest.Item) -> pytest.Item | None:
+    return next((other for other in items if other is not item), None)
+
+
+def _findings(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+    for outcome in outcomes:
+        yield from outcome.findings
+
+
+def _names(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{o.suite}: {o.test.partition('[')[0]}" for o in outcomes))
