@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.accepted import could_widen
@@ -18,7 +19,7 @@ from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.compare import Verdict, compare
 from grantproof.mutants.sites import reaching_policies
-from grantproof.source import read
+from grantproof.source import Document, read
 
 Documents = Mapping[str, Any]
 
@@ -218,13 +219,19 @@ def _parsed(held: Held, aspect: str, type_: PolicyType) -> tuple[Policy, ...]:
 def constraints(contract: Contract) -> dict[str, Any]:
     """What may be given for the parameters that policies are built from: `anything harmless` where it is shown that no
     value can hold a wildcard or a policy variable, else their constraints as they stand."""
-    out = {}
-    for template in contract.templates:
-        value = read(template).value
-        for name in sorted(reaching_policies(value)):
-            parameter = value["Parameters"][name]
-            harmless = not could_widen(parameter)
-            described = {"Description", "ConstraintDescription", "Default"}
-            kept = {k: v for k, v in parameter.items() if k not in described}
-            out[f"{template.name} {name}"] = "anything harmless" if harmless else kept
+    return {
+        f"{template.name} {name}": taken
+        for template in contract.templates
+        for name, taken in _constraints(read(template)).items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _constraints(document: Document) -> Mapping[str, Any]:
+    out: dict[str, Any] = {}
+    for name in sorted(reaching_policies(document.value)):
+        parameter = document.value["Parameters"][name]
+        described = {"Description", "ConstraintDescription", "Default"}
+        kept = {k: v for k, v in parameter.items() if k not in described}
+        out[name] = kept if could_widen(parameter) else "anything harmless"
     return out

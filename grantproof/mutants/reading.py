@@ -68,9 +68,12 @@ class Reading:
         differs = difference(self.before, after) or limits_differ(self.contract, self.limits)
         if not differs:
             return unchanged(mutant, bool(changed))
-        trial.plugin.adopt(trial.session.config, view)
         traces = with_changes(traces_of(mutant), changed, self.contract, view, self.references)
-        found = trial.verdict(mutant, suites, traces, differs)
+        trial.plugin.adopt(trial.session.config, view)
+        try:
+            found = trial.verdict(mutant, suites, traces, differs)
+        finally:
+            trial.plugin.adopt(trial.session.config, None)
         return found if found.verdict == KILLED else None
 
 
