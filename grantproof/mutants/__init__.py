@@ -2,5 +2,6 @@
 
 Reading order: `sites` (where a template can be broken), `edits` and `structure` (how), `catalogue` (the operators,
 which are data), `access` (what a deployment holds, to be compared), `reasons` (did a suite fail for the right reason),
-`engine` (runs the suites over every mutant), `score`.
+`trial` (the suites' tests on one mutant), `children` (work in forks), `reading` (a mutant judged by what its templates
+would hold), `deploying` (judged by deploying it), `engine` (the order of things, as a pytest plugin), `score`.
 """
