@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from grantproof.aws.stage import Stage
-from grantproof.cli import suites_folder
 from grantproof.contract import find, load
 from grantproof.mutants.access import access
 from grantproof.mutants.catalogue import chosen
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.reading import Reading
+from grantproof.verbs.suites import folder
 
 ROOT = Path(__file__).parent.parent.parent
 GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "grants")]
@@ -47,7 +47,7 @@ def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
     verdicts = []
     for by_reading in (True, False):
         engine = Engine(2, operators, by_reading=by_reading)
-        run(suites_folder(), ROOT / "fixtures" / "mutants" / "grants" / "conditions", engine)
+        run(folder(), ROOT / "fixtures" / "mutants" / "grants" / "conditions", engine)
         (score,) = engine.scores
         verdicts.append({result.mutant.id: (result.verdict, result.tests) for result in score.results})
     assert verdicts[0] == verdicts[1]
