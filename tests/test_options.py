@@ -279,7 +279,7 @@ def said(suite: ModuleType, contract: Contract, function: str, part: Part | None
         )
         space = Space(replace(contract, variants=few))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(suite, "_space", lambda _: space)
+            patch.setattr(suite, "space_of", lambda _: space)
             test(contract, part, told)
     elif "world" in test.__code__.co_varnames[: test.__code__.co_argcount]:
         test(contract, Synthesised(contract, Space(contract).base), told)
