@@ -130,8 +130,9 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
         Undecided: that cannot be said.
     """
     inner, outer = _prepared(inner), _prepared(outer)
-    if _plainly_escapes(inner, outer, assumptions):
-        return False
+    plain = _plainly_contained(inner, outer, assumptions)
+    if plain is not None:
+        return plain
     reading = _Reading(outer, inner, None, assumptions, False, Effort())
     for _ in reading.escapes(outer, inner, first=True):
         return False
@@ -146,14 +147,17 @@ def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str 
     return _Reading(old, new, owner, DEFAULTS, False, Effort()).verdict()
 
 
-def _plainly_escapes(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool:
-    """Is one of a few requests that `inner` surely allows surely refused by `outer`? Most unlike pairs end here."""
+def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
+    """Whether that can be seen without a search, where no layer says who: from an `outer` that allows everything, or
+    from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
     if not (inner.speaks_of_anybody and outer.speaks_of_anybody):
-        return False
+        return None
+    if outer.side(assumptions, {}).allows_everything:
+        return True
     # Of policy variables, whatever they stand for: the least that one side allows, and the most of the other.
     mine = inner.relaxed(Effect.DENY).side(assumptions, {})
     theirs = outer.relaxed(Effect.ALLOW).side(assumptions, {})
-    return any(theirs.surely_refuses(action, resource) for action, resource in mine.samples)
+    return False if any(theirs.surely_refuses(action, resource) for action, resource in mine.samples) else None
 
 
 def _prepared(side: Layers | Prepared) -> Prepared:

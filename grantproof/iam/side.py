@@ -340,6 +340,12 @@ class Side:
             return False
         return any(all(firing & group for group in option) for option in self.plan_for_anybody.options)
 
+    @cached_property
+    def allows_everything(self) -> bool:
+        """Is it plain that every request is allowed, whoever asks?"""
+        plan_ = self.plan_for_anybody
+        return not plan_.denies and any(all(self.whole & group for group in option) for option in plan_.options)
+
     def surely_refuses(self, action: str, resource: str) -> bool:
         """Is a request not allowed, whoever asks and whatever else it carries?"""
         matching = self._matching(action, resource)

@@ -208,6 +208,24 @@ def test_actions_that_do_not_exist_yet_count_unless_they_are_left_out() -> None:
     assert verdict(old, new, known=True) == "equal"
 
 
+@pytest.mark.parametrize(
+    ("outer", "holds"),
+    [
+        (identity(allow("*")), True),
+        (identity(allow("*"), boundary=[{"Statement": [allow("*")]}]), True),
+        (identity(allow("*"), boundary=[{"Statement": [allow("s3:Put*")]}]), False),
+        (identity(allow("*"), deny("s3:GetObject")), False),
+        (identity(allow("*", **when("Bool", "aws:SecureTransport", "true"))), False),
+        (identity(allow("*"), scp=[]), False),
+        (identity(allow("*", "arn:aws:s3:::*")), False),
+    ],
+    ids=range(7),
+)
+def test_only_what_allows_everything_contains_everything(outer: Any, holds: bool) -> None:
+    assert contained(identity(allow("s3:Get*")), outer) is holds
+    assert (verdict(outer, identity(allow("s3:Get*"))) in ("equal", "narrower")) is holds
+
+
 BUCKETS = "arn:aws:s3:::"
 
 
