@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from unittest.mock import patch
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.httpsession import URLLib3Session
+from botocore.loaders import Loader
 
 #: Whatever could choose an account, an endpoint, credentials or a route for boto3, or steer moto.
 _FOREIGN = re.compile(
@@ -41,12 +43,23 @@ def isolated() -> Generator[None, None, None]:
         del os.environ[name]
     os.environ.update(_OWN)
     try:
-        with patch.object(URLLib3Session, "send", _refuse):
+        with patch.object(URLLib3Session, "send", _refuse), patch("botocore.session.create_loader", _loader):
             yield
     finally:
         for name in _OWN:
             os.environ.pop(name, None)
         os.environ.update(kept)
+
+
+@cache
+def models() -> Loader:
+    """botocore's own service models, without those that the user may have put under ~/.aws. Read once for all sessions:
+    EC2's alone takes a fifth of a second, and moto makes a session for every list of regions that it needs."""
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+
+def _loader(_: str | None = None) -> Loader:
+    return models()
 
 
 def _refuse(_: URLLib3Session, request: AWSPreparedRequest) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
-
 from grantproof.aws.intrinsics import NotResolved, Scope, truth
+from grantproof.aws.isolation import models
 
 
 class RefusedParameters(Exception):
@@ -111,10 +110,9 @@ def pseudo_parameters(account: str = "123456789012", region: str = "us-east-1", 
 
 @cache
 def _partitions() -> Mapping[str, tuple[str, str]]:
-    data = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     return {
         region: (entry["partition"], entry["dnsSuffix"])
-        for entry in data.load_data("endpoints")["partitions"]
+        for entry in models().load_data("endpoints")["partitions"]
         for region in entry["regions"]
     }
 

@@ -13,13 +13,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
-from botocore.loaders import Loader
 from botocore.model import OperationModel
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
@@ -27,7 +25,7 @@ from moto.moto_api._internal import mock_random
 from grantproof.aws.cloudformation import Built, like_cloudformation
 from grantproof.aws.iam_resources import remove_role
 from grantproof.aws.identity import Identity
-from grantproof.aws.isolation import isolated
+from grantproof.aws.isolation import isolated, models
 from grantproof.aws.validation import judged_by_the_law
 
 
@@ -259,7 +257,7 @@ class World:
     ) -> boto3.Session:
         self._identities[identity.access_key] = identity
         core = botocore.session.Session()
-        core.register_component("data_loader", _models())
+        core.register_component("data_loader", models())
         session = boto3.Session(
             aws_access_key_id=identity.access_key,
             aws_secret_access_key=secret,
@@ -286,13 +284,6 @@ class World:
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
         self._identities[identity.access_key] = identity
-
-
-@cache
-def _models() -> Any:
-    """botocore's own service models, without those that the user may have put under ~/.aws. Read once for all sessions:
-    EC2's alone takes a good part of a second."""
-    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 class _Wire:

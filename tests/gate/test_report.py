@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from grantproof.gate import report
-from grantproof.gate.change import Access, Change, GrantChange, Promise
+from grantproof.gate.access import Access, Promise
+from grantproof.gate.change import Change, GrantChange
 from grantproof.gate.history import Base
 from grantproof.source import Place
 from tests.evidence.schemas import errors
