@@ -68,7 +68,7 @@ nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a sol
 	GRANTPROOF_NIGHTLY=1 $(BIN)/pytest -n 0 tests/test_shapes.py
 
 readme: $(READY) ## Write the real output of its commands into the README
-	$(BIN)/python tests/test_readme.py
+	$(BIN)/python -m tests.test_readme
 
 lock: $(READY) ## Renew the lock file from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra dask --generate-hashes --no-header \

@@ -23,5 +23,8 @@ def grantproof(*arguments: str, cwd: Path) -> Done:
     """Run a command in a folder. What it prints is caught whoever prints it, pytest within it too."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(arguments)
+        try:
+            status = main(arguments)
+        except SystemExit as left:  # how argparse says that a command is wrong
+            status = int(left.code or 0)
     return Done(status, out.getvalue(), err.getvalue())

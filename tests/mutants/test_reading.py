@@ -43,7 +43,7 @@ def test_a_grant_of_which_a_deployment_holds_something_else_is_not_judged_by_rea
 
 
 def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
-    operators = chosen(["principal-ev*", "side-p*", "condition-dropped", "sid-removed", "resource-twice", "user-more"])
+    operators = chosen(["principal-everybody", "condition-dropped", "resource-twice", "user-more"])
     verdicts = []
     for by_reading in (True, False):
         engine = Engine(2, operators, by_reading=by_reading)
