@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from grantproof.cli import main
 
@@ -21,10 +25,19 @@ class Done:
 
 def grantproof(*arguments: str, cwd: Path) -> Done:
     """Run a command in a folder. What it prints is caught whoever prints it, pytest within it too."""
+    return _caught(partial(main, arguments), cwd)
+
+
+def suites(*arguments: str, cwd: Path, plugins: Sequence[object] = ()) -> Done:
+    """Run pytest in a folder, as somebody who has grantproof installed."""
+    return _caught(partial(pytest.main, list(arguments), plugins), cwd)
+
+
+def _caught(command: Callable[[], int], cwd: Path) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = main(arguments)
+            status = command()
         except SystemExit as left:  # how argparse says that a command is wrong
             status = int(left.code or 0)
-    return Done(status, out.getvalue(), err.getvalue())
+    return Done(int(status), out.getvalue(), err.getvalue())

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,24 +15,26 @@ import pytest
 import xmlschema
 
 from grantproof.evidence import bundle, findings_json, sums
+from tests.commands import Done, grantproof, suites
 
 ROOT = Path(__file__).parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
 GRANT = ROOT / "templates" / "cross-account-ssm"
 SUITES = ROOT / "tests" / "grants"
-BACKWARDS = """
-import pytest
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    items.reverse()
-"""
 
 
-def run(folder: Path, *arguments: str, grants: Path = GOOD) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", str(SUITES), "--config-file", str(SUITES / "suites.ini")]
+class Backwards:
+    """A plugin that turns the order of the tests round."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.reverse()
+
+
+def run(folder: Path, *arguments: str, grants: Path = GOOD, plugins: Sequence[object] = ()) -> Done:
+    command = [str(SUITES), "--config-file", str(SUITES / "suites.ini")]
     command += ["--grants", str(grants), "--junitxml", str(folder / "junit.xml"), "-q", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - our own
+    return suites(*command, cwd=folder, plugins=plugins)
 
 
 def results(folder: Path) -> dict[str, bool]:
@@ -48,10 +51,9 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795600000")
-    (tmp_path / "backwards.py").write_text(BACKWARDS, encoding="utf-8")
     seen = []
-    for arguments in (["-n", "0"], ["-n", "2"], ["-n", "0", "-p", "backwards"]):
-        done = run(tmp_path, "--grants-report", str(tmp_path), *arguments)
+    for processes, plugins in (("0", []), ("2", []), ("0", [Backwards()])):
+        done = run(tmp_path, "--grants-report", str(tmp_path), "-n", processes, plugins=plugins)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "VERIFIED  good" in done.stdout
         seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in bundle.NAMES}))
@@ -72,8 +74,7 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
 
 
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(GOOD), "-k", "no_such_test"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    done = grantproof("verify", str(GOOD), "-k", "no_such_test", cwd=tmp_path)
     assert done.returncode == 1
     assert "VERIFIED  good" not in done.stdout.replace("NOT VERIFIED", "")
 
@@ -117,8 +118,7 @@ def test_a_hostile_template_runs_nothing(tmp_path: Path) -> None:
     template = (GOOD / "role.yaml").read_text(encoding="utf-8")
     hostile = f"Description: !!python/object/apply:os.system ['touch {owned}']\n{template}"
     (folder / "role.yaml").write_text(hostile, encoding="utf-8")
-    command = [sys.executable, "-m", "grantproof.cli", "verify", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    done = grantproof("verify", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
     assert "has no place here" in done.stderr
     assert not owned.exists()
@@ -130,8 +130,7 @@ def test_fixtures_serve_tests_of_ones_own(tmp_path: Path) -> None:
     example = text.partition("```python\n")[2].partition("```")[0]
     imports = "import pytest\nfrom botocore.exceptions import ClientError\n\n"
     (tmp_path / "test_mine.py").write_text(imports + example, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--grants", str(GRANT), "test_mine.py"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    done = suites("-q", "-n", "0", "--grants", str(GRANT), "test_mine.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
 

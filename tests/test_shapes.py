@@ -27,6 +27,10 @@ SELECTION = "not every_other and not second_dep and not deletion and not lint"
 NIGHTLY = bool(os.environ.get("GRANTPROOF_NIGHTLY"))
 
 
+# What these share is made once, by one of the processes.
+pytestmark = pytest.mark.xdist_group("shapes")
+
+
 @pytest.fixture(scope="session")
 def failures(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, list[str]]:
     """The findings of each shape. One run for all of them, by whichever worker comes first."""

@@ -15,6 +15,10 @@ ROOT = Path(__file__).parent.parent.parent
 GRANT = ROOT / "templates" / "many-partners"
 
 
+# What these share is made once, by one of the processes.
+pytestmark = pytest.mark.xdist_group("branches")
+
+
 @pytest.fixture(scope="module")
 def branches() -> Branches:
     return Branches(load(GRANT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from grantproof.mutants.structure import EDITS, Surroundings
 from grantproof.source import instead, read
 
 ROOT = Path(__file__).parent.parent.parent
-GRANTS = [ROOT / "templates" / "cross-account-ssm", *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
+SHIPPED = ROOT / "templates" / "cross-account-ssm"
+GRANTS = [SHIPPED, *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
 STAR = {"Fn::Sub": "${Name}*"}
 
 
@@ -38,7 +40,8 @@ def test_every_operator_applies_somewhere() -> None:
 @pytest.mark.parametrize("folder", GRANTS, ids=lambda path: path.name)
 def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: Path) -> None:
     contract = load(folder)
-    for mutant in mutants(contract, operators()):
+    # The other grants are there so that every operator has something to break; of the shipped one some are enough.
+    for mutant in islice(mutants(contract, operators()), 0, None, 5 if folder == SHIPPED else 1):
         original, value = read(mutant.template), json.loads(mutant.text)
         assert value != original.value
         with instead({mutant.template: mutant.text}):
