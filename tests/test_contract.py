@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 from grantproof.contract import ContractError, Facts, facts_of, find, load, references, resolve
 from grantproof.source import read
+from tests.commands import grantproof
 
 ROOT = Path(__file__).parent.parent
 BROKEN = ROOT / "fixtures" / "broken"
@@ -42,9 +41,8 @@ def test_their_neighbour_is_good() -> None:
     assert [p.alias for p in contract.principals] == ["reader"]
 
 
-def test_a_broken_contract_is_bad_usage_and_not_a_failed_verification() -> None:
-    command = [sys.executable, "-m", "grantproof.cli", "verify", "fixtures/broken/unknown-account"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603 - our own
+def test_a_broken_contract_is_bad_usage_and_not_a_failed_verification(tmp_path: Path) -> None:
+    done = grantproof("verify", "fixtures/broken/unknown-account", "--report-dir", str(tmp_path), cwd=ROOT)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.strip() == (BROKEN / "unknown-account" / "expected.txt").read_text(encoding="utf-8").strip()
