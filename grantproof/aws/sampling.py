@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, product
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
@@ -48,6 +48,8 @@ class _Walk:
     def __init__(self, alphabet: str, length: int, way: int, flags: int) -> None:
         self._alphabet, self._length, self._way, self._flags = alphabet, length, way, flags
         self._taken = 0
+        self._fitting: dict[int, list[str]] = {}
+        """Of each class of the parsed expression, by identity: a repeated one is asked for again and again."""
 
     def text(self, pattern: Any) -> str:
         return "".join(self._one(str(op), argument) for op, argument in pattern)
@@ -57,11 +59,11 @@ class _Walk:
             case "LITERAL":
                 return chr(argument)
             case "NOT_LITERAL":
-                return self._character(lambda c: c != chr(argument))
+                return self._character(argument, lambda c: c != chr(argument))
             case "ANY":
-                return self._character(lambda _: True)
+                return self._character(None, lambda _: True)
             case "IN":
-                return self._character(lambda c: in_class(argument, c, self._flags))
+                return self._character(argument, lambda c: in_class(argument, c, self._flags))
             case "SUBPATTERN":
                 return self.text(argument[-1])
             case "BRANCH":
@@ -74,7 +76,9 @@ class _Walk:
                 return self.text(argument)
         return ""
 
-    def _character(self, accepted: Any) -> str:
-        fitting = [c for c in self._alphabet if accepted(c)]
+    def _character(self, node: Any, accepted: Callable[[str], bool]) -> str:
+        if id(node) not in self._fitting:
+            self._fitting[id(node)] = [c for c in self._alphabet if accepted(c)]
+        fitting = self._fitting[id(node)]
         self._taken += 1
         return fitting[self._taken % len(fitting)] if fitting else ""
