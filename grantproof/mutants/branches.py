@@ -108,7 +108,9 @@ class Branches:
             if right(findings, traces):
                 return Result(mutant, KILLED, tests=(_TEST,), findings=tuple(f for f in findings if traces.in_(f))[:2])
             astray = astray or findings[:3]
-        if self._is_open or _sections(before) != _sections(after) or _narrowed(before, after):
+        given = self._given(mutant)
+        narrowed = set(_narrowed(before, after)) - given
+        if self._is_open or narrowed or _sections(before, given) != _sections(after, given):
             findings = tuple(_as_finding(contract, found) for found in beyond(contract))
             if findings:
                 # Such a finding names the parameter or the condition through which the fault comes.
@@ -116,6 +118,21 @@ class Branches:
         if astray:
             return Result(mutant, MISPLACED, tests=(_TEST,), findings=astray)
         return Result(mutant, EQUIVALENT)
+
+    def _given(self, mutant: Mutant) -> frozenset[str]:
+        """The parameters of a template that are given a value wherever it is used: nothing turns on their defaults."""
+        uses = [i for i in self._space.instances if i.template.resolve() == mutant.template.resolve()]
+        stacks = {stack.alias: stack for stack in (*self._contract.stacks, *self._contract.additions.stacks)}
+        out: list[frozenset[str]] = []
+        for use in uses:
+            if use.parent is None:
+                out.append(frozenset(stacks[use.path[0]].parameters))
+            else:
+                properties = use.parent.section("Resources")[use.path[-1]].get("Properties") or {}
+                passed = properties.get("Parameters")
+                written = passed.items() if isinstance(passed, Mapping) and "Fn::If" not in passed else ()
+                out.append(frozenset(name for name, entry in written if "AWS::NoValue" not in json.dumps(entry)))
+        return frozenset.intersection(*out) if out else frozenset()
 
     def _findings(self, space: Space, case: _Case) -> Iterator[Finding]:
         noted = Noted(under=named(case.chosen))
@@ -144,7 +161,8 @@ class Branches:
 
     def _differing(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[_Case]:
         """One case for each way in which the mutant makes a difference to what a stack holds."""
-        if _sections(before) != _sections(after):
+        given = self._given(mutant)
+        if _sections(before, given) != _sections(after, given):
             yield from self._cases
             return
         changed = list(_changes(before["Resources"], after["Resources"], ()))
@@ -197,11 +215,14 @@ _CONSTRAINTS = ("AllowedPattern", "AllowedValues", "MinLength", "MaxLength", "Mi
 _SAID = ("Description", "ConstraintDescription")
 
 
-def _sections(template: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a template is not a resource, without what is only said and what parameters take; and of resources,
-    whether they are made."""
+def _sections(template: Mapping[str, Any], always_given: frozenset[str]) -> dict[str, Any]:
+    """What of a template is not a resource, without what is only said, what parameters take, and defaults that are
+    never taken; and of resources, whether they are made."""
     out = {name: section for name, section in template.items() if name not in ("Resources", "Description", "Metadata")}
-    given = {name: _without(p, (*_CONSTRAINTS, *_SAID)) for name, p in (template.get("Parameters") or {}).items()}
+    given = {
+        name: _without(p, (*_CONSTRAINTS, *_SAID, *(("Default",) if name in always_given else ())))
+        for name, p in (template.get("Parameters") or {}).items()
+    }
     told = {name: _without(o, _SAID) for name, o in (template.get("Outputs") or {}).items()}
     made = {name: (r.get("Type"), r.get("Condition")) for name, r in template["Resources"].items()}
     return {**out, "Parameters": given, "Outputs": told, "made": made}
