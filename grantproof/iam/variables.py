@@ -15,7 +15,7 @@ from itertools import combinations, product
 from grantproof.iam.callers import Caller
 from grantproof.iam.condition import Type
 from grantproof.iam.document import Policy, Statement
-from grantproof.iam.glob import Glob, Token, Wild
+from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 from grantproof.iam.language import FRESH, TooHard, fragments, generic_point, intersection, overlap
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
@@ -95,7 +95,7 @@ def special_values(
         if key not in settled:
             _refuse_entangled(key, statements)
             shorter = [generic_values(variables, caller, size)[key] for size in range(1, length)]
-            choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements))]
+            choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements, length))]
         total *= len(choices[-1])
     if total > _MOST_ASSIGNMENTS:
         raise TooHard(f"the policy variables have {total} combinations of values that may matter")
@@ -151,7 +151,9 @@ def _letters(parts: Parts) -> Iterator[Token | Variable]:
         yield from part if isinstance(part, str) else (part,)
 
 
-def _values_of(key: str, generic: Mapping[str, Values], statements: tuple[Statement, ...]) -> list[str]:
+def _values_of(
+    key: str, generic: Mapping[str, Values], statements: tuple[Statement, ...], longest_counted: int
+) -> list[str]:
     found: dict[Glob, None] = {}
     for statement in statements:
         for test in statement.conditions:
@@ -167,8 +169,28 @@ def _values_of(key: str, generic: Mapping[str, Values], statements: tuple[Statem
         closed += [p for other in closed for p in intersection(one, other) if p not in closed]
         if len(closed) > _MOST_SPECIAL:
             raise TooHard(f"the policy variable {key} meets other patterns in too many ways")
-    texts = (generic_point(one).replace(FRESH, _FREE) for one in closed)
-    return [text for text in dict.fromkeys(texts) if text]
+    texts = dict.fromkeys(text for one in closed for text in _points(one, longest_counted))
+    return [text for text in texts if text]
+
+
+def _points(glob: Glob, longest_counted: int) -> Iterator[str]:
+    """Strings that stand for all of a pattern's: where other patterns count characters, with as many for each `*` as
+    can be told apart.
+
+    Raises:
+        TooHard: there are too many of them.
+    """
+    stars = sum(token in ONE_OF for token in glob.tokens)
+    if longest_counted == 1 or not stars:
+        yield generic_point(glob).replace(FRESH, _FREE)
+        return
+    if (longest_counted + 1) ** stars > _MOST_SPECIAL:
+        raise TooHard("values of policy variables meet patterns that count characters in too many ways")
+    for sizes in product(range(longest_counted + 1), repeat=stars):
+        free = iter(sizes)
+        yield "".join(
+            token if isinstance(token, str) else _FREE * (next(free) if token in ONE_OF else 1) for token in glob.tokens
+        )
 
 
 def _comparable(statements: tuple[Statement, ...]) -> Iterator[list[Pattern]]:

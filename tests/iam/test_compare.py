@@ -237,6 +237,13 @@ def test_a_variable_may_be_longer_than_patterns_count() -> None:
     assert verdict(identity(allow("s3:*", BUCKETS + "a${k}"), deny("s3:*", BUCKETS + "a??*")), identity()) == "narrower"
 
 
+def test_a_value_that_meets_a_pattern_may_be_of_any_length_that_another_counts() -> None:
+    """Where k is `abc`, what begins with `a` and has not two characters is let through."""
+    only_k = {"Effect": "Deny", "Action": "s3:*", "NotResource": BUCKETS + "${k}"}
+    new = identity(allow("s3:*", BUCKETS + "a*"), deny("s3:*", BUCKETS + "a?"), only_k)
+    assert verdict(identity(only_k), new) == "wider"
+
+
 def test_a_variable_at_different_places_of_patterns_that_may_meet_is_not_taken_for_apart() -> None:
     """`a${k}` and `${k}*` meet where k is `a`."""
     old = identity(allow("s3:*", BUCKETS + "${k}*"))
