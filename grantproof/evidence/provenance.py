@@ -176,7 +176,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     command: Sequence[str] = ("git", "-C", str(folder), *arguments)
     clean = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=clean)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=clean)  # noqa: S603 - git
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
