@@ -22,6 +22,7 @@ from grantproof.aws.deploy import DeployedStack, Deployment, Resource, nested_fi
 from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.placed import placed_once
 from grantproof.aws.snapshot import AccountSnapshot
+from grantproof.aws.unspoken import given_without_policy
 from grantproof.contract import Contract, Stack, facts_of, resolve
 from grantproof.source import read, shown
 
@@ -420,6 +421,10 @@ def _parameter(stack: _Made, name: str, type_: str, p: Properties) -> _Resource:
 
 
 def _bucket(stack: _Made, name: str, type_: str, p: Properties) -> _Resource:
+    if given := given_without_policy(type_, p):
+        raise NotResolved(
+            f"{shown(stack.template)}: {name} lets others in by {given}, of which a contract cannot speak"
+        )
     physical = stack.physical(name, p.get("BucketName"), 63).lower()
     return _Resource(type_, physical, {"Arn": f"arn:{stack.scope.pseudo['AWS::Partition']}:s3:::{physical}"})
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from grantproof.aws.deployed import Deployed
+from grantproof.aws.placed import at
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
+from grantproof.aws.unspoken import given_without_policy
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
@@ -48,6 +50,15 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                     "the stacks create what the contract declares, and nothing else",
                     f"creates {resource.path[-1]}, an {resource.type}, of which a contract cannot speak",
                     place=str(place or shown(grant.path)),
+                )
+            written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+            if given := given_without_policy(resource.type, written):
+                verdict.broken(
+                    "the stacks create what the contract declares, and nothing else",
+                    f"{resource.path[-1]} lets others in by {given}, of which a contract cannot speak",
+                    place=str(read(resource.template).place("Resources", resource.path[-1]))
+                    if resource.template
+                    else shown(grant.path),
                 )
     carriers = {world.resolved(resource.reference) for resource in grant.resources}
     for arn in filter(world.made, world.policies.resource_policies):
