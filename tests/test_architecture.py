@@ -14,7 +14,7 @@ ROOMS = tuple("iam source contract variants aws evidence mutants recording gate 
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
-    "contract": {"iam", "source"},
+    "contract": {"contract", "iam", "source"},
     "variants": {"iam", "source", "contract"},
     "aws": {"aws", "iam", "source", "contract", "variants"},
     "evidence": {"evidence", "iam", "source", "contract"},

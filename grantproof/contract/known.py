@@ -1,0 +1,61 @@
+"""Holding the references of a contract against what there is to refer to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from grantproof.contract.declared import Stack, Upload
+from grantproof.contract.node import Node, did_you_mean
+from grantproof.contract.references import references
+from grantproof.contract.templates import section, template_of
+
+_PARTS = ("stacks", "setup", "principals", "resources", "variants")
+
+
+def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Upload], stacks: Sequence[Stack]) -> None:
+    """Every reference names something. What is always there may only refer to what is always there.
+
+    Raises:
+        ContractError: at the first that does not.
+    """
+    known = {"region", "partition"} | {f"accounts.{alias}" for alias in accounts}
+    known |= {f"uploads.{u.alias}.{name}" for u in uploads for name in ("bucket", "prefix")}
+    for stack in stacks:
+        known |= {f"stacks.{stack.alias}.name"}
+        known |= {f"stacks.{stack.alias}.outputs.{name}" for name in section(stack.template, "Outputs")}
+    for part in _PARTS:
+        if part in top:
+            _check(top[part], known, stacks)
+    optional = tuple(f"stacks.{stack.alias}." for stack in stacks if stack.variants)
+    known -= {name for name in known if name.startswith(optional)}
+    for part in ("stacks", "principals", "resources"):
+        entries = top.get(part, {})
+        for alias, entry in entries.value.items() if isinstance(entries.value, Mapping) else ():
+            if isinstance(entry, Mapping) and not entry.get("variants"):
+                _check(entries[alias], known, stacks)
+
+
+def _check(node: Node, known: Collection[str], stacks: Sequence[Stack]) -> None:
+    if isinstance(node.value, str):
+        for name in references(node.value):
+            if name not in known and not _may_be_made(name, stacks):
+                node.refuse(f"nothing is called ${{{name}}}. {did_you_mean(name, known)}")
+    elif isinstance(node.value, Mapping):
+        for key in node.value:
+            _check(node[key], known, stacks)
+    elif isinstance(node.value, list):
+        for number in range(len(node.value)):
+            _check(node[number], known, stacks)
+
+
+def _may_be_made(name: str, stacks: Iterable[Stack]) -> bool:
+    """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, as far as can be said before the stack is
+    deployed? Loops and includes make resources and outputs of names that the template does not have."""
+    parts = name.split(".", 3)
+    stack = next((s for s in stacks if len(parts) == 4 and s.alias == parts[1]), None)
+    if stack is None or parts[0] != "stacks" or parts[2] not in ("resources", "outputs"):
+        return False
+    template = template_of(stack.template)
+    named = parts[2] == "resources" and parts[3].split("/")[0] in template["Resources"]
+    return named or "Transform" in template or "Fn::Transform" in json.dumps(template)

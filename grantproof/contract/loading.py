@@ -1,0 +1,94 @@
+"""Finding grants in a folder, and loading the contract of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grantproof.contract.declared import Additions, Contract
+from grantproof.contract.errors import ContractError
+from grantproof.contract.known import check_references
+from grantproof.contract.node import Node
+from grantproof.contract.options import variants_of
+from grantproof.contract.principals import principals_of, resources_of
+from grantproof.contract.stacks import accounts_of, in_order, region_of, setup_of, stacks_of, uploads_of
+from grantproof.contract.templates import is_template
+from grantproof.source import SourceError, read, shown
+
+_TOP = (
+    "version", "description", "accounts", "region", "uploads", "stacks", "setup", "principals", "resources", "variants",
+)  # fmt: skip
+
+
+def find(directory: Path) -> tuple[Contract, ...]:
+    """Every grant below a folder, by name: the folders that hold a contract.yaml, itself included.
+
+    Raises:
+        ContractError: there is none, a folder has templates but no contract, or a contract is wrong.
+    """
+    if not directory.is_dir():
+        raise ContractError(directory, "is not a folder. Name one that holds grants: folders with a contract.yaml.")
+    paths = sorted(directory.rglob("contract.yaml"))
+    if not paths:
+        raise ContractError(directory, "holds no grant: no folder in it has a contract.yaml.")
+    covered = {path.parent for path in paths}
+    for file in sorted(directory.rglob("*")):
+        if file.is_symlink() and file.is_dir():
+            raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
+        if not covered.intersection(file.parents) and is_template(file):
+            raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
+    contracts = tuple(load(path) for path in paths)
+    seen: dict[str, Path] = {}
+    for contract in contracts:
+        if contract.grant in seen:
+            other = shown(seen[contract.grant])
+            raise ContractError(contract.path, f"has the same folder name as {other}. Rename one of the two folders.")
+        seen[contract.grant] = contract.path
+    return contracts
+
+
+def load(path: Path) -> Contract:
+    """Read one contract: its file, or the folder that holds it.
+
+    Raises:
+        ContractError: whatever is wrong with it.
+    """
+    if path.is_dir():
+        path = path / "contract.yaml"
+    try:
+        document = read(path)
+    except SourceError as error:
+        raise ContractError(error.place, error.message) from None
+    return _contract(Node(document, document.value))
+
+
+def _contract(top: Node) -> Contract:
+    top.object("a contract", _TOP).having(("version", "accounts", "region", "stacks", "principals"), "the contract")
+    if top.value["version"] != 1:
+        top.refuse(f"version {top.value['version']!r} is not known. This release reads version 1.", "version")
+    accounts = accounts_of(top)
+    region, partition = region_of(top)
+    uploads = uploads_of(top, accounts)
+    stacks = stacks_of(top, accounts)
+    check_references(top, accounts, uploads, stacks)
+    principals, resources, setup = principals_of(top), resources_of(top), setup_of(top, accounts)
+    return Contract(
+        grant=top.folder.resolve().name,
+        path=top.document.path,
+        description=top.text_at("description", "-"),
+        accounts=accounts,
+        region=region,
+        partition=partition,
+        uploads=uploads,
+        variants=variants_of(top, stacks, principals, resources),
+        stacks=in_order(top, tuple(stack for stack in stacks if not stack.variants)),
+        principals=tuple(principal for principal in principals if not principal.variants),
+        resources=tuple(resource for resource in resources if not resource.variants),
+        setup=tuple(call for call in setup if not call.variants),
+        accounts_for_options="variants" in top,
+        additions=Additions(
+            tuple(stack for stack in stacks if stack.variants),
+            tuple(principal for principal in principals if principal.variants),
+            tuple(resource for resource in resources if resource.variants),
+            tuple(call for call in setup if call.variants),
+        ),
+    )

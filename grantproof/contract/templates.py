@@ -1,0 +1,50 @@
+"""Which files are templates, and reading one that a contract names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grantproof.contract.errors import ContractError
+from grantproof.source import SourceError, read
+
+TEMPLATE_SUFFIXES = (".yaml", ".yml", ".json", ".template")
+
+
+def is_template(path: Path) -> bool:
+    """Is a file a CloudFormation template? One that cannot be read is none."""
+    if path.suffix not in TEMPLATE_SUFFIXES:
+        return False
+    try:
+        value = read(path).value
+    except SourceError:
+        return False
+    return isinstance(value, Mapping) and "Resources" in value
+
+
+def template_of(path: Path) -> Mapping[str, Any]:
+    """The template in a file that a contract names as one.
+
+    Raises:
+        ContractError: it cannot be read, or is no template.
+    """
+    try:
+        value = read(path).value
+    except SourceError as error:
+        raise ContractError(error.place, error.message) from None
+    if not isinstance(value, Mapping) or not isinstance(value.get("Resources"), Mapping):
+        raise ContractError(path, "is not a CloudFormation template: it has no Resources.")
+    return value
+
+
+def section(path: Path, name: str) -> Mapping[str, Any]:
+    """A section of a template, empty where it has none.
+
+    Raises:
+        ContractError: see `template_of`; or the section is no object.
+    """
+    found = template_of(path).get(name) or {}
+    if not isinstance(found, Mapping):
+        raise ContractError(read(path).place(name), f"{name} of a template is an object.")
+    return found
