@@ -89,7 +89,8 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
     if not contract.accounts_for_options:
         return
     from grantproof.aws.intrinsics import NotResolved
-    from grantproof.aws.space import places, space_of
+    from grantproof.aws.places import places
+    from grantproof.aws.space import space_of
     from grantproof.aws.synthesis import Refused
 
     try:

@@ -10,8 +10,11 @@ from types import ModuleType
 
 import pytest
 
-from grantproof.aws.parameters import RefusedParameters, pseudo_parameters
-from grantproof.aws.space import Option, Part, Space, branch, is_meant, options, places
+from grantproof.aws.dependencies import Part
+from grantproof.aws.options import Option, options
+from grantproof.aws.places import places
+from grantproof.aws.space import Space, is_meant
+from grantproof.aws.synthesis import Refused, Synthesis
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, load
 from grantproof.source import read
@@ -91,14 +94,15 @@ def test_options_are_what_may_be_left_alone() -> None:
     )
 
 
-def test_a_branch_is_the_truth_of_the_conditions_or_a_refusal() -> None:
-    template = read(SHIPPED / "partner.yaml").value
-    role = {"RoleArn": "arn:aws:iam::111111111111:role/r"}
-    found = branch(template, {**role, "RequireMfa": "true"}, pseudo_parameters(region="us-iso-east-1"))
-    assert isinstance(found, dict)
-    assert (found["MfaIsRequired"], found["ConsoleIsKnown"], found["UseIsConditional"]) == (True, False, True)
-    both = {**role, "RequireMfa": "true", "ExternalId": "x" * 16}
-    assert isinstance(branch(template, both, pseudo_parameters()), RefusedParameters)
+def test_a_combination_shows_the_truth_of_the_conditions_or_how_it_is_refused() -> None:
+    contract = load(SHIPPED)
+    space = Space(contract)
+    by_alias = {variant.alias: variant for variant in contract.variants}
+    found = space.seen([by_alias["mfa"]], "us-iso-east-1")
+    assert isinstance(found, Synthesis)
+    truths = found.conditions[("partner",)]
+    assert (truths["MfaIsRequired"], truths["ConsoleIsKnown"], truths["UseIsConditional"]) == (True, False, True)
+    assert isinstance(space.seen([by_alias["mfa"], by_alias["external-id"]], "eu-west-1"), Refused)
 
 
 def test_a_place_is_looked_at_for_each_branch_that_turns_on_it() -> None:

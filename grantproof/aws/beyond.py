@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 from grantproof.aws.choices import Open, left_open
 from grantproof.aws.combined import Noted, compare_part, named, view
+from grantproof.aws.dependencies import Part
 from grantproof.aws.intrinsics import NotResolved, names
+from grantproof.aws.places import places
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.space import Part, Space, places
+from grantproof.aws.space import Space
 from grantproof.aws.synthesis import Refused
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.iam import LawError
@@ -80,7 +82,7 @@ _ACCOUNT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::
 def _of_accounts(space: Space) -> Iterator[Beyond]:
     """Conditions that turn on the account or on what the stack is called, of which a contract gives an example only."""
     told: set[str] = set()
-    for instance in space.instances:
+    for instance in space.dependencies.instances:
         for name, expression in instance.section("Conditions").items():
             place = str(read(instance.template).place("Conditions", name))
             turns = names(expression) & _ACCOUNT

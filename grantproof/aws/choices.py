@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws import parameters
+from grantproof.aws.instances import Instance
 from grantproof.aws.intrinsics import names
 from grantproof.aws.sampling import samples
-from grantproof.aws.space import Instance, Space
+from grantproof.aws.space import Space
 from grantproof.contract import Stack, Variant
 from grantproof.source import Place, read
 
@@ -56,12 +57,12 @@ def left_open(space: Space) -> tuple[Open, ...]:
         NotResolved: the contract's uploads do not have a nested template.
     """
     out = []
-    for stack in space.stacks:
+    for stack in space.dependencies.stacks:
         of_variants = [v.parameters.get(stack.alias, {}) for v in space.contract.variants]
         for name, declared in (read(stack.template).value.get("Parameters") or {}).items():
             spoken = [values[name] for values in of_variants if name in values]
             fixed = name in stack.parameters and not spoken
-            if not fixed and space.reaches((stack.alias, name)):
+            if not fixed and space.dependencies.reaches((stack.alias, name)):
                 found = _open(space, stack, name, declared, spoken)
                 out += [found] if found.values or found.unclear else []
     return tuple(out)
@@ -74,7 +75,7 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
         return Open(stack, name, tuple(value for value in listed if value not in known))
     asked = _Asked(space)
-    asked.of(space.instance((stack.alias,)), name)
+    asked.of(space.dependencies.instance((stack.alias,)), name)
     if spoken:
         # The contract speaks of values, so only the texts that the template asks for by name can be missing.
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
@@ -116,8 +117,12 @@ class _Asked:
                 given = (resource.get("Properties") or {}).get("Parameters") or {}
                 for inner, expression in given.items():
                     if name in names(expression):
-                        self._passed(self._space.instance((*instance.path, key)), inner, expression == {"Ref": name})
-        for other, inner in self._space.fed_by((instance.path[0], name)) if len(instance.path) == 1 else ():
+                        self._passed(
+                            self._space.dependencies.instance((*instance.path, key)), inner, expression == {"Ref": name}
+                        )
+        for other, inner in (
+            self._space.dependencies.fed_by((instance.path[0], name)) if len(instance.path) == 1 else ()
+        ):
             self._passed(other, inner, whole=False)
 
     def _passed(self, instance: Instance, name: str, whole: bool) -> None:

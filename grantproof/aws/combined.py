@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from grantproof.aws import parameters
+from grantproof.aws.dependencies import Part
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.space import Part, Space, is_meant
+from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import DeclaredPrincipal, DeclaredResource, DeclaredStatement, Variant

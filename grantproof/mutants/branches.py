@@ -19,8 +19,9 @@ from grantproof.aws.combined import Noted, compare_part, compare_rest, named, vi
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.parameters import problem, text
+from grantproof.aws.places import places
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.space import Space, is_meant, places
+from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused, Synthesis
 from grantproof.contract import Contract, ContractError, UnknownFact, Variant, load
 from grantproof.evidence.finding import Finding
@@ -121,7 +122,7 @@ class Branches:
 
     def _given(self, mutant: Mutant) -> frozenset[str]:
         """The parameters of a template that are given a value wherever it is used: nothing turns on their defaults."""
-        uses = [i for i in self._space.instances if i.template.resolve() == mutant.template.resolve()]
+        uses = [i for i in self._space.dependencies.instances if i.template.resolve() == mutant.template.resolve()]
         stacks = {stack.alias: stack for stack in (*self._contract.stacks, *self._contract.additions.stacks)}
         out: list[frozenset[str]] = []
         for use in uses:
@@ -166,7 +167,9 @@ class Branches:
             yield from self._cases
             return
         changed = list(_changes(before["Resources"], after["Resources"], ()))
-        instances = [i.path for i in self._space.instances if i.template.resolve() == mutant.template.resolve()]
+        instances = [
+            i.path for i in self._space.dependencies.instances if i.template.resolve() == mutant.template.resolve()
+        ]
         told: set[str] = set()
         narrowed = _narrowed(before, after)
         for case in self._cases:

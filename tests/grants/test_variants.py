@@ -19,9 +19,12 @@ from grantproof.aws import people
 from grantproof.aws.bearing import idle_conditions
 from grantproof.aws.beyond import beyond
 from grantproof.aws.combined import Noted, compare_part, named, view
+from grantproof.aws.dependencies import Part
 from grantproof.aws.deploy import DeploymentFailed, deploy
+from grantproof.aws.options import options
+from grantproof.aws.places import places
 from grantproof.aws.rules import refuses
-from grantproof.aws.space import Part, options, places, space_of
+from grantproof.aws.space import space_of
 from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused, synthesise
 from grantproof.contract import Contract, DeclaredStatement, Variant
