@@ -23,6 +23,9 @@ FRESH = "\ue000"
 MOST_PARTS = 256
 #: How many steps the searches of a comparison may take: about a second.
 MOST_STEPS = 60_000
+#: So many answers are remembered before they are all forgotten.
+_MOST_REMEMBERED = 16_384
+_UNTRIED = "these patterns count characters in too many ways to try"
 
 
 class TooHard(Undecided):
@@ -35,6 +38,11 @@ class Effort:
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self._left = steps
         self._reason = ""
+
+    @property
+    def left(self) -> int:
+        """How many steps are left."""
+        return self._left
 
     def spend(self, steps: int, reason: str) -> None:
         """So many steps more.
@@ -305,7 +313,7 @@ class _Frontier:
 
     def takes(self, wanted: tuple[int, ...], unwanted: int) -> bool:
         known = self.seen.setdefault(wanted, [])
-        self.effort.spend(1 + len(known) // 16, "these patterns count characters in too many ways to try")
+        self.effort.spend(1 + len(known) // 16, _UNTRIED)
         if any(other & ~unwanted == 0 for other in known):
             return False
         known[:] = [other for other in known if unwanted & ~other]
@@ -320,10 +328,25 @@ def least_hit(
     a string cannot help matching, one string that matches no more.
 
     Exact. Raises:
-        TooHard: more effort than there was left.
+        TooHard: more effort than there was left. What was asked before costs as much again, so that the answer does not
+            depend on what was asked before.
     """
-    found = tuple(_search(wanted, unwanted, effort or Effort()))
-    return tuple(one for one in found if not any(other.hit < one.hit for other in found))
+    effort = effort or Effort()
+    asked = (tuple(map(tuple, wanted)), tuple(unwanted))
+    if asked in _LEAST_HIT:
+        answer, steps = _LEAST_HIT[asked]
+        effort.spend(steps, _UNTRIED)
+        return answer
+    before = effort.left
+    found = tuple(_search(wanted, unwanted, effort))
+    answer = tuple(one for one in found if not any(other.hit < one.hit for other in found))
+    if len(_LEAST_HIT) >= _MOST_REMEMBERED:
+        _LEAST_HIT.clear()
+    _LEAST_HIT[asked] = answer, before - effort.left
+    return answer
+
+
+_LEAST_HIT: dict[tuple[tuple[tuple[Wanted, ...], ...], tuple[Wanted, ...]], tuple[tuple[Found, ...], int]] = {}
 
 
 def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort) -> Iterator[Found]:
