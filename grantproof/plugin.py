@@ -151,8 +151,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Grant by grant, and within one the tests that deploy a world of their own last: only one world exists at a time
-    in a process, so going back and forth would deploy again and again."""
+    """Grant by grant, and within one the tests that deploy a world of their own last, those that destroy it at the very
+    end: only one world exists at a time in a process, so going back and forth would deploy again and again."""
 
     # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
     items[:] = [item for item in items if not is_placeholder(item) and runs(item)]
@@ -160,6 +160,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def order(item: pytest.Item) -> tuple[str, int, str]:
         grant, fixtures = grant_of(item), getattr(item, "fixturenames", ())
         own = 2 if "deploy" in fixtures else 1 if "varied" in fixtures else 0
+        own += 1 if item.get_closest_marker("destroys") else 0
         return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]
 
     items.sort(key=order)
@@ -192,6 +193,19 @@ class _Stages:
         if key not in self._varied:
             self._varied[key] = with_variants(contract, key[1])
         return self.of(self._varied[key])
+
+    def untouched(self, contract: Contract) -> Stage:
+        """A stage that is as it was when it had been deployed."""
+        current = self._current
+        reusable = current is not None and current.contract is contract and current.untouched
+        if not reusable or current is self._lent:
+            self.close()
+        return self.of(contract)
+
+    def close_if_touched(self) -> None:
+        """Keep the stage only for whoever may still use it."""
+        if self._current is not None and not self._current.untouched:
+            self.close()
 
     def open(self, contract: Contract) -> Stage:
         """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
@@ -271,19 +285,15 @@ def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: _Stages, re
 
 @pytest.fixture
 def deploy(_stages: _Stages, request: pytest.FixtureRequest) -> Generator[Callable[[Contract], Stage], None, None]:
-    """Open a stage of the test's own: `stage = deploy(grant)`. The shared world is closed first."""
-    opened: list[Stage] = []
+    """A stage of the test's own, as nobody has touched it yet: `stage = deploy(grant)`. The shared world is closed."""
 
     def open_stage(contract: Contract) -> Stage:
-        _stages.close()
-        stage = _stages.open(contract)
-        opened.append(stage)
+        stage = _stages.untouched(contract)
         record_of(request.node).watch(stage)
         return stage
 
     yield open_stage
-    for stage in opened:
-        stage.close()
+    _stages.close_if_touched()
 
 
 @pytest.fixture
@@ -300,4 +310,5 @@ def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The second part: what tests note, verdicts and reports."""
+    config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
     config.pluginmanager.register(recording, "grantproof-recording")

@@ -240,6 +240,8 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
 
 
 def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -> Iterator[NotDeployed]:
+    if not built.refused:
+        return
     ids = {client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]: path for path, name in stacks.items()}
     for (stack, logical_id), because in built.refused.items():
         if stack in ids:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,10 +15,10 @@ from grantproof.aws.asking import Find
 from grantproof.aws.identity import Identity
 from grantproof.aws.operations import Authorisation, Where, authorisations
 from grantproof.aws.policies import Policies
-from grantproof.aws.world import Call, Refusal, World
+from grantproof.aws.world import USER_AGENT, Call, Refusal, World
 from grantproof.iam import LawError, Request, evaluate, parse_principal, refusal_message
 
-#: An address of the range for documentation, and what boto3 says of itself.
+#: An address of the range for documentation.
 _SOURCE_ADDRESS = "203.0.113.10"
 _CHAINED_MOST = timedelta(hours=1)
 
@@ -82,11 +83,29 @@ _LOOKUPS: Mapping[str, Callable[[Client, str], str | None]] = {
 }
 
 
+class _Answers:
+    """What the mocked services answered, for as long as no call changes what the accounts hold."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._changes = -1
+        self._known: dict[Hashable, Any] = {}
+
+    def of(self, question: Hashable, ask: Callable[[], Any]) -> Any:
+        """The answer to a question, asked at most once."""
+        if self._changes != self._world.changes:
+            self._changes, self._known = self._world.changes, {}
+        if question not in self._known:
+            self._known[question] = ask()
+        return self._known[question]
+
+
 class Law:
     """Judges the calls of a world's sessions. `policies` gives the policies now in force (rule E32)."""
 
     def __init__(self, world: World, policies: Callable[[], Policies]) -> None:
         self._world, self._policies = world, policies
+        self._answers = _Answers(world)
 
     def __call__(self, call: Call) -> Refusal | None:
         """How the service refuses the call, or None when it is allowed.
@@ -114,7 +133,13 @@ class Law:
 
     def where(self, identity: Identity, region: str) -> Where:
         """Where a caller's names are looked up: its own account, in the region of the call."""
-        return Where(self._world.partition, identity.account, region, lookup(self._world, identity.account, region))
+        find = lookup(self._world, identity.account, region)
+        remembered = partial(self._remembered, find, identity.account, region)
+        return Where(self._world.partition, identity.account, region, remembered)
+
+    def _remembered(self, find: Find, account: str, region: str, kind: str, name: str) -> str | None:
+        found: str | None = self._answers.of((account, region, kind, name), lambda: find(kind, name))
+        return found
 
     def _refused(self, call: Call, asked: Authorisation) -> str:
         request = self.request(call.identity, asked, call.region)
@@ -140,7 +165,7 @@ class Law:
             "aws:RequestedRegion": ("us-east-1" if asked.action.startswith("iam:") else region,),
             "aws:SecureTransport": ("true",),
             "aws:SourceIp": (_SOURCE_ADDRESS,),
-            "aws:UserAgent": ("Boto3",),
+            "aws:UserAgent": (USER_AGENT,),
             "aws:ViaAWSService": ("false",),
             **identity.context(now),
             **self._organizations(identity.account, account),
@@ -165,11 +190,17 @@ class Law:
         if ":s3:::" not in resource:
             return None
         name = resource.split(":", 5)[5].partition("/")[0]
-        for number in self._world.accounts.values():
-            s3 = self._world.client(self._world.root(number), "s3")
-            if any(bucket["Name"] == name for bucket in s3.list_buckets()["Buckets"]):
-                return number
-        return identity.account
+        owners: Mapping[str, str] = self._answers.of("owners of buckets", self._owners_of_buckets)
+        return owners.get(name, identity.account)
+
+    def _owners_of_buckets(self) -> Mapping[str, str]:
+        """The account of every bucket there is now, by its name, which no two have in common."""
+        world = self._world
+        return {
+            bucket["Name"]: number
+            for number in world.accounts.values()
+            for bucket in world.client(world.root(number), "s3").list_buckets()["Buckets"]
+        }
 
     def _barred_by_sts(self, call: Call) -> Refusal | None:
         """Durations that STS refuses of callers who may assume the role (rules T10, T11)."""

@@ -84,9 +84,14 @@ def take(account: str, client: ClientOf, services: tuple[str, ...] = ()) -> Acco
 
 
 def _details(iam: Any) -> dict[str, list[dict[str, Any]]]:
-    out: dict[str, list[dict[str, Any]]] = {"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": []}
-    pages = iam.get_paginator("get_account_authorization_details").paginate(Filter=["User", "Group", "Role"])
-    for page in pages:
+    out: dict[str, list[dict[str, Any]]] = {
+        "UserDetailList": [],
+        "GroupDetailList": [],
+        "RoleDetailList": [],
+        "Policies": [],
+    }
+    asked = ["User", "Group", "Role", "LocalManagedPolicy"]
+    for page in iam.get_paginator("get_account_authorization_details").paginate(Filter=asked):
         for name, entries in out.items():
             entries += page.get(name) or []
     return out
@@ -99,28 +104,32 @@ def _keep_boundary(entity: dict[str, Any], full: Mapping[str, Any]) -> None:
 
 def _policies(iam: Any, details: Mapping[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """Every managed policy of the account, and every other one that is attached or a boundary, with its document."""
-    arns = {
-        policy["Arn"]
-        for page in iam.get_paginator("list_policies").paginate(Scope="Local")
-        for policy in page["Policies"]
-    }
-    for entries in details.values():
-        for entity in entries:
+    own = {policy["Arn"]: policy for policy in details["Policies"]}
+    arns = set(own)
+    for name in ("UserDetailList", "GroupDetailList", "RoleDetailList"):
+        for entity in details[name]:
             arns |= {attached["PolicyArn"] for attached in entity.get("AttachedManagedPolicies") or ()}
             if boundary := entity.get("PermissionsBoundary"):
                 arns.add(boundary["PermissionsBoundaryArn"])
     for arn in sorted(arns):
-        policy = iam.get_policy(PolicyArn=arn)["Policy"]
-        version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        policy = own.get(arn) or _policy_of_aws(iam, arn)
+        in_force = next(v for v in policy["PolicyVersionList"] if v["VersionId"] == policy["DefaultVersionId"])
         yield {
-            "PolicyName": policy["PolicyName"],
+            # moto leaves the name out of the details.
+            "PolicyName": arn.rpartition("/")[2],
             "Arn": arn,
             "Path": policy.get("Path", "/"),
             "DefaultVersionId": policy["DefaultVersionId"],
             "PolicyVersionList": [
-                {"VersionId": version["VersionId"], "IsDefaultVersion": True, "Document": version["Document"]}
+                {"VersionId": in_force["VersionId"], "IsDefaultVersion": True, "Document": in_force["Document"]}
             ],
         }
+
+
+def _policy_of_aws(iam: Any, arn: str) -> dict[str, Any]:
+    policy: dict[str, Any] = iam.get_policy(PolicyArn=arn)["Policy"]
+    version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    return {**policy, "PolicyVersionList": [version]}
 
 
 def _plain(value: Any) -> Any:

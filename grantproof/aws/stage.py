@@ -87,6 +87,17 @@ class Stage(Deployed):
         """Everything is deployed: from now on the law is over every call."""
         self.world.authorise = self.law
         self.snapshots()
+        self._deployed_at = self._state
+
+    @property
+    def _state(self) -> tuple[int, int, int]:
+        return self.world.changes, self.world.calls.made, len(self._people)
+
+    @property
+    def untouched(self) -> bool:
+        """Is everything as it was when the grant had been deployed: no call that changed something, none that was
+        judged, nobody who came?"""
+        return self._deployed_at == self._state
 
     def close(self) -> None:
         """Leave the world."""

@@ -11,13 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.hooks import HierarchicalEmitter
 from botocore.model import OperationModel
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
@@ -59,6 +63,8 @@ class Calls:
 
 Authoriser = Callable[[Call], Refusal | None]
 
+#: What every session says of itself, and what policies see of it.
+USER_AGENT = "Boto3"
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
 _SEED = 1
@@ -256,8 +262,9 @@ class World:
         self, identity: Identity, secret: str = NO_SECRET, token: str | None = None, *, judged: bool = True
     ) -> boto3.Session:
         self._identities[identity.access_key] = identity
-        core = botocore.session.Session()
+        core = botocore.session.Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
         core.register_component("data_loader", models())
+        core.set_default_client_config(Config(user_agent=USER_AGENT))
         session = boto3.Session(
             aws_access_key_id=identity.access_key,
             aws_secret_access_key=secret,
@@ -284,6 +291,15 @@ class World:
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
         self._identities[identity.access_key] = identity
+
+
+@cache
+def _handlers() -> HierarchicalEmitter:
+    """What botocore itself does at each event, and moto with it: a new session takes a copy, since registering these
+    handlers anew is most of what a session costs."""
+    emitter = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=emitter)
+    return emitter
 
 
 class _Wire:

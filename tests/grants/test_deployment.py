@@ -100,6 +100,7 @@ def test_a_second_deployment_changes_nothing(grant: Contract, deploy: Deploy, ve
                 )
 
 
+@pytest.mark.destroys
 def test_deletion_leaves_nothing_behind(grant: Contract, deploy: Deploy, verdict: Any) -> None:
     """Resources with a DeletionPolicy of Retain are meant to stay; nothing else may. (A KMS key waits for its end.)"""
     stage = deploy(grant)
