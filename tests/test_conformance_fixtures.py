@@ -103,7 +103,15 @@ def changed_fields(one: Any, other: Any) -> set[Path_]:
     return {field(path) for path in differing(one, other)}
 
 
-by_file = pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+by_topic = pytest.mark.parametrize("topic", TOPICS)
+
+
+def files(topic: str) -> list[Path]:
+    return [path for path in FILES if path.parent.name == topic]
+
+
+def name(path: Path, case: dict[str, Any]) -> str:
+    return f"{path.parent.name}/{path.stem}/{case['id']}"
 
 
 def test_there_are_cases() -> None:
@@ -142,34 +150,39 @@ def test_the_schema_describes_every_field_and_forbids_all_others() -> None:
     assert list(walk(schema(), "#")) == []
 
 
-@by_file
-def test_a_file_is_valid(path: Path) -> None:
+@by_topic
+def test_a_file_is_valid(topic: str) -> None:
     validator = jsonschema.Draft202012Validator(schema())
-    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(load(path))] == []
+    errors = [(path, error) for path in files(topic) for error in validator.iter_errors(load(path))]
+    assert [f"{path.stem} {error.json_path}: {error.message}" for path, error in errors] == []
 
 
-@by_file
-def test_ids_and_descriptions_are_unique_within_a_file(path: Path) -> None:
-    for key in ("id", "description"):
-        values = [case[key] for case in cases(path)]
-        assert sorted({value for value in values if values.count(value) > 1}) == []
+@by_topic
+def test_ids_and_descriptions_are_unique_within_a_file(topic: str) -> None:
+    for path in files(topic):
+        for key in ("id", "description"):
+            values = [case[key] for case in cases(path)]
+            assert sorted({value for value in values if values.count(value) > 1}) == [], path.stem
 
 
-@by_file
-def test_no_two_cases_of_a_file_ask_the_same(path: Path) -> None:
-    asked = [json.dumps(resolved(path, case), sort_keys=True) for case in cases(path)]
-    twins = [case["id"] for case, text in zip(cases(path), asked, strict=True) if asked.count(text) > 1]
-    assert twins == []
+@by_topic
+def test_no_two_cases_of_a_file_ask_the_same(topic: str) -> None:
+    for path in files(topic):
+        asked = [json.dumps(resolved(path, case), sort_keys=True) for case in cases(path)]
+        twins = [case["id"] for case, text in zip(cases(path), asked, strict=True) if asked.count(text) > 1]
+        assert twins == [], path.stem
 
 
-@by_file
-def test_descriptions_state_and_do_not_wish(path: Path) -> None:
-    texts = [load(path)["description"], *(case["description"] for case in cases(path))]
+@by_topic
+def test_descriptions_state_and_do_not_wish(topic: str) -> None:
+    files_of_topic = files(topic)
+    texts = [load(path)["description"] for path in files_of_topic]
+    texts += [case["description"] for path in files_of_topic for case in cases(path)]
     assert [text for text in texts if re.search(r"\bshould\b", text, re.IGNORECASE)] == []
 
 
-@by_file
-def test_every_shared_policy_is_used_and_every_name_is_one(path: Path) -> None:
+@by_topic
+def test_every_shared_policy_is_used_and_every_name_is_one(topic: str) -> None:
     def names(value: Any) -> Iterator[str]:
         if isinstance(value, str):
             yield value
@@ -177,55 +190,60 @@ def test_every_shared_policy_is_used_and_every_name_is_one(path: Path) -> None:
             for item in value:
                 yield from names(item)
 
-    used = {
-        name
-        for case in cases(path)
-        for layer, value in case["policies"].items()
-        if layer != "grants"
-        for name in names(value)
-    }
-    assert used == set(load(path).get("policies", {}))
+    for path in files(topic):
+        layers = [item for case in cases(path) for item in case["policies"].items()]
+        used = {found for layer, value in layers if layer != "grants" for found in names(value)}
+        assert used == set(load(path).get("policies", {})), path.stem
 
 
-@by_file
-def test_deciding_statements_exist_and_have_the_effect(path: Path) -> None:
-    for case in cases(path):
-        layers = resolved(path, case)["policies"]
-        effect = {"allowed": "Allow", "explicitDeny": "Deny"}.get(outcome(case))
-        for label, index in case["expected"].get("because", []):
-            layer, *positions = re.findall(r"[a-z]+|[0-9]+", label)
-            value = layers[layer]
-            for position in positions:
-                value = value[int(position)]
-            if layer == "grants":
-                assert (effect, index) == ("Allow", 0)
-                continue
-            statements = value["Statement"]
-            statements = statements if isinstance(statements, list) else [statements]
-            assert statements[index]["Effect"] == effect, f"{case['id']}: {label} {index}"
+@by_topic
+def test_deciding_statements_exist_and_have_the_effect(topic: str) -> None:
+    for path in files(topic):
+        for case in cases(path):
+            layers = resolved(path, case)["policies"]
+            effect = {"allowed": "Allow", "explicitDeny": "Deny"}.get(outcome(case))
+            for label, index in case["expected"].get("because", []):
+                assert effect_of(layers, label, index) == effect, f"{name(path, case)}: {label} {index}"
 
 
-@by_file
-def test_an_explicit_deny_names_its_statements(path: Path) -> None:
+def effect_of(layers: dict[str, Any], label: str, index: int) -> str:
+    """Of the statement that a decision cites, such as ("identity[0]", 2)."""
+    layer, *positions = re.findall(r"[a-z]+|[0-9]+", label)
+    value = layers[layer]
+    for position in positions:
+        value = value[int(position)]
+    if layer == "grants":
+        assert index == 0
+        return "Allow"
+    statements = value["Statement"]
+    return str((statements if isinstance(statements, list) else [statements])[index]["Effect"])
+
+
+@by_topic
+def test_an_explicit_deny_names_its_statements(topic: str) -> None:
     """A decision that says a Deny applied can always say which; none may be listed for an implicit one."""
     silent = [
-        case["id"] for case in cases(path) if outcome(case) == "explicitDeny" and not case["expected"].get("because")
+        name(path, case)
+        for path in files(topic)
+        for case in cases(path)
+        if outcome(case) == "explicitDeny" and not case["expected"].get("because")
     ]
     assert silent == []
 
 
-@by_file
-def test_opposites_decide_otherwise_and_differ_in_one_field(path: Path) -> None:
-    by_id = {case["id"]: case for case in cases(path)}
+@by_topic
+def test_opposites_decide_otherwise_and_differ_in_one_field(topic: str) -> None:
     wrong = []
-    for case in by_id.values():
-        if case["opposite"] is None:
-            continue
-        assert case["opposite"] in by_id, f"{case['id']}: no case is called {case['opposite']}"
-        opposite = by_id[case["opposite"]]
-        changed = changed_fields(resolved(path, case), resolved(path, opposite))
-        if len(changed) != 1 or outcome(case) == outcome(opposite):
-            wrong.append((case["id"], opposite["id"], outcome(opposite), sorted(map(str, changed))))
+    for path in files(topic):
+        by_id = {case["id"]: case for case in cases(path)}
+        for case in by_id.values():
+            if case["opposite"] is None:
+                continue
+            assert case["opposite"] in by_id, f"{name(path, case)}: no case is called {case['opposite']}"
+            opposite = by_id[case["opposite"]]
+            changed = changed_fields(resolved(path, case), resolved(path, opposite))
+            if len(changed) != 1 or outcome(case) == outcome(opposite):
+                wrong.append((name(path, case), opposite["id"], outcome(opposite), sorted(map(str, changed))))
     assert wrong == []
 
 
@@ -264,14 +282,15 @@ def test_the_catalogue_has_every_rule_of_the_reference() -> None:
     assert len(catalogue()) > 500
 
 
-@pytest.mark.parametrize("name", sorted(documented()))
-def test_a_rule_of_the_catalogue_is_complete(name: str) -> None:
-    rule = catalogue()[name]
-    assert set(rule) == {"title", "source", "coverage"} | ({"why"} if rule["coverage"] != "both" else set())
-    assert 3 <= len(rule["title"]) <= 100
-    assert rule["source"] in documented()[name]
-    assert rule["coverage"] in ("both", "allowed-only", "denied-only", "none")
-    assert len(rule.get("why", "long enough")) >= 10
+def test_the_rules_of_the_catalogue_are_complete() -> None:
+    for rule_name, rule in catalogue().items():
+        assert set(rule) == {"title", "source", "coverage"} | ({"why"} if rule["coverage"] != "both" else set()), (
+            rule_name
+        )
+        assert 3 <= len(rule["title"]) <= 100, rule_name
+        assert rule["source"] in documented()[rule_name], rule_name
+        assert rule["coverage"] in ("both", "allowed-only", "denied-only", "none"), rule_name
+        assert len(rule.get("why", "long enough")) >= 10, rule_name
 
 
 def test_titles_are_unique() -> None:
@@ -279,17 +298,19 @@ def test_titles_are_unique() -> None:
     assert sorted({title for title in titles if titles.count(title) > 1}) == []
 
 
-@by_file
-def test_cases_cite_rules_that_exist_and_a_page_that_one_of_them_cites(path: Path) -> None:
-    for case in cases(path):
-        assert set(case["rules"]) <= set(catalogue()), case["id"]
-        pages = set().union(*(documented()[name] for name in case["rules"]))
-        assert case["source"] in pages, f"{case['id']}: none of {case['rules']} cites {case['source']}"
+@by_topic
+def test_cases_cite_rules_that_exist_and_a_page_that_one_of_them_cites(topic: str) -> None:
+    for path in files(topic):
+        for case in cases(path):
+            assert set(case["rules"]) <= set(catalogue()), name(path, case)
+            pages = set().union(*(documented()[rule] for rule in case["rules"]))
+            assert case["source"] in pages, f"{name(path, case)}: none of {case['rules']} cites {case['source']}"
 
 
-@by_file
-def test_a_case_that_sets_an_assumption_rests_on_an_open_point(path: Path) -> None:
-    assert {point for case in cases(path) for point in case.get("assumptions", {})} <= set(catalogue())
+@by_topic
+def test_a_case_that_sets_an_assumption_rests_on_an_open_point(topic: str) -> None:
+    assumed = {point for path in files(topic) for case in cases(path) for point in case.get("assumptions", {})}
+    assert assumed <= set(catalogue())
 
 
 @cache
@@ -303,10 +324,13 @@ def covered() -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(documented()))
-def test_a_rule_is_covered_as_the_catalogue_says(name: str) -> None:
-    outcomes = covered()[name]
+def test_the_rules_are_covered_as_the_catalogue_says() -> None:
     wanted = {"both": {"allowed", "denied"}, "allowed-only": {"allowed"}, "denied-only": {"denied"}, "none": set()}
-    coverage = catalogue()[name]["coverage"]
-    assert outcomes >= wanted[coverage], f"{name} needs {coverage}, has {sorted(outcomes)}"
-    assert coverage != "none" or not outcomes, f"{name} is said to have no cases, but has {sorted(outcomes)}"
+    wrong = []
+    for rule_name, outcomes in covered().items():
+        coverage = catalogue()[rule_name]["coverage"]
+        if not outcomes >= wanted[coverage]:
+            wrong.append(f"{rule_name} needs {coverage}, has {sorted(outcomes)}")
+        if coverage == "none" and outcomes:
+            wrong.append(f"{rule_name} is said to have no cases, but has {sorted(outcomes)}")
+    assert wrong == []
