@@ -12,7 +12,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from grantproof.aws.placed import like
@@ -61,6 +61,9 @@ class Scope:
     attributes_of: Callable[[str, str], Any] = _unknown
     types: Mapping[str, str] = field(default_factory=dict)
     exported: Callable[[str], Any] = _unknown
+    settled: dict[str, bool | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The truth of conditions that were asked for before; None of one that is being found out. A scope with anything
+    replaced starts anew."""
 
     def name(self, name: str) -> Any:
         """`Ref`.
@@ -122,8 +125,17 @@ def condition(name: str, scope: Scope) -> bool:
     """
     if name not in scope.conditions:
         raise NotResolved(f"there is no condition {name}")
-    rest = {other: entry for other, entry in scope.conditions.items() if other != name}
-    return truth(scope.conditions[name], replace(scope, conditions=rest))
+    if name not in scope.settled:
+        scope.settled[name] = None
+        try:
+            scope.settled[name] = truth(scope.conditions[name], scope)
+        finally:
+            if scope.settled[name] is None:
+                del scope.settled[name]
+    settled = scope.settled[name]
+    if settled is None:
+        raise NotResolved(f"the condition {name} names itself")
+    return settled
 
 
 def text(item: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,9 +183,9 @@ class Contract:
     """Does it have `variants`, if only an empty list of them? Then every option and branch of its templates has to be
     accounted for; else only what is deployed is verified."""
 
-    @property
+    @cached_property
     def templates(self) -> tuple[Path, ...]:
-        """Every template of the grant, nested ones included."""
+        """Every template of the grant, nested ones included; which files are templates is looked up once."""
         stacks = (*self.stacks, *self.additions.stacks)
         named = [stack.template for stack in stacks] + [f for upload in self.uploads for f in upload.files]
         return tuple(dict.fromkeys(path for path in named if is_template(path)))
