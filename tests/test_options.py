@@ -232,6 +232,14 @@ FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
         "a_part_is_what_the_contract_says_in_every_combination",
         ("policies", "owner"),
     ),
+    "a-share-under-an-option": (
+        "iam.yaml",
+        "Resources:\n",
+        "Resources:\n  Share: {Type: AWS::RAM::ResourceShare, Condition: OrganizationIsNamed, Properties: {Name: s}}\n",
+        "owner/IAMStack/Share (AWS::RAM::ResourceShare) comes with it, and whom it lets in is not known",
+        "a_part_is_what_the_contract_says_in_every_combination",
+        ("policies", "owner"),
+    ),
     "another-partition": (
         "partner.yaml",
         "Resource: !Ref RoleArn",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from grantproof.aws.choices import Open, left_open
-from grantproof.aws.combined import Noted, compare_part, named, view
+from grantproof.aws.combined import Noted, compare_part, named, note_untold, view
 from grantproof.aws.dependencies import Part
 from grantproof.aws.intrinsics import NotResolved, names
 from grantproof.aws.places import places
@@ -156,20 +156,8 @@ class _Search:
         if found is not None:
             for part in parts:
                 compare_part(found, part, noted)
-            self._note_untold(chosen, region, noted)
+            note_untold(self._space, chosen, found, noted)
         return tuple(f"{clause!r} fails: {detail}" for clause, detail, _ in noted.found)
-
-    def _note_untold(self, chosen: Sequence[Variant], region: str, noted: Noted) -> None:
-        """What may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
-        another region properties name the region, so that only what is made besides can be told."""
-        home = self._space.contract.region
-        before, after = self._space.seen((), home), self._space.seen(chosen, region)
-        if isinstance(before, Refused) or isinstance(after, Refused):
-            return
-        for path, (type_, properties) in after.untold.items():
-            if path not in before.untold or (region == home and before.untold[path] != [type_, properties]):
-                clause = "what is not worked out stays as the contract's own deployment has it"
-                noted.broken(clause, f"{'/'.join(path)} ({type_}) is another, and whom it lets in is not known", "")
 
 
 _CANNOT_BE_SAID = (NotResolved, LawError, SnapshotIncomplete, UnknownFact)

@@ -14,6 +14,7 @@ from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused
 from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.unspoken import is_spoken_of, place_of, untold
 from grantproof.contract import DeclaredPrincipal, DeclaredResource, DeclaredStatement, Variant
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.compare import Verdict, compare
@@ -97,6 +98,25 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
     partition, _ = parameters.partition_of(region)
     varied = with_variants(space.contract, [variant.alias for variant in chosen])
     return Synthesised(replace(varied, region=region, partition=partition), found)
+
+
+def note_untold(space: Space, chosen: Sequence[Variant], found: Deployed, noted: Noted) -> None:
+    """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
+    another region properties name the region, so that only what is made besides can be told.
+
+    Raises:
+        NotResolved: it cannot be said.
+    """
+    home, region = space.contract.region, found.contract.region
+    base = space.seen((), home)
+    before = untold(base.deployment) if not isinstance(base, Refused) else {}
+    for path, resource in untold(found.deployment).items():
+        same = path in before and (region != home or before[path].properties == resource.properties)
+        if not same and not is_spoken_of(found, resource):
+            clause = "what is not worked out stays as the contract's own deployment has it"
+            change = "is another" if path in before else "comes with it"
+            detail = f"{'/'.join(path)} ({resource.type}) {change}, and whom it lets in is not known"
+            noted.broken(clause, detail, partial(place_of, resource, found))
 
 
 def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = True) -> None:

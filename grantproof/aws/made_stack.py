@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,7 +36,7 @@ class Shared:
     Attributes:
         physical: physical ids of resources, by path, where those of a real deployment are to be used.
         accounts: by number.
-        conditions, scopes, untold: see `Synthesis`.
+        conditions, scopes: see `Synthesis`.
     """
 
     contract: Contract
@@ -45,7 +44,6 @@ class Shared:
     accounts: Mapping[str, MadeAccount]
     conditions: dict[StackPath, dict[str, bool]] = field(default_factory=dict)
     scopes: dict[StackPath, Scope] = field(default_factory=dict)
-    untold: dict[StackPath, Any] = field(default_factory=dict)
 
     def stack(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> MadeStack:
         """Check a stack's parameters, and make its resources.
@@ -124,8 +122,6 @@ class MadeStack:
         making = self._to_make(name, type_, properties)
         if type_ == _NESTED:
             return self._nest(making)
-        if _may_give_access(type_, properties):
-            self._shared.untold[making.path] = [type_, properties]
         return make(making)
 
     def _to_make(self, name: str, type_: str, properties: Mapping[str, Any]) -> Making:
@@ -181,34 +177,3 @@ class MadeStack:
             )
             if name in self._nested:
                 yield from self._nested[name].resources()
-
-
-#: What gives access without a policy in it, or whose making is not for templates to say: beginnings of types.
-_UNTOLD = (
-    "AWS::CloudFormation::CustomResource",
-    "AWS::CloudFormation::Macro",
-    "AWS::CloudFormation::StackSet",
-    "AWS::Cognito::IdentityPool",
-    "AWS::EC2::VPCEndpointService",
-    "AWS::EKS::AccessEntry",
-    "AWS::Events::EventBusPolicy",
-    "AWS::IAM::",
-    "AWS::LakeFormation::",
-    "AWS::Lambda::LayerVersionPermission",
-    "AWS::Lambda::Permission",
-    "AWS::Lambda::Url",
-    "AWS::Logs::Destination",
-    "AWS::Logs::ResourcePolicy",
-    "AWS::Organizations::",
-    "AWS::RAM::",
-    "AWS::RolesAnywhere::",
-    "AWS::SSO::",
-    "AWS::Serverless::",
-    "Custom::",
-)
-
-
-def _may_give_access(type_: str, properties: Mapping[str, Any]) -> bool:
-    if type_ in MAKERS:
-        return type_ == "AWS::S3::Bucket" and "AccessControl" in properties
-    return type_.startswith(_UNTOLD) or '"Statement' in json.dumps(properties, default=str).replace("\\", "")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grantproof.aws.giving import let_in_by, says_who
 from grantproof.aws.intrinsics import NotResolved, Scope
 from grantproof.aws.made_account import MadeAccount, as_document, managed_policy
-from grantproof.aws.unspoken import given_without_policy
 from grantproof.source import shown
 
 
@@ -79,20 +79,13 @@ def make(making: Making) -> Made:
     """
     if making.type in MAKERS:
         return MAKERS[making.type](making)
-    if _says_who(making.properties):
+    if says_who(making.properties):
         raise NotResolved(
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
     # What gives nobody access; referred to only by what it is called.
     names = ("Name", f"{making.type.rsplit('::', 1)[1]}Name")
     return Made(making.physical(next((text for key, text in making.properties.items() if key in names), None)))
-
-
-def _says_who(item: Any) -> bool:
-    """Is there a policy document in a value, or a principal by itself (AWS::Lambda::Permission)?"""
-    if isinstance(item, Mapping):
-        return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(map(_says_who, item.values()))
-    return isinstance(item, list) and any(map(_says_who, item))
 
 
 def listed(item: Any) -> list[Any]:
@@ -175,7 +168,7 @@ def _parameter(it: Making) -> Made:
 
 
 def _bucket(it: Making) -> Made:
-    if given := given_without_policy(it.type, it.properties):
+    if given := let_in_by(it.type, it.properties):
         raise NotResolved(
             f"{shown(it.template)}: {it.path[-1]} lets others in by {given}, of which a contract cannot speak"
         )

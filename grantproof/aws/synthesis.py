@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from grantproof.aws import parameters
 from grantproof.aws.deploy import DeployedStack, Deployment
@@ -30,15 +29,13 @@ class Synthesis:
         deployment: as `deploy` gives it.
         snapshots: what the accounts would hold, by number; users, roles and so on of the stacks only.
         conditions: the truth of every template's conditions, by the path of its stack.
+        scopes: what the names of each template stood for.
     """
 
     deployment: Deployment
     snapshots: Mapping[str, AccountSnapshot]
     conditions: Mapping[StackPath, Mapping[str, bool]]
     scopes: Mapping[StackPath, Scope]
-    """What the names of each template stood for."""
-    untold: Mapping[StackPath, Any]
-    """What may give access in a way that is not worked out here: type and properties, by the path of the resource."""
 
 
 def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath, str] | None = None) -> Synthesis:
@@ -65,7 +62,7 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath
         stacks.append(DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources))
         facts = facts.with_values({f"stacks.{stack.alias}.outputs.{name}": text for name, text in outputs.items()})
     snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}
-    return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes, shared.untold)
+    return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes)
 
 
 __all__ = ["Refused", "Synthesis", "synthesise"]

@@ -7,23 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grantproof.aws.giving import DECIDING, Way, way_of
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.evidence.waivers import load
 from grantproof.gate.state import State
 from grantproof.source import SourceError
-
-#: What decides about access in resources that are no policy, by type. Of IAM's other types, all properties.
-_DECIDING: Mapping[str, tuple[str, ...]] = {
-    "AWS::S3::Bucket": ("PublicAccessBlockConfiguration", "AccessControl", "OwnershipControls"),
-    "AWS::S3::AccessPoint": ("PublicAccessBlockConfiguration", "Policy", "VpcConfiguration"),
-    "AWS::Lambda::Url": ("AuthType", "Cors"),
-    "AWS::IAM::User": ("LoginProfile",),
-}
-#: Of these, policies and trust are compared for all requests.
-_COMPARED = frozenset(
-    f"AWS::IAM::{name}"
-    for name in "Role Group ManagedPolicy Policy RolePolicy UserPolicy GroupPolicy UserToGroupAddition".split()
-)
 
 
 def of_contracts(before: Contract | None, after: Contract | None) -> Iterator[str]:
@@ -89,11 +77,11 @@ def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
     for stack in state.deployment.stacks:
         for resource in stack.resources:
             properties = resource.properties if isinstance(resource.properties, Mapping) else {}
-            keys = _DECIDING.get(resource.type, ())
-            if resource.type.startswith("AWS::IAM::") and resource.type not in (*_COMPARED, *_DECIDING):
-                keys = tuple(properties)
+            # Policies and trust are compared for all requests; of IAM's other types, every property decides.
+            by_itself = resource.type.startswith("AWS::IAM::") and way_of(resource.type) is Way.ITSELF
+            keys = tuple(properties) if by_itself else tuple(DECIDING.get(resource.type, ()))
             found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
-            if found or (resource.type.startswith("AWS::IAM::") and resource.type not in _COMPARED):
+            if found or by_itself:
                 out[f"{'/'.join(resource.path)} ({resource.type})"] = found
     return out
 

@@ -9,7 +9,7 @@ import pytest
 
 from grantproof.aws import parameters
 from grantproof.aws.accepted import could_widen
-from grantproof.aws.deploy import cloudformation, delete, redeploy
+from grantproof.aws.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
 from grantproof.source import read, shown
@@ -56,17 +56,24 @@ def test_every_resource_could_be_deployed(grant: Contract, stack: Stack, world: 
     was. Where no policy is lost with it, a person may accept that."""
     deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
     for missing in deployed.missing:
-        lost = ", ".join(map(str, missing.policies))
-        carries_access = bool(lost) or missing.type.startswith("AWS::IAM::")
-        note = verdict.unverified if carries_access else verdict.broken
-        note(
-            f"stack {stack.alias} is deployed whole",
-            f"{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
-            f"{missing.because}. Not verified: "
-            + (f"its policy at {lost}" if lost else "its access" if carries_access else "that it carries none")
-            + f". Verified: the other {len(deployed.resources)} resources of the stack",
-            place=str(missing.place or stack.place),
-        )
+        tell_missing(verdict, deployed, missing, f"stack {stack.alias} is deployed whole", str(stack.place))
+
+
+def tell_missing(
+    verdict: Any, deployed: DeployedStack, missing: NotDeployed, clause: str, place: str, under: str = ""
+) -> None:
+    """Say what was not created, and what of it was therefore not verified."""
+    lost = ", ".join(map(str, missing.policies))
+    carries_access = bool(lost) or missing.type.startswith("AWS::IAM::")
+    note = verdict.unverified if carries_access else verdict.broken
+    note(
+        clause,
+        f"{under}{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
+        f"{missing.because}. Not verified: "
+        + (f"its policy at {lost}" if lost else "its access" if carries_access else "that it carries none")
+        + f". Verified: the other {len(deployed.resources)} resources of the stack",
+        place=str(missing.place or place),
+    )
 
 
 def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, verdict: Any) -> None:

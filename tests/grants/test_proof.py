@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from grantproof.aws.deployed import Deployed
-from grantproof.aws.placed import at
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
-from grantproof.aws.unspoken import given_without_policy
+from grantproof.aws.unspoken import unspoken
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
@@ -18,7 +17,7 @@ from grantproof.iam.comparisons import request_as_dict
 from grantproof.iam.escalation import Bounds, Danger, dangers
 from grantproof.iam.promise import Breach, kept
 from grantproof.iam.request import account_of
-from grantproof.source import read, shown
+from grantproof.source import shown
 
 
 def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) -> None:
@@ -41,25 +40,8 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 f"creates the managed policy {arn.rsplit('/', 1)[1]}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
             )
-    for stack in world.deployment.stacks:
-        for resource in stack.resources:
-            looked_at = resource.type in _LOOKED_AT or _is_spoken_of(world, resource)
-            if resource.type.startswith("AWS::IAM::") and not looked_at:
-                place = read(resource.template).place("Resources", resource.path[-1]) if resource.template else ""
-                verdict.broken(
-                    "the stacks create what the contract declares, and nothing else",
-                    f"creates {resource.path[-1]}, an {resource.type}, of which a contract cannot speak",
-                    place=str(place or shown(grant.path)),
-                )
-            written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
-            if given := given_without_policy(resource.type, written):
-                verdict.broken(
-                    "the stacks create what the contract declares, and nothing else",
-                    f"{resource.path[-1]} lets others in by {given}, of which a contract cannot speak",
-                    place=str(read(resource.template).place("Resources", resource.path[-1]))
-                    if resource.template
-                    else shown(grant.path),
-                )
+    for detail, place in unspoken(world):
+        verdict.broken("the stacks create what the contract declares, and nothing else", detail, place=place)
     carriers = {world.resolved(resource.reference) for resource in grant.resources}
     for arn in filter(world.made, world.policies.resource_policies):
         if arn not in carriers:
@@ -68,29 +50,6 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 f"puts a policy on {arn}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
             )
-
-
-#: Types of IAM that other tests hold against the contract. The others (access keys, instance profiles, identity
-#: providers) give access as well.
-_LOOKED_AT = frozenset(
-    f"AWS::IAM::{name}"
-    for name in "Role User Group ManagedPolicy Policy RolePolicy UserPolicy GroupPolicy UserToGroupAddition".split()
-)
-
-
-def _is_spoken_of(world: Stage, resource: Any) -> bool:
-    """An identity provider that a declared trust names, and an instance profile of declared roles that trust EC2."""
-    trusts = {
-        world.resolved(role.reference).rsplit("/", 1)[-1]: str([world.resolved(s.document) for s in role.trust])
-        for role in world.contract.principals
-        if role.kind == "role"
-    }
-    if resource.type in ("AWS::IAM::OIDCProvider", "AWS::IAM::SAMLProvider"):
-        return any(f"'{resource.physical_id}'" in trust for trust in trusts.values())
-    if resource.type == "AWS::IAM::InstanceProfile" and resource.properties:
-        roles = resource.properties.get("Roles") or ()
-        return bool(roles) and all("'ec2.amazonaws.com'" in trusts.get(str(role), "") for role in roles)
-    return False
 
 
 def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stage, verdict: Any) -> None:

@@ -14,11 +14,12 @@ from itertools import combinations
 from typing import Any
 
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
+from test_deployment import tell_missing
 
 from grantproof.aws import people
 from grantproof.aws.bearing import idle_conditions
 from grantproof.aws.beyond import beyond
-from grantproof.aws.combined import Noted, compare_part, named, view
+from grantproof.aws.combined import Noted, compare_part, named, note_untold, view
 from grantproof.aws.dependencies import Part
 from grantproof.aws.deploy import DeploymentFailed, deploy
 from grantproof.aws.options import options
@@ -111,6 +112,8 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
             noted.under = f"{named(chosen)} in {region}"
             if (found := view(space_of(grant), chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
+                if part[0] == "policies":
+                    note_untold(space_of(grant), chosen, found, noted)
                 verdict.proves()
     _tell(verdict, noted)
 
@@ -156,6 +159,13 @@ def test_what_is_deployed_is_what_was_worked_out(
                 f"with {named(gathering)}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
                 place=shown(grant.path),
             )
+    # What is missing without variants, too, is told where nothing else is deployed.
+    base = {(stack.alias, *r.path) for stack in space_of(grant).base.deployment.stacks for r in stack.resources}
+    for stack in varied.deployment.stacks:
+        for missing in stack.missing:
+            if (stack.alias, *missing.path) not in base:
+                clause, under = f"stack {stack.alias} is deployed whole", f"with {named(gathering)}: "
+                tell_missing(verdict, stack, missing, clause, shown(grant.path), under)
 
 
 def _documents(stage: Stage, accounts: Mapping[str, Any]) -> dict[str, str]:

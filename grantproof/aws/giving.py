@@ -1,0 +1,144 @@
+"""Which resources give somebody access, and how: one table for all who ask.
+
+Most access is in policies, which are held against the contract. What is here is what else there is: types that let
+somebody in, or make what does, without a policy that is read; and properties that do. A type that is not AWS's own may
+do anything. The template reference of each type says what it does:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+
+class Way(Enum):
+    """How resources of a type give access."""
+
+    POLICY = "by policies, which are held against the contract"
+    HUNG = "by a policy that it hangs on another resource, where it is read once it is deployed"
+    ITSELF = "by being there: no policy that is read says whom it lets in"
+    NONE = "in no way, whatever text is in it"
+
+
+#: Beginnings of types; the longest one that fits counts.
+WAYS: Mapping[str, Way] = {
+    **dict.fromkeys(
+        (
+            "AWS::IAM::Group",
+            "AWS::IAM::GroupPolicy",
+            "AWS::IAM::ManagedPolicy",
+            "AWS::IAM::Policy",
+            "AWS::IAM::Role",
+            "AWS::IAM::RolePolicy",
+            "AWS::IAM::User",
+            "AWS::IAM::UserPolicy",
+            "AWS::IAM::UserToGroupAddition",
+            "AWS::KMS::Key",
+            "AWS::S3::BucketPolicy",
+            "AWS::SecretsManager::ResourcePolicy",
+        ),
+        Way.POLICY,
+    ),
+    **dict.fromkeys(
+        # A nested stack's own resources are looked at; a bucket's properties are below.
+        ("AWS::CloudFormation::Stack", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SSM::Parameter"),
+        Way.NONE,
+    ),
+    "AWS::Lambda::Permission": Way.HUNG,
+    **dict.fromkeys(
+        (
+            "AWS::CleanRooms::",  # members are other accounts
+            "AWS::CloudFormation::CustomResource",  # the code of its function
+            "AWS::CloudFormation::Macro",
+            "AWS::CloudFormation::StackSet",  # other accounts, other templates
+            "AWS::CloudFormation::TypeActivation",  # somebody else's code, with a role
+            "AWS::Cognito::IdentityPool",  # guests, and whoever signs in
+            "AWS::Config::AggregationAuthorization",
+            "AWS::Detective::OrganizationAdmin",
+            "AWS::EC2::NetworkInterfacePermission",
+            "AWS::EC2::VPCEndpointService",
+            "AWS::EKS::AccessEntry",
+            "AWS::EKS::PodIdentityAssociation",
+            "AWS::Events::EventBusPolicy",
+            "AWS::IAM::",  # keys, instance profiles, providers of identities
+            "AWS::IdentityStore::GroupMembership",
+            "AWS::ImageBuilder::DistributionConfiguration",  # LaunchPermissionConfiguration
+            "AWS::LakeFormation::",
+            "AWS::Lambda::LayerVersionPermission",
+            "AWS::Lambda::WebFunctionEndpoint",
+            "AWS::Logs::Destination",
+            "AWS::Logs::ResourcePolicy",
+            "AWS::Oam::Link",
+            "AWS::Organizations::",
+            "AWS::Proton::EnvironmentAccountConnection",
+            "AWS::RAM::",
+            "AWS::Redshift::EndpointAuthorization",
+            "AWS::RolesAnywhere::",
+            "AWS::S3::AccessGrant",
+            "AWS::SSO::",
+            "AWS::SecurityHub::DelegatedAdmin",
+            "AWS::Serverless::",  # what no transform has made resources of
+            "AWS::ServiceCatalog::CloudFormationProvisionedProduct",  # another template
+            "AWS::ServiceCatalog::PortfolioPrincipalAssociation",
+            "AWS::ServiceCatalog::PortfolioShare",
+            "AWS::Shield::DRTAccess",
+            "AWS::Transfer::User",  # whoever has the key, as a role
+        ),
+        Way.ITSELF,
+    ),
+}
+
+#: Properties that decide about access, by type; of those that let others in by themselves, the values that do not.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl and
+#: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+    "AWS::IAM::User": {"LoginProfile": None},
+    "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
+    "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "Policy": None, "VpcConfiguration": None},
+    "AWS::S3::Bucket": {
+        "AccessControl": frozenset({"Private", "BucketOwnerRead", "BucketOwnerFullControl"}),
+        "OwnershipControls": None,
+        "PublicAccessBlockConfiguration": None,
+    },
+}
+
+
+def way_of(type_: str) -> Way | None:
+    """How resources of a type give access; None where only their properties can say."""
+    if not type_.startswith(("AWS::", "Alexa::")):
+        return Way.ITSELF
+    if type_ in WAYS:
+        return WAYS[type_]
+    beginnings = [begins for begins, way in WAYS.items() if way is Way.ITSELF and type_.startswith(begins)]
+    return WAYS[max(beginnings, key=len)] if beginnings else None
+
+
+def let_in_by(type_: str, properties: Any) -> str:
+    """The property by which a resource lets others in, as `Name: value`; empty where none does. A value that is not
+    resolved counts as one that does."""
+    if isinstance(properties, Mapping):
+        for name, harmless in DECIDING.get(type_, {}).items():
+            if harmless is not None and name in properties and str(properties[name]) not in harmless:
+                return f"{name}: {properties[name]}"
+    return ""
+
+
+def may_give_access(type_: str, properties: Any) -> bool:
+    """May a resource let somebody in, in a way that is seen only once it is deployed, or not at all?"""
+    if any(harmless is not None and name in properties for name, harmless in DECIDING.get(type_, {}).items()):
+        return True
+    way = way_of(type_)
+    if way is None:
+        # Policies are written as text, too, and then once more as text in text.
+        return '"Statement' in json.dumps(properties, default=str).replace("\\", "") or says_who(properties)
+    return way in (Way.HUNG, Way.ITSELF)
+
+
+def says_who(item: Any) -> bool:
+    """Is there a policy document in a value, or a principal by itself (AWS::Lambda::Permission)?"""
+    if isinstance(item, Mapping):
+        return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(map(says_who, item.values()))
+    return isinstance(item, list) and any(map(says_who, item))

@@ -1,0 +1,140 @@
+"""Access without a policy: what the table says, and that whoever asks it finds what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from grantproof.aws import giving
+from grantproof.aws.combined import Noted, note_untold, view
+from grantproof.aws.giving import WAYS, Way, let_in_by, may_give_access, way_of
+from grantproof.aws.makers import MAKERS
+from grantproof.aws.space import Space
+from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.unspoken import unspoken
+from grantproof.contract import load
+
+BY_THEMSELVES = [begins for begins, way in WAYS.items() if way in (Way.ITSELF, Way.HUNG)]
+TEMPLATE = """
+Parameters:
+  More: {{Type: String, Default: "no", AllowedValues: ["no", "yes"]}}
+Conditions:
+  WithMore: !Equals [!Ref More, "yes"]
+Resources:
+  Worker:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{Service: {service}}}, Action: sts:AssumeRole}}]
+  Other:
+    Type: {type}
+    {condition}
+    Properties: {properties}
+Outputs:
+  Arn: {{Value: !GetAtt Worker.Arn}}
+"""
+CONTRACT = """
+version: 1
+accounts: {{owner: "111111111111"}}
+region: eu-west-1
+stacks: {{app: {{account: owner, name: app, template: app.yaml}}}}
+principals:
+  worker:
+    role: ${{stacks.app.outputs.Arn}}
+    trust: [{{Principal: {{Service: {service}}}, Action: sts:AssumeRole}}]
+    allows: []
+variants:
+  more: {{parameters: {{app: {{More: "yes"}}}}}}
+"""
+
+
+def space(folder: Path, type_: str, properties: str = "{}", condition: str = "Condition: WithMore") -> Space:
+    """A grant with a role and a resource of a type, made under its variant `more` only."""
+    service = "ec2.amazonaws.com"
+    template = TEMPLATE.format(type=type_, properties=properties, condition=condition, service=service)
+    (folder / "app.yaml").write_text(template, encoding="utf-8")
+    (folder / "contract.yaml").write_text(CONTRACT.format(service=service), encoding="utf-8")
+    return Space(load(folder))
+
+
+def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: str = "Condition: WithMore") -> str:
+    """What is said of the resource where the variant is chosen."""
+    of = space(folder, type_, properties, condition)
+    noted, chosen = Noted(under="more"), of.contract.variants
+    found = view(of, chosen, "eu-west-1", noted)
+    assert found is not None
+    note_untold(of, chosen, found, noted)
+    return "; ".join(detail for _, detail, _ in noted.found)
+
+
+@pytest.mark.parametrize("begins", BY_THEMSELVES)
+def test_each_entry_of_the_table_is_of_a_type_that_exists_and_alone_says_that_it_gives_access(begins: str) -> None:
+    type_ = next(t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if _is(t, begins))
+    assert may_give_access(type_, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(giving, "WAYS", {b: way for b, way in WAYS.items() if b != begins})
+        assert not may_give_access(type_, {})
+
+
+def _is(type_: str, begins: str) -> bool:
+    """A type that this beginning takes in, and no entry of its own takes out."""
+    return type_.startswith(begins) and WAYS.get(type_, Way.ITSELF) is WAYS[begins]
+
+
+@pytest.mark.parametrize("type_", ["AWS::RAM::ResourceShare", "AWS::IAM::AccessKey", "AWS::S3::AccessGrant"])
+def test_what_lets_somebody_in_is_told_of_where_only_an_option_makes_it(type_: str, tmp_path: Path) -> None:
+    assert told_with_more(tmp_path, type_) == f"app/Other ({type_}) comes with it, and whom it lets in is not known"
+
+
+@pytest.mark.parametrize("type_", ["Custom::Setup", "Acme::Access::Door", "AWSQS::EKS::Cluster"])
+def test_a_type_that_is_not_awss_own_may_do_anything(type_: str, tmp_path: Path) -> None:
+    assert "whom it lets in is not known" in told_with_more(tmp_path, type_)
+
+
+def test_what_gives_nobody_access_is_not_told_of(tmp_path: Path) -> None:
+    assert told_with_more(tmp_path, "AWS::CloudWatch::Alarm", "{Period: 60}") == ""
+    assert told_with_more(tmp_path, "AWS::S3::Bucket", "{BucketName: box}") == ""
+
+
+def test_another_value_of_what_is_made_anyway_is_told_of(tmp_path: Path) -> None:
+    said = told_with_more(tmp_path, "AWS::Lambda::Url", "{AuthType: !If [WithMore, NONE, AWS_IAM]}", "")
+    assert said == "app/Other (AWS::Lambda::Url) is another, and whom it lets in is not known"
+    assert told_with_more(tmp_path, "AWS::Lambda::Url", "{AuthType: AWS_IAM}", "") == ""
+
+
+def test_the_contract_speaks_of_instance_profiles_of_declared_roles_that_trust_ec2(tmp_path: Path) -> None:
+    assert told_with_more(tmp_path, "AWS::IAM::InstanceProfile", "{Roles: [!Ref Worker]}") == ""
+    assert "is not known" in told_with_more(tmp_path, "AWS::IAM::InstanceProfile", "{Roles: [somebody-else]}")
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "detail"),
+    [
+        ("AWS::IAM::AccessKey", "{UserName: u}", "creates Other, an AWS::IAM::AccessKey, of which"),
+        ("AWS::RAM::ResourceShare", "{Name: s}", "creates Other, an AWS::RAM::ResourceShare, of which"),
+        ("AWS::Lambda::Url", "{AuthType: NONE}", "Other lets others in by AuthType: NONE, of which"),
+    ],
+)
+def test_what_is_always_made_is_said_to_be_unspoken_of(
+    type_: str, properties: str, detail: str, tmp_path: Path
+) -> None:
+    of = space(tmp_path, type_, properties, condition="")
+    said = list(unspoken(Synthesised(of.contract, of.base)))
+    assert any(told.startswith(detail) and place.endswith("app.yaml:13:3") for told, place in said), said
+
+
+def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_is() -> None:
+    assert let_in_by("AWS::S3::Bucket", {"AccessControl": "Private"}) == ""
+    assert let_in_by("AWS::S3::Bucket", {"AccessControl": "PublicRead"}) == "AccessControl: PublicRead"
+    assert let_in_by("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
+
+
+def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
+    assert {type_ for type_, way in WAYS.items() if way in (Way.POLICY, Way.NONE)} <= {
+        *MAKERS,
+        "AWS::CloudFormation::Stack",
+    }
+    assert all(way_of(type_) in (Way.POLICY, Way.NONE) for type_ in MAKERS)
