@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,3 +121,16 @@ def test_what_has_no_value_is_refused(item: Any, error: type[Exception], message
 )
 def test_a_condition_is_what_cloudformation_makes_of_it(item: Any, expected: bool) -> None:
     assert truth(item, SCOPE) is expected
+
+
+def test_conditions_that_name_each_other_have_no_truth_however_often_they_are_asked_for() -> None:
+    scope = Scope(conditions={"A": {"Fn::Not": [{"Condition": "B"}]}, "B": {"Condition": "A"}, "C": {"Condition": "X"}})
+    for name in ("A", "B", "C", "A"):
+        with pytest.raises(NotResolved, match=r"names itself|there is no condition X"):
+            truth({"Condition": name}, scope)
+
+
+def test_a_condition_is_found_out_anew_where_a_parameter_is_another() -> None:
+    scope = Scope(parameters={"P": "a"}, conditions={"IsA": {"Fn::Equals": [{"Ref": "P"}, "a"]}})
+    assert truth({"Condition": "IsA"}, scope)
+    assert not truth({"Condition": "IsA"}, replace(scope, parameters={"P": "b"}))
