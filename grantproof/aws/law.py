@@ -15,7 +15,8 @@ from grantproof.aws.asking import Find
 from grantproof.aws.identity import Identity
 from grantproof.aws.operations import Authorisation, Where, authorisations
 from grantproof.aws.policies import Policies
-from grantproof.aws.world import USER_AGENT, Call, Refusal, World
+from grantproof.aws.wire import USER_AGENT, Call, Refusal
+from grantproof.aws.world import World
 from grantproof.iam import LawError, Request, evaluate, parse_principal, refusal_message
 
 #: An address of the range for documentation.

@@ -1,74 +1,27 @@
-"""The mocked accounts in which a grant is deployed: who can call, and every call on its way.
-
-moto carries calls out and judges none of them. Each session that a world hands out asks the world's authoriser before a
-call is sent, through botocore's event system; what the authoriser refuses is answered with the service's own error.
-"""
+"""The mocked accounts in which a grant is deployed, and who can call in them; `wire` is about each call."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import boto3
-import botocore.session
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
-from botocore.hooks import HierarchicalEmitter
-from botocore.model import OperationModel
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from grantproof.aws.cloudformation import Built, like_cloudformation
 from grantproof.aws.iam_resources import remove_role
 from grantproof.aws.identity import Identity
-from grantproof.aws.isolation import isolated, models
+from grantproof.aws.isolation import isolated
 from grantproof.aws.validation import judged_by_the_law
+from grantproof.aws.wire import NO_SECRET, Authoriser, Calls, Wire, root_wire
 
-
-@dataclass(frozen=True)
-class Call:
-    """A call that is about to be made. `params` are the API parameters, whatever the wire protocol."""
-
-    identity: Identity
-    service: str
-    operation: OperationModel
-    params: Mapping[str, Any]
-    region: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How a service answers a call that it does not carry out."""
-
-    status: int
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Calls:
-    """How many calls were made, and how many of them the authoriser refused."""
-
-    made: int = 0
-    refused: int = 0
-
-
-Authoriser = Callable[[Call], Refusal | None]
-
-#: What every session says of itself, and what policies see of it.
-USER_AGENT = "Boto3"
-#: moto checks no signatures, so a principal without an access key of its own needs no secret.
-NO_SECRET = "-"
 _SEED = 1
-_READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
 
 
 class World:
@@ -109,7 +62,7 @@ class World:
         self._managed_policies = managed_policies
         self._identities: dict[str, Identity] = {}
         self._roots: dict[str, boto3.Session] = {}
-        self._clients: dict[tuple[int, str, str], Any] = {}
+        self._wires: dict[int, Wire] = {}
         self._offset = timedelta()
         self._guests = 0
         self._helpers = 0
@@ -130,7 +83,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clients.clear()
+        self._wires.clear()
         self._exit.close()
 
     # time
@@ -154,9 +107,7 @@ class World:
         because its calls are the world's own and not part of what is verified; `root_user` gives one that is."""
         number = self.number(account)
         if number not in self._roots:
-            key = f"AKIAWORLD{number}"
-            identity = Identity(f"arn:{self.partition}:iam::{number}:root", number, "root", key, number)
-            self._roots[number] = self._session(identity, judged=False)
+            self._roots[number] = self._known(root_wire(number, self.partition, self.region))
         return self._roots[number]
 
     def root_user(self, account: str) -> boto3.Session:
@@ -253,29 +204,17 @@ class World:
 
     def client(self, session: boto3.Session, service: str, region: str = "") -> Any:
         """A client of a session, made once."""
-        key = (id(session), service, region or self.region)
-        if key not in self._clients:
-            self._clients[key] = session.client(service, region_name=region or self.region)
-        return self._clients[key]
+        return self._wires[id(session)].client(service, region or self.region)
 
-    def _session(
-        self, identity: Identity, secret: str = NO_SECRET, token: str | None = None, *, judged: bool = True
-    ) -> boto3.Session:
-        self._identities[identity.access_key] = identity
-        core = botocore.session.Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
-        core.register_component("data_loader", models())
-        core.set_default_client_config(Config(user_agent=USER_AGENT))
-        session = boto3.Session(
-            aws_access_key_id=identity.access_key,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
-            region_name=self.region,
-            botocore_session=core,
-        )
-        _Wire(self, identity, judged).connect(session)
-        # The session must outlive its clients: they are cached by its id.
-        self._exit.callback(lambda: session)
-        return session
+    def _session(self, identity: Identity, secret: str = NO_SECRET, token: str | None = None) -> boto3.Session:
+        return self._known(Wire(identity, self.region, secret, token))
+
+    def _known(self, wire: Wire) -> boto3.Session:
+        wire.world = self
+        self._identities[wire.identity.access_key] = wire.identity
+        # The session must outlive its clients: they are found by its id.
+        self._wires[id(wire.session)] = wire
+        return wire.session
 
     def unique_id(self, arn: str) -> str:
         """The unique id of a user or role of this world; empty where there is none now."""
@@ -291,139 +230,3 @@ class World:
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
         self._identities[identity.access_key] = identity
-
-
-@cache
-def _handlers() -> HierarchicalEmitter:
-    """What botocore itself does at each event, and moto with it: a new session takes a copy, since registering these
-    handlers anew is most of what a session costs."""
-    emitter = HierarchicalEmitter()
-    botocore.session.Session(event_hooks=emitter)
-    return emitter
-
-
-class _Wire:
-    """What happens to each call of one session."""
-
-    def __init__(self, world: World, identity: Identity, judged: bool) -> None:
-        self._world, self._identity, self._judged = world, identity, judged
-
-    def connect(self, session: boto3.Session) -> None:
-        events = session.events
-        events.register_last("before-parameter-build", self._keep_parameters)
-        events.register("before-call", self._before)
-        events.register("before-sign", self._route)
-        events.register("after-call", self._after)
-
-    def _keep_parameters(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context[__name__] = params
-
-    def _route(self, request: Any, **_: Any) -> None:
-        # moto's documented header for several accounts.
-        request.headers["x-moto-account-id"] = self._identity.account
-
-    def _before(self, model: OperationModel, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, Any] | None:
-        if not self._judged:
-            return None
-        world = self._world
-        service = model.service_model.service_name
-        refusal = None
-        if world.authorise is not None:
-            call = Call(self._identity, service, model, context.get(__name__, {}), context["client_region"])
-            refusal = world.authorise(call)
-        world.calls = Calls(world.calls.made + 1, world.calls.refused + (refusal is not None))
-        return None if refusal is None else _answer(refusal)
-
-    def _after(self, model: OperationModel, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        if "Error" in parsed:
-            return
-        if not model.name.startswith(_READS):
-            self._world.changes += 1
-            self._world.changes_in[self._identity.account] += 1
-            self._world.changed.add(model.service_model.service_name)
-        if model.name == "AssumeRole" and model.service_model.service_name == "sts":
-            self._issued(context.get(__name__, {}), parsed)
-        elif model.name == "GetSessionToken":
-            self._signed_in(context.get(__name__, {}), parsed)
-        elif model.name in ("CreateRole", "UpdateAssumeRolePolicy") and model.service_model.service_name == "iam":
-            self._bind(context.get(__name__, {}))
-        elif model.name == "GetCallerIdentity" and self._judged:
-            # moto knows neither the root user nor a role's path.
-            who = self._identity
-            parsed.update(Arn=who.arn, Account=who.account, UserId=who.user_id)
-
-    def _signed_in(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
-        """The user's own rights, with MFA information (rule T26)."""
-        issued = self._world.now().replace(microsecond=0)
-        expires = issued + timedelta(seconds=params.get("DurationSeconds", 43200))
-        key = parsed["Credentials"]["AccessKeyId"]
-        mfa = "SerialNumber" in params and "TokenCode" in params
-        self._world.register(replace(self._identity, access_key=key, issued=issued, expires=expires, mfa=mfa))
-        parsed["Credentials"]["Expiration"] = expires
-
-    def _bind(self, params: Mapping[str, Any]) -> None:
-        """IAM keeps the unique ids of the users and roles that a trust policy names (rule P21)."""
-        world = self._world
-        account = self._identity.account
-        iam = world.client(world.root(account), "iam")
-        role = iam.get_role(RoleName=params["RoleName"])["Role"]
-        document = params.get("AssumeRolePolicyDocument") or params["PolicyDocument"]
-        ids = {arn: world.unique_id(arn) for arn in set(_ARN.findall(document))}
-        world.bound[role["Arn"]] = {arn: found for arn, found in ids.items() if found}
-
-    def _issued(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
-        world, role_arn, name = self._world, params["RoleArn"], params["RoleSessionName"]
-        account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
-        role = world.client(world.root(account), "iam").get_role(RoleName=role_name)["Role"]
-        issued = world.now().replace(microsecond=0)
-        arn = f"arn:{world.partition}:sts::{account}:assumed-role/{role_name}/{name}"
-        identity = Identity(
-            arn=arn,
-            account=account,
-            kind="role session",
-            access_key=parsed["Credentials"]["AccessKeyId"],
-            user_id=f"{role['RoleId']}:{name}",
-            issuer=role["Arn"],
-            issued=issued,
-            expires=issued + timedelta(seconds=params.get("DurationSeconds", 3600)),
-            session_policies=tuple(_session_policies(world, account, params)),
-            session=_session_keys(self._identity, role.get("Tags") or [], params),
-            chained=self._identity.kind == "role session",
-        )
-        world.register(identity)
-        parsed["Credentials"]["Expiration"] = identity.expires
-        parsed["AssumedRoleUser"] = {"AssumedRoleId": identity.user_id, "Arn": arn}
-
-
-_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:user|role)/[^\"\s]+")
-
-
-def _session_policies(world: World, account: str, params: Mapping[str, Any]) -> list[str]:
-    documents = [params["Policy"]] if params.get("Policy") else []
-    iam = world.client(world.root(account), "iam")
-    for entry in params.get("PolicyArns") or ():
-        policy = iam.get_policy(PolicyArn=entry["arn"])["Policy"]
-        version = iam.get_policy_version(PolicyArn=entry["arn"], VersionId=policy["DefaultVersionId"])
-        documents.append(json.dumps(version["PolicyVersion"]["Document"]))
-    return documents
-
-
-def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-    """Tags and source identity of a new session (rules C49, C73, T15, T17, T19)."""
-    tags = {tag["Key"].lower(): tag for tag in role_tags}
-    tags |= {tag["Key"].lower(): tag for tag in params.get("Tags") or ()}
-    out = {f"aws:PrincipalTag/{tag['Key']}": (tag["Value"],) for tag in tags.values()}
-    source = params.get("SourceIdentity") or next(iter(caller.session.get("aws:SourceIdentity", ())), None)
-    if source:
-        out["aws:SourceIdentity"] = (source,)
-    return out
-
-
-def _answer(refusal: Refusal) -> tuple[AWSResponse, dict[str, Any]]:
-    headers: Any = {"x-amzn-requestid": "refused-by-the-law"}
-    response = AWSResponse("", refusal.status, headers, None)
-    metadata = {"HTTPStatusCode": refusal.status, "HTTPHeaders": headers, "RequestId": headers["x-amzn-requestid"]}
-    return response, {
-        "Error": {"Code": refusal.code, "Message": refusal.message},
-        "ResponseMetadata": {**metadata, "RetryAttempts": 0},
-    }

@@ -13,7 +13,8 @@ from grantproof.aws.law import Law
 from grantproof.aws.policies import Policies
 from grantproof.aws.samples import minimal_parameters
 from grantproof.aws.snapshot import take
-from grantproof.aws.world import Refusal, World
+from grantproof.aws.wire import Refusal
+from grantproof.aws.world import World
 from tests.aws.test_operations import SERVICES
 
 OWNER = "111111111111"

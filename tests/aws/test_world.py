@@ -15,7 +15,8 @@ from grantproof.aws.law import Law, NotJudged
 from grantproof.aws.policies import Policies
 from grantproof.aws.snapshot import take
 from grantproof.aws.stage import Stage
-from grantproof.aws.world import Refusal, World
+from grantproof.aws.wire import Refusal
+from grantproof.aws.world import World
 from grantproof.contract import load
 
 OWNER, PARTNER = "111111111111", "222222222222"
