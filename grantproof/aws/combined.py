@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from grantproof.aws import parameters
+from grantproof.aws.agreement import Sides, disagreements, permissions, resource_policy, trust
 from grantproof.aws.dependencies import Part
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import SnapshotIncomplete
@@ -15,11 +16,8 @@ from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused
 from grantproof.aws.synthesised import Synthesised
 from grantproof.aws.unspoken import is_spoken_of, place_of, untold
-from grantproof.contract import DeclaredPrincipal, DeclaredResource, DeclaredStatement, Variant
-from grantproof.iam import Layers, Policy, PolicyType, parse_policy
-from grantproof.iam.compare import Verdict, compare
-from grantproof.iam.comparisons import request_as_dict
-from grantproof.iam.cover import NotPlain, uncovered
+from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
+from grantproof.iam import PolicyType, parse_policy
 from grantproof.source import shown
 from grantproof.variants import Incompatible, with_variants
 
@@ -141,20 +139,11 @@ def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = Tru
         if where is None:
             noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
         elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
-            promised = _policy(held_, principal.trust, PolicyType.TRUST)
-            _both_ways(held_, noted, principal, (held.trust,), promised, "is entered")
+            _tell(held_, noted, trust(held_, principal, held.trust))
         elif kind == "limits" and held is not None and where == part[1:]:
             _limits(held_, noted, principal, held.max_session, place)
         elif kind == "policies" and where[0] == alias:
-            promised = _policy(held_, principal.allows, PolicyType.IDENTITY)
-            _both_ways(held_, noted, principal, held_.identity_policies(principal), promised, "may do")
-            if held is not None and held.boundary is not None:
-                cut = compare(Layers(identity=(promised,)), Layers(identity=(promised,), boundary=held.boundary))
-                clause = f"{principal.alias} may do exactly as the contract says"
-                for difference in cut.lost_access:
-                    noted.narrower(clause, f"its boundary does not let it do {difference.clause}", place)
-                if cut.verdict is not Verdict.EQUAL and not cut.lost_access:
-                    noted.unverified(clause, f"what its boundary cuts off cannot be said: {cut.reason}", place)
+            _tell(held_, noted, permissions(held_, principal))
     if kind == "policies" and whole:
         compare_rest(held_, noted)
 
@@ -174,47 +163,17 @@ def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResou
     return str(view.origins.place(arn) or declared.place)
 
 
-def _policy(view: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
-    document = {"Version": "2012-10-17", "Statement": [view.resolved(s.document) for s in statements]}
-    return parse_policy(document, type_, "contract")
-
-
-def _both_ways(
-    view: Deployed,
-    noted: Noted,
-    principal: DeclaredPrincipal | DeclaredResource,
-    real: tuple[Policy, ...],
-    promised: Policy,
-    what: str,
-) -> None:
+def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
     """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
-    try:
-        if not uncovered(real, (promised,)) and not uncovered((promised,), real):
-            return
-    except NotPlain:
-        pass  # a Not form, of which only the exact comparison can speak
-    clause = f"{principal.alias} {what} exactly as the contract says"
-    place = _place(view, real[0].label, principal) if real else str(principal.place)
-    found = compare(_layers((promised,), what), _layers(real, what))
-    if found.verdict is Verdict.UNDETERMINED or found.depends_on:
-        why = found.reason or f"it depends on the open points {', '.join(found.depends_on)}"
-        noted.unverified(clause, f"cannot be compared: {why}", place)
-    for difference in found.new_access:
-        cited = next((c for c in difference.because if c.policy != "everything"), None)
-        where = view.origins.place(cited.policy, cited.statement) if cited is not None else None
-        name = "" if cited is None else f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
-        witness = request_as_dict(difference.witness)
-        detail = f"wider than the contract: {difference.clause}"
-        noted.broken(clause, detail, str(where or place), statement=name, witness=witness)
-    for difference in found.lost_access:
-        detail = f"narrower than the contract, which promises {difference.clause}"
-        noted.narrower(clause, detail, place, witness=request_as_dict(difference.witness))
-
-
-def _layers(policies: tuple[Policy, ...], what: str) -> Layers:
-    if what == "may do":
-        return Layers(identity=policies)
-    return Layers(identity=(EVERYTHING,), resource=policies[0])
+    if sides.plainly_agree():
+        return
+    place = _place(view, sides.real[0].label, sides.declared) if sides.real else str(sides.declared.place)
+    for found in disagreements(view, sides):
+        if found.kind == "doubt":
+            noted.unverified(sides.clause, found.detail, place)
+        else:
+            note = noted.broken if found.kind == "wider" else noted.narrower
+            note(sides.clause, found.detail, found.place or place, **found.shown)
 
 
 #: A caller who may do everything as far as the own account is concerned.
@@ -251,7 +210,7 @@ def _resources(view: Deployed, noted: Noted) -> None:
         if real is None:
             noted.broken(clause, "there is no such policy", str(resource.place))
         else:
-            _both_ways(view, noted, resource, (real,), _policy(view, resource.policy, real.type), "says")
+            _tell(view, noted, resource_policy(view, resource, real))
 
 
 def _came_along(view: Deployed, noted: Noted) -> None:

@@ -12,7 +12,7 @@ from grantproof.iam.errors import LawError
 from grantproof.iam.evaluate import Cited, Outcome, evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
-from grantproof.iam.witness import borne_by, delegated
+from grantproof.iam.witness import borne_by, delegated, in_partition
 
 _EVERYTHING = parse(
     {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
@@ -52,6 +52,7 @@ def kept(
     boundary: Sequence[Policy] | None = None,
     owner: str | None = None,
     bearer: str | None = None,
+    partition: str = "aws",
 ) -> Kept:
     """Compare deployed policies with promised ones, over all requests, both ways.
 
@@ -59,11 +60,14 @@ def kept(
     principals is compared as the policy of one resource of the account `owner`: for callers whose own policies allow
     everything, and for callers who have none.
 
-    `bearer` is the ARN of the user or role that has the identity policies; witnesses are its requests where they can.
+    `bearer` is the ARN of the user or role that has the identity policies; witnesses are its requests where they can
+    be, and in this partition.
 
     Exact; a verdict that depends on a reading of AWS's documentation is a doubt, as is what could not be decided.
     """
-    return _kept(tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner, bearer)
+    return _kept(
+        tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner, bearer, partition
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -73,6 +77,7 @@ def _kept(
     boundary: tuple[Policy, ...] | None,
     owner: str | None,
     bearer: str | None,
+    partition: str,
 ) -> Kept:
     sides = [(Layers(identity=promised), Layers(identity=deployed, boundary=boundary))]
     if any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed)):
@@ -88,26 +93,26 @@ def _kept(
         found = compare(before, after, owner=owner)
         doubts.append(_doubt(found))
         for difference in found.new_access:
-            witness = _borne(difference.witness, after, before, bearer)
+            witness = _told(difference.witness, after, before, bearer, partition)
             breach = Breach(True, str(difference.clause), _of_interest(difference), witness)
             breaches.setdefault((True, breach.clause), breach)
         for difference in found.lost_access:
-            witness = _borne(difference.witness, before, after, bearer)
+            witness = _told(difference.witness, before, after, bearer, partition)
             breach = Breach(False, str(difference.clause), _answered(difference, after), witness)
             breaches.setdefault((False, breach.clause), breach)
     return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
 
 
-def _borne(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None) -> Request:
-    """The witness as a request of the bearer, replayed on both sides, also where the resource's owner lets it in; as it
-    was found where that shows nothing."""
-    if bearer is None:
-        return witness
-    request = borne_by(witness, bearer)
-    for here, there in (
-        (allowing, refusing),
-        (delegated(allowing, request), delegated(refusing, request)),
-    ):
+def _told(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None, partition: str) -> Request:
+    """The witness as a request in the partition, of the bearer, replayed on both sides, also where the resource's owner
+    lets it in; as it was found where that shows nothing."""
+    request = in_partition(witness, partition)
+    sides = [(allowing, refusing)]
+    if bearer is not None:
+        request = borne_by(request, bearer)
+    if allowing.resource is None:
+        sides.append((delegated(allowing, request), delegated(refusing, request)))
+    for here, there in sides if request != witness else ():
         try:
             if evaluate(request, here).allowed and not evaluate(request, there).allowed:
                 return request

@@ -136,6 +136,23 @@ def _moved(principal: Principal, account: str) -> Principal:
     return replace(principal, arn=(principal.arn or "").replace(old, account), account=account)
 
 
+def in_partition(request: Request, partition: str) -> Request:
+    """The same request in another partition, where nothing of it is in one of its own but the commercial one."""
+
+    def moved(text: str | None) -> str | None:
+        return None if text is None else re.sub(r"^arn:aws:", f"arn:{partition}:", text)
+
+    who = request.principal
+    caller = replace(
+        who,
+        arn=moved(who.arn),
+        issuer=moved(who.issuer),
+        name=moved(who.name),
+        partition=partition if who.partition == "aws" else who.partition,
+    )
+    return replace(request, principal=caller, resource=moved(request.resource))
+
+
 def borne_by(request: Request, arn: str) -> Request:
     """The same request, made by a user, or by a session of a role."""
     caller = parse_principal(arn)

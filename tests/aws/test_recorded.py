@@ -121,6 +121,8 @@ def test_every_kind_of_drift_is_found(whole: dict[str, Documents], tmp_path: Pat
     ):
         assert said in done.stdout, said
     assert "arn:aws:s3:::own" not in done.stdout
+    session = f"arn:aws:sts::111111111111:assumed-role/{role['RoleName']}/example"
+    assert f"for example: {session} calls s3:GetObject on arn:aws:s3:::others/example" in done.stdout
 
 
 def test_pages_are_joined_and_encoded_documents_read(

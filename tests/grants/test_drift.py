@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grantproof.aws.agreement import promised
 from grantproof.aws.policies import Held
 from grantproof.aws.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
@@ -22,11 +23,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
     held = world.held(caller)
     assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
     clause = f"{caller.alias} may do exactly what the contract says"
-    promised = parse_policy(
-        {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in caller.allows]},
-        PolicyType.IDENTITY,
-        "contract",
-    )
+    declared = promised(world, caller.allows, PolicyType.IDENTITY)
     for policy, document in others(grant, world, held):
         given = [
             without_principal(raw, policy.label)
@@ -37,7 +34,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
             continue
         place = shown(world.exports[alias_of(world, held)].path)
         real = parse_policy({"Version": "2012-10-17", "Statement": given}, PolicyType.IDENTITY, policy.label)
-        found = kept((promised,), (real,))
+        found = kept((declared,), (real,), bearer=held.arn, partition=grant.partition)
         if found.doubt:
             said = f"{policy.label} names {held.arn} and cannot be compared: {found.doubt}"
             verdict.unverified(clause, said, place=place)
@@ -56,7 +53,7 @@ def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Polic
     """The resource and trust policies of the principal's own account, but those that the contract itself promises,
     each with its raw statements."""
     account = held.arn.split(":")[4]
-    promised = {role.arn for p in grant.principals if p.kind == "role" and (role := world.held(p))}
+    entered = {role.arn for p in grant.principals if p.kind == "role" and (role := world.held(p))}
     declared = {world.resolved(resource.reference) for resource in grant.resources}
     snapshot = world.snapshots()[account]
     for entry in snapshot.resource_policies:
@@ -65,7 +62,7 @@ def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Polic
         yield world.policies.resource_policies[entry["Arn"]], statements(entry["Policy"])
     for role in snapshot.roles:
         trust = world.policies.held[role["Arn"]].trust
-        if role["Arn"] not in promised and trust is not None:
+        if role["Arn"] not in entered and trust is not None:
             yield trust, statements(role["AssumeRolePolicyDocument"])
 
 

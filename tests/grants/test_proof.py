@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from grantproof.aws.agreement import Sides, disagreements, permissions, promised, resource_policy, trust
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
 from grantproof.aws.unspoken import unspoken
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.evidence.finding import digest
-from grantproof.iam import Layers, Policy, PolicyType, Statement, actions, parse_policy
+from grantproof.iam import Layers, PolicyType, Statement, actions, parse_policy
 from grantproof.iam.compare import compare
 from grantproof.iam.comparisons import request_as_dict
 from grantproof.iam.escalation import Bounds, Danger, dangers
-from grantproof.iam.promise import Breach, kept
-from grantproof.iam.request import account_of
 from grantproof.source import shown
 
 
@@ -73,13 +72,10 @@ def test_a_principal_is_allowed_exactly_what_the_contract_says(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Both directions, for every request that can ever be made: nothing wider, nothing narrower."""
-    promised = (contract_policy(world, principal.allows, PolicyType.IDENTITY),)
     held = world.held(principal) if principal.kind != "policy" else None
     if held is not None:
         bounded(world, verdict, principal, held)
-    limits = held.boundary if held is not None else None
-    bearer = held.arn if held is not None and principal.kind in ("role", "user") else None
-    both_ways(world, verdict, principal, world.identity_policies(principal), promised, "may do", limits, bearer)
+    tell(world, verdict, permissions(world, principal))
 
 
 def bounded(world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held) -> None:
@@ -110,7 +106,7 @@ def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
             f"{resource.alias} has the policy that the contract says", f"{arn} has none", place=str(resource.place)
         )
         return
-    both_ways(world, verdict, resource, (real,), (contract_policy(world, resource.policy, real.type),), "says")
+    tell(world, verdict, resource_policy(world, resource, real))
 
 
 def test_a_role_is_entered_exactly_as_the_contract_says(
@@ -120,8 +116,7 @@ def test_a_role_is_entered_exactly_as_the_contract_says(
     held = world.held(role)
     assert held is not None
     assert held.trust is not None
-    promised = (contract_policy(world, role.trust, PolicyType.TRUST),)
-    both_ways(world, verdict, role, (held.trust,), promised, "is entered")
+    tell(world, verdict, trust(world, role, held.trust))
 
 
 def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
@@ -151,57 +146,12 @@ def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
     verdict.proves()
 
 
-def contract_policy(world: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
-    """Statements of the contract as one policy."""
-    document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in statements]}
-    return parse_policy(document, type_, "contract")
-
-
-def both_ways(
-    world: Deployed,
-    verdict: Any,
-    principal: DeclaredPrincipal | DeclaredResource,
-    real: tuple[Policy, ...],
-    promised: tuple[Policy, ...],
-    what: str,
-    boundary: tuple[Policy, ...] | None = None,
-    bearer: str | None = None,
-) -> None:
+def tell(world: Deployed, verdict: Any, sides: Sides) -> None:
     """Note every piece of access that one side gives and the other does not, over all requests."""
-    clause = f"{principal.alias} {what} exactly as the contract says"
-    found = kept(promised, real, boundary=boundary, owner=owner_of(world, real), bearer=bearer)
-    for breach in found.breaches:
-        place, statement = shown_by(world, principal, breach)
-        verdict.broken(clause, said(breach), place=place, statement=statement, witness=request_as_dict(breach.witness))
-    if found.doubt:
-        verdict.unverified(clause, f"cannot be compared: {found.doubt}", place=str(principal.place))
-    verdict.proves(sum(len(policy.statements) for policy in real))
-
-
-def owner_of(world: Deployed, policies: tuple[Policy, ...]) -> str | None:
-    """The account of the role or resource on which a policy stands that names principals."""
-    if not policies or policies[0].type is PolicyType.IDENTITY:
-        return None
-    arn = policies[0].label.removesuffix("#trust")
-    return account_of(arn) or world.policies.owner(arn)
-
-
-def said(breach: Breach) -> str:
-    """A breach in words."""
-    if not breach.wider:
-        cut = "" if breach.cited.policy == "contract" else f"; a {breach.cited.effect} takes it away"
-        return f"narrower than the contract, which promises {breach.clause}{cut}"
-    return f"wider than the contract: {breach.clause}"
-
-
-def shown_by(world: Deployed, principal: DeclaredPrincipal | DeclaredResource, breach: Breach) -> tuple[str, str]:
-    """Place and name of the statement that shows a breach."""
-    cited = breach.cited
-    name = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
-    if cited.policy == "contract":
-        return str(principal.place), name
-    found = world.origins.place(cited.policy, cited.statement)
-    return str(found or principal.place), name + world.origins.inside(cited.policy)
+    for found in disagreements(world, sides):
+        note = verdict.unverified if found.kind == "doubt" else verdict.broken
+        note(sides.clause, found.detail, place=found.place or str(sides.declared.place), **found.shown)
+    verdict.proves(sum(len(policy.statements) for policy in sides.real))
 
 
 def test_every_known_action_is_accounted_for(
@@ -212,8 +162,8 @@ def test_every_known_action_is_accounted_for(
     held = world.held(role)
     assert held is not None
     allowing = [s for policy in held.identity for s in policy.statements if s.allow]
-    promised = [s for s in contract_policy(world, role.allows, PolicyType.IDENTITY).statements if s.allow]
-    if more := sorted(covered(allowing) - covered(promised)):
+    declared = [s for s in promised(world, role.allows, PolicyType.IDENTITY).statements if s.allow]
+    if more := sorted(covered(allowing) - covered(declared)):
         named = ", ".join(more[:3]) + (f" and {len(more) - 3:,} more" if len(more) > 3 else "")
         verdict.broken(
             f"{role.alias} is denied every other action",

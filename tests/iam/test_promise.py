@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from grantproof.iam import Policy, PolicyType, evaluate, parse_policy
 from grantproof.iam.layers import Layers
 from grantproof.iam.promise import Kept, kept
@@ -123,3 +125,25 @@ def test_a_witness_stays_as_it_was_found_where_the_role_shows_nothing() -> None:
     (breach, *_) = kept([PROMISED], [real], bearer=ROLE).breaches
     assert breach.wider
     assert evaluate(breach.witness, Layers(identity=(real,))).allowed
+
+
+@pytest.mark.parametrize("bearer", [None, "arn:aws-cn:iam::111111111111:role/reader"])
+def test_a_witness_is_of_the_partition_that_is_asked_for(bearer: str | None) -> None:
+    role = "arn:aws-cn:iam::222222222222:role/other"
+    real = policy("real", allow("sts:AssumeRole"))
+    (breach,) = kept(
+        [policy("contract", allow("sts:AssumeRole", role))], [real], bearer=bearer, partition="aws-cn"
+    ).breaches
+    named = (breach.witness.principal.identity_arn, breach.witness.resource)
+    assert all((arn or "").startswith("arn:aws-cn:") for arn in named), named
+
+
+def test_a_witness_of_a_trust_policy_is_of_the_partition_too() -> None:
+    account = "arn:aws-us-gov:iam::222222222222:root"
+    mfa = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    promised = policy("contract", enter({"AWS": account}, Condition=mfa), type_=PolicyType.TRUST)
+    real = policy(f"{ROLE}#trust", enter({"AWS": account}), type_=PolicyType.TRUST)
+    breaches = kept([promised], [real], owner="111111111111", partition="aws-us-gov").breaches
+    assert breaches
+    for breach in breaches:
+        assert (breach.witness.principal.identity_arn or "").startswith("arn:aws-us-gov:iam::222222222222:")
