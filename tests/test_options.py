@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, load
 from grantproof.source import read
 from grantproof.variants import needed, subsets, with_variants
+from tests.suite import Told, suite_of
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
@@ -251,33 +251,10 @@ FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
 }
 
 
-class Told:
-    """Takes what a suite notes in the place of the plugin's `verdict`."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def broken(self, clause: str, detail: str, **_: object) -> None:
-        self.said.append(detail)
-
-    unverified = broken
-
-    def proves(self, number: int = 1) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def suite() -> ModuleType:
     """The suite `variants`, whose functions are called as pytest would."""
-    folder = ROOT / "tests" / "grants"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        spec = importlib.util.spec_from_file_location("suite_of_variants", folder / "test_variants.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
+    return suite_of("variants")
 
 
 def said(suite: ModuleType, contract: Contract, function: str, part: Part | None) -> list[str]:

@@ -137,7 +137,7 @@ def remedy(claim: Claim, finding: Finding | None) -> str:
 
 
 _REMEDIES = {
-    "lint": "Change the template as cfn-lint says, or silence the rule in the template's Metadata, with a reason.",
+    "lint": "Change the template as cfn-lint says, or accept what it says in waivers.yaml, with a reason.",
     "trust": "Narrow the trust policy to whom the contract names; if the access is meant, name it in the contract.",
     "permissions": "Narrow the statement to what the contract names; if the access is meant, name it in the contract.",
     "deployment": "Change the template so that it deploys as the contract says.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 from cfnlint import api, core
 from cfnlint.config import ManualArgs
 
+from grantproof.aws.placed import at
 from grantproof.contract import Contract
-from grantproof.source import shown, text_of
+from grantproof.source import Document, Key, Place, read, shown, text_of
+
+#: Where a template, or one of its resources, tells cfn-lint what to leave out.
+_IGNORED = ("Metadata", "cfn-lint", "config", "ignore_checks")
 
 
 @cache
@@ -20,13 +25,25 @@ def rules() -> Any:
 
 
 def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: Any) -> None:
-    """Errors, warnings and informational findings all count; a template silences one in its own Metadata, with a
-    reason."""
-    text = text_of(template)
-    config = ManualArgs(regions=[grant.region], include_checks=["I"])
-    for match in api.lint(text, rules(), [grant.region], config):
+    """Errors, warnings and informational findings all count; so does what the template itself silences, which is for a
+    waiver to accept: with an owner, a reason and a last day."""
+    document = read(template)
+    # What is mandatory is said, whatever Metadata or a .cfnlintrc ignore.
+    config = ManualArgs(regions=[grant.region], include_checks=["I"], mandatory_checks=["E", "W", "I"])
+    for match in api.lint(text_of(template), rules(), [grant.region], config):
+        silenced = silenced_at(document, match.rule.id, list(match.path or ()))
         verdict.broken(
             f"cfn-lint has nothing to say about {template.name}",
-            f"{match.rule.id} {match.message}",
+            f"{match.rule.id} {match.message}" + (f" (silenced at {silenced})" if silenced else ""),
             place=f"{shown(template)}:{match.linenumber}:{match.columnnumber}",
         )
+
+
+def silenced_at(document: Document, rule: str, path: Sequence[Key]) -> Place | None:
+    """Where a template, or the resource at the beginning of a path, silences a rule."""
+    for start in ((), tuple(path[:2]) if path[:1] == ["Resources"] else ()):
+        ignored = at(document.value, (*start, *_IGNORED))
+        for number, name in enumerate(ignored if isinstance(ignored, list) else ()):
+            if rule.startswith(str(name)):
+                return document.place(*start, *_IGNORED, number)
+    return None
