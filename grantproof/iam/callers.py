@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from itertools import product
 
 from grantproof.iam import rcp
@@ -391,5 +392,6 @@ ANYBODY = replace(
 )
 
 
-def _meet_all(left: Iterable[Glob], right: Iterable[Glob]) -> tuple[Glob, ...]:
+@lru_cache(maxsize=1024)
+def _meet_all(left: tuple[Glob, ...], right: tuple[Glob, ...]) -> tuple[Glob, ...]:
     return tuple(dict.fromkeys(part for one, other in product(left, right) for part in intersection(one, other)))

@@ -22,6 +22,7 @@ from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import LawError, Undecided
 from grantproof.iam.escape import Escape, Search
 from grantproof.iam.evaluate import Cited, evaluate
+from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.language import Effort, TooHard
 from grantproof.iam.layers import Layers
 from grantproof.iam.plan import Plan, plan
@@ -35,6 +36,11 @@ from grantproof.iam.variables import Effect, generic_values, longest, special_va
 from grantproof.iam.witness import candidates, delegated
 
 _A_USERS = frozenset({"aws:principalarn", "aws:username"})
+#: What `aws:userid` looks like (C54): a unique id, or that of a role with the name of the session.
+_USER_IDS: Mapping[Kind, Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]]] = {
+    Kind.USER: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD)),), ())},
+    Kind.ROLE_SESSION: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD, ":", Wild.FIELD_ONE, Wild.FIELD)),), ())},
+}
 _MOST_DIFFERENCES = 1_000
 
 
@@ -91,6 +97,7 @@ def compare(
     assumptions: Assumptions = DEFAULTS,
     every_reading: bool = True,
     known: bool = False,
+    tied: bool = True,
 ) -> Comparison:
     """Compare what `new` allows with what `old` allows, both ways.
 
@@ -102,11 +109,13 @@ def compare(
         assumptions: the readings of open points in force.
         every_reading: find out on which open points the verdict depends.
         known: only actions that exist, in the release of the action list, and not those that may ever exist.
+        tied: only requests whose condition keys go together as AWS describes them (`tied`), and not those in which each
+            has any value.
     """
     old, new = _prepared(old), _prepared(new)
     if old.within(new) and new.within(old):
         return Comparison(Verdict.EQUAL)
-    answer = _Reading(old, new, owner, assumptions, known, Effort()).comparison()
+    answer = _Reading(old, new, owner, assumptions, known, Effort(), tied).comparison()
     if answer.verdict is Verdict.UNDETERMINED or not every_reading:
         return answer
     depends: set[str] = set()
@@ -114,7 +123,7 @@ def compare(
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue
-        verdict = _Reading(old, new, owner, other, known, Effort()).verdict()
+        verdict = _Reading(old, new, owner, other, known, Effort(), tied).verdict()
         if verdict is not answer.verdict:
             depends |= changed
         if verdict is Verdict.UNDETERMINED:
@@ -175,8 +184,9 @@ class _Reading:
         assumptions: Assumptions,
         known: bool,
         effort: Effort,
+        tied: bool = True,
     ) -> None:
-        self._old, self._new, self._owner = old, new, owner
+        self._old, self._new, self._owner, self._tied = old, new, owner, tied
         self._assumptions, self._known, self._effort = assumptions, known, effort
         self._keys = old.keys | new.keys
         self._variables = old.variables | new.variables
@@ -277,7 +287,7 @@ class _Reading:
             return False
         wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
         try:
-            found = self._by(ANYBODY, Bounds(single=self._single), narrow, wide, first=True)
+            found = self._by(ANYBODY, Bounds(single=self._single, tied=self._tied), narrow, wide, first=True)
             return next(found, None) is None
         except Undecided:
             return False
@@ -286,7 +296,7 @@ class _Reading:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
         wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
         try:
-            reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort)
+            reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort, self._tied)
             found = reading.escapes(narrow, wide, first=True)
             return next(found, None) is None
         except Undecided:
@@ -305,8 +315,10 @@ class _Reading:
     def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
         states = {**caller.states(self._keys), **{key: (value,) for key, value in variables.items()}}
         shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
+        if self._tied and "aws:userid" in self._keys and self._keys & PRINCIPAL_KEYS:
+            shapes |= _USER_IDS.get(caller.principal.kind, {})
         named = caller.principal.kind is Kind.USER and bool(caller.names)
-        return Bounds(states, shapes, self._single, _A_USERS if named else frozenset(), variables)
+        return Bounds(states, shapes, self._single, _A_USERS if named else frozenset(), variables, self._tied)
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
         if not caller.open or side.tells_callers_apart:

@@ -25,6 +25,7 @@ from grantproof.iam.language import Effort, TooHard, Wanted, generic_point, leas
 from grantproof.iam.plan import Plan
 from grantproof.iam.request import Values
 from grantproof.iam.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Patterns, Side, bits, meet
+from grantproof.iam.tied import together
 from grantproof.iam.values import Keys
 
 
@@ -285,7 +286,7 @@ class Search:
             if self._keys.find(key, tests, false.get(key, frozenset())) is None:
                 return None
         if not clauses:
-            return self._keys.together(true, false)
+            return together(self._keys, true, false)
         first, rest = clauses[0], clauses[1:]
         self._effort.spend(1 + len(clauses) // 4, "the conditions can fail in too many ways to try")
         for test in sorted(first, key=str):

@@ -1,4 +1,4 @@
-"""One condition key: with which values are these tests true and those false?
+"""One condition key: with which values are these tests true and those false? (Several keys at once: `tied`.)
 
 Whatever is answered has been asked of the law's own `holds`. What is written here is only where to look: for text the
 languages of the tests' patterns, for numbers, dates and addresses the points at which some test changes its answer.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.condition import Set, Test, Type, Void, date, holds, network, number, value_holds
@@ -23,9 +25,21 @@ from grantproof.iam.request import Values
 
 #: The key is not in the request.
 MISSING: Values = ()
+
+
+class Presence(Enum):
+    """Whatever values a key has, it has some."""
+
+    PRESENT = "present"
+
+
+PRESENT = Presence.PRESENT
+#: The states that are possible: these, any in which the key has values, or any at all.
+Among = tuple[Values, ...] | Presence | None
 _EMPTY: Values = ("",)
 _NOT_EMPTY = Wanted(Glob((Wild.ONE, Wild.ANY)))
 _TEXT = (Type.STRING, Type.ARN)
+EPOCH = "aws:epochtime"
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,7 @@ class Bounds:
         single: keys that carry one value at most.
         present: keys that are never missing.
         variables: the values of the keys that stand as policy variables in patterns.
+        tied: whether what one key says of another counts.
     """
 
     states: Mapping[str, tuple[Values, ...]] = field(default_factory=dict)
@@ -53,91 +68,52 @@ class Bounds:
     single: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
     variables: Mapping[str, Values] = field(default_factory=dict)
+    tied: bool = True
 
 
 class Keys:
     """Finds values of condition keys. `unsure` says why a value was passed over: the law does not decide it."""
 
     def __init__(self, judge: Judge, bounds: Bounds, effort: Effort | None = None) -> None:
-        self._judge, self._bounds, self._effort = judge, bounds, effort or Effort()
-        self._memo: dict[tuple[str, frozenset[Test], frozenset[Test]], Values | None] = {}
+        self._judge, self.bounds, self.effort = judge, bounds, effort or Effort()
+        self._memo: dict[tuple[str, frozenset[Test], frozenset[Test], Among], Values | None] = {}
         self.unsure = ""
 
-    def find(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Values | None:
-        """A state of the key in which all of `true` hold and none of `false` does; None where there is none.
+    def find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among = None) -> Values | None:
+        """A state of the key in which all of `true` hold and none of `false` does; None where there is none. `among`:
+        only these states are possible, or only those in which the key has values.
 
         Exact for tests of one kind; raises where that cannot be said.
 
         Raises:
             TooHard: the search was given up, or a key is compared both as text and as something else.
         """
-        asked = (key, true, false)
+        asked = (key, true, false, among)
         if asked not in self._memo:
-            self._memo[asked] = self._find(key, true, false)
+            self._memo[asked] = self._find(key, true, false, among)
         return self._memo[asked]
 
-    def together(
-        self, true: Mapping[str, frozenset[Test]], false: Mapping[str, frozenset[Test]]
-    ) -> dict[str, Values] | None:
-        """A state of every key; None where one of them has none. A user's name ends its ARN, so the two are chosen
-        together.
+    def present(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Present:
+        """The search for values of a key that is in the request."""
+        return Present(key, true, false, self.bounds, self._judge, self.effort)
 
-        Raises:
-            TooHard: as `find`; or no ARN was found that ends in the name.
-        """
-        out: dict[str, Values] = {}
-        nothing: frozenset[Test] = frozenset()
-        for key in sorted({*true, *false}):
-            state = self.find(key, true.get(key, nothing), false.get(key, nothing))
-            if state is None:
-                return None
-            out[key] = state
-        asked = {_ARN, _NAME}.intersection((*true, *false, *self._bounds.variables))
-        if asked and _ARN in self._bounds.shapes and _NAME in self._bounds.present:
-            arn = self._arn_and_name(true, false)
-            if arn is None:
-                return None
-            out[_ARN] = (arn,)
-            out[_NAME] = (arn.rsplit("/", 1)[1],)
-        return out
-
-    def _arn_and_name(self, true: Mapping[str, frozenset[Test]], false: Mapping[str, frozenset[Test]]) -> str | None:
-        """A user's ARN of which every test of the ARN and every test of the name says what it is to say."""
-        nothing: frozenset[Test] = frozenset()
-        shapes, excluded = self._bounds.shapes[_ARN]
-        wanted: list[Sequence[Wanted]] = [[Wanted(shape) for shape in shapes]]
-        unwanted = [Wanted(glob) for glob in excluded]
-        for key in (_ARN, _NAME):
-            present = _Present(
-                key, true.get(key, nothing), false.get(key, nothing), self._bounds, self._judge, self._effort
-            )
-            some, none = present.languages([*present.plain, *present.every, *present.some])
-            if key == _NAME:
-                some = [[end for name in group for end in _endings(shapes, name)] for group in some]
-                none = [end for name in none for end in _endings(shapes, name)]
-            wanted += some
-            unwanted += none
-        variable = self._bounds.variables.get(_NAME)
-        if variable:
-            wanted.append(_endings(shapes, Wanted(Glob((variable[0],)))))
-        # A name of at least one character, whatever else.
-        wanted.append(_endings(shapes, Wanted(Glob((Wild.ONE, Wild.ANY)))))
-        return find(wanted, unwanted, self._effort) if all(wanted) else None
-
-    def _find(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Values | None:
+    def _find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among) -> Values | None:
         if true & false:
             return None
-        for state in self._states(key, true, false):
-            if self._fits(key, state, true, false):
+        for state in self._states(key, true, false, among):
+            if self.fits(key, state, true, false):
                 return state
         return None
 
-    def _fits(self, key: str, state: Values, true: Iterable[Test], false: Iterable[Test]) -> bool:
-        probe = Probe({**self._bounds.variables, key: state})
+    def fits(self, key: str, state: Values, true: Iterable[Test], false: Iterable[Test]) -> bool:
+        """Do all of `true` hold in this state of the key, and none of `false`?"""
+        probe = Probe({**self.bounds.variables, key: state})
         try:
             return all(self._holds(t, probe) for t in true) and not any(self._holds(t, probe) for t in false)
         except Undecided as error:
-            self.unsure = error.message
+            # An empty text is no number, date or address (O24), and nothing sends it for one.
+            if state != _EMPTY:
+                self.unsure = error.message
             return False
 
     def _holds(self, test: Test, probe: Probe) -> bool:
@@ -146,39 +122,28 @@ class Keys:
         except Void:
             return False
 
-    def _states(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Iterator[Values]:
-        settled = self._bounds.states.get(key)
+    def _states(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among) -> Iterator[Values]:
+        settled = self.bounds.states.get(key)
         if settled is not None:
             yield from settled
             return
-        if key not in self._bounds.present:
+        if isinstance(among, tuple):
+            yield from (s for s in among if s or key not in self.bounds.present)
+            return
+        if among is None and key not in self.bounds.present:
             yield MISSING
-        present = _Present(key, true, false, self._bounds, self._judge, self._effort)
-        found = present.state()
+        found = self.present(key, true, false).state()
         if found is not None:
             yield found
         # An empty text is a value of its own (O20), and counts as missing under a set operator.
         yield _EMPTY
 
 
-def _endings(shapes: Iterable[Glob], name: Wanted) -> list[Wanted]:
-    """ARNs of users whose name is one of a pattern's: the name is what follows the last slash."""
-    inside = {Wild.ANY: Wild.NAME, Wild.ONE: Wild.NAME_ONE}
-    tokens = [inside.get(t, t) if isinstance(t, Wild) else t for t in name.glob.tokens]
-    return [
-        Wanted(Glob((*shape.tokens[:-1], *path, *tokens)), name.fold)
-        for shape in shapes
-        for path in ((), (Wild.ONE, Wild.ANY, "/"))
-    ]
-
-
-_ARN, _NAME = "aws:principalarn", "aws:username"
-
 #: A test, and what one value of the request is to make of it.
 Constraint = tuple[Test, bool]
 
 
-class _Present:
+class Present:
     """The search for a state in which the key has values."""
 
     def __init__(
@@ -199,20 +164,30 @@ class _Present:
                 else:
                     self.some.append((test, wanted))
 
+    @property
+    def all(self) -> list[Constraint]:
+        """What an only value has to satisfy."""
+        return [*self.plain, *self.every, *self.some]
+
+    @property
+    def one_at_most(self) -> bool:
+        """Does the key carry one value at most?"""
+        return bool(self.plain) or self._key in self._bounds.single
+
     def state(self) -> Values | None:
         """Values that satisfy everything, or None."""
-        if self.plain or not self.some or self._key in self._bounds.single:
-            one = self._value([*self.plain, *self.every, *self.some])
+        if self.one_at_most or not self.some:
+            one = self.value(self.all)
             return None if one is None else (one,)
-        found = [self._value([*self.every, constraint]) for constraint in self.some]
+        found = [self.value([*self.every, constraint]) for constraint in self.some]
         if any(value is None for value in found):
             return None
         values = tuple(dict.fromkeys(value for value in found if value is not None))
         # Values that are all empty count as none (rule C19), so that something has to stand beside them.
-        other = None if any(values) else self._value(self.every)
+        other = None if any(values) else self.value(self.every)
         return (*values, other) if other else values
 
-    def _value(self, constraints: Sequence[Constraint]) -> str | None:
+    def value(self, constraints: Sequence[Constraint]) -> str | None:
         """One value of which every test says what it is to say."""
         types = {test.operator.type for test, _ in constraints}
         if types <= set(_TEXT):
@@ -220,9 +195,13 @@ class _Present:
         for value in self._points(constraints):
             if all(self._says(test, value) == wanted for test, wanted in constraints):
                 return value
-        if types & set(_TEXT) or len(types) > 1 or self._key in self._bounds.shapes:
+        if types & set(_TEXT) or (len(types) > 1 and not self._is_moment(types)) or self._key in self._bounds.shapes:
             raise TooHard(f"{self._key} is compared both as {' and as '.join(sorted(t.value for t in types))}")
         return None
+
+    def _is_moment(self, types: set[Type]) -> bool:
+        """`aws:EpochTime` is compared as a date and as a number alike (C70)."""
+        return self._key == EPOCH and types == {Type.DATE, Type.NUMERIC}
 
     def _says(self, test: Test, value: str) -> bool | None:
         try:
@@ -288,6 +267,9 @@ class _Present:
         by_type: dict[Type, list[Pattern]] = {}
         for test, _ in constraints:
             by_type.setdefault(test.operator.type, []).extend(test.values)
+        if self._is_moment({*by_type}):
+            yield from map(seconds, between(moments(test for test, _ in constraints)))
+            return
         for type_, patterns in by_type.items():
             if type_ in _POINTS:
                 yield from _POINTS[type_]([pattern.text for pattern in patterns])
@@ -313,7 +295,7 @@ def arn_shape(glob: Glob) -> Glob:
     return Glob((*tokens, *fields[5].tokens))
 
 
-def _between(values: Iterable[Decimal]) -> Iterator[Decimal]:
+def between(values: Iterable[Decimal]) -> Iterator[Decimal]:
     """Every value, one between each two neighbours, one below all and one above."""
     ordered = sorted(set(values))
     if not ordered:
@@ -327,18 +309,34 @@ def _between(values: Iterable[Decimal]) -> Iterator[Decimal]:
 
 def _numbers(texts: Sequence[str]) -> Iterator[str]:
     values = [value for text in texts if (value := number(text)) is not None]
-    yield from (f"{value:f}" for value in _between(values or [Decimal(0)]))
+    yield from (f"{value:f}" for value in between(values or [Decimal(0)]))
 
 
 def _dates(texts: Sequence[str]) -> Iterator[str]:
     values = [value for text in texts if (value := date(text)) is not None]
-    for value in _between(values or [Decimal(1_700_000_000)]):
-        try:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value * 1_000_000))
-        except OverflowError:
-            yield f"{value:f}"
-            continue
-        yield moment.isoformat().replace("+00:00", "Z")
+    yield from map(moment, between(values or [Decimal(1_700_000_000)]))
+
+
+def moments(tests: Iterable[Test]) -> list[Decimal]:
+    """The moments that tests name, as dates or as numbers, in seconds since the epoch; some moment where there are
+    none."""
+    read = [(date if t.operator.type is Type.DATE else number)(p.text) for t in tests for p in t.values]
+    return [value for value in read if value is not None] or [Decimal(1_700_000_000)]
+
+
+def seconds(value: Decimal) -> str:
+    """Seconds since the epoch, so that they are not taken for a year."""
+    text = f"{value:f}"
+    return f"{text}.0" if re.fullmatch("[0-9]{4}", text) else text
+
+
+def moment(value: Decimal) -> str:
+    """A moment as a date, or in seconds since the epoch where it is too far away for a date."""
+    try:
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value * 1_000_000))
+    except OverflowError:
+        return seconds(value)
+    return found.isoformat().replace("+00:00", "Z")
 
 
 def _addresses(texts: Sequence[str]) -> Iterator[str]:
