@@ -17,6 +17,7 @@ from grantproof.recording import (
     Record,
     contracts,
     grant_of,
+    hooks,
     is_placeholder,
     names,
     not_understood,
@@ -311,4 +312,4 @@ def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
 def pytest_configure(config: pytest.Config) -> None:
     """The second part: what tests note, verdicts and reports."""
     config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
-    config.pluginmanager.register(recording, "grantproof-recording")
+    config.pluginmanager.register(hooks, "grantproof-recording")

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "aws": {"aws", "iam", "source", "contract", "variants"},
     "evidence": {"evidence", "iam", "source", "contract"},
     "mutants": {"mutants", "iam", "source", "contract", "variants", "aws", "evidence"},
-    "recording": {"iam", "source", "contract", "aws", "evidence"},
+    "recording": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "plugin": {"recording", "iam", "source", "contract", "variants", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},

@@ -1,0 +1,108 @@
+"""What a run is asked for: grants, exports of real accounts, waivers, and the day on which it judges them.
+
+Each is read once in a process, and what reads it is imported then: whoever only has the plugin installed waits for
+nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from grantproof.evidence import stamp
+from grantproof.evidence.waivers import Waivers, load
+from grantproof.source import SourceError
+
+if TYPE_CHECKING:
+    from grantproof.aws.recorded import Recorded
+    from grantproof.aws.trying import Answer
+    from grantproof.contract import Contract
+
+#: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
+#: holds nothing but what the grant deploys.
+ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
+#: The suite that judges calls which were tried against real accounts.
+ON_CALLS = "calls"
+#: Where a report, or a worker's input, carries what the run needs; what is in a report's __dict__ survives the way from
+#: an xdist worker.
+ATTRIBUTE = "grantproof"
+
+_CONTRACTS = pytest.StashKey[tuple["Contract", ...]]()
+_RECORDED = pytest.StashKey[dict[str, "Recorded"]]()
+_WAIVERS = pytest.StashKey[tuple["Waivers", ...]]()
+_TODAY = pytest.StashKey[date]()
+
+
+def contracts(config: pytest.Config) -> tuple[Contract, ...]:
+    """The contracts of every grant below `--grants`, read once.
+
+    Raises:
+        pytest.UsageError: one of them cannot be read, or there is none.
+    """
+    if _CONTRACTS not in config.stash:
+        from grantproof.contract import ContractError, find
+
+        try:
+            config.stash[_CONTRACTS] = find(Path(config.getoption("--grants")))
+        except ContractError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_CONTRACTS]
+
+
+def recorded(config: pytest.Config) -> dict[str, Recorded]:
+    """With `--snapshot`: every grant beside the exports, by name. Empty without.
+
+    Raises:
+        pytest.UsageError: an export is not a whole snapshot of what the contracts need.
+    """
+    if _RECORDED not in config.stash:
+        from grantproof.aws import export, recorded
+
+        try:
+            exports = {
+                alias: export.read_export(path) for alias, path in export.named(config.getoption("--snapshot")).items()
+            }
+            config.stash[_RECORDED] = recorded.recorded(contracts(config), exports) if exports else {}
+        except export.ExportRefused as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_RECORDED]
+
+
+def answers(config: pytest.Config, grant: str) -> list[Answer]:
+    """What became of the calls that were tried for a grant. Empty where none were to be."""
+    file = config.getoption("--calls")
+    if not file:
+        return []
+    from grantproof.aws import trying
+
+    return trying.read(Path(file)).get(grant, [])
+
+
+def waivers(config: pytest.Config) -> tuple[Waivers, ...]:
+    """The waivers of every grant below `--grants`, read once.
+
+    Raises:
+        pytest.UsageError: one of them cannot be read.
+    """
+    if _WAIVERS not in config.stash:
+        try:
+            config.stash[_WAIVERS] = tuple(load(contract.path, contract.grant) for contract in contracts(config))
+        except SourceError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_WAIVERS]
+
+
+def on_real_accounts(config: pytest.Config) -> tuple[str, ...]:
+    """The suites that judge exports."""
+    return (*ON_SNAPSHOTS, ON_CALLS) if config.getoption("--calls") else ON_SNAPSHOTS
+
+
+def today(config: pytest.Config) -> date:
+    """The day on which waivers are judged: the same in every process of a run."""
+    if _TODAY not in config.stash:
+        given = getattr(config, "workerinput", {}).get(ATTRIBUTE)
+        config.stash[_TODAY] = date.fromisoformat(given) if given else stamp.now().date()
+    return config.stash[_TODAY]

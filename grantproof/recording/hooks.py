@@ -1,0 +1,140 @@
+"""The plugin's second part: around each test, what it noted becomes its outcome.
+
+A worker of pytest-xdist attaches what its tests noted to their reports; the controller gathers it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grantproof.evidence.finding import Finding, Outcome, Status
+from grantproof.recording.asked import ATTRIBUTE, today, waivers
+from grantproof.recording.collector import POPULATION, Collector
+from grantproof.recording.item import function_of, grant_of, is_placeholder, planned, runs, suite_of
+from grantproof.recording.record import Record, forget, grouped, not_understood, record_of
+from grantproof.source import shown
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
+
+_COLLECTED = pytest.StashKey[list[pytest.Item]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that runs again has found nothing yet."""
+    forget(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that noted findings fails with them, in the words of the grant and without a traceback. What was not
+    understood is not verified, and says so in the same way. A test whose findings are all accepted is skipped: it did
+    not pass."""
+    contract = grant_of(pyfuncitem)
+    if contract is None:
+        return (yield)
+    record = record_of(pyfuncitem)
+    record.grant = contract.grant
+    try:
+        result = yield
+    except not_understood() as error:
+        place = shown(contract.path)
+        record.unverified("what is asked can be judged", f"not verified: {error}", place=place)
+        result = True
+    record.findings = _under_waivers(pyfuncitem, contract, record.findings)
+    failing = [finding for finding in record.findings if not finding.accepted]
+    if failing:
+        pytest.fail("\n".join(str(finding) for finding in failing), pytrace=False)
+    if record.findings:
+        accepted = {f"{f.accepted.owner} until {f.accepted.expires}" for f in record.findings if f.accepted}
+        pytest.skip(f"accepted deviation: {', '.join(sorted(accepted))}")
+    return result
+
+
+def _under_waivers(item: pytest.Item, contract: Contract, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    if not findings:
+        return ()
+    own = next(w for w in waivers(item.config) if w.grant == contract.grant)
+    return own.apply(planned(item).id, findings, today(item.config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """First of all plugins, so that what others deselect is known as well."""
+    config.stash[_COLLECTED] = [item for item in items if (is_placeholder(item) or grant_of(item)) and runs(item)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note the population: what is to run, and what was deselected."""
+    collected = session.config.stash.get(_COLLECTED, [])
+    if not collected:
+        return
+    functions = {function_of(item) for item in collected}
+    collected = [item for item in collected if not is_placeholder(item)]
+    selected = set(session.items)
+    claims = [asdict(planned(item, selected=item in selected)) for item in collected]
+    session.config.stash[POPULATION] = {"claims": claims, "functions": sorted(functions)}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach what the test noted, as plain data, so that it survives the way from an xdist worker. The first report of
+    a process also carries the population."""
+    report = yield
+    contract = grant_of(item)
+    if contract is None or (report.when != "call" and report.passed):
+        return report
+    record = record_of(item)
+    status, reason = _status(report, call, record)
+    outcome = Outcome(
+        nodeid=item.nodeid,
+        grant=contract.grant,
+        suite=suite_of(item),
+        test=item.name,
+        status=status,
+        seconds=report.duration,
+        reason=reason,
+        proved=record.proved,
+        calls=record.calls[0],
+        refused=record.calls[1],
+        findings=record.findings,
+        tried=grouped(contract, record.tried),
+    )
+    data: dict[str, Any] = {"outcome": outcome.as_dict(), "facts": record.facts}
+    if hasattr(item.config, "workerinput") and item.config.stash[POPULATION]:
+        data["population"], item.config.stash[POPULATION] = item.config.stash[POPULATION], None
+    report.__dict__[ATTRIBUTE] = json.dumps(data)
+    return report
+
+
+def _status(report: pytest.TestReport, call: pytest.CallInfo[None], record: Record) -> tuple[Status, str]:
+    """Of the closed vocabulary, and why where findings do not say it."""
+    if hasattr(report, "wasxfail"):
+        return "fail", f"expected to fail: {report.wasxfail}"
+    if report.passed:
+        return "pass", ""
+    said = call.excinfo.exconly() if call.excinfo else "no reason was given"
+    if report.skipped:
+        accepted = bool(record.findings) and all(finding.accepted for finding in record.findings)
+        return ("exception", "") if accepted else ("not run", said.removeprefix("Skipped: "))
+    failed = call.excinfo is not None and call.excinfo.errisinstance((AssertionError, pytest.fail.Exception))
+    if report.when != "call" or not failed:
+        return "error", said.removeprefix("Failed: ")
+    if not record.findings:
+        return "fail", said
+    judged = any(f.status == "broken" and not f.accepted for f in record.findings)
+    return ("fail" if judged else "unknown"), ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect outcomes where there is somebody to tell, which with xdist is the controller."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Collector(config), "grantproof-verdicts")

@@ -1,0 +1,67 @@
+"""What a test is about: its grant, its suite, and the claim that it makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grantproof.evidence.claim import SUITES, Planned
+from grantproof.recording.asked import ON_CALLS, on_real_accounts, recorded
+from grantproof.source import shown
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
+
+
+def grant_of(item: pytest.Item) -> Contract | None:
+    """The contract that a test runs for, if it asks for one."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("grant") if callspec else None
+    return found if hasattr(found, "grant") else None
+
+
+def suite_of(item: pytest.Item) -> str:
+    """The suite of a test: the name of its file, without `test_`."""
+    return Path(str(item.path)).stem.removeprefix("test_")
+
+
+def function_of(item: pytest.Item) -> str:
+    """`suite/test`, whatever the test runs for."""
+    return f"{suite_of(item)}/{getattr(item, 'originalname', None) or item.name}"
+
+
+def is_placeholder(item: pytest.Item) -> bool:
+    """What pytest collects of a test that has nothing to run for."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and "grant" in callspec.params and grant_of(item) is None
+
+
+def runs(item: pytest.Item) -> bool:
+    """Does the test have what it needs: a mocked world, or exports?"""
+    suite = suite_of(item)
+    if suite not in (*SUITES, "drift", ON_CALLS) or not (grant_of(item) or is_placeholder(item)):
+        return True
+    return suite in on_real_accounts(item.config) if recorded(item.config) else suite not in ("drift", ON_CALLS)
+
+
+def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
+    """The claim of a test that runs for a grant."""
+    contract = grant_of(item)
+    assert contract is not None
+    callspec = item.callspec  # type: ignore[attr-defined]
+    subject = callspec.id.removeprefix(contract.grant).removeprefix("-")
+    test = function_of(item).partition("/")[2]
+    return Planned(item.nodeid, contract.grant, suite_of(item), test, subject, _place(callspec.params), selected)
+
+
+def _place(params: dict[str, Any]) -> str:
+    """The clause that a test is about: the place of what it is given, or the contract."""
+    for value in params.values():
+        for part in value[::-1] if isinstance(value, tuple) else (value,):
+            if hasattr(part, "place"):
+                return str(part.place)
+            if isinstance(part, Path):
+                return f"{shown(part)}:1"
+    return f"{shown(params['grant'].path)}:1"

@@ -1,0 +1,102 @@
+"""What one test notes while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from grantproof.evidence.finding import Finding, Tried
+
+if TYPE_CHECKING:
+    from grantproof.aws.stage import Stage
+    from grantproof.contract import Contract
+
+#: A request: principal, action, resource, and whether the law allowed it.
+Key = tuple[str, str, str, bool]
+
+
+@dataclass
+class Record:
+    """What one test notes while it runs."""
+
+    grant: str = ""
+    proved: int = 0
+    findings: tuple[Finding, ...] = ()
+    facts: Any = None
+    watched: tuple[tuple[Stage, tuple[int, int], Counter[Key]], ...] = ()
+
+    def watch(self, stage: Stage) -> None:
+        """Count the calls made on this stage from now on."""
+        self.watched += ((stage, stage.calls, Counter(stage.tried)),)
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Calls made by the test, and how many of them the law refused."""
+        made = sum(stage.calls[0] - before[0] for stage, before, _ in self.watched)
+        return made, sum(stage.calls[1] - before[1] for stage, before, _ in self.watched)
+
+    @property
+    def tried(self) -> Counter[Key]:
+        """The same calls by principal, action, resource and whether they were allowed."""
+        out: Counter[Key] = Counter()
+        for stage, _, before in self.watched:
+            out.update(stage.tried - before)
+        return out
+
+    def proves(self, number: int = 1) -> None:
+        """Note that so many statements are settled for all requests."""
+        self.proved += number
+
+    def broken(self, clause: str, detail: str, **shown: Any) -> None:
+        """Note that a clause does not hold, with what shows it (`place`, `statement`, `witness`)."""
+        self.findings += (Finding(self.grant, clause, "broken", detail, **shown),)
+
+    def unverified(self, clause: str, detail: str, **shown: Any) -> None:
+        """Note that a clause could not be judged: it fails, because not understood is not verified."""
+        self.findings += (Finding(self.grant, clause, "unverified", detail, **shown),)
+
+
+_RECORD = pytest.StashKey[Record]()
+
+
+def record_of(item: pytest.Item) -> Record:
+    """Where a test notes what it finds."""
+    return item.stash.setdefault(_RECORD, Record())
+
+
+def forget(item: pytest.Item) -> None:
+    """A test that runs again has found nothing yet."""
+    if _RECORD in item.stash:
+        del item.stash[_RECORD]
+
+
+def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
+    """The calls, those that were refused and are named in no clause by service."""
+    named = {name.lower() for p in contract.principals for s in p.allows for name in names(s.document, None)}
+    counted: dict[tuple[str, str, str], list[int]] = {}
+    for (principal, action, resource, allowed), number in tried.items():
+        alone = allowed or action.lower() in named
+        key = (principal, action, resource) if alone else (principal, f"{action.partition(':')[0]}:*", "")
+        counted.setdefault(key, [0, 0])[0 if allowed else 1] += number
+    return tuple(Tried(*key, *numbers) for key, numbers in sorted(counted.items()))
+
+
+def names(document: Any, most: int | None) -> list[str]:
+    """The first action patterns of a statement, at most so many; all of them for None."""
+    actions = document.get("Action", document.get("NotAction", []))
+    return [actions] if isinstance(actions, str) else list(actions)[:most]
+
+
+def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """The errors that say: this cannot be judged."""
+    from grantproof.aws.intrinsics import NotResolved
+    from grantproof.aws.law import NotJudged
+    from grantproof.aws.people import NotPresentable
+    from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.contract import UnknownFact
+    from grantproof.iam import LawError
+
+    return NotJudged, NotPresentable, NotResolved, SnapshotIncomplete, UnknownFact, LawError, *more
