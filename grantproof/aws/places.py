@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from grantproof.aws import parameters
@@ -19,18 +18,22 @@ def places(contract: Contract) -> tuple[str, ...]:
     """The regions in which a grant has to be seen: the contract's, and where conditions of its templates turn on the
     place, one for each set of truth values that they can have in any region that botocore knows. Where maps of the
     templates leave regions out, one that they have."""
+    return _places(contract.region, tuple(map(read, contract.templates)))
+
+
+@lru_cache(maxsize=64)
+def _places(first: str, documents: tuple[Document, ...]) -> tuple[str, ...]:
     out: dict[Any, tuple[int, str]] = {}
-    for number, region in enumerate((contract.region, *parameters.regions())):
-        truths, missing = zip(*(_of_place(path, region) for path in contract.templates), strict=True)
+    for number, region in enumerate((first, *parameters.regions())):
+        truths, missing = zip(*(_of_place(document, region) for document in documents), strict=True)
         lacks = sum(missing) if number else 0
         if truths not in out or lacks < out[truths][0]:
             out[truths] = lacks, region
     return tuple(region for _, region in out.values())
 
 
-def _of_place(path: Path, region: str) -> tuple[tuple[bool, ...], int]:
+def _of_place(document: Document, region: str) -> tuple[tuple[bool, ...], int]:
     """What the conditions of a template ask of the place, and how many look-ups by the place fail there."""
-    document = read(path)
     comparisons, lookups = _asked_of_place(document)
     if not comparisons and not lookups:
         return (), 0

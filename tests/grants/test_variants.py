@@ -106,14 +106,14 @@ def test_every_rule_refuses_something(grant: Contract, accounted: bool, verdict:
 def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, part: Part, verdict: Any) -> None:
     """And in every place where the templates' conditions turn on the place. A combination that the contract excludes is
     refused, by the parent stack, before anything exists."""
-    noted = Noted()
+    noted, space = Noted(), space_of(grant)
     for region in places(grant):
-        for chosen in space_of(grant).combinations(part):
+        for chosen in space.combinations(part):
             noted.under = f"{named(chosen)} in {region}"
-            if (found := view(space_of(grant), chosen, region, noted)) is not None:
+            if (found := view(space, chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
                 if part[0] == "policies":
-                    note_untold(space_of(grant), chosen, found, noted)
+                    note_untold(space, chosen, found, noted)
                 verdict.proves()
     _tell(verdict, noted)
 
@@ -121,10 +121,10 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
 def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict: Any) -> None:
     """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
     that holds for every request protects from nothing and looks as if it did."""
-    noted = Noted()
-    for gathering in ((), *(space_of(grant).gatherings() if grant.variants else ())):
+    noted, space = Noted(), space_of(grant)
+    for gathering in ((), *(space.gatherings() if grant.variants else ())):
         noted.under = named(gathering)
-        found = world if not gathering else view(space_of(grant), gathering, grant.region, noted)
+        found = world if not gathering else view(space, gathering, grant.region, noted)
         if found is not None:
             verdict.proves(idle_conditions(found, noted))
     _tell(verdict, noted)
