@@ -4,11 +4,20 @@ garbage: seldom, because service models and moto's backends are millions of obje
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 gc.set_threshold(500_000, 50, 50)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker leaves at once when it is done: taking its millions of objects apart would take seconds."""
+    if hasattr(config, "workerinput"):
+        atexit.register(os._exit, 0)

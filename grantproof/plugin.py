@@ -5,7 +5,9 @@ Inert unless a test asks for `grant`: a repository that only happens to have gra
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from grantproof.recording import (
     record_of,
     recorded,
     runs,
+    suite_of,
 )
 
 if TYPE_CHECKING:
@@ -165,6 +168,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]
 
     items.sort(key=order)
+    for item in items:
+        if grant := grant_of(item):
+            # A process that has a grant deployed tries everything about it; linting needs none, and its rules.
+            item.add_marker(pytest.mark.xdist_group("lint" if suite_of(item) == "lint" else grant.grant))
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------
@@ -313,3 +320,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """The second part: what tests note, verdicts and reports."""
     config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
     config.pluginmanager.register(hooks, "grantproof-recording")
+    if hasattr(config, "workerinput") and config.getoption("--grants-report"):
+        # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.
+        atexit.register(os._exit, 0)

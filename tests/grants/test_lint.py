@@ -1,4 +1,4 @@
-"""The templates, read by cfn-lint."""
+"""The templates, read by cfn-lint, which is imported where it is used: of several processes one lints."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from cfnlint import api, core
-from cfnlint.config import ManualArgs
 
 from grantproof.aws.placed import at
 from grantproof.contract import Contract
@@ -21,12 +18,17 @@ _IGNORED = ("Metadata", "cfn-lint", "config", "ignore_checks")
 @cache
 def rules() -> Any:
     """Every rule, informational ones too. Loading them takes longer than applying them, so it is done once."""
+    from cfnlint import core
+
     return core.get_rules([], [], ["I", "W", "E"])
 
 
 def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: Any) -> None:
     """Errors, warnings and informational findings all count; so does what the template itself silences, which is for a
     waiver to accept: with an owner, a reason and a last day."""
+    from cfnlint import api
+    from cfnlint.config import ManualArgs
+
     document = read(template)
     # What is mandatory is said, whatever Metadata or a .cfnlintrc ignore.
     config = ManualArgs(regions=[grant.region], include_checks=["I"], mandatory_checks=["E", "W", "I"])
