@@ -46,7 +46,7 @@ def _takes(pattern: Any, character: str, flags: int) -> bool:
                 if chr(argument) != character:
                     return True
             case "IN":
-                if in_class(argument, character, flags):
+                if in_class(argument, character):
                     return True
             case "SUBPATTERN":
                 if _takes(argument[-1], character, flags):
@@ -65,7 +65,7 @@ def _takes(pattern: Any, character: str, flags: int) -> bool:
     return False
 
 
-def in_class(items: Any, character: str, flags: int) -> bool:
+def in_class(items: Any, character: str) -> bool:
     """Does a parsed character class hold the character?"""
     negated = bool(items) and str(items[0][0]) == "NEGATE"
     hit = False

@@ -156,7 +156,7 @@ class _Search:
         if found is not None:
             for part in parts:
                 compare_part(found, part, noted)
-            note_untold(self._space, chosen, found, noted)
+            note_untold(self._space, found, noted)
         return tuple(f"{clause!r} fails: {detail}" for clause, detail, _ in noted.found)
 
 

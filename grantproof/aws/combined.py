@@ -98,7 +98,7 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
     return Synthesised(replace(varied, region=region, partition=partition), found)
 
 
-def note_untold(space: Space, chosen: Sequence[Variant], found: Deployed, noted: Noted) -> None:
+def note_untold(space: Space, found: Deployed, noted: Noted) -> None:
     """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
     another region properties name the region, so that only what is made besides can be told.
 

@@ -155,7 +155,7 @@ def delete(world: World, contract: Contract, deployment: Deployment) -> None:
         s3.delete_bucket(Bucket=upload.bucket)
 
 
-def redeploy(world: World, contract: Contract, deployment: Deployment) -> None:
+def redeploy(world: World, deployment: Deployment) -> None:
     """Update every stack with the template and parameters that it has."""
     for stack in deployment.stacks:
         try:

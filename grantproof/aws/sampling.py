@@ -63,7 +63,7 @@ class _Walk:
             case "ANY":
                 return self._character(None, lambda _: True)
             case "IN":
-                return self._character(argument, lambda c: in_class(argument, c, self._flags))
+                return self._character(argument, lambda c: in_class(argument, c))
             case "SUBPATTERN":
                 return self.text(argument[-1])
             case "BRANCH":

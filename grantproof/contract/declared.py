@@ -56,9 +56,8 @@ class DeclaredStatement:
         """The actions that exist and that the statement names, narrowed by its access levels, sorted."""
         element = "NotAction" if "NotAction" in self.document else "Action"
         written = self.document.get(element, [])
-        found = {name for p in ([written] if isinstance(written, str) else written) for name in actions.matching(p)}
-        if element == "NotAction":
-            found = set(actions.every()) - found
+        patterns = [written] if isinstance(written, str) else written
+        found = actions.covered(patterns, others=element == "NotAction")
         if self.levels:
             found = {name for name in found if set(actions.details(name).levels) & set(self.levels)}
         return tuple(sorted(found))

@@ -139,7 +139,7 @@ def describe(contract: Contract, deployed: Deployed) -> Facts:
         region=contract.region,
         accounts=dict(contract.accounts),
         stacks=stacks,
-        principals=tuple(_principal(contract, principal, deployed) for principal in contract.principals),
+        principals=tuple(_principal(principal, deployed) for principal in contract.principals),
         resources=tuple(_resource(resource, deployed) for resource in contract.resources),
         options=options(contract, partial(_filled, deployed)),
         all_options=contract.accounts_for_options,
@@ -171,7 +171,7 @@ def _filled(deployed: Deployed, value: Any) -> Any:
         return value
 
 
-def _principal(contract: Contract, principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
+def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
     held: Holder | None = deployed.held(principal) if principal.kind != "policy" else None
     try:
         policies = deployed.identity_policies(principal)
@@ -260,8 +260,4 @@ def _on_everything(statement: Statement) -> bool:
 
 
 def _names(statements: Iterable[Statement]) -> set[str]:
-    out: set[str] = set()
-    for statement in statements:
-        named = {name for pattern in statement.actions for name in actions.matching(str(pattern))}
-        out |= set(actions.every()) - named if statement.not_action else named
-    return out
+    return {name for s in statements for name in actions.covered(map(str, s.actions), others=s.not_action)}

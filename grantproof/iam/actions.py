@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -104,6 +105,12 @@ def matching(pattern: str) -> tuple[str, ...]:
     narrow = bool(colon) and not set(prefix) & set("*?")
     names = in_service(prefix) if narrow else every()
     return tuple(name for name in names if wanted.matches(name.lower()))
+
+
+def covered(patterns: Iterable[str], *, others: bool) -> set[str]:
+    """The known actions that some of these patterns match; with `others`, as under NotAction, those that none does."""
+    found = {name for pattern in patterns for name in matching(pattern)}
+    return set(every()) - found if others else found
 
 
 @lru_cache(maxsize=32_768)

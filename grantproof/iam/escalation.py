@@ -264,10 +264,7 @@ class _Reach:
     def managing(self) -> list[str]:
         """The known actions of access level "Permissions management" that some Allow statement names; those of IAM are
         in the tables above, by target."""
-        named: set[str] = set()
-        for statement in self._statements:
-            matched = {name for pattern in statement.actions for name in actions.matching(str(pattern))}
-            named |= set(actions.every()) - matched if statement.not_action else matched
+        named = {n for s in self._statements for n in actions.covered(map(str, s.actions), others=s.not_action)}
         return sorted(
             name
             for name in named

@@ -170,7 +170,7 @@ class PrincipalElement:
         if caller.issuer is not None and caller.issuer in self.arns:
             via |= Via.ROLE if caller.kind is Kind.ROLE_SESSION else Via.FEDERATING_USER
         if self.unique_ids and user_id:
-            via |= self._by_unique_id(caller, user_id)
+            via |= self._by_unique_id(user_id)
         if caller.name is not None:
             names = {
                 Kind.SERVICE: self.services,
@@ -181,7 +181,7 @@ class PrincipalElement:
                 via |= Via.ITSELF
         return via
 
-    def _by_unique_id(self, caller: Principal, user_id: str) -> Via:
+    def _by_unique_id(self, user_id: str) -> Via:
         """IAM keeps `AIDA...` and `AROA...` once the named identity has been saved (rules P21 to P23)."""
         identity, _, session = user_id.partition(":")
         if user_id in self.unique_ids:

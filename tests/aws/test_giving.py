@@ -66,7 +66,7 @@ def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: 
     noted, chosen = Noted(under="more"), of.contract.variants
     found = view(of, chosen, "eu-west-1", noted)
     assert found is not None
-    note_untold(of, chosen, found, noted)
+    note_untold(of, found, noted)
     return "; ".join(detail for _, detail, _ in noted.found)
 
 

@@ -24,7 +24,6 @@ def model(service: str) -> Any:
     return botocore.session.get_session().get_service_model(service)
 
 
-OPERATIONS = [(service, name) for service in SERVICES for name in model(service).operation_names]
 #: Operations newer than the action list: known by name, their resources not. Named here so that a new release of the
 #: list or of botocore is looked at.
 NEWER = {"ssm": 2, "ec2": 28, "iam": 2, "kms": 0, "secretsmanager": 3, "lambda": 3, "dynamodb": 4}

@@ -12,16 +12,9 @@ from grantproof.cli import main
 from grantproof.gate import report
 from grantproof.gate.history import NotCompared
 from grantproof.source import SourceError
-from tests.gate.repositories import CONTRACT, GOOD, READ, ROLE, commit, edit, found, git, made
+from tests.gate.repositories import CONTRACT, GOOD, READ, ROLE, commit, edit, found, git
 
 WIDER = f"{READ}*"
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    top = made(tmp_path / "theirs")
-    monkeypatch.chdir(top)
-    return top
 
 
 def elsewhere(top: Path) -> Path:

@@ -13,15 +13,7 @@ from grantproof.cli import main
 from grantproof.gate import report
 from grantproof.gate.history import NotCompared
 from tests.evidence.schemas import errors
-from tests.gate.repositories import CONTRACT, READ, ROLE, commit, edit, found, git, made
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one grant on main, and a branch for the change."""
-    top = made(tmp_path / "theirs")
-    monkeypatch.chdir(top)
-    return top
+from tests.gate.repositories import CONTRACT, READ, ROLE, commit, edit, found, git
 
 
 def test_unchanged_files_are_one_line(repository: Path) -> None:

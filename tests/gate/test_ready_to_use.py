@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.gate.test_change import READ, ROLE, edit, git, repository
+from tests.gate.repositories import READ, ROLE, edit, git
 
-__all__ = ["repository"]
 ROOT = Path(__file__).parent.parent.parent
 
 

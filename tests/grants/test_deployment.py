@@ -95,7 +95,7 @@ def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, v
 def test_a_second_deployment_changes_nothing(grant: Contract, deploy: Deploy, verdict: Any) -> None:
     stage = deploy(grant)
     before = {number: snapshot.as_dict() for number, snapshot in stage.snapshots().items()}
-    redeploy(stage.world, grant, stage.deployment)
+    redeploy(stage.world, stage.deployment)
     after = {number: snapshot.as_dict() for number, snapshot in stage.snapshots().items()}
     for number in before:
         for part, entries in before[number].items():

@@ -175,11 +175,7 @@ def test_every_known_action_is_accounted_for(
 
 def covered(statements: Sequence[Statement]) -> set[str]:
     """The known actions that some statement's Action or NotAction covers."""
-    out: set[str] = set()
-    for statement in statements:
-        matched = {name for pattern in statement.actions for name in actions.matching(str(pattern))}
-        out |= set(actions.every()) - matched if statement.not_action else matched
-    return out
+    return {name for s in statements for name in actions.covered(map(str, s.actions), others=s.not_action)}
 
 
 # --- escalation -------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
             if (found := view(space, chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
                 if part[0] == "policies":
-                    note_untold(space, chosen, found, noted)
+                    note_untold(space, found, noted)
                 verdict.proves()
     _tell(verdict, noted)
 

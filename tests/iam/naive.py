@@ -208,7 +208,7 @@ def covers(pattern: str, resource: str, context: Any, new: bool) -> bool:
 ESCAPES = {"*": "\ue000", "?": "\ue001", "$": "$"}
 
 
-def substituted(pattern: str, context: Any, new: bool, wild: bool = True) -> str | None:
+def substituted(pattern: str, context: Any, new: bool) -> str | None:
     """Variables replaced; literal wildcards stand as private characters. None when a variable has no value."""
     out, rest = "", pattern
     while new and "${" in rest:
