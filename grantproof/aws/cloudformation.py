@@ -33,8 +33,8 @@ from moto.cloudformation.models import Stack
 from moto.ssm.models import ssm_backends
 
 from grantproof.aws import iam_resources, intrinsics, parameters, policy_resources
+from grantproof.aws.created import CreatedResource, UnsupportedResource, creator
 from grantproof.aws.existing import ClientOf, existing
-from grantproof.aws.iam_resources import UnsupportedResource
 from grantproof.aws.intrinsics import NotResolved
 from grantproof.aws.names import NotCreated, resolve, scope
 from grantproof.aws.placed import placed
@@ -127,7 +127,7 @@ class _Creators:
     def class_of(self, type_: str) -> Any:
         """moto's `resource_class_from_type`."""
         if type_ in _EMPTY:
-            return iam_resources.creator(type_, None, lambda _client, _properties, name: _nothing(name), None)
+            return creator(type_, None, lambda _client, _properties, name: _nothing(name), None)
         for module in (iam_resources, policy_resources):
             if found := module.resource_class(type_, self._client_of):
                 return found
@@ -180,8 +180,8 @@ class _Creators:
         return None if value is None else parsing.Output(name, value, output.get("Description"))
 
 
-def _nothing(name: str) -> iam_resources.IamResource:
-    return iam_resources.IamResource(None, name)
+def _nothing(name: str) -> CreatedResource:
+    return CreatedResource(None, name)
 
 
 # --- stacks -----------------------------------------------------------------------------------------------------------

@@ -9,48 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-
-class UnsupportedResource(Exception):
-    """A resource, or a property of one, that the mocked world cannot create."""
-
-
-Client = Any
-Properties = dict[str, Any]
-
-
-@dataclass
-class IamResource:
-    """A created resource, in the shape in which moto's stacks keep theirs."""
-
-    iam: Client
-    physical_resource_id: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    remove: Callable[[], None] = lambda: None
-    type: str = ""
-    cf_resource_type: str = ""
-    logical_resource_id: str = ""
-
-    @property
-    def physical_id(self) -> str:
-        """moto's other name for it."""
-        return self.physical_resource_id
-
-    def get_cfn_attribute(self, name: str) -> str:
-        """`Fn::GetAtt`."""
-        if name not in self.attributes:
-            raise UnsupportedResource(f"attribute {name} of {self.cf_resource_type}")
-        return self.attributes[name]
-
-    def is_created(self) -> bool:
-        """moto asks; creation here is done when it returns."""
-        return True
-
-    def delete(self, account_id: str, region_name: str) -> None:
-        """Called by moto when the stack goes."""
-        self.remove()
+from grantproof.aws.created import Client, CreatedResource, Properties, UnsupportedResource, creator
 
 
 def _named(properties: Properties, name: str, generated: str, most: int = 64) -> str:
@@ -71,7 +32,7 @@ def _require_boundary(p: Properties, created: Mapping[str, Any], type_: str) -> 
         raise UnsupportedResource(f"property PermissionsBoundary of {type_}")
 
 
-def _role(iam: Client, p: Properties, generated: str) -> IamResource:
+def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "RoleName", generated)
     more = _given(
         p, Path="Path", Description="Description", MaxSessionDuration="MaxSessionDuration",
@@ -87,7 +48,7 @@ def _role(iam: Client, p: Properties, generated: str) -> IamResource:
     for arn in p.get("ManagedPolicyArns") or ():
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
 
-    return IamResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, lambda: remove_role(iam, name))
+    return CreatedResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, lambda: remove_role(iam, name))
 
 
 def remove_role(iam: Client, name: str) -> None:
@@ -99,7 +60,7 @@ def remove_role(iam: Client, name: str) -> None:
     iam.delete_role(RoleName=name)
 
 
-def _group(iam: Client, p: Properties, generated: str) -> IamResource:
+def _group(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "GroupName", generated, 128)
     group = iam.create_group(GroupName=name, **_given(p, Path="Path"))["Group"]
     for policy in p.get("Policies") or ():
@@ -115,10 +76,10 @@ def _group(iam: Client, p: Properties, generated: str) -> IamResource:
             iam.detach_group_policy(GroupName=name, PolicyArn=attached["PolicyArn"])
         iam.delete_group(GroupName=name)
 
-    return IamResource(iam, name, {"Arn": group["Arn"]}, remove)
+    return CreatedResource(iam, name, {"Arn": group["Arn"]}, remove)
 
 
-def _user(iam: Client, p: Properties, generated: str) -> IamResource:
+def _user(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "UserName", generated)
     more = _given(p, Path="Path", PermissionsBoundary="PermissionsBoundary", Tags="Tags")
     user = iam.create_user(UserName=name, **more)["User"]
@@ -131,7 +92,7 @@ def _user(iam: Client, p: Properties, generated: str) -> IamResource:
     for arn in p.get("ManagedPolicyArns") or ():
         iam.attach_user_policy(UserName=name, PolicyArn=arn)
 
-    return IamResource(iam, name, {"Arn": user["Arn"]}, lambda: remove_user(iam, name))
+    return CreatedResource(iam, name, {"Arn": user["Arn"]}, lambda: remove_user(iam, name))
 
 
 def remove_user(iam: Client, name: str) -> None:
@@ -147,7 +108,7 @@ def remove_user(iam: Client, name: str) -> None:
     iam.delete_user(UserName=name)
 
 
-def _managed_policy(iam: Client, p: Properties, generated: str) -> IamResource:
+def _managed_policy(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "ManagedPolicyName", generated, 128)
     more = _given(p, Path="Path", Description="Description")
     policy = iam.create_policy(PolicyName=name, PolicyDocument=_text(p["PolicyDocument"]), **more)["Policy"]
@@ -164,13 +125,13 @@ def _managed_policy(iam: Client, p: Properties, generated: str) -> IamResource:
                 getattr(iam, f"detach_{kind.lower()}_policy")(**target, PolicyArn=arn)
         iam.delete_policy(PolicyArn=arn)
 
-    return IamResource(iam, arn, {"PolicyArn": arn, "PolicyId": policy["PolicyId"]}, remove)
+    return CreatedResource(iam, arn, {"PolicyArn": arn, "PolicyId": policy["PolicyId"]}, remove)
 
 
-def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], IamResource]:
+def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], CreatedResource]:
     """`AWS::IAM::Policy` hangs on lists of entities, `AWS::IAM::RolePolicy` and its kin on one by name."""
 
-    def create(iam: Client, p: Properties, generated: str) -> IamResource:
+    def create(iam: Client, p: Properties, generated: str) -> CreatedResource:
         name = p["PolicyName"]
         targets = [(kind, target) for kind in kinds for target in p.get(f"{kind}s") or ()]
         targets += [(kind, p[f"{kind}Name"]) for kind in kinds if f"{kind}Name" in p]
@@ -188,12 +149,12 @@ def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], IamResour
                 except iam.exceptions.NoSuchEntityException:
                     continue  # the entity went first, and took its inline policies with it
 
-        return IamResource(iam, generated, {}, remove)
+        return CreatedResource(iam, generated, {}, remove)
 
     return create
 
 
-def _membership(iam: Client, p: Properties, generated: str) -> IamResource:
+def _membership(iam: Client, p: Properties, generated: str) -> CreatedResource:
     for user in p["Users"]:
         iam.add_user_to_group(GroupName=p["GroupName"], UserName=user)
 
@@ -204,21 +165,21 @@ def _membership(iam: Client, p: Properties, generated: str) -> IamResource:
             except iam.exceptions.NoSuchEntityException:
                 continue  # user or group went first
 
-    return IamResource(iam, generated, {}, remove)
+    return CreatedResource(iam, generated, {}, remove)
 
 
-def _update_policy(policy: IamResource, p: Properties) -> None:
+def _update_policy(policy: CreatedResource, p: Properties) -> None:
     """A new default version: whoever has the policy keeps it."""
-    arn, iam = policy.physical_resource_id, policy.iam
+    arn, iam = policy.physical_resource_id, policy.client
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=_text(p["PolicyDocument"]), SetAsDefault=True)
     for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
         if not version["IsDefaultVersion"]:
             iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
 
 
-def _update_role(role: IamResource, p: Properties) -> None:
+def _update_role(role: CreatedResource, p: Properties) -> None:
     """The role stays, with its unique id; what the template does not say of it goes."""
-    name, iam = role.physical_resource_id, role.iam
+    name, iam = role.physical_resource_id, role.client
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=_text(p["AssumeRolePolicyDocument"]))
     iam.update_role(
         RoleName=name,
@@ -245,30 +206,30 @@ def _update_role(role: IamResource, p: Properties) -> None:
 
 #: What CloudFormation updates without making it again. The others lose what hangs on them from elsewhere, as a
 #: replacement does.
-_IN_PLACE: Mapping[str, Callable[[IamResource, Properties], None]] = {
+_IN_PLACE: Mapping[str, Callable[[CreatedResource, Properties], None]] = {
     "AWS::IAM::ManagedPolicy": _update_policy,
     "AWS::IAM::Role": _update_role,
 }
 
 
-def _oidc_provider(iam: Client, p: Properties, generated: str) -> IamResource:
+def _oidc_provider(iam: Client, p: Properties, generated: str) -> CreatedResource:
     # The URL is written with or without https://; the API takes it with, the ARN has it without.
     url = f"https://{str(p['Url']).removeprefix('https://')}"
     thumbprints = p.get("ThumbprintList") or ["0" * 40]
     more = _given(p, ClientIDList="ClientIdList", Tags="Tags")
     arn = iam.create_open_id_connect_provider(Url=url, ThumbprintList=thumbprints, **more)["OpenIDConnectProviderArn"]
-    return IamResource(
+    return CreatedResource(
         iam, arn, {"Arn": arn}, lambda: iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
     )
 
 
-def _saml_provider(iam: Client, p: Properties, generated: str) -> IamResource:
+def _saml_provider(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "Name", generated, 128)
     arn = iam.create_saml_provider(SAMLMetadataDocument=p["SamlMetadataDocument"], Name=name)["SAMLProviderArn"]
-    return IamResource(iam, arn, {"Arn": arn}, lambda: iam.delete_saml_provider(SAMLProviderArn=arn))
+    return CreatedResource(iam, arn, {"Arn": arn}, lambda: iam.delete_saml_provider(SAMLProviderArn=arn))
 
 
-def _instance_profile(iam: Client, p: Properties, generated: str) -> IamResource:
+def _instance_profile(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "InstanceProfileName", generated, 128)
     profile = iam.create_instance_profile(InstanceProfileName=name, **_given(p, Path="Path"))["InstanceProfile"]
     for role in p.get("Roles") or ():
@@ -279,11 +240,11 @@ def _instance_profile(iam: Client, p: Properties, generated: str) -> IamResource
             iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
         iam.delete_instance_profile(InstanceProfileName=name)
 
-    return IamResource(iam, name, {"Arn": profile["Arn"]}, remove)
+    return CreatedResource(iam, name, {"Arn": profile["Arn"]}, remove)
 
 
 _ENTITY = "Path Policies ManagedPolicyArns"
-_CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], IamResource]]] = {
+_CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], CreatedResource]]] = {
     "AWS::IAM::Role": (
         f"{_ENTITY} RoleName AssumeRolePolicyDocument Description MaxSessionDuration PermissionsBoundary Tags",
         _role,
@@ -312,56 +273,10 @@ def resource_class(resource_type: str, client_of: Callable[[str, str, str], Clie
     if resource_type not in _CREATORS:
         return None
     known, create = _CREATORS[resource_type]
-    return creator(resource_type, known, create, lambda account, region: client_of(account, "iam", region))
-
-
-def creator(
-    resource_type: str,
-    known: str | None,
-    create: Callable[[Client, Properties, str], IamResource],
-    client: Callable[[str, str], Client] | None,
-) -> Any:
-    """A class as moto calls it to create resources of a type.
-
-    Args:
-        known: the properties that `create` understands, separated by spaces; any other is refused. None: all.
-        create: makes a resource from client, resolved properties and generated name.
-        client: gives the client for an account and region; None where none is needed.
-    """
-
-    class Creator:
-        """The class methods that moto calls."""
-
-        @classmethod
-        def has_cfn_attr(cls, attribute: str) -> bool:
-            return True
-
-        @classmethod
-        def create_from_cloudformation_json(
-            cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-        ) -> IamResource:
-            properties = cloudformation_json.get("Properties") or {}
-            if known is not None and (unknown := sorted(set(properties) - set(known.split()))):
-                raise UnsupportedResource(f"property {unknown[0]} of {resource_type}")
-            resource = create(client(account_id, region_name) if client else None, properties, resource_name)
-            resource.type = resource.cf_resource_type = resource_type
-            return resource
-
-        @classmethod
-        def update_from_cloudformation_json(
-            cls,
-            original_resource: IamResource,
-            new_resource_name: str,
-            cloudformation_json: Any,
-            account_id: str,
-            region_name: str,
-        ) -> IamResource:
-            properties = cloudformation_json.get("Properties") or {}
-            if resource_type in _IN_PLACE and not set(properties) - set((known or "").split()):
-                _IN_PLACE[resource_type](original_resource, properties)
-                return original_resource
-            original_resource.remove()
-            name = original_resource.physical_resource_id
-            return cls.create_from_cloudformation_json(name, cloudformation_json, account_id, region_name)
-
-    return Creator
+    return creator(
+        resource_type,
+        known,
+        create,
+        lambda account, region: client_of(account, "iam", region),
+        _IN_PLACE.get(resource_type),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 
-from grantproof.aws.iam_resources import UnsupportedResource
+from grantproof.aws.created import UnsupportedResource
 from grantproof.aws.intrinsics import NO_VALUE, NotResolved, Scope, value
 
 #: moto's `ResourceMap`.

@@ -12,14 +12,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grantproof.aws.iam_resources import Client, IamResource, Properties, UnsupportedResource, creator
+from grantproof.aws.created import Client, CreatedResource, Properties, UnsupportedResource, creator
 
 
 def _text(document: Any) -> str:
     return document if isinstance(document, str) else json.dumps(document)
 
 
-def _bucket_policy(s3: Client, p: Properties, generated: str) -> IamResource:
+def _bucket_policy(s3: Client, p: Properties, generated: str) -> CreatedResource:
     bucket = p["Bucket"]
     s3.put_bucket_policy(Bucket=bucket, Policy=_text(p["PolicyDocument"]))
 
@@ -29,10 +29,10 @@ def _bucket_policy(s3: Client, p: Properties, generated: str) -> IamResource:
         except s3.exceptions.NoSuchBucket:
             return  # the bucket went first
 
-    return IamResource(s3, generated, {}, remove)
+    return CreatedResource(s3, generated, {}, remove)
 
 
-def _queue_policy(sqs: Client, p: Properties, generated: str) -> IamResource:
+def _queue_policy(sqs: Client, p: Properties, generated: str) -> CreatedResource:
     for url in p["Queues"]:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _text(p["PolicyDocument"])})
 
@@ -43,10 +43,10 @@ def _queue_policy(sqs: Client, p: Properties, generated: str) -> IamResource:
             except sqs.exceptions.QueueDoesNotExist:
                 continue  # the queue went first
 
-    return IamResource(sqs, generated, {}, remove)
+    return CreatedResource(sqs, generated, {}, remove)
 
 
-def _topic_policy(sns: Client, p: Properties, generated: str) -> IamResource:
+def _topic_policy(sns: Client, p: Properties, generated: str) -> CreatedResource:
     before = {arn: sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"] for arn in p["Topics"]}
     for arn in before:
         sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=_text(p["PolicyDocument"]))
@@ -58,20 +58,20 @@ def _topic_policy(sns: Client, p: Properties, generated: str) -> IamResource:
             except sns.exceptions.NotFoundException:
                 continue  # the topic went first
 
-    return IamResource(sns, generated, {}, remove)
+    return CreatedResource(sns, generated, {}, remove)
 
 
-def _secret(secrets: Client, p: Properties, generated: str) -> IamResource:
+def _secret(secrets: Client, p: Properties, generated: str) -> CreatedResource:
     more = {name: p[name] for name in ("Description", "KmsKeyId", "Tags") if p.get(name)}
     # What the value is changes nothing of who may read it.
     secret = secrets.create_secret(Name=p.get("Name") or generated, SecretString=p.get("SecretString") or "{}", **more)
     arn = secret["ARN"]
-    return IamResource(
+    return CreatedResource(
         secrets, arn, {"Id": arn}, lambda: secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     )
 
 
-def _secret_policy(secrets: Client, p: Properties, generated: str) -> IamResource:
+def _secret_policy(secrets: Client, p: Properties, generated: str) -> CreatedResource:
     secret = p["SecretId"]
     secrets.put_resource_policy(SecretId=secret, ResourcePolicy=_text(p["ResourcePolicy"]))
 
@@ -81,10 +81,10 @@ def _secret_policy(secrets: Client, p: Properties, generated: str) -> IamResourc
         except secrets.exceptions.ResourceNotFoundException:
             return  # the secret went first
 
-    return IamResource(secrets, secret, {}, remove)
+    return CreatedResource(secrets, secret, {}, remove)
 
 
-def _key(kms: Client, p: Properties, generated: str) -> IamResource:
+def _key(kms: Client, p: Properties, generated: str) -> CreatedResource:
     more = {name: p[name] for name in ("Description", "KeyUsage", "KeySpec", "Origin") if p.get(name)}
     if p.get("KeyPolicy"):
         more["Policy"] = _text(p["KeyPolicy"])
@@ -98,15 +98,15 @@ def _key(kms: Client, p: Properties, generated: str) -> IamResource:
         # A deleted key is refused every use while it waits: its policy lets nobody do anything any more.
         kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=int(p.get("PendingWindowInDays", 30)))
 
-    return IamResource(kms, key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]}, remove)
+    return CreatedResource(kms, key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]}, remove)
 
 
-def _repository(ecr: Client, p: Properties, generated: str) -> IamResource:
+def _repository(ecr: Client, p: Properties, generated: str) -> CreatedResource:
     name = p.get("RepositoryName") or generated.lower()
     repository = ecr.create_repository(repositoryName=name)["repository"]
     if p.get("RepositoryPolicyText"):
         ecr.set_repository_policy(repositoryName=name, policyText=_text(p["RepositoryPolicyText"]))
-    return IamResource(
+    return CreatedResource(
         ecr,
         name,
         {"Arn": repository["repositoryArn"], "RepositoryUri": repository["repositoryUri"]},
@@ -114,7 +114,7 @@ def _repository(ecr: Client, p: Properties, generated: str) -> IamResource:
     )
 
 
-def _permission(functions: Client, p: Properties, generated: str) -> IamResource:
+def _permission(functions: Client, p: Properties, generated: str) -> CreatedResource:
     optional = "EventSourceToken PrincipalOrgID SourceAccount SourceArn FunctionUrlAuthType"
     more = {name: p[name] for name in optional.split() if p.get(name)}
     function, statement = p["FunctionName"], generated.rsplit(":", 1)[-1][-100:]
@@ -136,10 +136,10 @@ def _permission(functions: Client, p: Properties, generated: str) -> IamResource
         except functions.exceptions.ResourceNotFoundException:
             return  # the function went first
 
-    return IamResource(functions, statement, {"Id": statement}, remove)
+    return CreatedResource(functions, statement, {"Id": statement}, remove)
 
 
-_CREATORS: Mapping[str, tuple[str, str, Callable[[Client, Properties, str], IamResource]]] = {
+_CREATORS: Mapping[str, tuple[str, str, Callable[[Client, Properties, str], CreatedResource]]] = {
     "AWS::S3::BucketPolicy": ("s3", "Bucket PolicyDocument", _bucket_policy),
     "AWS::SQS::QueuePolicy": ("sqs", "Queues PolicyDocument", _queue_policy),
     "AWS::SNS::TopicPolicy": ("sns", "Topics PolicyDocument", _topic_policy),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.iam_resources import UnsupportedResource
+from grantproof.aws.created import UnsupportedResource
 from grantproof.aws.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
 from grantproof.aws.names import NotCreated
 
