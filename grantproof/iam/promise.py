@@ -27,7 +27,7 @@ class Breach:
         wider: is it deployed and not promised, or promised and not deployed?
         clause: the piece, in words.
         cited: the statement that shows it: the deployed one that allows what was not promised, or that denies what was;
-            else the promised one that nothing deployed answers to.
+            else the promised one, be it an Allow or a Deny, that nothing deployed answers to.
         witness: a request of it, decided by the evaluator on both sides.
     """
 
@@ -94,7 +94,7 @@ def _kept(
         doubts.append(_doubt(found))
         for difference in found.new_access:
             witness = _told(difference.witness, after, before, bearer, partition)
-            breach = Breach(True, str(difference.clause), _of_interest(difference), witness)
+            breach = Breach(True, str(difference.clause), _of_interest(difference, before), witness)
             breaches.setdefault((True, breach.clause), breach)
         for difference in found.lost_access:
             witness = _told(difference.witness, before, after, bearer, partition)
@@ -129,11 +129,12 @@ def _doubt(found: Comparison) -> str:
     return ""
 
 
-def _of_interest(difference: Difference) -> Cited:
-    """The statement that lets the witness through: of the layer that grants, and not what limits it."""
+def _of_interest(difference: Difference, refusing: Layers) -> Cited:
+    """The statement that lets the witness through: of the layer that grants, and not what limits it. Where that is the
+    caller's own only, the Deny that keeps the witness out on the other side."""
     cited = [c for c in difference.because if c.policy != _EVERYTHING.label]
     granting = [c for c in cited if c.type is not PolicyType.BOUNDARY]
-    return (granting or cited)[0]
+    return (granting or cited or evaluate(difference.witness, refusing).because)[0]
 
 
 def _answered(difference: Difference, new: Layers) -> Cited:
@@ -141,4 +142,4 @@ def _answered(difference: Difference, new: Layers) -> Cited:
     decision = evaluate(difference.witness, new)
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return decision.because[0]
-    return _of_interest(difference)
+    return _of_interest(difference, new)

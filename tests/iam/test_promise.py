@@ -147,3 +147,16 @@ def test_a_witness_of_a_trust_policy_is_of_the_partition_too() -> None:
     assert breaches
     for breach in breaches:
         assert (breach.witness.principal.identity_arn or "").startswith("arn:aws-us-gov:iam::222222222222:")
+
+
+def test_a_promised_deny_that_is_not_deployed_is_named() -> None:
+    """What the callers' own policies allow in the account of a resource, nothing but that Deny kept from them."""
+    deny = {**allow("s3:*", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}}), "Effect": "Deny"}
+    deny["Resource"] = "arn:aws:s3:::shared/*"
+    read = allow("s3:GetObject", "arn:aws:s3:::shared/*", Principal={"AWS": "arn:aws:iam::222222222222:root"})
+    promised = policy("contract", read, deny, type_=PolicyType.RESOURCE)
+    real = policy("real", read, type_=PolicyType.RESOURCE)
+    found = kept([promised], [real], owner="111111111111")
+    assert found.doubt == ""
+    assert all(breach.wider for breach in found.breaches)
+    assert ("contract", 1) in {(breach.cited.policy, breach.cited.statement) for breach in found.breaches}
