@@ -77,14 +77,23 @@ class Document:
         return min(found, key=len) if found else None
 
 
-_instead: ContextVar[Mapping[Path, str]] = ContextVar("instead", default={})  # noqa: B039 - never changed in place
+@dataclass(frozen=True)
+class _Instead:
+    """What is read in place of files, and what has been read since, each by its path."""
+
+    texts: Mapping[Path, str]
+    read: dict[Path, Document] = field(default_factory=dict)
+
+
+_instead: ContextVar[_Instead | None] = ContextVar("instead", default=None)
 
 
 @contextmanager
 def instead(texts: Mapping[Path, str]) -> Generator[None, None, None]:
     """Read these texts in place of what stands in the files, for as long as this is entered: a template that differs
-    from the one on the disk is verified without a copy of its whole grant."""
-    token = _instead.set({path.resolve(): text for path, text in texts.items()})
+    from the one on the disk is verified without a copy of its whole grant. Other files are taken to stand still until
+    then, and are read once."""
+    token = _instead.set(_Instead({path.resolve(): text for path, text in texts.items()}))
     try:
         yield
     finally:
@@ -98,8 +107,8 @@ def text_of(path: Path) -> str:
         OSError: it cannot be read.
         UnicodeDecodeError: it is not UTF-8.
     """
-    texts = _instead.get()
-    found = texts.get(path.resolve()) if texts else None
+    entered = _instead.get()
+    found = entered.texts.get(path.resolve()) if entered and entered.texts else None
     return path.read_text(encoding="utf-8-sig") if found is None else found
 
 
@@ -109,13 +118,19 @@ def read(path: Path) -> Document:
     Raises:
         SourceError: it is missing, not UTF-8, not YAML, empty, or an object in it repeats a key.
     """
+    entered = _instead.get()
+    if entered is not None and (known := entered.read.get(path)) is not None:
+        return known
     try:
         text = text_of(path)
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SourceError(path, "is not UTF-8 text; save it as UTF-8.") from None
-    return _parsed(text, path)
+    document = _parsed(text, path)
+    if entered is not None:
+        entered.read[path] = document
+    return document
 
 
 @lru_cache(maxsize=256)

@@ -32,6 +32,8 @@ class Held:
     """One entity, or resource with a policy. Documents by their label, with entities called by their place."""
 
     arn: str
+    account: str
+    """The number of the account that has it, which the ARN of a bucket does not say."""
     kind: str
     documents: Mapping[str, Documents]
     """Aspect to label to document."""
@@ -67,44 +69,51 @@ def access(stage: Deployed) -> Access:
         return json.loads(text)
 
     entities: dict[str, Held] = {}
-    for snapshot in stage.snapshots().values():
+    for account, snapshot in stage.snapshots().items():
         managed = {policy["Arn"]: policy["PolicyVersionList"][0]["Document"] for policy in snapshot.policies}
         for kind, entries in (("Role", snapshot.roles), ("User", snapshot.users), ("Group", snapshot.groups)):
             for entry in entries:
-                held = _entity(kind, entry, managed)
-                entities[called(held.arn)] = Held(held.arn, kind.lower(), called(held.documents), called(held.facts))
+                arn, documents, facts = entry["Arn"], _documents(kind, entry, managed), _facts(entry)
+                entities[called(arn)] = Held(arn, account, kind.lower(), called(documents), called(facts))
         for policy in snapshot.policies:
             if stage.origins.resource(policy["Arn"]) is not None:
                 documents = {PERMISSIONS: {policy["Arn"]: managed[policy["Arn"]]}}
-                entities[called(policy["Arn"])] = Held(policy["Arn"], "policy", called(documents), {})
+                entities[called(policy["Arn"])] = Held(policy["Arn"], account, "policy", called(documents), {})
         for entry in snapshot.resource_policies:
             documents = {PERMISSIONS: {entry["Arn"]: entry["Policy"]}}
-            entities[called(entry["Arn"])] = Held(entry["Arn"], "resource", called(documents), {"type": entry["Type"]})
+            facts = {"type": entry["Type"]}
+            entities[called(entry["Arn"])] = Held(entry["Arn"], account, "resource", called(documents), facts)
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
             if not any(name in called_already for called_already in entities):
-                entities[name] = Held(resource.physical_id, resource.type, {}, {})
+                entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
     return Access(entities)
 
 
-def _entity(kind: str, entry: Mapping[str, Any], managed: Documents) -> Held:
+def _documents(kind: str, entry: Mapping[str, Any], managed: Documents) -> dict[str, Documents]:
+    """The policies of an entity, by aspect and label."""
     arn = entry["Arn"]
     own = {f"{arn}#{p['PolicyName']}": p["PolicyDocument"] for p in entry.get(f"{kind}PolicyList") or ()}
     own |= {a["PolicyArn"]: managed[a["PolicyArn"]] for a in entry.get("AttachedManagedPolicies") or ()}
     boundary = (entry.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    documents = {PERMISSIONS: own, BOUNDARY: {boundary: managed[boundary]} if boundary else {}}
+    limit: Documents = {boundary: managed[boundary]} if boundary else {}
+    documents: dict[str, Documents] = {PERMISSIONS: own, BOUNDARY: limit}
     if kind == "Role":
         documents[TRUST] = {f"{arn}#trust": entry["AssumeRolePolicyDocument"]}
-    facts = {
+    return documents
+
+
+def _facts(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         SESSION: entry.get("MaxSessionDuration"),
         GROUPS: sorted(entry.get("GroupList") or ()),
         TAGS: sorted((t["Key"], t["Value"]) for t in entry.get("Tags") or ()),
     }
-    return Held(arn, kind.lower(), documents, facts)
 
 
-_MADE_UP = re.compile(r"-[A-Z0-9]{12}$")
+#: Names that CloudFormation makes up, ids of keys, and ARNs of secrets.
+_MADE_UP = re.compile(r"-[A-Z0-9]{12}$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|:secret:.*-[A-Za-z0-9]{6}$")
 
 
 def _names(stage: Deployed) -> dict[str, str]:
@@ -121,7 +130,9 @@ def _names(stage: Deployed) -> dict[str, str]:
             head, _, name = arn.partition("/")
             out[arn] = f"{head}/{places[made.physical_id]}"
             out |= {name: places[made.physical_id]} if _MADE_UP.search(name) else {}
-    out = {physical: place for physical, place in places.items() if _MADE_UP.search(physical)} | out
+    # An ARN stays one: policies name it as a resource.
+    made_up = {p: f"{p.rpartition(':')[0]}:{place}".lstrip(":") for p, place in places.items() if _MADE_UP.search(p)}
+    out = made_up | out
     return dict(sorted(out.items(), key=lambda item: -len(item[0])))
 
 
@@ -180,13 +191,12 @@ def _partitions(held: Held, aspect: str) -> set[str]:
 
 def _proved(old: Held, new: Held, aspect: str) -> str:
     """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
-    account = new.arn.split(":")[4] or None
     try:
         pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
     except LawError as error:
         return str(error)
     for left, right in pairs:
-        found = compare(left, right, owner=account)
+        found = compare(left, right, owner=new.account)
         if found.verdict is not Verdict.EQUAL or found.depends_on:
             pieces = [str(d.clause) for d in (*found.new_access, *found.lost_access)[:1]]
             points = [f"depends on {', '.join(found.depends_on)}"] if found.depends_on else []

@@ -23,13 +23,14 @@ from grantproof.aws.places import places
 from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused, Synthesis
-from grantproof.contract import Contract, ContractError, UnknownFact, Variant, load
+from grantproof.contract import Contract, ContractError, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
 from grantproof.iam import LawError
 from grantproof.mutants.access import TRUST, Change, access, changes
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.reasons import Traces, original_place, right, traces_of, with_changes
+from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
 from grantproof.mutants.score import EQUIVALENT, INVALID, KILLED, MISPLACED, Result
+from grantproof.mutants.unbroken import check_contract
 from grantproof.source import Key, Place, instead, read, shown
 from grantproof.variants import Incompatible
 
@@ -88,10 +89,10 @@ class Branches:
 
     def _verdict(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Result:
         try:
-            contract = load(self._contract.path)
+            check_contract(self._contract, before, mutant)
         except ContractError as error:
             return Result(mutant, INVALID, why=str(error))
-        traces = _traces(mutant)
+        contract, traces = self._contract, _traces(mutant)
         space = Space(contract)
         astray: tuple[Finding, ...] = ()
         for case in self._differing(mutant, before, after):
@@ -152,11 +153,8 @@ class Branches:
         before = view(self._space, case.chosen, case.region, Noted())
         if found is None or before is None:
             return traces
-        references = {
-            principal.alias: str(before.resolved(principal.reference)) for principal in before.contract.principals
-        }
         differ = changes(access(before), access(found))
-        more = with_changes(traces, differ, found.contract, found, references)
+        more = with_changes(traces, differ, found, spoken_of(before))
         spots = [spot for change in differ for spot in _spots(found, change) if spot is not None]
         return replace(more, lines=(*more.lines, *((shown(s.file), range(s.line, s.line + 1)) for s in spots)))
 

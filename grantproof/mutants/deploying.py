@@ -8,44 +8,33 @@ says what they found.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from grantproof.aws.deploy import DeploymentFailed, NotCreatable
 from grantproof.aws.stage import Stage
-from grantproof.contract import Contract, ContractError, load
+from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
-from grantproof.mutants.access import Access, access, changes, difference
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.children import forked
-from grantproof.mutants.reading import limits_differ, unchanged
-from grantproof.mutants.reasons import traces_of, with_changes
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.source import instead, read
+from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
+from grantproof.source import Document, instead, read
 
 
 @dataclass(frozen=True)
 class Deploying:
     """A grant as it was deployed unbroken."""
 
-    contract: Contract
-    physical: Mapping[tuple[str, ...], str]
-    """What the resources were called, by the alias of the contract's stack and logical ids."""
-    before: Access
-    references: dict[str, str]
-    limits: dict[str, Any]
+    unbroken: Unbroken
 
-    def judge(
-        self, trial: Trial, suites: Sequence[Sequence[pytest.Item]], these: Sequence[Mutant], workers: int
-    ) -> Iterator[Result]:
+    def judge(self, trial: Trial, suites: Suites, these: Sequence[Mutant], workers: int) -> Iterator[Result]:
         """What becomes of mutants, in the order in which they are through."""
-        used = _first_use(self.contract)
+        contract = self.unbroken.contract
+        used = _first_use(contract)
         for mutant in these:
             if mutant.template.resolve() not in used:
                 yield Result(mutant, DORMANT, "only variants of the contract deploy its template")
@@ -53,19 +42,12 @@ class Deploying:
         for managed in (False, True):
             # AWS's managed policies take a good part of a second to load, so only those have them that name one.
             if chosen := [mutant for mutant in deployed if (":policy/" in mutant.text) == managed]:
-                yield from self._on_one_base(
-                    trial, suites, chosen, Stage(self.contract, managed_policies=managed), workers
-                )
+                yield from self._on_one_base(trial, suites, chosen, Stage(contract, managed_policies=managed), workers)
 
     def _on_one_base(
-        self,
-        trial: Trial,
-        suites: Sequence[Sequence[pytest.Item]],
-        chosen: Sequence[Mutant],
-        stage: Stage,
-        workers: int,
+        self, trial: Trial, suites: Suites, chosen: Sequence[Mutant], stage: Stage, workers: int
     ) -> Iterator[Result]:
-        start = _first_use(self.contract)
+        start = _first_use(stage.contract)
 
         def work(mutant: Mutant) -> Iterator[bytes]:
             yield json.dumps(self._judged(trial, suites, stage, mutant).said()).encode()
@@ -73,8 +55,7 @@ class Deploying:
         stage.begin()
         try:
             _warm(stage)
-            trial.plugin.adopt(trial.session.config, stage)
-            for number in range(len(self.contract.stacks)):
+            for number in range(len(stage.contract.stacks)):
                 here = [mutant for mutant in chosen if start[mutant.template.resolve()] == number]
                 for mutant, said in forked(here, work, workers):
                     yield Result.from_said(mutant, said[0] if said else b"")
@@ -82,36 +63,31 @@ class Deploying:
                     stage.advance()
                     stage.snapshots()
         finally:
-            trial.plugin.adopt(trial.session.config, None)
             stage.close()
 
-    def _judged(self, trial: Trial, suites: Sequence[Sequence[pytest.Item]], stage: Stage, mutant: Mutant) -> Result:
+    def _judged(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant) -> Result:
+        original = read(mutant.template)
         with instead({mutant.template: mutant.text}):
             broken = read(mutant.template)
-            found = self._verdict(trial, suites, stage, mutant)
+            found = self._verdict(trial, suites, stage, mutant, original)
         return in_the_original(found, broken)
 
-    def _verdict(self, trial: Trial, suites: Sequence[Sequence[pytest.Item]], stage: Stage, mutant: Mutant) -> Result:
+    def _verdict(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant, original: Document) -> Result:
+        contract = stage.contract
         try:
-            load(self.contract.path)
-            if any(mutant.template in upload.files for upload in self.contract.uploads):
+            check_contract(contract, original.value, mutant)
+            if any(mutant.template in upload.files for upload in contract.uploads):
                 stage.upload_again()
             while stage.advance():
                 pass
             stage.act()
-            after = access(stage)
+            return self.unbroken.judge(mutant, stage, trial, suites)
         except NotCreatable as error:
             # AWS would deploy it. That it cannot be looked at here turns every test red that needs the deployment.
-            finding = Finding(self.contract.grant, "can be deployed", "unverified", str(error))
+            finding = Finding(contract.grant, "can be deployed", "unverified", str(error))
             return Result(mutant, KILLED, tests=("every test that needs the deployment",), findings=(finding,))
         except (ContractError, DeploymentFailed, MalformedPolicy) as error:
             return Result(mutant, INVALID, why=str(error))
-        changed = changes(self.before, after)
-        differs = difference(self.before, after) or limits_differ(self.contract, self.limits)
-        if not differs:
-            return unchanged(mutant, bool(changed))
-        traces = with_changes(traces_of(mutant), changed, self.contract, stage, self.references)
-        return trial.verdict(mutant, suites, traces, differs)
 
 
 def _first_use(contract: Contract) -> dict[Path, int]:

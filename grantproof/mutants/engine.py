@@ -20,7 +20,6 @@ from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import Refused
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
-from grantproof.mutants.access import access, constraints
 from grantproof.mutants.branches import Branches
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
 from grantproof.mutants.children import forked
@@ -28,9 +27,7 @@ from grantproof.mutants.deploying import Deploying
 from grantproof.mutants.reading import Reading
 from grantproof.mutants.score import DORMANT, EQUIVALENT, MISPLACED, SURVIVED, Result, Score
 from grantproof.mutants.trial import Trial, red
-
-#: Tests by suite, or by part of one, in the order in which they are tried.
-Suites = list[list[pytest.Item]]
+from grantproof.mutants.unbroken import Suites, Unbroken
 
 
 class NotVerified(Exception):
@@ -81,20 +78,23 @@ class Engine:
     def _score(self, trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Score:
         found = tuple(mutants(contract, self._operators))
         static, others = _by_cost(items)
-        whole = _unbroken(trial, contract, static)
-        suites = _by_suite(static)
+        unbroken = _unbroken(trial, contract, static)
+        whole, suites, branches = Deploying(unbroken), _by_suite(static), _branches(contract)
         results: dict[str, Result] = {}
         if self._by_reading:
-            results |= self._told(contract, _read(trial, whole, suites, found, self._workers), len(found))
+            read_ = _read(trial, unbroken, branches, suites, found, self._workers)
+            results |= self._told(contract, read_, len(found))
         left = [mutant for mutant in found if mutant.id not in results]
         results |= self._told(contract, whole.judge(trial, suites, left, self._workers), len(found), len(results))
         if open_ := [m for m in found if results[m.id].verdict in (SURVIVED, MISPLACED)]:
             # What reads policies has not caught them. All that is left is tried, calls and deployments included.
             _unbroken(trial, contract, others)
-            suites += _by_suite(others)
+            suites = (*suites, *_by_suite(others))
             results |= self._told(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
-        unseen = [m for m in found if results[m.id].verdict in (DORMANT, EQUIVALENT)]
-        results |= self._told(contract, _in_branches(contract, unseen, self._workers), len(unseen))
+        if branches is not None and (unseen := [m for m in left if results[m.id].verdict in (DORMANT, EQUIVALENT)]):
+            seen = _shared(unseen, lambda mutant: _in_branches(branches, results[mutant.id]), self._workers)
+            told = self._told(contract, seen, len(unseen))
+            results |= {m.id: told.get(m.id, Result(m, SURVIVED, _NOT_JUDGED)) for m in unseen}
         return Score.of(contract, tuple(results[mutant.id] for mutant in found))
 
     def _told(self, contract: Contract, results: Iterator[Result], all_: int, already: int = 0) -> dict[str, Result]:
@@ -105,7 +105,7 @@ class Engine:
         return out
 
 
-def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Deploying:
+def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Unbroken:
     """Runs tests on the grant as it is, and says what it holds. Everything that is read or built once is then there for
     all children.
 
@@ -118,42 +118,56 @@ def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
     except DeploymentFailed as error:
         raise NotVerified(f"{contract.grant} cannot be deployed as it is: {error}") from None
     try:
-        before = access(stage)
-        physical = {(s.alias, *r.path): r.physical_id for s in stage.deployment.stacks for r in s.resources}
-        references = {p.alias: str(stage.resolved(p.reference)) for p in contract.principals}
-        trial.plugin.adopt(trial.session.config, stage)
-        failed: list[Outcome] = [outcome for outcome in trial.run(items) if red(outcome)]
+        unbroken = Unbroken.of(stage)
+        with trial.on(stage):
+            failed: list[Outcome] = [outcome for outcome in trial.run(items) if red(outcome)]
     finally:
-        trial.plugin.adopt(trial.session.config, None)
         stage.close()
     if failed:
         raise NotVerified(
             f"{contract.grant} is not verified as it is: {failed[0].test} fails. Run `grantproof verify` first."
         )
-    return Deploying(contract, physical, before, references, constraints(contract))
+    return unbroken
 
 
-def _read(trial: Trial, whole: Deploying, suites: Suites, these: Sequence[Mutant], workers: int) -> Iterator[Result]:
+def _read(
+    trial: Trial,
+    unbroken: Unbroken,
+    branches: Branches | None,
+    suites: Suites,
+    these: Sequence[Mutant],
+    workers: int,
+) -> Iterator[Result]:
     """Those results that need no deployment."""
-    reading = Reading.of(whole.contract, whole.physical, whole.before)
+    reading = Reading.of(unbroken)
     if reading is None:
         return
     tests = [items for suite in suites if (items := [item for item in suite if _reads_only(item)])]
-    yield from _shared(these, lambda mutant: reading.judge(trial, tests, mutant), workers)
+
+    def judge(mutant: Mutant) -> Result | None:
+        found = reading.judge(trial, tests, mutant)
+        return found and _in_branches(branches, found)
+
+    yield from _shared(these, judge, workers)
 
 
-def _in_branches(contract: Contract, unseen: Sequence[Mutant], workers: int) -> Iterator[Result]:
-    """Mutants that make no difference to what is deployed may make one under the contract's variants."""
-    try:
-        branches = Branches(contract)
-    except (NotResolved, Refused):
-        return  # the suites have not looked there either
-    left = {mutant.id: mutant for mutant in unseen}
-    for result in _shared(unseen, branches.judge, workers):
-        del left[result.mutant.id]
-        yield result
-    for mutant in left.values():
-        yield Result(mutant, SURVIVED, "what it does under the contract's variants could not be judged")
+_NOT_JUDGED = "what it does under the contract's variants could not be judged"
+
+
+def _branches(contract: Contract) -> Branches | None:
+    """None where they cannot be worked out: the suites have not looked there either."""
+    with suppress(NotResolved, Refused):
+        return Branches(contract)
+    return None
+
+
+def _in_branches(branches: Branches | None, found: Result) -> Result:
+    """A mutant that makes no difference to what is deployed may make one under the contract's variants."""
+    if branches is None or found.verdict not in (DORMANT, EQUIVALENT):
+        return found
+    with suppress(Exception):
+        return branches.judge(found.mutant)
+    return Result(found.mutant, SURVIVED, _NOT_JUDGED)
 
 
 def _shared(these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], workers: int) -> Iterator[Result]:
@@ -224,4 +238,4 @@ def _by_suite(items: Sequence[pytest.Item]) -> Suites:
     runs: dict[str, list[pytest.Item]] = {suite: [] for suite in _ORDER}
     for item in items:
         runs.setdefault(item.path.stem, []).append(item)
-    return [run for run in runs.values() if run]
+    return tuple(run for run in runs.values() if run)

@@ -5,14 +5,14 @@ A suite that turns red over something else would have let the fault through if t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.contract import Contract, DeclaredPrincipal, references
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.access import TRUST, Change
 from grantproof.mutants.catalogue import Mutant
@@ -89,14 +89,29 @@ def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return path
 
 
+def spoken_of(stage: Deployed) -> dict[tuple[str, str], str]:
+    """What the contract speaks of: its references as they are deployed, by section of the contract and alias. What a
+    reference names that is not deployed is left out."""
+    out: dict[tuple[str, str], str] = {}
+    for section, declared in _declared(stage.contract):
+        with suppress(SnapshotIncomplete):
+            out[section, declared.alias] = str(stage.resolved(declared.reference))
+    return out
+
+
+def _declared(contract: Contract) -> Iterator[tuple[str, DeclaredPrincipal | DeclaredResource]]:
+    yield from (("principals", principal) for principal in contract.principals)
+    yield from (("resources", resource) for resource in contract.resources)
+
+
 def with_changes(
-    traces: Traces, changes: Sequence[Change], contract: Contract, stage: Deployed, unbroken: Mapping[str, str]
+    traces: Traces, changes: Sequence[Change], stage: Deployed, unbroken: Mapping[tuple[str, str], str]
 ) -> Traces:
-    """The same, and what differs in what was deployed. `unbroken` are the references of the contract's principals, as
-    they are without the fault."""
+    """The same, and what differs in what was deployed. `unbroken` is what the contract speaks of without the fault."""
     lines: list[tuple[str, range]] = list(traces.lines)
     names: list[str] = list(traces.names)
     promises: list[Promise] = []
+    contract, broken = stage.contract, spoken_of(stage)
     for change in changes:
         names += [change.arn] if change.aspect == "came along" else []
         for label, index in change.statements:
@@ -105,32 +120,19 @@ def with_changes(
                 lines.append((shown(place.file), range(place.line, place.line + 1)))
             else:
                 names.append(label)
-        principal = _declared(change, contract, stage, unbroken)
-        if principal is not None:
+        for section, declared in _declared(contract):
+            called = {unbroken.get((section, declared.alias)), broken.get((section, declared.alias))}
+            if not called & {change.arn, change.arn.rsplit("/", 1)[-1]}:
+                continue
             whole = change.aspect in ("came along", "gone")
-            spot = _block(contract, principal)
-            names += references(principal.reference) if change.aspect == "gone" else ()
+            spot = read(contract.path).lines(section, declared.alias)
+            names += references(declared.reference) if change.aspect == "gone" else ()
             promises.append(Promise(shown(contract.path), spot, None if whole else change.aspect == TRUST))
             if not whole and stage.origins.resource(change.arn):
                 found = stage.origins.place(change.arn)
                 lines += [(shown(found.file), range(found.line, found.line + 1))] if found else []
+            break
     return Traces(tuple(lines), tuple(dict.fromkeys(names)), tuple(promises))
-
-
-def _declared(
-    change: Change, contract: Contract, stage: Deployed, unbroken: Mapping[str, str]
-) -> DeclaredPrincipal | None:
-    for principal in contract.principals:
-        called = {unbroken[principal.alias]}
-        with suppress(SnapshotIncomplete):
-            called.add(stage.resolved(principal.reference))
-        if called & {change.arn, change.arn.rsplit("/", 1)[-1]}:
-            return principal
-    return None
-
-
-def _block(contract: Contract, principal: DeclaredPrincipal) -> range:
-    return read(contract.path).lines("principals", principal.alias)
 
 
 def original_place(mutated: Document, original: Document, place: str) -> str:

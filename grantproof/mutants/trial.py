@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
+from grantproof.aws.deployed import Deployed
 from grantproof.evidence.finding import Finding, Outcome
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.reasons import Traces, original_place, right
@@ -22,6 +24,15 @@ class Trial:
 
     session: pytest.Session
     plugin: Any
+
+    @contextmanager
+    def on(self, stage: Deployed) -> Iterator[None]:
+        """Let the tests find a stage that is already there."""
+        self.plugin.adopt(self.session.config, stage)
+        try:
+            yield
+        finally:
+            self.plugin.adopt(self.session.config, None)
 
     def run(self, items: Sequence[pytest.Item]) -> list[Outcome]:
         """Run tests on whatever stage the plugin has adopted; what each of them noted."""

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grantproof.aws.stage import Stage
-from grantproof.contract import find, load
-from grantproof.mutants.access import access
-from grantproof.mutants.catalogue import chosen
+from grantproof.aws.synthesis import synthesise
+from grantproof.aws.synthesised import Synthesised
+from grantproof.contract import Contract, ContractError, find, load
+from grantproof.mutants.access import access, difference
+from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.reading import Reading
+from grantproof.mutants.unbroken import Unbroken, check_contract
+from grantproof.source import instead, read
 from grantproof.verbs.suites import folder
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,26 +30,82 @@ GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "gran
 
 
 @pytest.mark.parametrize("contract", GRANTS, ids=lambda contract: contract.grant)
-def test_what_is_worked_out_of_a_grant_is_what_its_deployment_holds(contract: Any) -> None:
+def test_what_is_worked_out_of_a_grant_is_what_its_deployment_holds(contract: Contract) -> None:
     """Else its mutants are all deployed: right, and ten times slower."""
-    stage = Stage(contract)
-    stage.open()
-    try:
-        physical = {(s.alias, *r.path): r.physical_id for s in stage.deployment.stacks for r in s.resources}
-        assert Reading.of(contract, physical, access(stage)) is not None
-    finally:
-        stage.close()
+    with opened(contract) as stage:
+        assert Reading.of(Unbroken.of(stage)) is not None
 
 
 def test_a_grant_of_which_a_deployment_holds_something_else_is_not_judged_by_reading() -> None:
     contract = load(ROOT / "fixtures" / "broken" / "good")
-    other = load(ROOT / "fixtures" / "mutants" / "grants" / "conditions")
-    stage = Stage(other)
+    with opened(load(ROOT / "fixtures" / "mutants" / "grants" / "conditions")) as stage:
+        assert Reading.of(replace(Unbroken.of(stage), contract=contract, physical={})) is None
+
+
+@contextmanager
+def opened(contract: Contract) -> Iterator[Stage]:
+    stage = Stage(contract)
     stage.open()
     try:
-        assert Reading.of(contract, {}, access(stage)) is None
+        yield stage
     finally:
         stage.close()
+
+
+@pytest.mark.parametrize("name", ["cross-account-s3-read", "cross-account-secret"])
+def test_two_deployments_of_a_grant_hold_the_same(name: str) -> None:
+    """Although keys and secrets are called otherwise each time."""
+    held = []
+    for _ in range(2):
+        with opened(load(ROOT / "templates" / name)) as stage:
+            held.append(access(stage))
+    assert difference(*held) == ""
+    assert held[0].entities.keys() == held[1].entities.keys()
+
+
+def test_the_account_of_a_bucket_in_the_policy_of_the_bucket_lets_in_nobody_whom_it_does_not_let_in_itself() -> None:
+    contract = load(ROOT / "templates" / "cross-account-s3-read")
+    before = access(Synthesised(contract, synthesise(contract)))
+    verdicts = {}
+    for mutant in mutants(contract, chosen(["principal-own-account-more", "principal-one-account-more"])):
+        with instead({mutant.template: mutant.text}):
+            found = difference(before, access(Synthesised(contract, synthesise(contract))))
+        verdicts[mutant.id] = found == ""
+    assert verdicts == {
+        "principal-own-account-more bucket.yaml[1]": True,
+        "principal-own-account-more bucket.yaml[2]": True,
+        "principal-one-account-more bucket.yaml[1]": False,
+        "principal-one-account-more bucket.yaml[2]": False,
+    }
+
+
+@pytest.mark.parametrize("name", ["conditions", "shapes"])
+def test_a_mutant_is_held_against_its_contract_as_if_the_contract_were_read_again(name: str) -> None:
+    contract = load(ROOT / "fixtures" / "mutants" / "grants" / name)
+    some = list(islice(mutants(contract, operators()), 0, None, 5))
+    changes: tuple[Any, ...] = (
+        {"Parameters": {"New": {"Type": "String"}}},
+        {"Resources": {}},
+        {"Outputs": {"New": {}}},
+    )
+    others = [replace(some[0], text=json.dumps({**json.loads(some[0].text), **change})) for change in changes]
+    refused = 0
+    for mutant in [*some, *others]:
+        original = read(mutant.template)
+        with instead({mutant.template: mutant.text}):
+            again = refusal(partial(load, contract.path))
+            assert refusal(partial(check_contract, contract, original.value, mutant)) == again, mutant.id
+            assert again or load(contract.path) == contract
+            refused += bool(again)
+    assert refused > 0
+
+
+def refusal(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except ContractError as error:
+        return str(error)
+    return ""
 
 
 def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
