@@ -11,7 +11,7 @@ from grantproof.aws.deploy import Deployment, Resource
 from grantproof.aws.placed import Placed, at, documents, place_of, placed_once
 from grantproof.source import Key, Place, read
 
-Where_ = tuple[Key, ...]
+KeyPath = tuple[Key, ...]
 #: Where the policy documents of a resource stand that has one, by type.
 _DOCUMENTS = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
 _SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
@@ -108,7 +108,7 @@ class Origins:
         told = self.described(label)
         return f" of {told}" if ", " in told else ""
 
-    def _policy(self, label: str, statement: int | None) -> tuple[Resource, Where_] | None:
+    def _policy(self, label: str, statement: int | None) -> tuple[Resource, KeyPath] | None:
         """The resource that writes a policy, and the path of the policy or statement in its properties."""
         arn, _, name = label.partition("#")
         resource = self.resource(arn)
@@ -124,7 +124,7 @@ class Origins:
 
     def _inline(
         self, resource: Resource | None, arn: str, name: str, statement: int | None
-    ) -> tuple[Resource, Where_] | None:
+    ) -> tuple[Resource, KeyPath] | None:
         if resource is not None:
             own = at(_properties(resource), ("Policies",))
             entries = own if isinstance(own, list) else []
@@ -161,12 +161,12 @@ def _written(resource: Resource) -> Any:
     return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
 
 
-def _document(resource: Resource) -> Where_:
+def _document(resource: Resource) -> KeyPath:
     properties = _properties(resource)
     return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
 
 
-def _statement(resource: Resource, path: Where_, number: int | None) -> Where_:
+def _statement(resource: Resource, path: KeyPath, number: int | None) -> KeyPath:
     policy = at(_properties(resource), path)
     if number is None or not path or not isinstance(policy, Mapping):
         return path
