@@ -11,28 +11,6 @@ import pytest
 _SUITES = Path(__file__).parent / "grants"
 
 
-class Told:
-    """Takes what a suite notes, in the place of the plugin's `verdict`.
-
-    Attributes:
-        said: the details, in their order.
-        places: where each of them is.
-    """
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.places: list[str] = []
-
-    def broken(self, clause: str, detail: str, place: str = "", **_: object) -> None:
-        self.said.append(detail)
-        self.places.append(place)
-
-    unverified = broken
-
-    def proves(self, number: int = 1) -> None:
-        pass
-
-
 def suite_of(name: str) -> ModuleType:
     """The module of a suite."""
     with pytest.MonkeyPatch.context() as patch:

@@ -16,9 +16,10 @@ from grantproof.aws.space import Space, is_meant
 from grantproof.aws.synthesis import Refused, Synthesis
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, load
+from grantproof.evidence.notes import Notes
 from grantproof.source import read
 from grantproof.variants import needed, subsets, with_variants
-from tests.suite import Told, suite_of
+from tests.suite import suite_of
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
@@ -259,7 +260,7 @@ def suite() -> ModuleType:
 
 def said(suite: ModuleType, contract: Contract, function: str, part: Part | None) -> list[str]:
     """What one function of the suite notes of a contract."""
-    told = Told()
+    told = Notes()
     test = getattr(suite, f"test_{function}")
     if part is not None:
         # Of all variants that touch a part, these are enough to show the faults, and to be alone with each of them.
@@ -274,7 +275,7 @@ def said(suite: ModuleType, contract: Contract, function: str, part: Part | None
         test(contract, Synthesised(contract, Space(contract).base), told)
     else:
         test(contract, True, told)
-    return told.said
+    return [finding.detail for finding in told.findings]
 
 
 @pytest.mark.parametrize("name", FAULTS)

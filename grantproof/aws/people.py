@@ -7,7 +7,7 @@ What is asked for is read from the contract's conditions. A condition key that n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from grantproof.contract import DeclaredPrincipal
@@ -166,71 +166,72 @@ def unwelcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
         # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
         for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
             spoil = _tag if key.startswith(_TAG) else _SPOILT[key]
-            for note, params, organizations, session, later in spoil(stage, role, tests, comer):
-                yield Comer(f"{comer.who} {note}", session, params, organizations, later)
+            yield from spoil(stage, role, tests, comer)
 
 
-Spoilt = tuple[str, Mapping[str, Any], Mapping[str, str], Any, int]
+def _but(comer: Comer, note: str, **changed: Any) -> Comer:
+    """The same caller, but for something."""
+    return replace(comer, who=f"{comer.who} {note}", **changed)
 
 
-def _without(params: Mapping[str, Any], name: str, **instead: Any) -> dict[str, Any]:
-    return {**{key: value for key, value in params.items() if key != name}, **instead}
+def _without(comer: Comer, name: str) -> dict[str, Any]:
+    return {key: value for key, value in comer.params.items() if key != name}
 
 
-def _external_id(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _with(comer: Comer, **instead: Any) -> dict[str, Any]:
+    return {**comer.params, **instead}
+
+
+def _external_id(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     right = comer.params["ExternalId"]
-    yield "without an external id", _without(comer.params, "ExternalId"), comer.organizations, comer.session, 0
+    yield _but(comer, "without an external id", params=_without(comer, "ExternalId"))
     for note, wrong in (("another", "another-external-id-0"), ("a longer", f"{right}0"), ("a cut", right[:-1])):
-        yield (
-            f"with {note} external id",
-            _without(comer.params, "ExternalId", ExternalId=wrong),
-            comer.organizations,
-            comer.session,
-            0,
-        )
+        yield _but(comer, f"with {note} external id", params=_with(comer, ExternalId=wrong))
 
 
-def _organization(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _organization(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     account = stage.world.identity(comer.session).account
-    yield "of no organization", comer.params, {}, comer.session, 0
-    yield "of another organization", comer.params, {account: "o-zzzzzzzzzz"}, comer.session, 0
+    yield _but(comer, "of no organization", organizations={})
+    yield _but(comer, "of another organization", organizations={account: "o-zzzzzzzzzz"})
 
 
-def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     keys = stage.world.session_of_user(stage.world.identity(comer.session).arn)
-    yield "with access keys, so without the MFA key", comer.params, comer.organizations, keys, 0
-    without = stage.world.signed_in(keys, mfa=False)
-    yield "signed in without MFA", comer.params, comer.organizations, without, 0
+    yield _but(comer, "with access keys, so without the MFA key", session=keys)
+    yield _but(comer, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
 
 
-def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     right = comer.params["Tags"]
-    yield "without tags", _without(comer.params, "Tags"), comer.organizations, comer.session, 0
+    yield _but(comer, "without tags", params=_without(comer, "Tags"))
     for tag in right:
         other = [{**t, "Value": "another"} if t is tag else t for t in right]
-        note = f"with another {tag['Key']}"
-        yield note, _without(comer.params, "Tags", Tags=other), comer.organizations, comer.session, 0
+        yield _but(comer, f"with another {tag['Key']}", params=_with(comer, Tags=other))
 
 
-def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     more = [*comer.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
-    yield "with one tag more", _without(comer.params, "Tags", Tags=more), comer.organizations, comer.session, 0
+    yield _but(comer, "with one tag more", params=_with(comer, Tags=more))
 
 
-def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     most = int(_texts(tests, "aws:multifactorauthage")[0])
-    yield f"with MFA {most + 1} seconds ago", comer.params, comer.organizations, comer.session, most + 1
+    yield _but(comer, f"with MFA {most + 1} seconds ago", later=most + 1)
 
 
-def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Spoilt]:
+def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     identity = stage.world.identity(comer.session)
     for other in _others(stage, role, identity.kind == "user"):
         session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
-        params = dict(comer.params)
-        if "SourceIdentity" in params:
-            params["SourceIdentity"] = stage.world.identity(other).arn.rsplit("/", 1)[1]
         arn = stage.world.identity(other).arn
-        yield f"as {arn}, who is not named", params, comer.organizations, session, 0
+        own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in comer.params else {}
+        yield _but(comer, f"as {arn}, who is not named", params=_with(comer, **own), session=session)
+
+
+def _source_identity(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    yield _but(comer, "without a source identity", params=_without(comer, "SourceIdentity"))
+    other = _with(comer, SourceIdentity="somebody-else")
+    yield _but(comer, "with another's name as source identity", params=other)
 
 
 def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
@@ -256,15 +257,7 @@ def _others(stage: Stage, role: DeclaredPrincipal, user: bool) -> Iterator[boto3
                 yield stage.somebody(kind, arn.split(":")[4], f"other-{alias}-member", arn)
 
 
-def _source_identity(
-    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer
-) -> Iterator[Spoilt]:
-    yield "without a source identity", _without(comer.params, "SourceIdentity"), comer.organizations, comer.session, 0
-    other = _without(comer.params, "SourceIdentity", SourceIdentity="somebody-else")
-    yield "with another's name as source identity", other, comer.organizations, comer.session, 0
-
-
-_SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Comer], Iterator[Spoilt]]] = {
+_SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Comer], Iterator[Comer]]] = {
     "sts:externalid": _external_id,
     "aws:principalorgid": _organization,
     "aws:multifactorauthpresent": _mfa,

@@ -10,6 +10,9 @@ from grantproof.evidence.finding import Finding, Outcome, Status, Tried, numbere
 
 #: The suites, in the order in which they are read.
 SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof", "variants")
+#: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
+#: holds nothing but what the grant deploys.
+ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
 #: Suites that execute something; the others read what is written or deployed. The words are those of NIST SP 800-53A.
 EXECUTING = ("deployment", "access", "variants")
 #: From bad to good: where the phases of a test disagree, the first of them is its status.

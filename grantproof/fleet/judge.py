@@ -7,7 +7,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,10 @@ from grantproof.aws.law import NotJudged
 from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.recorded import Recorded
 from grantproof.contract import Contract, find
-from grantproof.evidence.finding import Finding
+from grantproof.evidence.claim import ON_SNAPSHOTS
+from grantproof.evidence.notes import Notes
 from grantproof.fleet.plan import Deployment
 from grantproof.iam import LawError
-
-#: The suites that need no calls, and therefore run on snapshots.
-SUITES = ("trust", "permissions", "proof", "drift")
 
 
 class CannotJudge(Exception):
@@ -41,27 +39,6 @@ class Judgement:
     roles: int
     seconds: float
     findings: tuple[str, ...] = ()
-
-
-@dataclass
-class Notes:
-    """Where a test notes what it proved and what it found, as the plugin's `verdict` does."""
-
-    grant: str
-    proved: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    def proves(self, number: int = 1) -> None:
-        """So many statements are settled for all requests."""
-        self.proved += number
-
-    def broken(self, clause: str, detail: str, **shown: Any) -> None:
-        """A clause does not hold."""
-        self.findings.append(Finding(self.grant, clause, "broken", detail, **shown))
-
-    def unverified(self, clause: str, detail: str, **shown: Any) -> None:
-        """A clause could not be judged."""
-        self.findings.append(Finding(self.grant, clause, "unverified", detail, **shown))
 
 
 def judge(directory: Path, suites: Path, batch: Sequence[Deployment]) -> list[Judgement]:
@@ -124,7 +101,7 @@ def _tests(
 @lru_cache(maxsize=1)
 def _functions(suites: Path) -> tuple[Callable[..., None], ...]:
     out: list[Callable[..., None]] = []
-    for suite in SUITES:
+    for suite in ON_SNAPSHOTS:
         module = _module(suites / f"test_{suite}.py")
         own = [value for name, value in vars(module).items() if name.startswith("test_") and callable(value)]
         if not own:

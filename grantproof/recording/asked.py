@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from grantproof.evidence import stamp
+from grantproof.evidence.claim import ON_SNAPSHOTS
 from grantproof.evidence.waivers import Waivers, load
 from grantproof.source import SourceError
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from grantproof.aws.trying import Answer
     from grantproof.contract import Contract
 
-#: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
-#: holds nothing but what the grant deploys.
-ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
 #: The suite that judges calls which were tried against real accounts.
 ON_CALLS = "calls"
 #: Where a report, or a worker's input, carries what the run needs; what is in a report's __dict__ survives the way from

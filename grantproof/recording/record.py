@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grantproof.evidence.finding import Finding, Tried
+from grantproof.evidence.finding import Tried
+from grantproof.evidence.notes import Notes
 
 if TYPE_CHECKING:
     from grantproof.aws.stage import Stage
@@ -19,12 +20,9 @@ Key = tuple[str, str, str, bool]
 
 
 @dataclass
-class Record:
-    """What one test notes while it runs."""
+class Record(Notes):
+    """What one test notes, and the calls that it makes meanwhile."""
 
-    grant: str = ""
-    proved: int = 0
-    findings: tuple[Finding, ...] = ()
     facts: Any = None
     watched: tuple[tuple[Stage, tuple[int, int], Counter[Key]], ...] = ()
 
@@ -45,18 +43,6 @@ class Record:
         for stage, _, before in self.watched:
             out.update(stage.tried - before)
         return out
-
-    def proves(self, number: int = 1) -> None:
-        """Note that so many statements are settled for all requests."""
-        self.proved += number
-
-    def broken(self, clause: str, detail: str, **shown: Any) -> None:
-        """Note that a clause does not hold, with what shows it (`place`, `statement`, `witness`)."""
-        self.findings += (Finding(self.grant, clause, "broken", detail, **shown),)
-
-    def unverified(self, clause: str, detail: str, **shown: Any) -> None:
-        """Note that a clause could not be judged: it fails, because not understood is not verified."""
-        self.findings += (Finding(self.grant, clause, "unverified", detail, **shown),)
 
 
 _RECORD = pytest.StashKey[Record]()
