@@ -161,7 +161,7 @@ def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumption
     from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
     if not (inner.speaks_of_anybody and outer.speaks_of_anybody):
         return None
-    if outer.side(assumptions, {}).allows_everything:
+    if outer.allows_everything:
         return True
     # Of policy variables, whatever they stand for: the least that one side allows, and the most of the other.
     mine = inner.relaxed(Effect.DENY).side(assumptions, {})

@@ -7,11 +7,11 @@ from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.callers import Named, named_in
-from grantproof.iam.condition import Set, Type
+from grantproof.iam.condition import Set, Test, Type
 from grantproof.iam.document import Statement
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Values
-from grantproof.iam.side import Side
+from grantproof.iam.side import EVERY_ACTION, Side
 from grantproof.iam.variables import Effect, relaxed
 
 
@@ -20,20 +20,38 @@ class Prepared:
 
     def __init__(self, layers: Layers) -> None:
         self.layers = layers
-        self.keys = layers.condition_keys
-        plain, sets, variables = set[str](), set[str](), set[str]()
-        for statement in self.statements():
-            for pattern in statement.resources or ():
-                variables.update(v.key for v in pattern.variables)
-            for test in statement.conditions:
-                variables.update(v.key for pattern in test.values for v in pattern.variables)
-                if test.operator.prefix is not Set.NONE:
-                    sets.add(test.key)
-                elif test.operator.type is not Type.NULL:
-                    plain.add(test.key)
-        self.plain, self.sets, self.variables = frozenset(plain), frozenset(sets), frozenset(variables)
         self._sides: dict[tuple[object, ...], Side] = {}
         self._relaxed: dict[Effect, Prepared] = {}
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The condition keys that the statements consult."""
+        return self.layers.condition_keys
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The keys that stand as policy variables."""
+        found = set[str]()
+        for statement in self.statements():
+            for pattern in (*(statement.resources or ()), *(p for t in statement.conditions for p in t.values)):
+                if pattern.fixed is None:
+                    found.update(v.key for v in pattern.variables)
+        return frozenset(found)
+
+    @cached_property
+    def plain(self) -> frozenset[str]:
+        """The keys that some operator without a set prefix compares with something."""
+        return frozenset(
+            t.key for t in self._tests() if t.operator.prefix is Set.NONE and t.operator.type is not Type.NULL
+        )
+
+    @cached_property
+    def sets(self) -> frozenset[str]:
+        """The keys that some operator with a set prefix tests."""
+        return frozenset(t.key for t in self._tests() if t.operator.prefix is not Set.NONE)
+
+    def _tests(self) -> Iterator[Test]:
+        return (test for statement in self.statements() for test in statement.conditions)
 
     @cached_property
     def named(self) -> Named:
@@ -46,6 +64,16 @@ class Prepared:
         layers = self.layers
         naming = (layers.resource, layers.rcp, layers.endpoint)
         return not layers.grants and all(layer is None for layer in naming)
+
+    @cached_property
+    def allows_everything(self) -> bool:
+        """Is it plain that every request is allowed, whoever asks? Only of a side that speaks of anybody."""
+        layers = self.layers
+        groups = [layers.identity, *(layers.scp or ())]
+        groups += [limit for limit in (layers.boundary, layers.session) if limit is not None]
+        if layers.scp == () or not all(any(_whole(s) for p in group for s in p.statements) for group in groups):
+            return False
+        return all(s.allow for group in groups for policy in group for s in policy.statements)
 
     def within(self, other: Prepared) -> bool:
         """Is it plain from how the two are written that this side allows nothing that the other does not? In every
@@ -94,6 +122,15 @@ class Prepared:
             for _, s in policies.entries
             if any(test.key == key for test in s.conditions)
         }
+
+
+def _whole(statement: Statement) -> bool:
+    """Does a statement allow every action on every resource under all conditions?"""
+    s = statement
+    if not s.allow or s.conditions or s.not_action or s.not_resource:
+        return False
+    every_resource = any(p.fixed is not None and p.fixed.everything for p in s.resources or ())
+    return every_resource and any(one.everything or one == EVERY_ACTION for one in s.actions)
 
 
 def _essence(statement: Statement) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.callers import ANYBODY
@@ -323,28 +323,38 @@ class Side:
     @cached_property
     def samples(self) -> tuple[tuple[str, str], ...]:
         """A few requests that are allowed whatever else they carry, as action and resource."""
-        allows = (n for n, s in enumerate(self.statements) if s.allow and not s.conditions)
-        found = (
-            (generic_point(action), generic_point(resource))
-            for n in islice(allows, _MOST_SAMPLES)
-            for action in self.starts(ACTIONS, n).globs[:1]
-            for resource in self.starts(RESOURCES, n).globs[:1]
-        )
-        return tuple((a, r) for a, r in found if self.surely_allows(a, r))
+        allows = [n for n, s in enumerate(self.statements) if s.allow and not s.conditions][:_MOST_SAMPLES]
+        found = [
+            (n, generic_point(action), generic_point(resource))
+            for n in allows
+            for action in self._some(ACTIONS, n)
+            for resource in self._some(RESOURCES, n)
+        ]
+        return tuple((action, resource) for n, action, resource in found if self._surely_allows(action, resource, n))
 
-    def surely_allows(self, action: str, resource: str) -> bool:
-        """Is a request allowed, whoever asks and whatever else it carries?"""
+    def _some(self, dimension: Dimension, number: int) -> Iterable[Glob]:
+        """One of the actions or resources of a statement, without working out the others."""
+        statement = self.statements[number]
+        if dimension.negated(statement):
+            return dimension.every.globs[:1]
+        first = next(iter(statement.actions if dimension is ACTIONS else self._resource_globs(statement)), None)
+        return () if first is None else meet(dimension.every, Patterns((first,), dimension.bucket)).globs[:1]
+
+    def _surely_allows(self, action: str, resource: str, number: int) -> bool:
+        """Is a request, which comes of an Allow without conditions, allowed whoever asks and whatever else it
+        carries?"""
+        plan_ = self.plan_for_anybody
+        alone = any(all(group >> number & 1 for group in option) for option in plan_.options)
+        if alone and not plan_.denies and not self._in_not_form(number):
+            return not ANYBODY.region.excludes(action)
         matching = self._matching(action, resource)
         firing = matching & ~self.conditional
         if matching & self.plan_for_anybody.denies or ANYBODY.region.excludes(action):
             return False
         return any(all(firing & group for group in option) for option in self.plan_for_anybody.options)
 
-    @cached_property
-    def allows_everything(self) -> bool:
-        """Is it plain that every request is allowed, whoever asks?"""
-        plan_ = self.plan_for_anybody
-        return not plan_.denies and any(all(self.whole & group for group in option) for option in plan_.options)
+    def _in_not_form(self, number: int) -> bool:
+        return bool((self._not_action | self._not_resource) >> number & 1)
 
     def surely_refuses(self, action: str, resource: str) -> bool:
         """Is a request not allowed, whoever asks and whatever else it carries?"""
