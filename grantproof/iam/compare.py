@@ -32,7 +32,7 @@ from grantproof.iam.readings import other_readings
 from grantproof.iam.request import Request, Values
 from grantproof.iam.side import Side
 from grantproof.iam.values import Bounds, Keys
-from grantproof.iam.variables import Effect, generic_values, longest, special_values
+from grantproof.iam.variables import Effect, generic_values, longest, relevant, settled_by_generic, special_values
 from grantproof.iam.witness import candidates, delegated
 
 _A_USERS = frozenset({"aws:principalarn", "aws:username"})
@@ -274,8 +274,13 @@ class _Reading:
         if found or not self._variables or self._whatever_the_values(outer, inner):
             return
         # No difference where the variables' values are nothing in particular: try those that other patterns single out.
+        statements = relevant(inner.layers, outer.layers)
         for caller in self._callers():
-            for variables in special_values(self._variables, caller, tuple(self._statements())):
+            free = self._variables - caller.states(self._variables).keys()
+            plainly = self._taken_plainly and inner.denies_what(outer)
+            if plainly and settled_by_generic(inner.layers, outer.layers, free):
+                continue
+            for variables in special_values(self._variables, caller, statements, fields=self._held_in_fields):
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
 
@@ -283,7 +288,7 @@ class _Reading:
         """Is it plain that nothing escapes, even if keys that follow from the caller had any value and policy variables
         stood for whatever helps? One search then answers for all callers."""
         told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
-        if not (told_apart and inner.speaks_of_anybody and outer.speaks_of_anybody):
+        if not (told_apart and inner.speaks_of_anybody and outer.speaks_of_anybody) or self._held_in_fields:
             return False
         wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
         try:
@@ -294,6 +299,8 @@ class _Reading:
 
     def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
+        if self._held_in_fields:
+            return False
         wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
         try:
             reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort, self._tied)
@@ -330,6 +337,16 @@ class _Reading:
     def _resource_type(self) -> PolicyType:
         found = (side.layers.resource.type for side in (self._old, self._new) if side.layers.resource is not None)
         return next(found, PolicyType.RESOURCE)
+
+    @property
+    def _held_in_fields(self) -> bool:
+        """Do wildcards of resources stop at colons, so that none stands for all that a variable may hold (O5)?"""
+        return bool(self._variables) and self._assumptions.reading("O5") == "segments"
+
+    @property
+    def _taken_plainly(self) -> bool:
+        """Do patterns take whatever stands in the place of a variable, and say nothing where nothing does?"""
+        return self._assumptions.reading("O5") == "string" and self._assumptions.reading("O9") == "null"
 
     @cached_property
     def _length(self) -> int:

@@ -81,6 +81,10 @@ class Prepared:
         (mine, allows, denies), (theirs, other_allows, other_denies) = self._written, other._written
         return mine == theirs and allows <= other_allows and other_denies <= denies
 
+    def denies_what(self, other: Prepared) -> bool:
+        """Does each Deny of the other side stand in the same layer of this one?"""
+        return other._written[2] <= self._written[2]
+
     @cached_property
     def _written(self) -> tuple[object, frozenset[object], frozenset[object]]:
         """Which layers there are, what makes up the statements that allow, and those that deny."""

@@ -115,6 +115,7 @@ class Index:
         self._by_bucket: dict[str, list[tuple[Glob, int]]] = {}
         self._anywhere: list[tuple[Glob, int]] = []
         self._negated = self._always = 0
+        self._excepted: dict[str | None, int] = {}
         self._counting: list[tuple[Glob, int]] = []
         for number, (globs, negated) in enumerate(elements):
             bit = 1 << number
@@ -129,6 +130,9 @@ class Index:
     def _add(self, one: Glob, bit: int) -> None:
         if one.literal is not None:
             self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
+            if bit & self._negated:
+                name = self._bucket(one.literal)
+                self._excepted[name] = self._excepted.get(name, 0) | bit
         elif one.everything:
             self._always |= bit
         else:
@@ -154,9 +158,9 @@ class Index:
         """The statements whose element every text of a service satisfies, as far as that is plain."""
         found = self._throughout.get(service)
         if found is None:
-            there = [*self._by_bucket.get(service, ()), *self._anywhere]
-            there += [(glob(""), bits) for text, bits in self._literal.items() if self._bucket(text) == service]
-            excepting = union(bit for _, bit in there) & self._negated | union(bit for _, bit in self._counting)
+            there = union(bit for _, bit in chain(self._by_bucket.get(service, ()), self._anywhere))
+            excepting = there & self._negated | self._excepted.get(service, 0)
+            excepting |= union(bit for _, bit in self._counting)
             found = self._throughout[service] = self.mask(f"{service}:{FRESH}") & ~excepting
         return found
 

@@ -16,10 +16,11 @@ from grantproof.iam.callers import Caller
 from grantproof.iam.condition import Type
 from grantproof.iam.document import Policy, Statement
 from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
-from grantproof.iam.language import FRESH, TooHard, fragments, generic_point, intersection, overlap
+from grantproof.iam.language import FRESH, TooHard, covers, fragments, generic_point, intersection, overlap
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
+from grantproof.iam.side import EVERY_RESOURCE, Patterns, service_of
 from grantproof.iam.values import MISSING
 
 #: The first of the private characters that stand for values that are nothing in particular, one for each variable.
@@ -60,27 +61,81 @@ def _nothing_in_particular(number: int, length: int) -> str:
 
 
 def longest(statements: Iterable[Statement]) -> int:
-    """How long a value has to be so that no pattern can count it: one more than any pattern's `?`.
+    """How long a value has to be so that no pattern can count it: one more than the `?` of any pattern that may match a
+    text in which a variable's value stands.
 
     Raises:
         TooHard: too long.
     """
-    counted = max((part.count("?") for s in statements for part in _texts(s)), default=0)
+    counted = max(_counted(tuple(statements)), default=0)
     if counted >= MOST_LENGTH:
         raise TooHard("policy variables meet patterns that count many characters")
     return 1 + counted
 
 
-def _texts(statement: Statement) -> Iterator[str]:
-    yield from (pattern.text for pattern in statement.resources or ())
-    yield from (pattern.text for test in statement.conditions for pattern in test.values)
+def _counted(statements: tuple[Statement, ...]) -> Iterator[int]:
+    for patterns in _comparable(statements):
+        holding = [filled(pattern, {}) for pattern in patterns if pattern.fixed is None]
+        for pattern in patterns:
+            count = pattern.text.count("?")
+            if count and any(overlap(filled(pattern, {}), other) for other in holding):
+                yield count
+    variables = {v.key for patterns in _comparable(statements) for p in patterns for v in p.variables}
+    for test in (test for statement in statements for test in statement.conditions if test.key in variables):
+        yield from (pattern.text.count("?") for pattern in test.values)
+
+
+def settled_by_generic(inner: Layers, outer: Layers, free: frozenset[str]) -> bool:
+    """Does what holds for variables' values that are nothing in particular hold for all values? `free`: the variables
+    that the caller does not settle. `outer` has no Deny that `inner` has not.
+
+    A pattern that matches another's generic point, with such values in it, matches all that the other matches, for any
+    values at all: the same parts take the same parts. So it is where nothing rests on what a pattern does *not* match
+    (Not forms) or has in common with another one; nor on lengths, nor on conditions with the values. That it is
+    an ARN has to be plain, too.
+    """
+    sides = (inner, outer)
+    limits = (inner.resource, inner.boundary, inner.session, inner.scp, inner.rcp, inner.endpoint)
+    statements = tuple(s for side in sides for _, _, policies in side.sets for _, s in policies.entries)
+    if any(limit is not None for limit in limits) or inner.grants or longest(statements) > 1:
+        return False
+    for statement in statements:
+        for pattern in statement.resources or ():
+            with_values = filled(pattern, {v.key: (FRESH,) for v in pattern.variables})
+            is_arn = covers(EVERY_RESOURCE[1], with_values)
+            if statement.not_resource or (any(v.key in free for v in pattern.variables) and not is_arn):
+                return False
+        for test in statement.conditions:
+            if test.key in free or any(v.key in free for pattern in test.values for v in pattern.variables):
+                return False
+    return True
+
+
+def relevant(inner: Layers, outer: Layers) -> tuple[Statement, ...]:
+    """The statements that may fire on a request that `inner` allows: the others cannot matter to what it allows and
+    `outer` does not."""
+    of_inner, of_outer = ([s for _, _, policies in side.sets for _, s in policies.entries] for side in (inner, outer))
+    allows = [s for s in of_inner if s.allow]
+    if any(s.not_action for s in allows):
+        return (*of_inner, *of_outer)
+    allowed = Patterns((one for s in allows for one in s.actions), service_of)
+
+    def may_fire(statement: Statement) -> bool:
+        met = (overlap(one, other) for one in statement.actions for other in allowed.near(one))
+        return statement.not_action or any(met)
+
+    return (*allows, *(s for s in of_inner if not s.allow and may_fire(s)), *filter(may_fire, of_outer))
 
 
 def special_values(
-    variables: frozenset[str], caller: Caller, statements: tuple[Statement, ...]
+    variables: frozenset[str], caller: Caller, statements: tuple[Statement, ...], *, fields: bool = False
 ) -> Iterator[dict[str, Values]]:
     """The other assignments that can matter: a variable without value, with a shorter value, and with each value by
     which a pattern with the variable meets another pattern, or which a condition on its own key names.
+
+    Args:
+        statements: those that can matter; variables of which none of them speaks keep their value.
+        fields: whether wildcards of resources stop at colons, which a value may hold (O5).
 
     Raises:
         TooHard: there are too many of them, or some can matter that are not found like this.
@@ -88,13 +143,16 @@ def special_values(
     length = longest(statements)
     generic = generic_values(variables, caller, length)
     settled = caller.states(variables)
+    asked = {v.key for patterns in _comparable(statements) for pattern in patterns for v in pattern.variables}
+    asked |= {test.key for statement in statements for test in statement.conditions}
     choices: list[list[Values]] = []
     total = 1
     for key in sorted(variables):
         choices.append([generic[key]])
-        if key not in settled:
+        if key in asked and key not in settled:
             _refuse_entangled(key, statements)
             shorter = [generic_values(variables, caller, size)[key] for size in range(1, length)]
+            shorter += [(f"{_FREE}:{_FREE}",)] if fields else []
             choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements, length))]
         total *= len(choices[-1])
     if total > _MOST_ASSIGNMENTS:

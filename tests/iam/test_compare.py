@@ -260,6 +260,49 @@ def test_a_variable_at_the_same_place_or_in_patterns_of_different_length_is_no_d
     assert verdict(old, new) == "equal"
 
 
+def test_what_counts_characters_elsewhere_is_no_doubt_about_a_variable() -> None:
+    home = allow("s3:*", BUCKETS + "a/${k}")
+    assert verdict(identity(home), identity(home, allow("s3:*", BUCKETS + "b/" + "?" * 12))) == "wider"
+    # Here it is: `a/` and 12 characters may be what the variable makes.
+    counted = deny("s3:*", BUCKETS + "a/" + "?" * 12)
+    assert verdict(identity(home), identity(home, counted)) == "undetermined"
+
+
+def test_a_variable_whose_statements_cannot_meet_is_no_doubt() -> None:
+    """`${k}*` and `a${k}` may meet, and whoever only asks for queues meets neither."""
+    tangled = (allow("s3:*", BUCKETS + "${k}*"), deny("s3:*", BUCKETS + "a${k}"))
+    queues = allow("sqs:*", "arn:aws:sqs:eu-west-1:*:${v}")
+    one = allow("sqs:Get*", "arn:aws:sqs:eu-west-1:*:${v}")
+    assert contained(identity(one), identity(queues, *tangled))
+    # A condition on the key of a variable that stands elsewhere still has every value.
+    limited = allow("sqs:*", **when("StringEqualsIfExists", "k", "a"))
+    assert not contained(identity(limited), identity(deny("sqs:*", **when("Null", "k", "false")), limited, *tangled))
+
+
+AGENTS = "arn:aws:aidevops:*:*:agentspace/${aws:PrincipalTag/Space}"
+
+
+def test_what_holds_whatever_a_variable_is_is_seen_without_its_values() -> None:
+    """The wildcards let the two patterns meet at places of which the variable's value is a part."""
+    assert contained(identity(allow("aidevops:Get*", AGENTS)), identity(allow("aidevops:*", [AGENTS, f"{AGENTS}/*"])))
+    assert not contained(identity(allow("aidevops:*", [AGENTS, f"{AGENTS}/*"])), identity(allow("aidevops:*", AGENTS)))
+    # Not where a condition asks for the value,
+    admin = allow("s3:*", BUCKETS + "${k}", **when("StringEquals", "k", "a"))
+    assert not contained(identity(admin), identity(allow("s3:*", BUCKETS + "b")))
+    # where a value may be what a Not form names,
+    other = {"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKETS + "b"}
+    assert not contained(identity(allow("s3:*", BUCKETS + "${k}")), identity(other))
+    # or what it names is a value,
+    but = {"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKETS + "${k}"}
+    assert not contained(identity(allow("s3:*", BUCKETS + "a")), identity(but))
+    # where wildcards stop at a colon that the value may hold,
+    inside, outside = identity(allow("s3:*", BUCKETS + "a${k}b")), identity(allow("s3:*", BUCKETS + "a*b"))
+    assert contained(inside, outside)
+    assert verdict(outside, inside, assumptions=Assumptions({"O5": "segments"})) != "narrower"
+    # nor where the value makes it an ARN.
+    assert not contained(identity(allow("s3:*", "arn:${k}")), identity())
+
+
 def test_kms_grants_are_not_compared_and_say_so() -> None:
     grant = {"GranteePrincipal": "arn:aws:iam::111111111111:role/app", "Operations": ["Decrypt"]}
     side = layers_of({"identity": [], "grants": [grant]})
