@@ -15,13 +15,13 @@ import pytest
 
 from grantproof import recording
 from grantproof.evidence.finding import Outcome
+from grantproof.evidence.subjects import SUBJECTS, Axis
 from grantproof.recording import (
     Record,
     contracts,
     grant_of,
     hooks,
     is_placeholder,
-    names,
     not_understood,
     record_of,
     recorded,
@@ -56,34 +56,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # --- which tests run for what ---------------------------------------------------------------------------------------
 
-Axis = Callable[["Contract"], Iterable[tuple[str, Any]]]
-
 
 def _templates(contract: Contract) -> Iterable[tuple[str, Any]]:
     return ((path.name, path) for path in contract.templates)
 
 
-def _principals(*kinds: str) -> Axis:
-    def of(contract: Contract) -> Iterable[tuple[str, Any]]:
-        return ((p.alias, p) for p in contract.principals if not kinds or p.kind in kinds)
-
-    return of
-
-
-def _statements(which: str) -> Axis:
-    def of(contract: Contract) -> Iterable[tuple[str, Any]]:
-        for principal in contract.principals:
-            for number, statement in enumerate(getattr(principal, which)):
-                name = statement.document.get("Sid") or "+".join(names(statement.document, 2))
-                yield f"{principal.alias}-{which}[{number}]-{name}", (principal, statement)
-
-    return of
-
-
 def _swept(contract: Contract) -> Iterable[tuple[str, Any]]:
     """Each role, group and user with each service that its contract speaks of; but for those that only enter roles."""
     for principal in contract.principals:
-        spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in names(s.document, None)}
+        spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in s.patterns}
         if principal.kind == "role" or (principal.kind in ("group", "user") and spoken != {"sts"}):
             yield from ((f"{principal.alias}-{service}", (principal, service)) for service in sorted(spoken - {"*"}))
 
@@ -118,15 +99,11 @@ def _gatherings(contract: Contract) -> Iterable[tuple[str, Any]]:
         yield f"{group[0].alias}{more}", group
 
 
+#: What a test can be about, by the name of the fixture.
 AXES: dict[str, Axis] = {
+    **SUBJECTS,
     "swept": _swept,
     "template": _templates,
-    "principal": _principals(),
-    "role": _principals("role"),
-    "caller": _principals("role", "user"),
-    "allowed": _statements("allows"),
-    "denied": _statements("denies"),
-    "resource": lambda contract: ((resource.alias, resource) for resource in contract.resources),
     "part": _parts,
     "accounted": lambda contract: (("options", True),) if contract.accounts_for_options else (),
     "gathering": _gatherings,

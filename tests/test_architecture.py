@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def imported(path: Path) -> set[str]:
 
 def test_every_module_is_in_a_room() -> None:
     assert {room(path) for path in MODULES} == {*ROOMS, "__init__"}
+
+
+def test_no_test_module_is_called_as_another_is() -> None:
+    """The suites are collected in this process as well, without packages around them: each name stands for one file."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

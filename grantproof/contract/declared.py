@@ -52,12 +52,15 @@ class DeclaredStatement:
     place: Place
     levels: tuple[str, ...] = ()
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The action patterns under Action or NotAction."""
+        written = self.document.get("Action", self.document.get("NotAction", []))
+        return (written,) if isinstance(written, str) else tuple(written)
+
     def known_actions(self) -> tuple[str, ...]:
         """The actions that exist and that the statement names, narrowed by its access levels, sorted."""
-        element = "NotAction" if "NotAction" in self.document else "Action"
-        written = self.document.get(element, [])
-        patterns = [written] if isinstance(written, str) else written
-        found = actions.covered(patterns, others=element == "NotAction")
+        found = actions.covered(self.patterns, others="NotAction" in self.document)
         if self.levels:
             found = {name for name in found if set(actions.details(name).levels) & set(self.levels)}
         return tuple(sorted(found))

@@ -19,6 +19,7 @@ from grantproof.aws.recorded import Recorded
 from grantproof.contract import Contract, find
 from grantproof.evidence.claim import ON_SNAPSHOTS
 from grantproof.evidence.notes import Notes
+from grantproof.evidence.subjects import SUBJECTS
 from grantproof.fleet.plan import Deployment
 from grantproof.iam import LawError
 
@@ -91,9 +92,9 @@ def _tests(
             yield test, {name: given[name] for name in inspect.signature(test).parameters}
             continue
         (axis, *more) = sorted(asked)
-        if more or axis not in _AXES:
+        if more or axis not in SUBJECTS:
             raise CannotJudge(f"{test.__name__} asks for {', '.join(sorted(asked))}, which snapshots do not give")
-        for value in _AXES[axis](contract):
+        for _, value in SUBJECTS[axis](contract):
             own = {**given, axis: value}
             yield test, {name: own[name] for name in inspect.signature(test).parameters}
 
@@ -120,18 +121,3 @@ def _module(path: Path) -> Any:
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name]
-
-
-def _statements(which: str) -> Callable[[Contract], Iterator[Any]]:
-    return lambda contract: ((p, statement) for p in contract.principals for statement in getattr(p, which))
-
-
-#: What a test can be about: as the plugin's axes, for what contracts have without a deployment.
-_AXES: Mapping[str, Callable[[Contract], Iterator[Any]]] = {
-    "principal": lambda contract: iter(contract.principals),
-    "role": lambda contract: (p for p in contract.principals if p.kind == "role"),
-    "caller": lambda contract: (p for p in contract.principals if p.kind in ("role", "user")),
-    "resource": lambda contract: iter(contract.resources),
-    "allowed": _statements("allows"),
-    "denied": _statements("denies"),
-}

@@ -6,7 +6,7 @@ the controller makes of it), `hooks` (the part of the pytest plugin that ties th
 
 from grantproof.recording.asked import ATTRIBUTE, answers, contracts, recorded
 from grantproof.recording.item import grant_of, is_placeholder, runs, suite_of
-from grantproof.recording.record import Record, names, not_understood, record_of
+from grantproof.recording.record import Record, not_understood, record_of
 
 __all__ = [
     "ATTRIBUTE",
@@ -15,7 +15,6 @@ __all__ = [
     "contracts",
     "grant_of",
     "is_placeholder",
-    "names",
     "not_understood",
     "record_of",
     "recorded",

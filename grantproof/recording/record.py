@@ -61,19 +61,13 @@ def forget(item: pytest.Item) -> None:
 
 def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
     """The calls, those that were refused and are named in no clause by service."""
-    named = {name.lower() for p in contract.principals for s in p.allows for name in names(s.document, None)}
+    named = {name.lower() for p in contract.principals for s in p.allows for name in s.patterns}
     counted: dict[tuple[str, str, str], list[int]] = {}
     for (principal, action, resource, allowed), number in tried.items():
         alone = allowed or action.lower() in named
         key = (principal, action, resource) if alone else (principal, f"{action.partition(':')[0]}:*", "")
         counted.setdefault(key, [0, 0])[0 if allowed else 1] += number
     return tuple(Tried(*key, *numbers) for key, numbers in sorted(counted.items()))
-
-
-def names(document: Any, most: int | None) -> list[str]:
-    """The first action patterns of a statement, at most so many; all of them for None."""
-    actions = document.get("Action", document.get("NotAction", []))
-    return [actions] if isinstance(actions, str) else list(actions)[:most]
 
 
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:

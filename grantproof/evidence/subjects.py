@@ -1,0 +1,36 @@
+"""What a test can be about, besides a whole grant: the parts of its contract, each with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
+
+Axis = Callable[["Contract"], Iterable[tuple[str, Any]]]
+
+
+def _principals(*kinds: str) -> Axis:
+    return lambda contract: ((p.alias, p) for p in contract.principals if not kinds or p.kind in kinds)
+
+
+def _statements(which: str) -> Axis:
+    def of(contract: Contract) -> Iterable[tuple[str, Any]]:
+        for principal in contract.principals:
+            for number, statement in enumerate(getattr(principal, which)):
+                name = statement.document.get("Sid") or "+".join(statement.patterns[:2])
+                yield f"{principal.alias}-{which}[{number}]-{name}", (principal, statement)
+
+    return of
+
+
+#: By the name under which a test asks for it.
+SUBJECTS: Mapping[str, Axis] = {
+    "principal": _principals(),
+    "role": _principals("role"),
+    "caller": _principals("role", "user"),
+    "resource": lambda contract: ((resource.alias, resource) for resource in contract.resources),
+    "allowed": _statements("allows"),
+    "denied": _statements("denies"),
+}
