@@ -153,6 +153,7 @@ class Present:
         self.plain: list[Constraint] = []
         self.every: list[Constraint] = []
         self.some: list[Constraint] = []
+        self._undecided = ""
         for tests, wanted in ((true, True), (false, False)):
             for test in tests:
                 if test.operator.type is Type.NULL:
@@ -197,6 +198,9 @@ class Present:
                 return value
         if types & set(_TEXT) or (len(types) > 1 and not self._is_moment(types)) or self._key in self._bounds.shapes:
             raise TooHard(f"{self._key} is compared both as {' and as '.join(sorted(t.value for t in types))}")
+        if self._undecided:
+            # A policy's own value is no number, date or address (O24): whatever the request has, nothing is known.
+            raise TooHard(self._undecided)
         return None
 
     def _is_moment(self, types: set[Type]) -> bool:
@@ -208,7 +212,8 @@ class Present:
             return value_holds(test, value, Probe(self._bounds.variables), self._judge)
         except Void:
             return False
-        except Undecided:
+        except Undecided as error:
+            self._undecided = error.message
             return None
 
     # text

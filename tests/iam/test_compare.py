@@ -419,6 +419,27 @@ def test_the_chains_of_that_test_are_often_chains() -> None:
     assert chains >= 8
 
 
+@pytest.mark.parametrize(
+    ("operator", "key", "good", "bad"),
+    [
+        ("NumericLessThan", "aws:MultiFactorAuthAge", "3600", "*"),
+        ("NumericLessThan", "aws:MultiFactorAuthAge", "3600", "an hour"),
+        ("NumericNotEquals", "s3:max-keys", "10", "ten"),
+        ("DateLessThan", "aws:CurrentTime", "2030-01-01T00:00:00Z", "tomorrow"),
+        ("IpAddress", "aws:SourceIp", "192.0.2.0/24", "office"),
+    ],
+)
+def test_a_value_of_a_policy_that_is_of_another_type_than_its_operator_is_undetermined(
+    operator: str, key: str, good: str, bad: str
+) -> None:
+    """What AWS makes of it is not documented (O24): it is neither the same as the right value, nor nothing."""
+    right, wrong = (identity(allow("s3:ListBucket", Condition={operator: {key: value}})) for value in (good, bad))
+    for old, new in ((right, wrong), (wrong, right)):
+        found = compare(old, new)
+        assert found.verdict is Verdict.UNDETERMINED
+        assert "O24" in found.reason
+
+
 # --- as JSON Lines ----------------------------------------------------------------------------------------------------
 
 
