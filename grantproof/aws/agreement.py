@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from grantproof.aws.deployed import Deployed
@@ -43,12 +44,16 @@ class Sides:
     def plainly_agree(self) -> bool:
         """Does it take no more than a look at each statement to see that they agree? Quick, and sound; False says
         nothing."""
-        if self.boundary is not None:
-            return False
-        try:
-            return not uncovered(self.real, self.promised) and not uncovered(self.promised, self.real)
-        except NotPlain:
-            return False
+        return self.boundary is None and _plainly_agree(self.real, self.promised)
+
+
+@lru_cache(maxsize=1024)
+def _plainly_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> bool:
+    # Most policies are the same under most combinations.
+    try:
+        return not uncovered(real, promised) and not uncovered(promised, real)
+    except NotPlain:
+        return False
 
 
 @dataclass(frozen=True)

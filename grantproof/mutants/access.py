@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.accepted import could_widen
 from grantproof.aws.deployed import Deployed
 from grantproof.contract import Contract
-from grantproof.iam import LawError, Layers, Policy, PolicyType, parse_policy
-from grantproof.iam.compare import Verdict, compare
+from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
+from grantproof.iam.compare import Verdict, compare, quick_verdict
 from grantproof.mutants.sites import reaching_policies
 from grantproof.source import Document, read
 
@@ -165,9 +165,13 @@ def _statements(document: Any) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def difference(before: Access, after: Access) -> str:
+def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
     """Why two deployments cannot be shown to give the same access; empty where it is proved that they do: the same
-    entities, each of which is entered by the same, may do the same under the same boundary and for as long."""
+    entities, each of which is entered by the same, may do the same under the same boundary and for as long.
+
+    Args:
+        in_words: say which access differs, which takes longer than to see that some does.
+    """
     for change in changes(before, after):
         if change.aspect in ("came along", "gone"):
             return f"{change.name} {change.aspect}"
@@ -180,7 +184,7 @@ def difference(before: Access, after: Access) -> str:
         old, new = before.entities[change.name], after.entities[change.name]
         if _partitions(old, change.aspect) != _partitions(new, change.aspect):
             return f"{change.name} names another partition, where AWS knows nobody of this one"
-        if said := _proved(old, new, change.aspect):
+        if said := _proved(old, new, change.aspect, in_words=in_words):
             return f"{change.name}: {said}"
     return ""
 
@@ -189,19 +193,77 @@ def _partitions(held: Held, aspect: str) -> set[str]:
     return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(held.documents.get(aspect, {}))))
 
 
-def _proved(old: Held, new: Held, aspect: str) -> str:
+def _proved(old: Held, new: Held, aspect: str, *, in_words: bool) -> str:
     """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
     try:
         pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
     except LawError as error:
         return str(error)
     for left, right in pairs:
+        if not in_words and quick_verdict(left, right, owner=new.account) is not Verdict.EQUAL:
+            return f"other {aspect}"
         found = compare(left, right, owner=new.account)
         if found.verdict is not Verdict.EQUAL or found.depends_on:
             pieces = [str(d.clause) for d in (*found.new_access, *found.lost_access)[:1]]
             points = [f"depends on {', '.join(found.depends_on)}"] if found.depends_on else []
             return f"{aspect} {', '.join([found.verdict.value, *pieces, found.reason, *points]).strip(', ')}"
     return ""
+
+
+def says_the_same(old: Any, new: Any, type_: str, aspect: str, account: str) -> bool:
+    """Do two policy documents give the same access wherever they stand, whatever other policies are beside them?
+
+    Sound, not complete: what they allow is compared over all requests, what they deny has to be denied by the same
+    statements, since a Deny without an Allow still takes away what another policy gives.
+
+    Args:
+        type_: the CloudFormation type of the resource that holds them.
+        aspect: TRUST or PERMISSIONS.
+        account: the number of its account.
+    """
+    apart = _statements_apart(old, new)
+    pairs = [(old, new)] if apart is None else apart
+    return all(_says_the_same(json.dumps(one), json.dumps(other), type_, aspect, account) for one, other in pairs)
+
+
+def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
+    """The statements that differ, each a document of its own, without a Condition that both have: what gives the same
+    without it does under it. None where one has no counterpart."""
+    if {**old, "Statement": 0} != {**new, "Statement": 0}:
+        return None
+    left, right = ([_without(s, "Sid") for s in _statements(document)] for document in (old, new))
+    gone, come = [s for s in left if s not in right], [s for s in right if s not in left]
+    if len(gone) != len(come):
+        return None
+    out = []
+    for one, other in zip(gone, come, strict=True):
+        same = one.get("Condition") == other.get("Condition")
+        one, other = (_without(statement, "Condition") if same else statement for statement in (one, other))
+        out.append(({**old, "Statement": [one]}, {**new, "Statement": [other]}))
+    return out
+
+
+def _without(statement: Any, name: str) -> dict[str, Any]:
+    return {key: value for key, value in statement.items() if key != name} if isinstance(statement, Mapping) else {}
+
+
+@lru_cache(maxsize=4096)
+def _says_the_same(old: str, new: str, type_: str, aspect: str, account: str) -> bool:
+    kind = "policy" if type_.startswith("AWS::IAM::") else "resource"
+    sides = [Held("", account, kind, {aspect: {"": json.loads(text)}}, {"type": type_}) for text in (old, new)]
+    if _partitions(sides[0], aspect) != _partitions(sides[1], aspect):
+        return False
+    try:
+        denied = [{replace(s, index=0, sid=None) for s in _denying(side, aspect)} for side in sides]
+    except LawError:
+        return False
+    return denied[0] == denied[1] and not _proved(sides[0], sides[1], aspect, in_words=False)
+
+
+def _denying(held: Held, aspect: str) -> Iterator[Statement]:
+    for layers in _layers(held, aspect)[:1]:
+        for policy in (*layers.identity, *filter(None, [layers.resource])):
+            yield from (statement for statement in policy.statements if not statement.allow)
 
 
 #: Whoever calls may do everything as far as its own account is concerned.

@@ -7,10 +7,12 @@ value; of these each different one is held against the contract, as the suite va
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from grantproof.aws.beyond import Beyond, beyond
@@ -26,7 +28,7 @@ from grantproof.aws.synthesis import Refused, Synthesis
 from grantproof.contract import Contract, ContractError, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
 from grantproof.iam import LawError
-from grantproof.mutants.access import TRUST, Change, access, changes
+from grantproof.mutants.access import PERMISSIONS, TRUST, Change, access, changes, says_the_same
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
 from grantproof.mutants.score import EQUIVALENT, INVALID, KILLED, MISPLACED, Result
@@ -37,6 +39,9 @@ from grantproof.variants import Incompatible
 _TEST = "variants: test_a_part_is_what_the_contract_says_in_every_combination"
 _OPEN = "variants: test_what_the_contract_leaves_open_gives_nobody_more"
 Path_ = tuple[Key, ...]
+_TRUST = "AssumeRolePolicyDocument"
+#: Properties that hold a policy document, which is looked at as a whole.
+_DOCUMENTS = (_TRUST, "PolicyDocument", "KeyPolicy", "ResourcePolicy")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,19 @@ class _Case:
     chosen: tuple[Variant, ...]
     region: str
     seen: Synthesis
+
+    def around(self, changed: Sequence[Path_]) -> str:
+        """What beside changed parts can hide that they give more or less: what else the entities hold. Who enters a
+        role is for its trust policy alone to say."""
+        return "" if all(path[-1] == _TRUST for path in changed) else self._without_trust
+
+    @cached_property
+    def _without_trust(self) -> str:
+        accounts = [
+            {**snapshot.as_dict(), "RoleDetailList": [{**role, _TRUST: None} for role in snapshot.roles]}
+            for snapshot in self.seen.snapshots.values()
+        ]
+        return hashlib.sha256(json.dumps(accounts, sort_keys=True).encode()).hexdigest()
 
 
 class Branches:
@@ -61,7 +79,8 @@ class Branches:
         self._regions = places(contract)
         self._parts = tuple(self._space.parts)
         self._is_open = bool(left_open(self._space)) or (len(self._regions) > 1 and not contract.accounts_for_options)
-        self._cases = tuple(self._all_cases())
+        # Where less is there besides, less can hide a fault.
+        self._cases = tuple(sorted(self._all_cases(), key=lambda case: len(case.chosen)))
 
     def _all_cases(self) -> Iterator[_Case]:
         told: set[tuple[frozenset[str], str]] = set()
@@ -164,7 +183,7 @@ class Branches:
         if _sections(before, given) != _sections(after, given):
             yield from self._cases
             return
-        changed = list(_changes(before["Resources"], after["Resources"], ()))
+        changed = list(dict.fromkeys(_changes(before["Resources"], after["Resources"], ())))
         instances = [
             i.path for i in self._space.dependencies.instances if i.template.resolve() == mutant.template.resolve()
         ]
@@ -177,10 +196,23 @@ class Branches:
                     continue
                 ways = [_way(scope, before["Resources"], after["Resources"], change) for change in changed]
                 ways += [problem(name, p, text(scope.parameters[name])) for name, p in narrowed.items()]
-                way = json.dumps([path, case.region, ways], default=str)
+                way = json.dumps([path, case.region, ways, case.around(changed)], default=str)
                 if any(ways) and way not in told:
                     told.add(way)
-                    yield case
+                    if narrowed or not all(
+                        not pair or _same_wherever_it_stands(before["Resources"], change, pair, scope)
+                        for change, pair in zip(changed, ways, strict=True)
+                    ):
+                        yield case
+
+
+def _same_wherever_it_stands(resources: Mapping[str, Any], change: Path_, pair: Any, scope: Scope) -> bool:
+    """Is a change one of a policy document that says the same as before?"""
+    if change[-1] not in _DOCUMENTS or not (isinstance(pair, tuple) and all(isinstance(p, Mapping) for p in pair)):
+        return False
+    old, new = pair
+    aspect = TRUST if change[-1] == _TRUST else PERMISSIONS
+    return says_the_same(old, new, resources[str(change[0])]["Type"], aspect, str(scope.pseudo["AWS::AccountId"]))
 
 
 def _spots(found: Deployed, change: Change) -> Iterator[Place | None]:
@@ -240,8 +272,12 @@ def _narrowed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
 
 
 def _changes(before: Any, after: Any, path: Path_) -> Iterator[Path_]:
-    """The paths of the smallest parts that differ and whose values can be worked out by themselves."""
+    """The paths of the smallest parts that differ and whose values can be worked out by themselves; of a policy, its
+    whole document, since one statement can hide what another says."""
     if before == after:
+        return
+    if path and path[-1] in _DOCUMENTS:
+        yield path
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
         (name,) = before if len(before) == 1 else ("",)

@@ -52,12 +52,8 @@ class Trial:
                 out += [outcome] if outcome is not None else []
         return out
 
-    def verdict(self, mutant: Mutant, suites: Sequence[Sequence[pytest.Item]], traces: Traces, differs: str) -> Result:
-        """Run one suite after the other, until one has found what was broken.
-
-        Args:
-            differs: why the mutant is not equivalent, for one that nothing catches.
-        """
+    def verdict(self, mutant: Mutant, suites: Sequence[Sequence[pytest.Item]], traces: Traces) -> Result:
+        """Run one suite after the other, until one has found what was broken."""
         failed: list[Outcome] = []
         for items in suites:
             failed += [outcome for outcome in self.run(items) if red(outcome)]
@@ -65,7 +61,7 @@ class Trial:
                 named = [finding for finding in _findings(failed) if traces.in_(finding)]
                 by = _names([outcome for outcome in failed if right(outcome.findings, traces)])
                 return Result(mutant, KILLED, tests=by, findings=tuple(named[:2]))
-        return Result(mutant, MISPLACED if failed else SURVIVED, differs, _names(failed), tuple(_findings(failed))[:3])
+        return Result(mutant, MISPLACED if failed else SURVIVED, "", _names(failed), tuple(_findings(failed))[:3])
 
 
 def red(outcome: Outcome) -> bool:

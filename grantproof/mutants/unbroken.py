@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from grantproof.contract import Contract, load
 from grantproof.mutants.access import Access, access, changes, constraints, difference
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.reasons import spoken_of, traces_of, with_changes
-from grantproof.mutants.score import DORMANT, EQUIVALENT, Result
+from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
 from grantproof.mutants.trial import Trial
 from grantproof.source import read
 
@@ -52,12 +52,14 @@ class Unbroken:
         """
         after = access(broken)
         changed = changes(self.holds, after)
-        differs = difference(self.holds, after) or self._other_limits()
-        if not differs:
+        if not (difference(self.holds, after, in_words=False) or self._other_limits()):
             return _unchanged(mutant, bool(changed))
         traces = with_changes(traces_of(mutant), changed, broken, self.spoken_of)
         with trial.on(broken):
-            return trial.verdict(mutant, suites, traces, differs)
+            found = trial.verdict(mutant, suites, traces)
+        if found.verdict == KILLED:
+            return found
+        return replace(found, why=difference(self.holds, after) or self._other_limits())
 
     def _other_limits(self) -> str:
         """Which parameter that policies are built from takes other values; empty where none does."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grantproof.contract import load
+from grantproof.mutants.access import PERMISSIONS, says_the_same
 from grantproof.mutants.branches import Branches
-from grantproof.mutants.catalogue import Mutant, mutants, operators
+from grantproof.mutants.catalogue import Mutant, chosen, mutants, operators
 from grantproof.source import read
 
 ROOT = Path(__file__).parent.parent.parent
 GRANT = ROOT / "templates" / "many-partners"
+PARAMETER = ROOT / "templates" / "cross-account-ssm"
 
 
 # What these share is made once, by one of the processes.
@@ -59,3 +62,63 @@ def test_none_that_no_deployment_without_variants_shows_survives(branches: Branc
     results = [branches.judge(mutant) for mutant in these[::3]]
     assert [str(r) for r in results if r.verdict not in ("killed", "equivalent", "invalid")] == []
     assert sum(result.verdict == "killed" for result in results) > len(results) / 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        # Its statement names a policy variable in some combinations only.
+        "version-2008 partner.yaml[1]",
+        # A boundary hides it, which some combinations have.
+        "action-one-list-more iam.yaml[3]",
+        # Another statement than the one that is touched lets it through in some.
+        "action-everything iam.yaml[5]",
+    ],
+)
+def test_what_hides_a_fault_in_one_combination_does_not_hide_it_in_the_others(
+    of_parameter: Branches, fault: str
+) -> None:
+    name = fault.partition(" ")[0]
+    (mutant,) = (m for m in mutants(load(PARAMETER), chosen([name])) if m.id == fault)
+    result = of_parameter.judge(mutant)
+    assert result.verdict == "killed", str(result)
+
+
+@pytest.fixture(scope="module")
+def of_parameter() -> Branches:
+    return Branches(load(PARAMETER))
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def allow(action: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": "*", **more}
+
+
+def document(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
+    return {"Version": version, "Statement": list(statements)}
+
+
+ASKED = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "data"}}}
+DENIED = {**allow("s3:PutObject"), "Effect": "Deny"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (document(allow("s3:Get*")), document({**allow("s3:get*"), "Sid": "One"}), True),
+        (document(allow("s3:GetObject", **ASKED)), document(allow(["s3:GetObject", "s3:getobject"], **ASKED)), True),
+        (document(allow("s3:GetObject"), DENIED), document(DENIED, allow("s3:GetObject")), True),
+        (document(allow("s3:GetObject")), document(allow("s3:GetObject", **ASKED)), False),
+        (document(allow("s3:GetObject"), allow("s3:PutObject", **ASKED)), document(allow("s3:GetObject")), False),
+        # Here a Deny takes nothing away; beside another policy it would.
+        (document(allow("s3:GetObject"), DENIED), document(allow("s3:GetObject")), False),
+        (document(allow("s3:GetObject")), document({"Effect": "Allow", "Action": 1, "Resource": "*"}), False),
+        (document(allow("s3:*")), document(allow("s3:*", Resource="arn:aws-cn:s3:::a")), False),
+    ],
+    ids=str,
+)
+def test_documents_say_the_same_only_where_they_do_whatever_stands_beside_them(old: Any, new: Any, same: bool) -> None:
+    assert says_the_same(old, new, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
+    assert says_the_same(new, old, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
