@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from grantproof.aws.deployed import Deployed
-from grantproof.contract import DeclaredPrincipal, DeclaredResource, DeclaredStatement
-from grantproof.iam import Policy, PolicyType, parse_policy
+from grantproof.contract import DeclaredPrincipal, DeclaredResource
+from grantproof.iam import Policy, PolicyType
 from grantproof.iam.comparisons import request_as_dict
 from grantproof.iam.cover import NotPlain, uncovered
 from grantproof.iam.promise import Breach, kept
@@ -39,6 +39,7 @@ class Sides:
 
     @property
     def clause(self) -> str:
+        """What is claimed."""
         return f"{self.declared.alias} {self.what} exactly as the contract says"
 
     def plainly_agree(self) -> bool:
@@ -83,7 +84,7 @@ def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
         principal,
         "may do",
         deployed.identity_policies(principal),
-        (promised(deployed, principal.allows, PolicyType.IDENTITY),),
+        (deployed.promised(principal.allows, PolicyType.IDENTITY),),
         held.boundary if held is not None else None,
         held.arn if held is not None and principal.kind in ("role", "user") else None,
     )
@@ -91,22 +92,12 @@ def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
 
 def trust(deployed: Deployed, role: DeclaredPrincipal, policy: Policy) -> Sides:
     """Who enters a role, by its trust policy."""
-    return Sides(role, "is entered", (policy,), (promised(deployed, role.trust, PolicyType.TRUST),))
+    return Sides(role, "is entered", (policy,), (deployed.promised(role.trust, PolicyType.TRUST),))
 
 
 def resource_policy(deployed: Deployed, resource: DeclaredResource, policy: Policy) -> Sides:
     """What the policy on a resource says."""
-    return Sides(resource, "says", (policy,), (promised(deployed, resource.policy, policy.type),))
-
-
-def promised(deployed: Deployed, statements: tuple[DeclaredStatement, ...], type_: PolicyType) -> Policy:
-    """Statements of the contract as one policy.
-
-    Raises:
-        SnapshotIncomplete: see `Deployed.resolved`.
-    """
-    document = {"Version": "2012-10-17", "Statement": [deployed.resolved(s.document) for s in statements]}
-    return parse_policy(document, type_, "contract")
+    return Sides(resource, "says", (policy,), (deployed.promised(resource.policy, policy.type),))
 
 
 def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,15 @@ from grantproof.aws.deploy import Deployment
 from grantproof.aws.origin import Origins
 from grantproof.aws.policies import Held, Policies, SnapshotIncomplete
 from grantproof.aws.snapshot import AccountSnapshot
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references, resolve
-from grantproof.iam import Policy
+from grantproof.contract import (
+    Contract,
+    DeclaredPrincipal,
+    DeclaredResource,
+    DeclaredStatement,
+    references,
+    resolve,
+)
+from grantproof.iam import Policy, PolicyType, parse_policy
 
 
 class Deployed(ABC):
@@ -61,6 +68,15 @@ class Deployed(ABC):
             return resolve(value, self.deployment.facts)
         except KeyError as error:
             raise SnapshotIncomplete(f"the contract names {error.args[0]}, which is not deployed") from None
+
+    def promised(self, statements: Iterable[DeclaredStatement], type_: PolicyType) -> Policy:
+        """Statements of the contract as one policy.
+
+        Raises:
+            SnapshotIncomplete: one names an output that no stack has.
+        """
+        document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
+        return parse_policy(document, type_, "contract")
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
         """What the declared principal really holds; None where no such entity is deployed.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from grantproof.aws.asking import ask
 from grantproof.aws.identity import Identity
 from grantproof.contract import DeclaredPrincipal
-from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, Statement, evaluate, parse_policy
+from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, Statement, evaluate
 from grantproof.iam import parse_principal as principal_of
 from grantproof.iam.satisfy import added, failing, satisfying
 
@@ -91,8 +91,7 @@ def _welcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
 
 
 def _policy(stage: Stage, role: DeclaredPrincipal) -> Policy:
-    statements = [stage.resolved(declared.document) for declared in role.trust]
-    return parse_policy({"Version": "2012-10-17", "Statement": statements}, PolicyType.TRUST, "contract")
+    return stage.promised(role.trust, PolicyType.TRUST)
 
 
 def _statements(stage: Stage, role: DeclaredPrincipal) -> tuple[Statement, ...]:

@@ -105,6 +105,7 @@ def _declared(stage: Stage, declared: DeclaredPrincipal) -> Caller:
 
 
 def caller_of(held: Held) -> Caller:
+    """A role, as one of its sessions, or a user."""
     user_id = f"{held.unique_id}:session" if held.kind == "role" else held.unique_id
     return Caller(parse_principal(held.arn), held.arn, held.identity, held.boundary, user_id)
 
@@ -143,6 +144,11 @@ def request(
 
 
 def resolved(stage: Stage, resource: str) -> str:
+    """A resource with references of contracts filled.
+
+    Raises:
+        BadQuestion: it refers to what is not deployed.
+    """
     try:
         return str(resolve(resource, stage.deployment.facts))
     except UnknownFact as error:

@@ -23,6 +23,7 @@ class Instance:
 
     @property
     def document(self) -> Mapping[str, Any]:
+        """The template, as it is written."""
         found: Mapping[str, Any] = read(self.template).value
         return found
 

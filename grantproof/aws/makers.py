@@ -39,6 +39,7 @@ class Making:
 
     @property
     def partition(self) -> str:
+        """The partition of the stack."""
         return str(self.scope.pseudo["AWS::Partition"])
 
     def physical(self, given: Any, most: int = 64) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from grantproof.contract import DeclaredPrincipal
-from grantproof.iam import PolicyType, parse_policy
+from grantproof.iam import PolicyType
 from grantproof.iam.condition import Test
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
     """
     found: list[frozenset[Test]] = []
     for declared in role.trust:
-        document = {"Version": "2012-10-17", "Statement": [stage.resolved(declared.document)]}
-        (statement,) = parse_policy(document, PolicyType.TRUST, "contract").statements
+        (statement,) = stage.promised([declared], PolicyType.TRUST).statements
         if statement.allow and any(action.matches("sts:assumerole") for action in statement.actions):
             found.append(frozenset(statement.conditions))
     if len(set(found)) != 1:

@@ -140,6 +140,7 @@ def _bucket(documents: Any, stacks: Sequence[Stack]) -> tuple[str, str]:
 
 
 def alias_of(text: str, taken: Sequence[str]) -> str:
+    """An alias from the words of a name, with a number where it is taken."""
     bare = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text)).strip("-").lower()
     bare = bare if re.match(r"[a-z]", bare) else f"x-{bare}".strip("-")
     number, out = 2, bare

@@ -52,11 +52,14 @@ class Plan:
 
 @dataclass
 class Draft:
+    """A plan while it is made; see `Plan`."""
+
     trials: list[Trial] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unanswered: list[tuple[Trial, str]] = field(default_factory=list)
 
     def add(self, trial: Trial) -> None:
+        """Take a trial in, under a name that no other has."""
         taken = {known.name for known in self.trials}
         number, name = 2, trial.name
         while name in taken:

@@ -99,8 +99,7 @@ def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str],
 
 def _names_accounts(world: Recorded, statement: DeclaredStatement) -> bool:
     """Does a statement of a trust policy let principals of accounts in?"""
-    document = {"Version": "2012-10-17", "Statement": [world.resolved(statement.document)]}
-    (parsed,) = parse_policy(document, PolicyType.TRUST, "contract").statements
+    (parsed,) = world.promised([statement], PolicyType.TRUST).statements
     element = parsed.principals
     return parsed.allow and (element is None or element.everyone or bool(element.accounts or element.arns))
 
@@ -119,8 +118,7 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
     """Trials of entering a role as somebody; or why there are none."""
     who, held = parse_principal(caller, ""), _held(world, caller)
     principal = parse_principal(caller, held.arn) if held is not None and held.kind == "role" else who
-    statements = [world.resolved(declared.document) for declared in role.trust]
-    trust = parse_policy({"Version": "2012-10-17", "Statement": statements}, PolicyType.TRUST, "contract")
+    trust = world.promised(role.trust, PolicyType.TRUST)
     asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], of_every_call(world))
     said = f"entering {role.alias} with the profile of {alias} is not tried: "
     try:

@@ -43,12 +43,14 @@ class Session:
 
     @property
     def who(self) -> Principal:
+        """The principal of its requests."""
         held = self.world.held(self.principal)
         issuer = held.arn if held is not None and held.kind == "role" else None
         return parse_principal(self.arn, issuer)
 
     @property
     def where(self) -> Where:
+        """Where its calls are made."""
         return Where(self.world.contract.partition, self.arn.split(":")[4], self.world.contract.region)
 
     def promised(self, service: str, operation: str, params: Mapping[str, Any], *, strictly: bool) -> bool | None:
@@ -89,6 +91,7 @@ class Session:
     def trial(
         self, call: tuple[str, str], params: Mapping[str, Any], resource: str, place: str, *, allowed: bool
     ) -> Trial:
+        """One call, and what the contract says of it."""
         service, operation = call
         last = "" if resource == "*" else f" on {resource.split(':', 5)[-1]}"
         name = f"{self.principal.alias} {'may' if allowed else 'may not'} {service}:{operation}{last}"

@@ -38,6 +38,7 @@ class Node:
 
     @property
     def place(self) -> Place:
+        """Where the value stands."""
         return self.document.place(*self.path)
 
     @property

@@ -19,7 +19,7 @@ from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.aws.samples import minimal_parameters
 from grantproof.aws.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
-from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
+from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate
 from grantproof.iam.layers import is_role_entry, resource_type
 from grantproof.iam.satisfy import example, satisfying
 
@@ -188,8 +188,7 @@ def _put_to_the_law(
     world: Stage, principal: DeclaredPrincipal, statement: DeclaredStatement, resource: str, verdict: Any
 ) -> None:
     """Each known action of the statement on an example of the resource, with the statement's conditions met."""
-    document = {"Version": "2012-10-17", "Statement": [world.resolved(statement.document)]}
-    (parsed,) = parse_policy(document, PolicyType.IDENTITY, "contract").statements
+    (parsed,) = world.promised([statement], PolicyType.IDENTITY).statements
     who = inquiry.caller(world, principal.alias)
     judged = 0
     if all(is_role_entry(str(glob)) for glob in parsed.actions):
@@ -341,9 +340,7 @@ def test_every_other_operation_is_refused(
 
 def contract_layers(world: Stage, principal: DeclaredPrincipal) -> Layers:
     """The contract's statements as the only policies there are."""
-    statements = [world.resolved(s.document) for s in principal.allows]
-    document = {"Version": "2012-10-17", "Statement": statements}
-    return Layers(identity=(parse_policy(document, PolicyType.IDENTITY, "contract"),))
+    return Layers(identity=(world.promised(principal.allows, PolicyType.IDENTITY),))
 
 
 def expected(
@@ -363,8 +360,7 @@ def beside_resource(world: Stage, request: Request, promised: Layers) -> Layers:
         arn = world.resolved(resource.reference)
         if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):
             type_ = resource_type(request.action, request.resource)
-            document = {"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in resource.policy]}
-            return replace(promised, resource=parse_policy(document, type_, "contract"))
+            return replace(promised, resource=world.promised(resource.policy, type_))
     return promised
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.agreement import promised
 from grantproof.aws.policies import Held
 from grantproof.aws.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
@@ -23,7 +22,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
     held = world.held(caller)
     assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
     clause = f"{caller.alias} may do exactly what the contract says"
-    declared = promised(world, caller.allows, PolicyType.IDENTITY)
+    declared = world.promised(caller.allows, PolicyType.IDENTITY)
     for policy, document in others(grant, world, held):
         given = [
             without_principal(raw, policy.label)

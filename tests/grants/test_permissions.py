@@ -11,7 +11,7 @@ from grantproof.aws.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.evidence.words import document_of
-from grantproof.iam import Policy, PolicyType, Statement, actions, parse_policy
+from grantproof.iam import Policy, PolicyType, Statement, actions
 
 
 def allows(world: Stage, principal: DeclaredPrincipal) -> Iterator[tuple[Policy, Statement]]:
@@ -164,9 +164,7 @@ def _covers(statement: Statement, name: str) -> bool:
 
 def _resources_apart(world: Stage, statement: DeclaredStatement, allow: Statement) -> bool:
     """Is it plain that the two name different resources? Only literal ARNs on both sides count as plain."""
-    wanted = parse_policy(
-        {"Version": "2012-10-17", "Statement": [world.resolved(statement.document)]}, PolicyType.IDENTITY, "contract"
-    ).statements[0]
+    (wanted,) = world.promised([statement], PolicyType.IDENTITY).statements
     left, right = wanted.resources or (), allow.resources or ()
     if wanted.not_resource or allow.not_resource:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from grantproof.aws.agreement import Sides, disagreements, permissions, promised, resource_policy, trust
+from grantproof.aws.agreement import Sides, disagreements, permissions, resource_policy, trust
 from grantproof.aws.deployed import Deployed
 from grantproof.aws.policies import Held
 from grantproof.aws.stage import Stage
@@ -162,7 +162,7 @@ def test_every_known_action_is_accounted_for(
     held = world.held(role)
     assert held is not None
     allowing = [s for policy in held.identity for s in policy.statements if s.allow]
-    declared = [s for s in promised(world, role.allows, PolicyType.IDENTITY).statements if s.allow]
+    declared = [s for s in world.promised(role.allows, PolicyType.IDENTITY).statements if s.allow]
     if more := sorted(covered(allowing) - covered(declared)):
         named = ", ".join(more[:3]) + (f" and {len(more) - 3:,} more" if len(more) > 3 else "")
         verdict.broken(
