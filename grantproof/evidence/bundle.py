@@ -47,9 +47,10 @@ class InUse(OSError):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Make a folder this run's own, and empty of reports: what an earlier run left must not be taken for this one's.
-    The lock is the kernel's and goes with the process, however that ends; nested calls of one process share it.
+    The lock is the kernel's and goes with the process, however that ends; nested calls of one process share it. `wait`
+    for another run to end.
 
     Raises:
         InUse: another process has it.
@@ -67,7 +68,7 @@ def alone(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InUse(folder) from None
         except OSError:

@@ -19,7 +19,8 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
-        bundle.clear(options.report_dir)
+        with bundle.alone(options.report_dir, wait=True):
+            pass  # no report of an earlier `verify` stays beside the journals, which shards may share
         part = shard(options.shard)
         number = int(options.workers) if options.workers else None
         contracts = {contract.grant: contract for contract in find(options.directory)}
@@ -27,6 +28,9 @@ def run(options: argparse.Namespace) -> int:
         journal = Journal(options.report_dir / f"fleet-{part.number}-of-{part.of}.jsonl")
         with workers(options.scheduler, number) as (executor, count):
             totals = run(fleet, executor, count, journal, report.broken, report.Progress())
+    except OSError as error:
+        print(f"{options.report_dir}: journals cannot be written there: {error.strerror}.", file=sys.stderr)
+        return BAD_USAGE
     except (SourceError, NoWorkers, ValueError) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE

@@ -100,7 +100,6 @@ def called(*arguments: str) -> int:
 
 
 def _alone(options: argparse.Namespace) -> int:
-    from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
     from grantproof.evidence import bundle, stamp, waivers
     from grantproof.source import SourceError
@@ -110,11 +109,8 @@ def _alone(options: argparse.Namespace) -> int:
         grants = find(options.directory)
         for grant in grants:
             waivers.load(grant.path, grant.grant)
-        callers = _callers(grants, options)
-        snapshots = [*options.snapshot, *taken(grants, options.live, options.report_dir / "snapshots")]
-        worlds = _check_snapshots(grants, snapshots)
-        calls = _tried(worlds, callers, options)
-    except (SourceError, SnapshotFailed, stamp.BadStamp) as error:
+        exports = _exports(grants, options)
+    except (SourceError, _NotTaken, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     import pytest
@@ -136,8 +132,7 @@ def _alone(options: argparse.Namespace) -> int:
     ]
     # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
     arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
-    arguments += [f"--snapshot={pair}" for pair in snapshots]
-    arguments += [f"--calls={calls}"] if calls else []
+    arguments += exports
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
     status = pytest.main(arguments)
@@ -146,14 +141,32 @@ def _alone(options: argparse.Namespace) -> int:
     return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
 
 
-def _check_snapshots(grants: Sequence[Contract], pairs: Sequence[str]) -> Mapping[str, Recorded]:
-    """Refuse exports in one line, before any test is collected."""
-    if not pairs:
-        return {}
+class _NotTaken(Exception):
+    """A snapshot of a real account that could not be taken, in words for its user."""
+
+
+def _exports(grants: Sequence[Contract], options: argparse.Namespace) -> list[str]:
+    """Of real accounts, pytest's options: exports, which are taken now or refused in one line before any test is
+    collected, and what became of the calls that were tried. Empty for mocked ones.
+
+    Raises:
+        _NotTaken: one cannot be taken.
+        SourceError: one is not what the contracts need.
+    """
+    if not (options.snapshot or options.live):
+        return []  # what reads them takes two seconds to import
     from grantproof.aws.export import named, read_export
+    from grantproof.aws.live import SnapshotFailed
     from grantproof.aws.recorded import recorded
 
-    return recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+    try:
+        callers = _callers(grants, options)
+        pairs = [*options.snapshot, *taken(grants, options.live, options.report_dir / "snapshots")]
+        worlds = recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
+        calls = _tried(worlds, callers, options)
+    except SnapshotFailed as error:
+        raise _NotTaken(str(error)) from None
+    return [f"--snapshot={pair}" for pair in pairs] + ([f"--calls={calls}"] if calls else [])
 
 
 def _callers(grants: Sequence[Contract], options: argparse.Namespace) -> Sequence[Source]:

