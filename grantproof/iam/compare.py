@@ -166,7 +166,7 @@ def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumption
     # Of policy variables, whatever they stand for: the least that one side allows, and the most of the other.
     mine = inner.relaxed(Effect.DENY).side(assumptions, {})
     theirs = outer.relaxed(Effect.ALLOW).side(assumptions, {})
-    return False if any(theirs.surely_refuses(action, resource) for action, resource in mine.samples) else None
+    return False if any(theirs.surely_refuses(action, resource) for action, resource in mine.samples()) else None
 
 
 def _prepared(side: Layers | Prepared) -> Prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.callers import ANYBODY
@@ -238,6 +238,8 @@ class Side:
         self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)
         self._patterns: dict[tuple[Dimension, int], Patterns] = {}
         self._starts: dict[tuple[Dimension, int], Patterns] = {}
+        self._samples: list[tuple[str, str]] = []
+        self._looked = False
 
     def index(self, dimension: Dimension) -> Index:
         """Which statements an action, or a resource, matches."""
@@ -324,17 +326,24 @@ class Side:
         """
         return plan(self.entries, self.layers, ANYBODY, PolicyType.RESOURCE, self.judge)
 
+    def samples(self) -> Iterator[tuple[str, str]]:
+        """A few requests that are allowed whatever else they carry, as action and resource; each is made when it is
+        first asked for."""
+        yield from self._samples
+        for sample in self._more_samples:
+            self._samples.append(sample)
+            yield sample
+
     @cached_property
-    def samples(self) -> tuple[tuple[str, str], ...]:
-        """A few requests that are allowed whatever else they carry, as action and resource."""
-        allows = [n for n, s in enumerate(self.statements) if s.allow and not s.conditions][:_MOST_SAMPLES]
-        found = [
+    def _more_samples(self) -> Iterator[tuple[str, str]]:
+        allows = (n for n, s in enumerate(self.statements) if s.allow and not s.conditions)
+        found = (
             (n, generic_point(action), generic_point(resource))
-            for n in allows
+            for n in islice(allows, _MOST_SAMPLES)
             for action in self._some(ACTIONS, n)
             for resource in self._some(RESOURCES, n)
-        ]
-        return tuple((action, resource) for n, action, resource in found if self._surely_allows(action, resource, n))
+        )
+        return ((action, resource) for n, action, resource in found if self._surely_allows(action, resource, n))
 
     def _some(self, dimension: Dimension, number: int) -> Iterable[Glob]:
         """One of the actions or resources of a statement, without working out the others."""
@@ -362,10 +371,22 @@ class Side:
 
     def surely_refuses(self, action: str, resource: str) -> bool:
         """Is a request not allowed, whoever asks and whatever else it carries?"""
-        matching = self._matching(action, resource)
-        if matching & ~self.conditional & self.plan_for_anybody.denies:
+        plan_ = self.plan_for_anybody
+        acting = self._acting(action)
+        if all(any(not acting & group for group in option) for option in plan_.options):
             return True
-        return all(any(not matching & group for group in option) for option in self.plan_for_anybody.options)
+        matching = acting & self.index(RESOURCES).mask(resource)
+        if matching & ~self.conditional & plan_.denies:
+            return True
+        return all(any(not matching & group for group in option) for option in plan_.options)
+
+    def _acting(self, action: str) -> int:
+        """The statements that an action matches. An index is worth its cost for the second action at the earliest."""
+        if self._looked:
+            return self.index(ACTIONS).mask(action)
+        self._looked = True
+        acting = (any(_is(one, action) for one in s.actions) != s.not_action for s in self.statements)
+        return sum(1 << n for n, acts in enumerate(acting) if acts)
 
     def _matching(self, action: str, resource: str) -> int:
         return self.index(ACTIONS).mask(action) & self.index(RESOURCES).mask(resource)
@@ -393,6 +414,11 @@ class Side:
         yield found
         if pattern.text.startswith("arn:") and pattern.text.endswith("*") and self.judge.takes("O28", "covered"):
             yield Glob(("*",))
+
+
+def _is(one: Glob, text: str) -> bool:
+    """Does a pattern match? Most do not begin like the text, and need no more."""
+    return text.startswith(one.prefix) and (one.literal == text if one.literal is not None else one.matches(text))
 
 
 def union(masks: Iterable[int]) -> int:
