@@ -113,6 +113,17 @@ def covered(patterns: Iterable[str], *, others: bool) -> set[str]:
     return set(every()) - found if others else found
 
 
+@cache
+def of_level(level: str) -> frozenset[str]:
+    """The known actions of one of `LEVELS`."""
+    return frozenset(
+        f"{service}:{data['name']}"
+        for service in services()
+        for data in _of(service).values()
+        if level in data["accessLevel"].split(", ")
+    )
+
+
 @lru_cache(maxsize=32_768)
 def details(action: str) -> KnownAction:
     """What the list says of one action.

@@ -265,11 +265,8 @@ class _Reach:
         """The known actions of access level "Permissions management" that some Allow statement names; those of IAM are
         in the tables above, by target."""
         named = {n for s in self._statements for n in actions.covered(map(str, s.actions), others=s.not_action)}
-        return sorted(
-            name
-            for name in named
-            if not name.startswith("iam:") and "Permissions management" in actions.details(name).levels
-        )
+        managing = named & actions.of_level("Permissions management")
+        return sorted(name for name in managing if not name.startswith("iam:"))
 
     def _named(self, action: str) -> bool:
         key = action.lower()
