@@ -19,12 +19,14 @@ def knows_nothing(kind: str, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where a call is made: what ARN templates call Partition, Account and Region, and how names are looked up."""
+    """Where a call is made: what ARN templates call Partition, Account and Region, how names are looked up, and the ARN
+    of the user who calls (None where the caller is no user)."""
 
     partition: str
     account: str
     region: str
     find: Find = knows_nothing
+    user: str | None = None
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of the caller's account and region."""

@@ -136,7 +136,8 @@ class Law:
         """Where a caller's names are looked up: its own account, in the region of the call."""
         find = lookup(self._world, identity.account, region)
         remembered = partial(self._remembered, find, identity.account, region)
-        return Where(self._world.partition, identity.account, region, remembered)
+        user = identity.arn if identity.kind == "user" else None
+        return Where(self._world.partition, identity.account, region, remembered, user)
 
     def _remembered(self, find: Find, account: str, region: str, kind: str, name: str) -> str | None:
         found: str | None = self._answers.of((account, region, kind, name), lambda: find(kind, name))

@@ -90,15 +90,28 @@ def _bounded(kind: str, name: str) -> Special:
 
 
 def _own_user(name: str) -> Special:
-    """Calls that mean the caller itself where no user is named: which user is not in the parameters."""
+    """Calls that mean the calling user where no user is named: "IAM determines the user name implicitly based on the
+    access key ID signing the request" (IAM API reference, ListAccessKeys and its kin). Callers that are no users have
+    none, so that the resource is not known."""
 
     def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
-        user = _entity("user", params["UserName"], where) if params.get("UserName") else None
+        user = _entity("user", params["UserName"], where) if params.get("UserName") else where.user
         return (ask(f"iam:{name}", user, where),)
 
     return of
 
 
+#: Operations of IAM whose UserName may be left out.
+_OWN_USER = (
+    *(f"{verb}AccessKey" for verb in ("Create", "Delete", "Update")),
+    *(f"{verb}LoginProfile" for verb in ("Create", "Delete", "Get")),
+    *(f"{verb}ServiceSpecificCredential" for verb in ("Delete", "Reset", "Update")),
+    *(f"{verb}SigningCertificate" for verb in ("Delete", "Update", "Upload")),
+    *(f"List{what}" for what in ("AccessKeys", "SSHPublicKeys", "ServiceSpecificCredentials", "SigningCertificates")),
+    "ChangePassword",
+    "GetUser",
+    "ListMFADevices",
+)
 #: Operations that need no permission (rules T26, T28).
 FREE = frozenset({("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")})
 SPECIAL: dict[tuple[str, str], Special] = {
@@ -112,10 +125,7 @@ SPECIAL: dict[tuple[str, str], Special] = {
     },
     **{("iam", name): _bounded("role", name) for name in ("CreateRole", "PutRolePermissionsBoundary")},
     **{("iam", name): _bounded("user", name) for name in ("CreateUser", "PutUserPermissionsBoundary")},
-    **{
-        ("iam", name): _own_user(name)
-        for name in ("GetUser", "CreateAccessKey", "ListAccessKeys", "DeleteAccessKey", "UpdateAccessKey")
-    },
+    **{("iam", name): _own_user(name) for name in _OWN_USER},
 }
 FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
     ("iam", "RoleNameWithPath"): _with_path("role", "RoleName", "RoleArn"),

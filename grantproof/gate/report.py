@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantproof import __version__
 from grantproof.evidence.bundle import put
 from grantproof.evidence.finding import digest, without_lines
 from grantproof.evidence.sarif import log, uri
-from grantproof.gate.access import Access
-from grantproof.gate.change import Change, GrantChange
 from grantproof.source import Place, shown
+
+if TYPE_CHECKING:
+    from grantproof.gate.access import Access
+    from grantproof.gate.change import Change, GrantChange
 
 _WORDS = {"gained": "becomes possible", "lost": "stops being possible"}
 

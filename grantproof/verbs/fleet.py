@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         with bundle.alone(options.report_dir, wait=True):
             pass  # no report of an earlier `verify` stays beside the journals, which shards may share
         part = shard(options.shard)
-        number = int(options.workers) if options.workers else None
+        number = _number(options.workers)
         contracts = {contract.grant: contract for contract in find(options.directory)}
         fleet = Fleet(options.directory, options.fleet, suites.folder(), contracts, part)
         journal = Journal(options.report_dir / f"fleet-{part.number}-of-{part.of}.jsonl")
@@ -39,3 +39,9 @@ def run(options: argparse.Namespace) -> int:
         return NOT_VERIFIED
     print("\n".join(report.verdict(totals, part)))
     return VERIFIED if totals.all_verified else NOT_VERIFIED
+
+
+def _number(given: str | None) -> int | None:
+    if given is not None and not (given.isdecimal() and int(given)):
+        raise ValueError(f"--workers takes a number of processes, not {given!r}")
+    return int(given) if given else None

@@ -7,8 +7,12 @@ import gc
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, verify
+
+if TYPE_CHECKING:
+    from grantproof.gate.change import Change
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +35,6 @@ def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
     from grantproof.evidence import bundle
     from grantproof.gate import report
-    from grantproof.gate.change import changes
     from grantproof.gate.history import NotCompared
     from grantproof.source import SourceError
 
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             report.clear(options.report_dir)
             if not options.diff_only:
                 held.enter_context(bundle.alone(options.report_dir))
-            found = changes(options.directory, options.base)
+            found = _found(options.directory, options.base)
             report.write(found, options.report_dir)
         except (SourceError, NotCompared) as error:
             print(error, file=sys.stderr)
@@ -55,6 +58,16 @@ def run(options: argparse.Namespace) -> int:
             return VERIFIED if found.passes else NOT_VERIFIED
         verified = verify.called(*_verification(options))
         return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
+
+
+def _found(directory: Path, base: str) -> Change:
+    from grantproof.gate.history import Repository
+
+    # Asked here as well, before what takes moto along: nobody waits who mistyped a name.
+    Repository.of(directory if directory.is_dir() else Path()).base(base)
+    from grantproof.gate.change import changes
+
+    return changes(directory, base)
 
 
 def _verification(options: argparse.Namespace) -> list[str]:

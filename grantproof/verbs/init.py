@@ -37,14 +37,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
+    try:
+        given = dict(pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
+        if bool(options.templates) == bool(options.from_snapshot):
+            raise ValueError("name templates, or a file with --from-snapshot.")
+        for path in (*options.templates, *filter(None, [options.from_snapshot])):
+            if not path.is_file():
+                raise ValueError(f"there is no file {path}.")
+    except ValueError as error:
+        print(f"grantproof init: {error}", file=sys.stderr)
+        return BAD_USAGE
+    # Takes moto along, for which nobody waits who mistyped a name.
     from grantproof.aws.deploy import DeploymentFailed
     from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.contract import ContractError
 
     try:
-        given = dict(pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
-        if bool(options.templates) == bool(options.from_snapshot):
-            raise CannotDraft("name templates, or a file with --from-snapshot.")
         if options.from_snapshot:
             folder = options.out or Path(options.from_snapshot.stem)
             path = draft_from_snapshot(options.from_snapshot, folder, options.region, options.only)

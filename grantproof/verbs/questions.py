@@ -14,6 +14,7 @@ from grantproof.verbs.pairs import pair
 
 if TYPE_CHECKING:
     from grantproof.aws.stage import Stage
+    from grantproof.contract import Contract
 
 
 def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,10 +42,18 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from grantproof.aws import answered, inquiry
-    from grantproof.aws.absent import Absent
+    from grantproof.contract import ContractError, load
+
+    try:
+        contract = load(options.grant)
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
 
     def ask(stage: Stage) -> int:
+        from grantproof.aws import answered, inquiry
+        from grantproof.aws.absent import Absent
+
         who = inquiry.caller(stage, options.who)
         context: dict[str, tuple[str, ...]] = {}
         for given in options.context:
@@ -65,23 +74,23 @@ def _explain(options: argparse.Namespace) -> int:
             return UNDETERMINED
         return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
 
-    return _on_stage("explain", options.grant, ask)
+    return _on_stage("explain", contract, ask)
 
 
-def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
-    """Deploy the grant of a folder, and ask."""
+def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> int:
+    """Deploy a grant, and ask."""
     from grantproof.aws.absent import Absent, named
     from grantproof.aws.deploy import DeploymentFailed
     from grantproof.aws.inquiry import BadQuestion
     from grantproof.aws.policies import SnapshotIncomplete
     from grantproof.aws.stage import Stage
-    from grantproof.contract import ContractError, UnknownFact, load
+    from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 
     try:
-        stage = Stage(load(folder), partial=True)
+        stage = Stage(contract, partial=True)
         stage.open()
-    except (ContractError, DeploymentFailed) as error:
+    except DeploymentFailed as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     missing = named(Absent.of(stage.deployment).resources)
@@ -89,7 +98,7 @@ def _on_stage(command: str, folder: Path, ask: Callable[[Stage], int]) -> int:
     try:
         return ask(stage)
     except (BadQuestion, UnknownFact) as error:
-        where = f"{shown(folder)}: " if isinstance(error, UnknownFact) else ""
+        where = f"{shown(contract.path.parent)}: " if isinstance(error, UnknownFact) else ""
         print(f"grantproof {command}: {where}{error}{without}", file=sys.stderr)
         return UNDETERMINED if missing else BAD_USAGE
     except (LawError, SnapshotIncomplete) as error:
@@ -115,8 +124,6 @@ def add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _who_can(options: argparse.Namespace) -> int:
-    from grantproof.aws.absent import Absent, named
-    from grantproof.aws.who_can import can_lines, who_can
     from grantproof.contract import ContractError, find
 
     try:
@@ -126,6 +133,9 @@ def _who_can(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
+        from grantproof.aws.absent import Absent, named
+        from grantproof.aws.who_can import can_lines, who_can
+
         found, unclear = who_can(stage, options.action, options.resource)
         absent = Absent.of(stage.deployment)
         bearing = absent.bearing(options.action)
@@ -137,4 +147,4 @@ def _who_can(options: argparse.Namespace) -> int:
         print(*absent.lines(options.action), sep="\n", end="\n" if absent.resources else "")
         return UNDETERMINED if unclear or bearing else VERIFIED
 
-    return max(_on_stage("who-can", contract.path, ask) for contract in grants)
+    return max(_on_stage("who-can", contract, ask) for contract in grants)

@@ -37,12 +37,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
-    from grantproof.aws.live import SnapshotFailed
     from grantproof.contract import find
     from grantproof.source import SourceError
 
     try:
-        taken(find(options.directory), options.accounts, options.out, options.services)
+        grants = find(options.directory)
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return BAD_USAGE
+    from grantproof.aws.live import SnapshotFailed
+
+    try:
+        taken(grants, options.accounts, options.out, options.services)
     except (SourceError, SnapshotFailed) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE

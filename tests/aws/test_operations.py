@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,17 @@ def test_minimal_parameters_pass_botocores_validation(service: str) -> None:
         if operation.input_shape is not None:
             report = ParamValidator().validate(minimal_parameters(operation), operation.input_shape)
             assert not report.has_errors(), f"{name}: {report.generate_report()}"
+
+
+@pytest.mark.parametrize("name", ["ListAccessKeys", "GetUser", "ListMFADevices", "DeleteLoginProfile"])
+def test_calls_of_iam_that_name_no_user_mean_the_user_who_calls(name: str) -> None:
+    alice = f"arn:aws:iam::{A}:user/staff/alice"
+    (own,) = authorisations("iam", name, {}, replace(HERE, user=alice))
+    assert own.resource == alice
+    (other,) = authorisations("iam", name, {"UserName": "bob"}, replace(HERE, user=alice))
+    assert other.resource == f"arn:aws:iam::{A}:user/bob"
+    (nobody,) = authorisations("iam", name, {}, HERE)
+    assert nobody.resource is None, "a session is no user: it cannot be said"
 
 
 def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:

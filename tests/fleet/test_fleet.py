@@ -206,7 +206,7 @@ def test_processes_share_the_work_and_the_verdict_is_one(file: Path) -> None:
     [
         (["--fleet", "nowhere.jsonl"], "cannot be read"),
         (["--fleet", "fleet.jsonl", "--shard", "3/2"], "--shard takes NUMBER/OF"),
-        (["--fleet", "fleet.jsonl", "--workers", "many"], "invalid literal"),
+        (["--fleet", "fleet.jsonl", "--workers", "many"], "--workers takes a number of processes, not 'many'"),
         (["--fleet", "fleet.jsonl", "-k", "trust"], "runs every test: leave out"),
         (["--shard", "1/2"], "--shard and --scheduler go with --fleet FILE"),
     ],
