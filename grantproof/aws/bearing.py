@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from grantproof.aws.combined import EVERYTHING, Noted
+from grantproof.aws.combined import Noted
 from grantproof.aws.deployed import Deployed
-from grantproof.iam import Layers, Policy, Statement, actions, sent
+from grantproof.iam import EVERYTHING, Layers, Policy, Statement, actions, sent
 from grantproof.iam.compare import Verdict, compare
 from grantproof.iam.condition import Set, Test, Type
 from grantproof.source import shown

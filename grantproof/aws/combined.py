@@ -17,7 +17,6 @@ from grantproof.aws.synthesis import Refused
 from grantproof.aws.synthesised import Synthesised
 from grantproof.aws.unspoken import is_spoken_of, place_of, untold
 from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
-from grantproof.iam import PolicyType, parse_policy
 from grantproof.source import shown
 from grantproof.variants import Incompatible, with_variants
 
@@ -174,14 +173,6 @@ def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
         else:
             note = noted.broken if found.kind == "wider" else noted.narrower
             note(sides.clause, found.detail, found.place or place, **found.shown)
-
-
-#: A caller who may do everything as far as the own account is concerned.
-EVERYTHING = parse_policy(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-    PolicyType.IDENTITY,
-    "everything",
-)
 
 
 def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:

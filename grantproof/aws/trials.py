@@ -16,7 +16,16 @@ from grantproof.aws.recorded import Recorded
 from grantproof.aws.trial import Draft, Plan, Trial
 from grantproof.aws.trials_inside import Session, of_every_call, try_statements
 from grantproof.contract import DeclaredPrincipal, DeclaredStatement
-from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, evaluate, parse_policy, parse_principal
+from grantproof.iam import (
+    EVERYTHING,
+    LawError,
+    Layers,
+    Policy,
+    PolicyType,
+    Request,
+    evaluate,
+    parse_principal,
+)
 from grantproof.iam.satisfy import added, satisfying
 
 
@@ -107,11 +116,6 @@ def _names_accounts(world: Recorded, statement: DeclaredStatement) -> bool:
 #: What sessions are called, in whatever the accounts record.
 SESSION = "grantproof"
 _PASSED = {"sts:externalid": "ExternalId", "sts:sourceidentity": "SourceIdentity", "sts:rolesessionname": ""}
-_ANYTHING = parse_policy(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-    PolicyType.IDENTITY,
-    "the caller's own account",
-)
 
 
 def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, caller: str) -> list[Trial] | str:
@@ -123,7 +127,7 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
     said = f"entering {role.alias} with the profile of {alias} is not tried: "
     try:
         ways = _ways(asked, trust)
-        let_in = [w for w in ways if evaluate(w, Layers(identity=(_ANYTHING,), resource=trust)).allowed]
+        let_in = [w for w in ways if evaluate(w, Layers(identity=(EVERYTHING,), resource=trust)).allowed]
         if held is None and let_in:
             return f"{said}{caller} is not in the snapshot"
         own = Layers(identity=held.identity, boundary=held.boundary, resource=trust) if held else Layers(resource=trust)
@@ -160,7 +164,7 @@ def _spoilt(base: Trial, met: Request, trust: Policy) -> Iterator[Trial]:
     for note, wrong in (("without its external id", None), ("with another external id", f"{right}0")):
         context = {key: values for key, values in met.context.items() if key.lower() != "sts:externalid"}
         context |= {"sts:ExternalId": (wrong,)} if wrong else {}
-        if evaluate(replace(met, context=context), Layers(identity=(_ANYTHING,), resource=trust)).allowed:
+        if evaluate(replace(met, context=context), Layers(identity=(EVERYTHING,), resource=trust)).allowed:
             continue
         params = {key: value for key, value in base.params.items() if key != "ExternalId"}
         params |= {"ExternalId": wrong} if wrong else {}

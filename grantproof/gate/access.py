@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from grantproof.gate.state import State
-from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, evaluate, parse_policy
+from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate
 from grantproof.iam.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.witness import delegated
 from grantproof.source import Place
@@ -45,18 +45,8 @@ class Access:
     promise: Promise | None = None
 
 
-#: Everything that a caller's own account could allow it: whether it may enter is then up to the trust policy alone.
-_ANYTHING = (
-    parse_policy(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
-        PolicyType.IDENTITY,
-        "the caller's own account",
-    ),
-)
-
-
 #: What stands in for policies of others: not of the grant, and no reason to show.
-_TAKEN_FOR_GRANTED = ("owner", _ANYTHING[0].label)
+_TAKEN_FOR_GRANTED = ("owner", EVERYTHING.label)
 
 
 def _both(old: Policy | None, new: Policy | None) -> tuple[Policy, Policy]:
@@ -113,7 +103,7 @@ class Compared:
     def _trust(self, alias: str) -> Iterator[Layers]:
         """Both sides' trust policy, before callers whose own accounts allow them anything."""
         trusts = [state.trust(alias) if state else None for state in (self._before, self._after)]
-        yield from (Layers(identity=_ANYTHING, resource=policy) for policy in _both(*trusts))
+        yield from (Layers(identity=(EVERYTHING,), resource=policy) for policy in _both(*trusts))
 
     def _resource_policies(self, states: list[State]) -> Iterator[Access]:
         for arn in dict.fromkeys(arn for state in states for arn in state.policies.resource_policies):
@@ -124,7 +114,7 @@ class Compared:
             before, after = _both(*found)
             seen: set[str] = set()
             # In one account the resource policy may let somebody in by itself; from another one, only with its own.
-            for identity in ((), _ANYTHING):
+            for identity in ((), (EVERYTHING,)):
                 old, new = (Layers(identity=identity, resource=policy) for policy in (before, after))
                 for access in self._differences(arn, "policy", old, new, owner):
                     if access.clause not in seen:
@@ -200,7 +190,7 @@ def _doubt(found: Comparison) -> str:
 
 def _covers(policy: Policy, difference: Difference, which: str) -> bool:
     request = difference.witness
-    layers = Layers(identity=_ANYTHING, resource=policy) if which == "trust" else Layers(identity=(policy,))
+    layers = Layers(identity=(EVERYTHING,), resource=policy) if which == "trust" else Layers(identity=(policy,))
     if which != "trust":
         layers = delegated(layers, request)
     try:
@@ -215,7 +205,7 @@ def _with(old: Layers, promise: Policy) -> Layers:
     if promise.type is not PolicyType.TRUST:
         return replace(old, identity=(*old.identity, promise))
     if old.resource is None:
-        return Layers(identity=_ANYTHING, resource=promise)
+        return Layers(identity=(EVERYTHING,), resource=promise)
     return replace(old, resource=replace(old.resource, statements=(*old.resource.statements, *promise.statements)))
 
 

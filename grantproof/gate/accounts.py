@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from grantproof.aws.policies import Held, Policies
-from grantproof.iam import Layers, Policy, PolicyType, parse_policy
+from grantproof.iam import EVERYTHING, Layers, Policy
 from grantproof.iam.compare import Comparison, compare
-
-_EVERYTHING = parse_policy(
-    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def _resource(arn: str, what: str, old: Policy | None, new: Policy | None, owner
         return
     nothing = replace(some, statements=())
     # Whom a policy names in its own account it lets in by itself; others need policies of their own (E11 to E18).
-    for identity in ((_EVERYTHING,), ()):
+    for identity in ((EVERYTHING,), ()):
         before, after = (Layers(identity=identity, resource=policy or nothing) for policy in (old, new))
         yield from _if_changed(arn, what, before, after, owner)
 

@@ -8,7 +8,7 @@ Rule numbers (E2, T3, ...) are those of `docs/iam-rules.md`.
 """
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
-from grantproof.iam.document import Policy, PolicyType, Statement
+from grantproof.iam.document import EVERYTHING, Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy, Undecided
 from grantproof.iam.evaluate import Cited, Decision, Outcome, evaluate
@@ -21,6 +21,7 @@ from grantproof.iam.request import parse as parse_request
 
 __all__ = [
     "DEFAULTS",
+    "EVERYTHING",
     "OPEN_POINTS",
     "Assumptions",
     "BadRequest",

@@ -338,3 +338,9 @@ class _Reader:
 _PRINCIPAL_ARN = re.compile(
     r"arn:[a-z-]+:(iam::\d{12}:(user|role)/\S+|sts::\d{12}:(assumed-role/[^/\s]+/\S+|federated-user/\S+))"
 )
+
+
+#: What a caller may do whose own account allows it everything: whether it may is then up to the other policies alone.
+EVERYTHING = parse(
+    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
+)

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from grantproof.iam.compare import Comparison, Difference, compare
-from grantproof.iam.document import Policy, PolicyType, parse
+from grantproof.iam.document import EVERYTHING, Policy, PolicyType
 from grantproof.iam.errors import LawError
 from grantproof.iam.evaluate import Cited, Outcome, evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 from grantproof.iam.witness import borne_by, delegated, in_partition
-
-_EVERYTHING = parse(
-    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def _kept(
         # Whom a policy names in its own account it lets in by itself; others need policies of their own (E11 to E18).
         sides = [
             (Layers(identity=identity, resource=old), Layers(identity=identity, resource=new))
-            for identity in ((_EVERYTHING,), ())
+            for identity in ((EVERYTHING,), ())
         ]
     breaches: dict[tuple[bool, str], Breach] = {}
     doubts = []
@@ -132,7 +128,7 @@ def _doubt(found: Comparison) -> str:
 def _of_interest(difference: Difference, refusing: Layers) -> Cited:
     """The statement that lets the witness through: of the layer that grants, and not what limits it. Where that is the
     caller's own only, the Deny that keeps the witness out on the other side."""
-    cited = [c for c in difference.because if c.policy != _EVERYTHING.label]
+    cited = [c for c in difference.because if c.policy != EVERYTHING.label]
     granting = [c for c in cited if c.type is not PolicyType.BOUNDARY]
     return (granting or cited or evaluate(difference.witness, refusing).because)[0]
 
