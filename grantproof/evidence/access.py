@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -178,16 +178,14 @@ def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
     except LookupError:
         policies = ()
     arn = held.arn if held else deployed.resolved(principal.reference) if policies else ""
-    name = _name(principal, arn)
-    trust = held.trust.statements if held and held.trust else ()
-    boundary = (held.boundary or ()) if held else ()
+    name = f"{principal.kind} {principal.alias}"
 
     def promised(statements: Iterable[DeclaredStatement], *, entering: bool = False) -> tuple[Clause, ...]:
         return tuple(_promised(s, deployed.resolved(s.document), name, entering=entering) for s in statements)
 
-    def found(policies: Iterable[Policy]) -> tuple[Clause, ...]:
+    def found(policies: Iterable[Policy], said: Callable[[Any, str], str] = words.sentence) -> tuple[Clause, ...]:
         return tuple(
-            Clause(document, words.sentence(document, name), _place(deployed.origins, policy, statement))
+            Clause(document, said(document, name), _place(deployed.origins, policy, statement))
             for policy in policies
             for statement in policy.statements
             for document in [words.document_of(statement)]
@@ -205,20 +203,11 @@ def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
         promised_trust=promised(principal.trust, entering=True),
         promised=promised(principal.allows),
         denied=promised(principal.denies),
-        trust=tuple(
-            Clause(document, words.entering(document, name), _place(deployed.origins, held.trust, statement))
-            for statement in trust
-            if held and held.trust
-            for document in [words.document_of(statement)]
-        ),
+        trust=found((held.trust,) if held and held.trust else (), words.entering),
         allowed=found(policies),
-        boundary=found(boundary),
+        boundary=found((held.boundary or ()) if held else ()),
         known=numbers([s for policy in policies for s in policy.statements]),
     )
-
-
-def _name(principal: DeclaredPrincipal, arn: str) -> str:
-    return f"{principal.kind} {principal.alias}" if arn or principal.alias else principal.alias
 
 
 def _promised(statement: DeclaredStatement, document: Any, name: str, *, entering: bool) -> Clause:
