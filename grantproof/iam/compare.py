@@ -23,6 +23,7 @@ from grantproof.iam.errors import LawError, Undecided
 from grantproof.iam.escape import Escape, Search
 from grantproof.iam.evaluate import Cited, evaluate
 from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.granted import in_key_policies
 from grantproof.iam.language import Effort, TooHard
 from grantproof.iam.layers import Layers
 from grantproof.iam.plan import Plan, plan
@@ -112,7 +113,7 @@ def compare(
         tied: only requests whose condition keys go together as AWS describes them (`tied`), and not those in which each
             has any value.
     """
-    old, new = _prepared(old), _prepared(new)
+    old, new = _both(old, new)
     if old.within(new) and new.within(old):
         return Comparison(Verdict.EQUAL)
     answer = _Reading(old, new, owner, assumptions, known, Effort(), tied).comparison()
@@ -138,7 +139,7 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
     Raises:
         Undecided: that cannot be said.
     """
-    inner, outer = _prepared(inner), _prepared(outer)
+    inner, outer = _both(inner, outer)
     plain = _plainly_contained(inner, outer, assumptions)
     if plain is not None:
         return plain
@@ -152,7 +153,7 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
 
 def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str | None = None) -> Verdict:
     """The verdict of `compare` under the default readings alone, without looking further than the first difference."""
-    old, new = _prepared(old), _prepared(new)
+    old, new = _both(old, new)
     return _Reading(old, new, owner, DEFAULTS, False, Effort()).verdict()
 
 
@@ -169,8 +170,13 @@ def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumption
     return False if any(theirs.surely_refuses(action, resource) for action, resource in mine.samples()) else None
 
 
-def _prepared(side: Layers | Prepared) -> Prepared:
-    return side if isinstance(side, Prepared) else Prepared(side)
+def _both(one: Layers | Prepared, other: Layers | Prepared) -> tuple[Prepared, Prepared]:
+    """Both sides prepared, with KMS grants as the Allows that they are."""
+    sides = [side if isinstance(side, Prepared) else Prepared(side) for side in (one, other)]
+    if any(side.layers.grants for side in sides):
+        written = in_key_policies(*(side.layers for side in sides))
+        sides = [Prepared(now, replayed=side.layers) for now, side in zip(written, sides, strict=True)]
+    return sides[0], sides[1]
 
 
 class _Reading:
@@ -240,8 +246,8 @@ class _Reading:
         mine, theirs = (side.side(self._assumptions, variables) for side in (inner, outer))
         for request in candidates(escape, variables):
             for owner_lets_in in (False, True) if escape.caller.open else (False,):
-                here = delegated(inner.layers, request) if owner_lets_in else inner.layers
-                there = delegated(outer.layers, request) if owner_lets_in else outer.layers
+                here = delegated(inner.replayed, request) if owner_lets_in else inner.replayed
+                there = delegated(outer.replayed, request) if owner_lets_in else outer.replayed
                 try:
                     decision = evaluate(request, here, self._assumptions)
                     if decision.allowed and not evaluate(request, there, self._assumptions).allowed:

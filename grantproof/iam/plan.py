@@ -49,7 +49,7 @@ def plan(
         Undecided: something is not known or not documented.
     """
     if layers.grants:
-        raise TooHard("KMS grants cannot be compared yet: they are conditions of their own kind (K15)")
+        raise TooHard("KMS grants are compared beside the key policy only: give it as the resource policy (K15)")
     layer = _Fitted(entries, layers, caller, type_, judge)
     common = layer.common()
     options = () if common is None else tuple((*common, *option) for option in layer.grants())

@@ -16,10 +16,11 @@ from grantproof.iam.variables import Effect, relaxed
 
 
 class Prepared:
-    """One side, read once for many comparisons."""
+    """One side, read once for many comparisons. `replayed`: the layers by which a request is decided, where those that
+    are searched are written otherwise."""
 
-    def __init__(self, layers: Layers) -> None:
-        self.layers = layers
+    def __init__(self, layers: Layers, replayed: Layers | None = None) -> None:
+        self.layers, self.replayed = layers, replayed or layers
         self._sides: dict[tuple[object, ...], Side] = {}
         self._relaxed: dict[Effect, Prepared] = {}
 

@@ -303,14 +303,6 @@ def test_what_holds_whatever_a_variable_is_is_seen_without_its_values() -> None:
     assert not contained(identity(allow("s3:*", "arn:${k}")), identity())
 
 
-def test_kms_grants_are_not_compared_and_say_so() -> None:
-    grant = {"GranteePrincipal": "arn:aws:iam::111111111111:role/app", "Operations": ["Decrypt"]}
-    side = layers_of({"identity": [], "grants": [grant]})
-    found = compare(side, identity())
-    assert found.verdict is Verdict.UNDETERMINED
-    assert "grants" in found.reason
-
-
 def test_plain_and_set_operators_on_one_key_take_it_for_single_valued() -> None:
     old = identity(allow("s3:*", **when("StringEquals", "aws:TagKeys", "a")))
     new = identity(allow("s3:*", **when("ForAnyValue:StringEquals", "aws:TagKeys", "a")))
