@@ -99,6 +99,64 @@ def test_a_boundary_that_the_stacks_do_not_create_is_declared_as_well(tmp_path: 
     )
 
 
+TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+
+def written(folder: Path, **templates: object) -> list[Path]:
+    folder.mkdir()
+    out = []
+    for name, template in templates.items():
+        out.append(folder / f"{name}.json")
+        out[-1].write_text(json.dumps(template), encoding="utf-8")
+    return out
+
+
+def test_what_templates_take_from_the_parameter_store_is_stood_in_for(tmp_path: Path) -> None:
+    """Every template that CDK synthesises asks for the version of its bootstrap stack."""
+    version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    template = {"Parameters": {"BootstrapVersion": version}, "Resources": {"RoleA1B2C3D4": role}}
+    contract = load(draft(written(tmp_path / "g", synthesised=template), "eu-west-1", {}))
+    assert [stack.template.name for stack in contract.stacks] == ["ssm-parameters.yaml", "synthesised.json"]
+
+
+def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) -> None:
+    version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
+    parts = {"Parameters": {"V": version}, "Resources": {"T": {"Type": "AWS::SNS::Topic"}}}
+    with pytest.raises(CannotDraft):
+        draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
+    assert [path.name for path in (tmp_path / "g").iterdir()] == ["t.json"]
+
+
+def test_stacks_that_export_are_drafted_before_those_that_import(tmp_path: Path) -> None:
+    policy = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]}
+    exporter = {
+        "Resources": {"Lists": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy}}},
+        "Outputs": {"Lists": {"Value": {"Ref": "Lists"}, "Export": {"Name": "lists"}}},
+    }
+    managed = {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": [{"Fn::ImportValue": "lists"}]}
+    importer = {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": managed}}}
+    contract = load(draft(written(tmp_path / "g", app=importer, base=exporter), "eu-west-1", {}))
+    assert [stack.alias for stack in contract.stacks] == ["base", "app"]
+
+
+def test_an_output_that_is_not_called_an_arn_may_be_one(tmp_path: Path) -> None:
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+                             "Resource": {"Fn::Sub": "${Bucket.Arn}/public/*"}}]}  # fmt: skip
+    template = {
+        "Resources": {
+            "Bucket": {"Type": "AWS::S3::Bucket"},
+            "P": {
+                "Type": "AWS::S3::BucketPolicy",
+                "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": policy},
+            },
+        },
+        "Outputs": {"Reports": {"Value": {"Fn::GetAtt": ["Bucket", "Arn"]}}},
+    }
+    contract = load(draft(written(tmp_path / "g", t=template), "eu-west-1", {}))
+    assert contract.resources[0].policy[0].document["Resource"] == "${stacks.t.outputs.Reports}/public/*"
+
+
 def test_a_policy_on_a_resource_alone_is_worth_a_contract(tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
     document = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sns:Publish",

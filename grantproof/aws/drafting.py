@@ -1,7 +1,7 @@
 """Drafting a contract from templates that exist: deploy them, and write down what they give.
 
 A draft says what is, not what was meant. What only a person can know (account numbers, parameter values, whether this
-much access was wanted at all) is marked `DECIDE`. Reading order: `skeleton`, `drafted`, and for exports `imported`.
+much access was wanted at all) is marked `DECIDE`. Reading order: `looked_up`, `skeleton`, `drafted`, and for exports `imported`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from grantproof.aws.drafted import contract_text
 from grantproof.aws.imported import account_of_export, template_of
-from grantproof.aws.skeleton import OWNER, CannotDraft, skeleton
+from grantproof.aws.looked_up import stand_in
+from grantproof.aws.skeleton import OWNER, CannotDraft, Skeleton, skeleton
 from grantproof.aws.stage import Stage
 from grantproof.contract import ContractError, load
 from grantproof.source import shown
@@ -27,7 +28,17 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         CannotDraft: as `skeleton`; or they create no role, group, user or policy to speak of.
         DeploymentFailed: a stack could not be created.
     """
-    found = skeleton([path.resolve() for path in templates], region, given, owner)
+    paths = [path.resolve() for path in templates]
+    beside = stand_in(paths, given) if all(path.is_file() for path in paths) else None
+    try:
+        return _drafted(skeleton([*filter(None, [beside]), *paths], region, given, owner))
+    except BaseException:
+        if beside is not None:
+            beside.unlink()
+        raise
+
+
+def _drafted(found: Skeleton) -> Path:
     stage = Stage(found.contract, partial=True)
     stage.open()
     try:

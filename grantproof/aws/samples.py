@@ -8,6 +8,8 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
+from grantproof.aws.asking import Where
+
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -19,6 +21,21 @@ def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | Non
     shape = operation.input_shape
     filled = _structure(shape, ()) if shape is not None else {}
     return {**filled, **(given or {})}
+
+
+def resources_named(service: str, operation: OperationModel, where: Where) -> dict[str, Any]:
+    """Parameters that name a resource that does not exist, of operations that could not be judged without: the law asks
+    which one is meant, and botocore takes any text, or leaves it out."""
+    members = operation.input_shape.members if operation.input_shape is not None else {}
+    names = {
+        "CopySource": "sample/sample",
+        "QueueUrl": f"https://sqs.{where.region}.amazonaws.com/{where.account}/sample",
+        "SecretId": where.arn("secretsmanager", "secret:sample-AbCdEf"),
+        **(dict.fromkeys(("TopicArn", "SourceArn"), where.arn(service, "sample")) if service in ("sns", "sqs") else {}),
+        **({"KeyId": "sample", "SourceKeyId": "sample"} if service == "kms" else {}),
+        **({"logGroupName": "sample"} if "logGroupIdentifier" in members else {}),
+    }
+    return {name: value for name, value in names.items() if name in members}
 
 
 def _structure(shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class Skeleton:
 
 
 def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], owner: str = OWNER) -> Skeleton:
-    """A stack for each template that is not nested in another, in the order given.
+    """A stack for each template that is not nested in another, in the order given, but for those that take what others
+    export, or put into the Parameter Store.
 
     Args:
         templates: files in one folder, or in folders below it.
@@ -50,7 +51,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
             raise CannotDraft(f"{shown(path)} is not a CloudFormation template: it has no Resources.")
     invented: dict[str, frozenset[str]] = {}
     stacks: list[Stack] = []
-    for path in templates:
+    for path in sorted(templates, key=lambda path: _takes(documents[path])):
         if path in nested:
             continue
         alias = alias_of(path.stem, [stack.alias for stack in stacks])
@@ -108,6 +109,14 @@ def _data(path: Path) -> Any:
         return read(path).value
     except SourceError as error:
         raise CannotDraft(str(error)) from None
+
+
+def _takes(template: Any) -> tuple[bool, bool]:
+    """What templates are ordered by: first those that take nothing of others, last those that give nothing."""
+    text = json.dumps(template, default=str)
+    takes = '"Fn::ImportValue"' in text or '"AWS::SSM::Parameter::Value<' in text
+    gives = '"Export"' in text or '"AWS::SSM::Parameter"' in text
+    return takes, takes and not gives
 
 
 def _is_template(value: Any) -> bool:

@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     # Takes moto along, for which nobody waits who mistyped a name.
     from grantproof.aws.deploy import DeploymentFailed
     from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
+    from grantproof.aws.looked_up import NAME
     from grantproof.contract import ContractError
 
     try:
@@ -57,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
             folder = options.out or Path(options.from_snapshot.stem)
             path = draft_from_snapshot(options.from_snapshot, folder, options.region, options.only)
         else:
+            there = (options.templates[0].parent / NAME).exists()
             path = draft(options.templates, options.region, given)
+            if not there and (path.parent / NAME).exists():
+                print(f"{shown(path.parent / NAME)}: stands for what the templates take from the Parameter Store")
     except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE

@@ -16,7 +16,7 @@ from grantproof.aws import guests, inquiry, people, refusals
 from grantproof.aws.law import NotJudged
 from grantproof.aws.operations import UnmappedOperation, authorisations, parameters_for
 from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.samples import minimal_parameters
+from grantproof.aws.samples import minimal_parameters, resources_named
 from grantproof.aws.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate
@@ -313,12 +313,9 @@ def test_every_other_operation_is_refused(
     caller = client(world, session, service)
     promised = contract_layers(world, principal)
     where = world.law.where(world.world.identity(session), grant.region)
-    # What cannot be judged without being told which resource it names.
-    names = {"CopySource": "sample/sample", "SecretId": where.arn("secretsmanager", "secret:sample-AbCdEf")}
     for operation in caller.meta.service_model.operation_names:
         shape = caller.meta.service_model.operation_model(operation)
-        required = shape.input_shape.required_members if shape.input_shape is not None else ()
-        params = minimal_parameters(shape, {name: names[name] for name in required if name in names})
+        params = minimal_parameters(shape, resources_named(service, shape, where))
         try:
             if expected(world, session, service, operation, params, promised, grant.region):
                 continue
