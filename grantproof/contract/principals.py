@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from grantproof.contract.declared import KINDS, DeclaredPrincipal, DeclaredResource, Kind
 from grantproof.contract.node import Node
-from grantproof.contract.stacks import variants_above
+from grantproof.contract.stacks import under_variants
 from grantproof.contract.statements import statements_at
 
 _PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows", "denies", "variants")
@@ -48,7 +48,7 @@ def _principal(alias: str, node: Node) -> DeclaredPrincipal:
         entered_by=tuple(entry.text("entered_by") for entry in node.items_at("entered_by")),
         max_session=max_session(node.get("max_session", 3600)),
         boundary=node.text_at("boundary"),
-        variants=variants_above(node),
+        variants=under_variants(node),
     )
 
 
@@ -84,5 +84,5 @@ def resources_of(top: Node) -> tuple[DeclaredResource, ...]:
     for alias, node in top.aliases_at("resources").items():
         node.object(f"resource {alias!r}", ("arn", "policy", "variants"), ("arn", "policy"))
         arn, policy = node.text_at("arn"), statements_at(node, "policy")
-        out.append(DeclaredResource(alias, arn, policy, node.place, variants_above(node)))
+        out.append(DeclaredResource(alias, arn, policy, node.place, under_variants(node)))
     return tuple(out)

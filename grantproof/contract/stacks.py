@@ -84,7 +84,7 @@ def _stack(alias: str, node: Node, accounts: Iterable[str]) -> Stack:
     for parameter, declared in section(template, "Parameters").items():
         if parameter not in parameters and isinstance(declared, Mapping) and "Default" not in declared:
             node.refuse(f"{what} does not give {parameter!r}, which {shown(template)} requires.")
-    return Stack(alias, account, template, name, parameters, node.place, variants_above(node))
+    return Stack(alias, account, template, name, parameters, node.place, under_variants(node))
 
 
 def parameters_of(node: Node, template: Path, what: str) -> Mapping[str, str]:
@@ -116,7 +116,7 @@ def setup_of(top: Node, accounts: Iterable[str]) -> tuple[Setup, ...]:
         node.object(what, _SETUP, ("account", "service", "operation"))
         account, parameters = _account(node, accounts, what), node.get("parameters", {}).object("parameters").value
         service, operation = node.text_at("service"), node.text_at("operation")
-        out.append(Setup(account, service, operation, parameters, node.place, variants_above(node)))
+        out.append(Setup(account, service, operation, parameters, node.place, under_variants(node)))
     return tuple(out)
 
 
@@ -128,7 +128,7 @@ def _account(node: Node, accounts: Iterable[str], what: str) -> str:
     return alias
 
 
-def variants_above(node: Node) -> tuple[str, ...]:
+def under_variants(node: Node) -> tuple[str, ...]:
     """The variants under which something is there; none: always."""
     known = node.document.value.get("variants") or {}
     return tuple(entry.one_of(known, "no variant is called") for entry in node.items_at("variants"))
