@@ -22,12 +22,12 @@ from grantproof.recording import (
     grant_of,
     hooks,
     is_placeholder,
-    not_understood,
     record_of,
     recorded,
     runs,
     suite_of,
 )
+from grantproof.stages import Stages
 
 if TYPE_CHECKING:
     import boto3
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from grantproof.aws.stage import Stage
     from grantproof.contract import Contract, Variant
 
-STAGES = pytest.StashKey["_Stages"]()
+STAGES = pytest.StashKey["Stages"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -154,84 +154,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # --- fixtures ---------------------------------------------------------------------------------------------------------
 
 
-class _Stages:
-    """The one world of this process."""
-
-    def __init__(self) -> None:
-        self._current: Stage | None = None
-        self._lent: Stage | None = None
-        self._failed: dict[int, str] = {}
-        self._varied: dict[tuple[str, tuple[str, ...]], Contract] = {}
-        self._described: set[str] = set()
-
-    def of(self, contract: Contract) -> Stage:
-        if self._current is None or self._current.contract is not contract:
-            self.close()
-            self._current = self.open(contract)
-        return self._current
-
-    def of_variants(self, contract: Contract, variants: Iterable[Variant]) -> Stage:
-        """A contract under some of its variants."""
-        from grantproof.variants import with_variants
-
-        key = (contract.grant, tuple(variant.alias for variant in variants))
-        if key not in self._varied:
-            self._varied[key] = with_variants(contract, key[1])
-        return self.of(self._varied[key])
-
-    def untouched(self, contract: Contract) -> Stage:
-        """A stage that is as it was when it had been deployed."""
-        current = self._current
-        reusable = current is not None and current.contract is contract and current.untouched
-        if not reusable or current is self._lent:
-            self.close()
-        return self.of(contract)
-
-    def close_if_touched(self) -> None:
-        """Keep the stage only for whoever may still use it."""
-        if self._current is not None and not self._current.untouched:
-            self.close()
-
-    def open(self, contract: Contract) -> Stage:
-        """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
-        from grantproof.aws.deploy import DeploymentFailed
-        from grantproof.aws.stage import Stage
-
-        stage = Stage(contract, partial=True)
-        if id(contract) not in self._failed:
-            try:
-                stage.open()
-            except not_understood(DeploymentFailed) as error:
-                self._failed[id(contract)] = str(error)
-        if id(contract) in self._failed:
-            pytest.fail(self._failed[id(contract)], pytrace=False)
-        return stage
-
-    def facts(self, contract: Contract, deployed: Stage | Recorded) -> tuple[str, Any] | None:
-        """What the grant was found to consist of, once in a process: before anybody has come to make calls."""
-        if contract.grant in self._described:
-            return None
-        from grantproof.evidence import access
-
-        self._described.add(contract.grant)
-        return contract.grant, access.describe(contract, deployed).as_dict()
-
-    def close(self) -> None:
-        if self._current is not None:
-            stage, self._current = self._current, None
-            stage.close()
-
-    def adopt(self, stage: Stage | None) -> None:
-        # A suite may have put a stage of its own in the place of the one that it was lent: two worlds are one.
-        if self._current is not self._lent:
-            self.close()
-        self._current = self._lent = stage
-        self._failed.clear()
-
-
 def adopt(config: pytest.Config, stage: Stage | None) -> None:
     """Give the suites a stage that somebody else opened, and will close."""
-    config.stash.setdefault(STAGES, _Stages()).adopt(stage)
+    config.stash.setdefault(STAGES, Stages()).adopt(stage)
 
 
 def outcome_of(report: pytest.TestReport) -> Outcome | None:
@@ -241,14 +166,14 @@ def outcome_of(report: pytest.TestReport) -> Outcome | None:
 
 
 @pytest.fixture(scope="session")
-def _stages(pytestconfig: pytest.Config) -> Generator[_Stages, None, None]:
-    stages = pytestconfig.stash.setdefault(STAGES, _Stages())
+def _stages(pytestconfig: pytest.Config) -> Generator[Stages, None, None]:
+    stages = pytestconfig.stash.setdefault(STAGES, Stages())
     yield stages
     stages.close()
 
 
 @pytest.fixture
-def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> Stage | Recorded:
+def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> Stage | Recorded:
     """The grant, deployed in its mocked accounts. Shared between tests, so they must not change what is deployed. With
     `--snapshot`, what real accounts hold of it."""
     if real := recorded(request.config):
@@ -261,7 +186,7 @@ def world(grant: Contract, _stages: _Stages, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: _Stages, request: pytest.FixtureRequest) -> Stage:
+def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: Stages, request: pytest.FixtureRequest) -> Stage:
     """The grant under variants that go together, deployed. Shared between tests."""
     stage = _stages.of_variants(grant, gathering)
     record_of(request.node).watch(stage)
@@ -269,7 +194,7 @@ def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: _Stages, re
 
 
 @pytest.fixture
-def deploy(_stages: _Stages, request: pytest.FixtureRequest) -> Generator[Callable[[Contract], Stage], None, None]:
+def deploy(_stages: Stages, request: pytest.FixtureRequest) -> Generator[Callable[[Contract], Stage], None, None]:
     """A stage of the test's own, as nobody has touched it yet: `stage = deploy(grant)`. The shared world is closed."""
 
     def open_stage(contract: Contract) -> Stage:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = tuple("iam source contract variants aws evidence mutants recording gate fleet plugin verbs cli".split())
+ROOMS = tuple("iam source contract variants aws evidence mutants recording stages gate fleet plugin verbs cli".split())
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "evidence": {"evidence", "iam", "source", "contract"},
     "mutants": {"mutants", "iam", "source", "contract", "variants", "aws", "evidence"},
     "recording": {"recording", "iam", "source", "contract", "aws", "evidence"},
-    "plugin": {"recording", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "stages": {"recording", "contract", "variants", "aws", "evidence"},
+    "plugin": {"recording", "stages", "iam", "source", "contract", "variants", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},
     "verbs": {"verbs", "iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},
