@@ -189,7 +189,7 @@ def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
     s3 = world.client(world.root(upload.account), "s3")
     for file in upload.files:
         key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = world.built.handed(read(file)) if file.suffix in TEMPLATE_SUFFIXES else file.read_bytes()
+        content = world.built.handed(read(file)) if file.suffix.lower() in TEMPLATE_SUFFIXES else file.read_bytes()
         s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
 
 

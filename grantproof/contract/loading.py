@@ -11,7 +11,7 @@ from grantproof.contract.node import Node
 from grantproof.contract.options import variants_of
 from grantproof.contract.principals import principals_of, resources_of
 from grantproof.contract.stacks import accounts_of, in_order, region_of, setup_of, stacks_of, uploads_of
-from grantproof.contract.templates import is_template
+from grantproof.contract.templates import may_be_template
 from grantproof.source import SourceError, read, shown
 
 _TOP = (
@@ -23,7 +23,8 @@ def find(directory: Path) -> tuple[Contract, ...]:
     """Every grant below a folder, by name: the folders that hold a contract.yaml, itself included.
 
     Raises:
-        ContractError: there is none, a folder has templates but no contract, or a contract is wrong.
+        ContractError: there is none, a folder has templates but no contract, a contract is wrong, or deploys not every
+            template of its folder.
     """
     if not directory.is_dir():
         raise ContractError(directory, "is not a folder. Name one that holds grants: folders with a contract.yaml.")
@@ -34,7 +35,7 @@ def find(directory: Path) -> tuple[Contract, ...]:
     for file in sorted(directory.rglob("*")):
         if file.is_symlink() and file.is_dir():
             raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
-        if not covered.intersection(file.parents) and is_template(file):
+        if not covered.intersection(file.parents) and may_be_template(file):
             raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
     contracts = tuple(load(path) for path in paths)
     seen: dict[str, Path] = {}
@@ -43,6 +44,15 @@ def find(directory: Path) -> tuple[Contract, ...]:
             other = shown(seen[contract.grant])
             raise ContractError(contract.path, f"has the same folder name as {other}. Rename one of the two folders.")
         seen[contract.grant] = contract.path
+    uploaded = [file for contract in contracts for upload in contract.uploads for file in upload.files]
+    deployed = {file.resolve() for file in (*uploaded, *(t for contract in contracts for t in contract.templates))}
+    for file in sorted(directory.rglob("*")):
+        if file.resolve() not in deployed and may_be_template(file):
+            raise ContractError(
+                file,
+                "is a template that no contract deploys, so that nothing is verified of it. Name it under `stacks` or "
+                "`uploads`, or move it out of the folder.",
+            )
     return contracts
 
 

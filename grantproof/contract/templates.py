@@ -14,13 +14,26 @@ TEMPLATE_SUFFIXES = (".yaml", ".yml", ".json", ".template")
 
 def is_template(path: Path) -> bool:
     """Is a file a CloudFormation template? One that cannot be read is none."""
-    if path.suffix not in TEMPLATE_SUFFIXES:
+    return may_be_template(path) and _is_readable(path)
+
+
+def may_be_template(path: Path) -> bool:
+    """The same, but for what cannot be read: CloudFormation may read what we refuse."""
+    if path.suffix.lower() not in TEMPLATE_SUFFIXES or not path.is_file():
         return False
     try:
         value = read(path).value
     except SourceError:
-        return False
+        return b"Resources" in path.read_bytes()
     return isinstance(value, Mapping) and "Resources" in value
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read(path)
+    except SourceError:
+        return False
+    return True
 
 
 def template_of(path: Path) -> Mapping[str, Any]:

@@ -98,7 +98,7 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
 def _holds_anything(directory: Path) -> bool:
     """Is there a contract, or a template that would have to have one?"""
     files = directory.rglob("*") if directory.is_dir() else ()
-    return any(file.suffix in TEMPLATE_SUFFIXES for file in files)
+    return any(file.suffix.lower() in TEMPLATE_SUFFIXES for file in files)
 
 
 def between(old: Contract, new: Contract) -> GrantChange:
@@ -178,6 +178,7 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     found = Compared(before, after)
     access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
     notices += notice.of_states(before, after) if before is not None and after is not None else ()
+    doubts += notice.lets_in(before, after) if after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
         more, why = _under(pair, variant.alias, before)
@@ -196,6 +197,9 @@ def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
     accounted = [contract.accounts_for_options for contract in both if contract is not None]
     if accounted == [True, False]:
         yield "the contract no longer accounts for options, so that what they open is not seen: keep `variants`"
+    if pair.before is not None and pair.after is not None:
+        for alias in notice.struck(pair.before, pair.after):
+            yield f"the contract strikes the variant {alias!r} whose parameters the templates still take: keep it"
 
 
 def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.giving import DECIDING, Way, way_of
+from grantproof.aws.giving import DECIDING, Way, let_in_by, way_of
 from grantproof.contract import Contract, DeclaredStatement
+from grantproof.contract.templates import section
 from grantproof.evidence.waivers import load
 from grantproof.gate.state import State
 from grantproof.source import SourceError
@@ -70,6 +71,32 @@ def of_states(before: State, after: State) -> Iterator[str]:
         for key in sorted({*was, *now}):
             if was.get(key) != now.get(key):
                 yield f"{name}: {key} is {_shown(now.get(key))} instead of {_shown(was.get(key))}"
+
+
+def lets_in(before: State | None, after: State) -> Iterator[str]:
+    """What newly lets others in by a property, which no contract can promise; a waiver is no promise."""
+    known = set(_letting_in(before)) if before is not None else set()
+    for said in _letting_in(after):
+        if said not in known:
+            yield f"{said} lets others in, and no contract can promise that: grant it by a policy"
+
+
+def _letting_in(state: State) -> Iterator[str]:
+    for stack in state.deployment.stacks:
+        for resource in stack.resources:
+            if by := let_in_by(resource.type, resource.properties):
+                yield f"{'/'.join(resource.path)} ({resource.type}) by {by}"
+
+
+def struck(before: Contract, after: Contract) -> Iterator[str]:
+    """The variants that a contract no longer has, under this name or another, of which the templates still take a
+    parameter."""
+    kept = [variant.parameters for variant in after.variants]
+    taken = {stack.alias: set(section(stack.template, "Parameters")) for stack in after.stacks}
+    for variant in before.variants:
+        still = any(taken.get(stack, set()) & set(values) for stack, values in variant.parameters.items())
+        if still and variant.parameters not in kept:
+            yield variant.alias
 
 
 def _deciding(state: State) -> dict[str, Mapping[str, Any]]:

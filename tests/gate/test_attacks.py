@@ -217,3 +217,116 @@ def test_no_report_of_an_earlier_run_is_left_where_nothing_could_be_compared(rep
     Path("reports/findings.json").write_text("verified", encoding="utf-8")
     assert main(["verify", "grants", "--fleet", "nowhere.jsonl"]) == 2
     assert not Path("reports/findings.json").exists()
+
+
+# --- the same access, written so that it is not seen ------------------------------------------------------------------
+
+
+def with_a_mark_and_other_line_ends(top: Path) -> None:
+    ROLE.write_bytes(b"\xef\xbb\xbf" + ROLE.read_bytes().replace(READ.encode(), WIDER.encode()).replace(b"\n", b"\r\n"))
+
+
+def by_an_anchor_elsewhere(top: Path) -> None:
+    edit(ROLE, "Resources:\n", "Metadata: {Note: &note 'ssm:*'}\nResources:\n")
+    edit(ROLE, "Action: ssm:GetParameter", "Action: *note")
+
+
+def by_a_merge_key(top: Path) -> None:
+    edit(ROLE, "Resources:\n", "Metadata: {Note: &note {Action: 'ssm:*'}}\nResources:\n")
+    edit(ROLE, "Action: ssm:GetParameter", "<<: *note")
+
+
+def behind_a_filter_of_git(top: Path) -> None:
+    Path(".gitattributes").write_text("*.yaml filter=same diff=same -text\n", encoding="utf-8")
+    git(top, "config", "filter.same.clean", "git show HEAD:%f")
+    edit(ROLE, READ, WIDER)
+
+
+def assumed_unchanged(top: Path) -> None:
+    git(top, "update-index", "--assume-unchanged", str(ROLE))
+    edit(ROLE, READ, WIDER)
+
+
+def in_a_grant_that_git_ignores(top: Path) -> None:
+    Path(".gitignore").write_text("grants/other\n", encoding="utf-8")
+    shutil.copytree(GOOD, "grants/other")
+    edit(Path("grants/other/role.yaml"), READ, WIDER)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [with_a_mark_and_other_line_ends, by_an_anchor_elsewhere, by_a_merge_key, behind_a_filter_of_git,
+     assumed_unchanged, in_a_grant_that_git_ignores],
+    ids=lambda attack: attack.__name__,
+)  # fmt: skip
+def test_however_it_is_written_wider_access_is_seen(repository: Path, attack: Callable[[Path], None]) -> None:
+    attack(repository)
+    assert sum(len(grant.uncovered) for grant in found(repository).grants) == 1
+
+
+def a_second_template(top: Path) -> None:
+    Path("grants/reader/more.template").write_text(ROLE.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def a_second_template_in_capitals(top: Path) -> None:
+    Path("grants/reader/MORE.YAML").write_text(ROLE.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def a_second_template_that_only_others_can_read(top: Path) -> None:
+    text = ROLE.read_text(encoding="utf-8")
+    Path("grants/reader/more.yaml").write_text(f"{text}Outputs: {{}}\n", encoding="utf-8")  # a key twice
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [a_second_template, a_second_template_in_capitals, a_second_template_that_only_others_can_read],
+    ids=lambda attack: attack.__name__,
+)
+def test_a_template_that_no_contract_deploys_is_refused(
+    repository: Path, attack: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    attack(repository)
+    for command in (["gate", "grants", "--base", "main"], ["verify", "grants"]):
+        assert main(command) == 2
+        assert "is a template that no contract deploys, so that nothing is verified of it." in capsys.readouterr().err
+
+
+def test_a_template_that_is_a_link_out_of_its_folder_is_refused(repository: Path) -> None:
+    shutil.move(ROLE, "outside.yaml")
+    ROLE.symlink_to(Path("outside.yaml").resolve())
+    with pytest.raises(SourceError, match="lies outside the grant's folder"):
+        found(repository)
+
+
+def test_what_lets_everybody_in_by_a_property_fails_whatever_is_accepted(repository: Path) -> None:
+    bucket = "  Open: {Type: AWS::S3::Bucket, Properties: {AccessControl: PublicRead}}\n"
+    edit(ROLE, "Outputs:\n", f"{bucket}Outputs:\n")
+    Path("grants/reader/waivers.yaml").write_text(WAIVERS, encoding="utf-8")
+    change = found(repository)
+    assert not change.passes
+    assert "Open (AWS::S3::Bucket) by AccessControl: PublicRead lets others in" in report.text(change)
+
+
+def test_another_account_under_the_same_name_is_new_access(repository: Path) -> None:
+    other = CONTRACT.read_text(encoding="utf-8").replace("accounts:\n", 'accounts:\n  partner: "222222222222"\n')
+    other = other.replace("Trusted: ${accounts.owner}", "Trusted: ${accounts.partner}")
+    CONTRACT.write_text(other.replace('"${accounts.owner}"', '"${accounts.partner}"'), encoding="utf-8")
+    commit(repository)
+    edit(CONTRACT, "222222222222", "333333333333")
+    change = found(repository, "HEAD")
+    assert "BY WIDENING THE CONTRACT" in report.headline(change)
+    assert "account 'partner' of the contract is 333333333333 instead of 222222222222" in report.text(change)
+
+
+def test_a_variant_cannot_be_struck_while_the_templates_take_its_parameter(repository: Path) -> None:
+    edit(ROLE, "Parameters:\n", "Parameters:\n  Also: {Type: String, Default: '', AllowedValues: ['', one]}\n")
+    variants = "variants:\n  also:\n    parameters: {owner: {Also: one}}\n"
+    text = CONTRACT.read_text(encoding="utf-8")
+    CONTRACT.write_text(text + variants, encoding="utf-8")
+    commit(repository)
+    CONTRACT.write_text(text + "variants: {}\n", encoding="utf-8")
+    change = found(repository, "HEAD")
+    assert not change.passes
+    assert "strikes the variant 'also' whose parameters the templates still take" in report.text(change)
+    CONTRACT.write_text(text + variants.replace("also:", "renamed:"), encoding="utf-8")
+    assert found(repository, "HEAD").passes
