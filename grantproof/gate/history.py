@@ -60,13 +60,21 @@ class Repository:
             NotCompared: there is no such commit, or no common one.
         """
         commit = self._commit(ref)
+        if len(meant := self._meant(ref)) > 1:
+            raise NotCompared(f"{ref!r} may be any of {', '.join(meant)}, which are not the same; write out which.")
         if commit is None:
             raise NotCompared(f"there is no commit {ref!r} here. Fetch it: git fetch origin {ref.rpartition('/')[2]}")
         if self._commit("HEAD") is None:
             raise NotCompared("this repository has no commit yet, so that there is nothing to compare with.")
-        done = _git(self.top, "merge-base", commit, "HEAD")
+        done = _git(self.top, "merge-base", "--all", commit, "HEAD")
         if not done.returncode:
-            return Base(os.fsdecode(done.stdout).split()[0], ref)
+            found, *others = os.fsdecode(done.stdout).split()
+            if others:
+                raise NotCompared(
+                    f"{ref!r} and HEAD were merged into each other, and the change began at more than one commit. "
+                    f"Merge {ref} once more, so that one is left."
+                )
+            return Base(found, ref)
         if self._shallow():
             # Cut-off history hides the merge base. For the merge commit that CI systems check out it is the ref itself.
             return Base(
@@ -77,6 +85,14 @@ class Repository:
     def _commit(self, ref: str) -> str | None:
         done = _git(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         return None if done.returncode else os.fsdecode(done.stdout).strip()
+
+    def _meant(self, ref: str) -> list[str]:
+        """The references that a short name may stand for, where they lead to different commits. git takes a tag before
+        a branch, and either before what it fetched: whoever may push one could put another base in its place.
+        Source: gitrevisions(7)."""
+        where = [f"refs/{kind}{ref}" for kind in ("", "tags/", "heads/", "remotes/")] + [f"refs/remotes/{ref}/HEAD"]
+        commits = {name: commit for name in where if (commit := self._commit(name)) is not None}
+        return list(commits) if len(set(commits.values())) > 1 else []
 
     def _shallow(self) -> bool:
         return _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
