@@ -176,8 +176,8 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
         if change.aspect in ("came along", "gone"):
             return f"{change.name} {change.aspect}"
         if change.aspect == TAGS:
-            if any("principaltag" in json.dumps(h.documents).lower() for h in after.entities.values()):
-                return f"{change.name} has other tags, and a policy asks for tags"
+            if name := _asked_for(_other_tags(before.entities[change.name], after.entities[change.name]), after):
+                return f"{change.name} has another tag {name}, and a policy asks for it"
             continue
         if change.aspect in (SESSION, GROUPS):
             return f"{change.name} differs in its {change.aspect}"
@@ -187,6 +187,18 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
         if said := _proved(old, new, change.aspect, in_words=in_words):
             return f"{change.name}: {said}"
     return ""
+
+
+def _other_tags(old: Held, new: Held) -> set[str]:
+    """The names of the tags that differ."""
+    tags = [{(name, value) for name, value in held.facts[TAGS]} for held in (old, new)]
+    return {name for name, _ in tags[0] ^ tags[1]}
+
+
+def _asked_for(tags: set[str], access_: Access) -> str:
+    """Which of these tags of a principal some policy asks for; empty where none does."""
+    asked = "".join(json.dumps(held.documents) for held in access_.entities.values()).lower()
+    return next((name for name in sorted(tags) if f"principaltag/{name.lower()}" in asked), "")
 
 
 def _partitions(held: Held, aspect: str) -> set[str]:
@@ -231,6 +243,8 @@ def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
     without it does under it. None where one has no counterpart."""
     if {**old, "Statement": 0} != {**new, "Statement": 0}:
         return None
+    if not all(isinstance(statement, Mapping) for statement in (*_statements(old), *_statements(new))):
+        return None
     left, right = ([_without(s, "Sid") for s in _statements(document)] for document in (old, new))
     gone, come = [s for s in left if s not in right], [s for s in right if s not in left]
     if len(gone) != len(come):
@@ -243,8 +257,8 @@ def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
     return out
 
 
-def _without(statement: Any, name: str) -> dict[str, Any]:
-    return {key: value for key, value in statement.items() if key != name} if isinstance(statement, Mapping) else {}
+def _without(statement: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in statement.items() if key != name}
 
 
 @lru_cache(maxsize=4096)

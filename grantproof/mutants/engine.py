@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
+from itertools import groupby, islice
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ class Engine:
         operators: what is done to the templates.
         progress: is told how far it has come.
         by_reading: work out first what can be worked out; False deploys every mutant, which takes ten times as long.
+        each: at most so many mutants of each operator and grant; all where it is None.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Engine:
         progress: Callable[[str], None] = lambda _: None,
         *,
         by_reading: bool = True,
+        each: int | None = None,
     ) -> None:
         self._workers, self._operators, self._progress = workers, operators, progress
-        self._by_reading = by_reading
+        self._by_reading, self._each = by_reading, each
         self.scores: list[Score] = []
         self.refusal = ""
 
@@ -76,7 +79,8 @@ class Engine:
         return True
 
     def _score(self, trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Score:
-        found = tuple(mutants(contract, self._operators))
+        by_operator = groupby(mutants(contract, self._operators), key=lambda mutant: mutant.operator.name)
+        found = tuple(mutant for _, of_one in by_operator for mutant in islice(of_one, self._each))
         static, others = _by_cost(items)
         unbroken = _unbroken(trial, contract, static)
         whole, suites, branches = Deploying(unbroken), _by_suite(static), _branches(contract)

@@ -148,7 +148,7 @@ def document(scores: Sequence[Score], judges: str, *, only: str = "", chosen: Se
 
     Args:
         judges: the digest of the suites that judged (`evidence.provenance.judges`).
-        only, chosen: the expression and the patterns that left tests and operators out; such a score is of a part.
+        only, chosen: the expression and the patterns that left tests and mutants out; such a score is of a part.
     """
     digest = hashlib.sha256()
     for path in sorted(folder().glob("*.yaml")):

@@ -173,9 +173,10 @@ _NEGATED = {"StringEquals": "StringNotEquals", "StringLike": "StringNotLike", "A
 
 
 def _condition(template: Any, path: Path, argument: Mapping[str, Any], around: Surroundings) -> Touched | None:
-    """One entry of a Condition: another operator, another key, other values or more of them."""
+    """One entry of a Condition: another operator, another key, other values or more of them. `only`, `of`: where its
+    operator, its key are so called."""
     *above, operator, key = path
-    if not fnmatchcase(str(operator), argument.get("only", "*")):
+    if not (fnmatchcase(str(operator), argument.get("only", "*")) and fnmatchcase(str(key), argument.get("of", "*"))):
         return None
     block = at(template, tuple(above))
     values = block[operator][key]
@@ -189,6 +190,13 @@ def _condition(template: Any, path: Path, argument: Mapping[str, Any], around: S
     name = getattr(key, argument["key-case"])() if "key-case" in argument else str(argument.get("key", key))
     if "values" in argument:
         values = argument["values"]
+    if "append" in argument:
+        longer = [
+            edit_text(v, "append", argument["append"]) for v in (values if isinstance(values, list) else [values])
+        ]
+        if NOTHING in longer:
+            return None
+        values = longer if isinstance(values, list) else longer[0]
     if "more" in argument:
         values = [*(values if isinstance(values, list) else [values]), argument["more"]]
     if argument.get("flip"):
@@ -212,6 +220,23 @@ def _no_condition(template: Any, path: Path, argument: Any, around: Surroundings
     if not block:
         del at(template, tuple(above[:-1]))[above[-1]]
     return Touched((tuple(above[:-1]),))
+
+
+def _conditions_apart(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
+    """A statement for each entry of a statement's Condition, which then need not hold together."""
+    statement = at(template, path)
+    block = statement["Condition"]
+    entries = [(operator, key) for operator, keys in block.items() if isinstance(keys, dict) for key in keys]
+    if len(entries) < 2:
+        return None
+    # Sids must differ within a policy.
+    rest = {name: value for name, value in statement.items() if name not in ("Sid", "Condition")}
+    apart = [{**copy.deepcopy(rest), "Condition": {operator: {key: block[operator][key]}}} for operator, key in entries]
+    *above, last = path
+    if isinstance(last, int):
+        at(template, tuple(above))[last : last + 1] = apart
+        return Touched(tuple((*above, last + number) for number in range(len(apart))))
+    return _replace(template, path, apart) if last == "Statement" else None
 
 
 def _another_template(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -260,6 +285,7 @@ EDITS: Mapping[str, Edit] = {
     "another-action": _another_action,
     "condition": _condition,
     "no-condition": _no_condition,
+    "conditions-apart": _conditions_apart,
     "another-template": _another_template,
     "pattern": _pattern,
 }

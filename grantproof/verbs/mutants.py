@@ -28,6 +28,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     mutants.add_argument(
         "-o", "--operators", metavar="PATTERN", action="append", help="only operators or groups so called"
     )
+    mutants.add_argument(
+        "--each", metavar="N", type=int, help="only the first N mutants of each operator: a look before the whole score"
+    )
     mutants.add_argument("-v", "--verbose", action="store_true", help="what became of each mutant")
     mutants.add_argument("--json", type=Path, default=Path("reports") / "mutants.json", metavar="FILE",
                          help="default: reports/mutants.json")  # fmt: skip
@@ -47,13 +50,16 @@ def run(options: argparse.Namespace) -> int:
     if not hasattr(os, "fork") or options.workers < 1:
         print("grantproof mutants: needs a system with fork, and at least one worker", file=sys.stderr)
         return BAD_USAGE
+    if options.each is not None and options.each < 1:
+        print("grantproof mutants: --each is how many mutants of each operator are tried, at least 1", file=sys.stderr)
+        return BAD_USAGE
     from grantproof.evidence.provenance import judges
     from grantproof.mutants.catalogue import CatalogueError, chosen
     from grantproof.mutants.engine import Engine, run
     from grantproof.mutants.score import document
 
     try:
-        engine = Engine(options.workers, chosen(options.operators or ["*"]), _progress)
+        engine = Engine(options.workers, chosen(options.operators or ["*"]), _progress, each=options.each)
     except CatalogueError as error:
         print(f"grantproof mutants: {error}", file=sys.stderr)
         return BAD_USAGE
@@ -69,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
         lines = [str(result) for result in score.results] if options.verbose else []
         print("\n".join([*lines, *score.lines()]))
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    scored = document(engine.scores, judges(suites.folder()), only=options.only or "", chosen=options.operators or [])
+    part = [*(options.operators or []), *([f"{options.each} of each operator"] if options.each else [])]
+    scored = document(engine.scores, judges(suites.folder()), only=options.only or "", chosen=part)
     options.json.write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     return VERIFIED if all(score.passed for score in engine.scores) else NOT_VERIFIED
 

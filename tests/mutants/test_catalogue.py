@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.mutants import edits, sites
-from grantproof.mutants.catalogue import CatalogueError, Operator, chosen, mutants, operators
+from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chosen, mutants, operators
 from grantproof.mutants.sites import Site
 from grantproof.mutants.structure import EDITS, Surroundings
 from grantproof.source import instead, read
@@ -20,6 +20,12 @@ ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
 GRANTS = [SHIPPED, *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
 STAR = {"Fn::Sub": "${Name}*"}
+
+
+@cache
+def of(folder: Path) -> tuple[Mutant, ...]:
+    """Every mutant of a grant."""
+    return tuple(mutants(load(folder), operators()))
 
 
 def test_there_are_enough_and_each_says_once_what_it_simulates() -> None:
@@ -33,15 +39,14 @@ def test_there_are_enough_and_each_says_once_what_it_simulates() -> None:
 
 def test_every_operator_applies_somewhere() -> None:
     """One that applies nowhere has never been seen to work."""
-    applied = {m.operator.name for grant in GRANTS for m in mutants(load(grant), operators())}
+    applied = {mutant.operator.name for grant in GRANTS for mutant in of(grant)}
     assert {o.name for o in operators()} - applied == set()
 
 
 @pytest.mark.parametrize("folder", GRANTS, ids=lambda path: path.name)
 def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: Path) -> None:
-    contract = load(folder)
     # The other grants are there so that every operator has something to break; of the shipped one some are enough.
-    for mutant in islice(mutants(contract, operators()), 0, None, 5 if folder == SHIPPED else 1):
+    for mutant in of(folder)[:: 20 if folder == SHIPPED else 1]:
         original, value = read(mutant.template), json.loads(mutant.text)
         assert value != original.value
         with instead({mutant.template: mutant.text}):
@@ -160,6 +165,8 @@ def test_structure_is_edited(edit: str, argument: Any, before: Any, after: Any) 
         ({"more": "w"}, {"StringEquals": {"k": ["v", "w"]}}),
         ({"key-case": "upper"}, {"StringEquals": {"K": "v"}}),
         ({"flip": True}, None),
+        ({"of": "k*", "operator": "StringLike", "append": "*"}, {"StringLike": {"k": "v*"}}),
+        ({"of": "aws:*", "values": "*"}, None),
     ],
     ids=str,
 )
@@ -168,6 +175,26 @@ def test_a_condition_is_edited(argument: Any, after: Any) -> None:
     touched = EDITS["condition"](template, ("Condition", "StringEquals", "k"), argument, Surroundings(""))
     assert (touched is None) == (after is None)
     assert template["Condition"] == (after or {"StringEquals": {"k": "v"}})
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_conditions_are_taken_apart_where_they_have_to_hold_together(alone: bool) -> None:
+    statement = {
+        "Sid": "S",
+        "Effect": "Allow",
+        "Condition": {"Bool": {"a": "true"}, "StringLike": {"b": "*", "c": "*"}},
+    }
+    template: dict[str, Any] = {"Statement": statement if alone else [{"Sid": "T"}, statement, {"Sid": "U"}]}
+    path = ("Statement",) if alone else ("Statement", 1)
+    assert EDITS["conditions-apart"](template, path, True, Surroundings("")) is not None
+    found = template["Statement"] if alone else template["Statement"][1:-1]
+    assert found == [
+        {"Effect": "Allow", "Condition": {"Bool": {"a": "true"}}},
+        {"Effect": "Allow", "Condition": {"StringLike": {"b": "*"}}},
+        {"Effect": "Allow", "Condition": {"StringLike": {"c": "*"}}},
+    ]
+    one = {"Statement": [{"Condition": {"Bool": {"a": "true"}}}]}
+    assert EDITS["conditions-apart"](one, ("Statement", 0), True, Surroundings("")) is None
 
 
 def test_an_operator_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

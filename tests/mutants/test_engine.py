@@ -13,13 +13,29 @@ import pytest
 from grantproof.contract import load
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.access import TRUST
-from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.reasons import Promise, Traces, right
 from tests.commands import Done, grantproof
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = ROOT / "fixtures" / "broken" / "good"
+SHIPPED = ROOT / "templates" / "cross-account-ssm"
 CONDITIONS = ROOT / "fixtures" / "mutants" / "grants" / "conditions"
+BUCKET = ROOT / "templates" / "cross-account-s3-read"
+#: Operators for which the shipped grant has no site.
+ELSEWHERE = {
+    CONDITIONS: [
+        "condition-later-date",
+        "condition-every-address",
+        "condition-principals-of-every-account",
+        "condition-another-tag",
+        "condition-tag-of-the-request",
+        "condition-larger-number",
+        "condition-key-in-another-case",
+        "condition-dropped",
+    ],
+    BUCKET: ["deny-removed", "effect-allow", "condition-flipped", "resource-removed", "attribute-everything"],
+}
 
 
 def run(folder: Path, *arguments: str, grants: Path = GOOD) -> Done:
@@ -31,28 +47,34 @@ def results(folder: Path) -> dict[str, Any]:
     return {mutant["operator"]: mutant for mutant in grant["mutants"]}
 
 
-def test_every_mutant_of_the_first_grant_is_caught_for_its_reason(tmp_path: Path) -> None:
-    """The score that is printed, and the evidence beside the reports: of the operators that let somebody in or add
-    access, in branches that only variants deploy too. `make mutants` does the same with all of them and for every
-    grant."""
-    some = [f"--operators={group}" for group in ("principals", "policies", "not-forms", "came-along")]
-    done = run(tmp_path, *some, grants=ROOT / "templates" / "cross-account-ssm")
+def test_a_mutant_of_every_operator_is_caught_for_its_reason_or_proved_to_change_nothing(tmp_path: Path) -> None:
+    """The score that is printed, and the evidence beside the reports: of the shipped grant, in branches that only
+    variants deploy too. `make mutants` does the same with all mutants of every grant."""
+    done = run(tmp_path, "--each=1", grants=SHIPPED)
     assert done.returncode == 0, done.stdout + done.stderr
     evidence = json.loads((tmp_path / "reports" / "mutants.json").read_text(encoding="utf-8"))
-    for grant in evidence["grants"]:
-        counts = grant["counts"]
-        assert counts["survived"] == counts["killed for another reason"] == 0
-        assert counts["killed"] >= 60
-        assert f"score {counts['killed']}/{counts['killed']}" in done.stdout
-        assert all(len(digest) == 64 for digest in grant["sha256"].values())
+    assert evidence["chosen"] == ["1 of each operator"], "so that nobody takes it for the whole score"
+    (grant,) = evidence["grants"]
+    counts = grant["counts"]
+    assert counts["survived"] == counts["killed for another reason"] == counts["dormant"] == 0
+    assert counts["killed"] >= 120
+    assert f"score {counts['killed']}/{counts['killed']}" in done.stdout
+    assert all(len(digest) == 64 for digest in grant["sha256"].values())
+    tried = [mutant["operator"] for mutant in grant["mutants"]]
+    assert len(tried) == len(set(tried))
+    # What this grant has nothing for is tried on others. No grant that is verified has Not forms to turn round.
+    elsewhere = {name for names in ELSEWHERE.values() for name in names}
+    not_forms = {"action-instead-of-not-action", "resource-instead-of-not-resource"}
+    assert {operator.name for operator in operators()} == {*tried, *elsewhere, *not_forms}
 
 
-def test_conditions_of_every_kind_are_guarded(tmp_path: Path) -> None:
-    done = run(tmp_path, "-o", "conditions", grants=CONDITIONS)
+@pytest.mark.parametrize("folder", ELSEWHERE, ids=lambda path: path.name)
+def test_what_the_shipped_grant_has_nothing_for_is_caught_in_others(folder: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, *(f"--operators={name}" for name in ELSEWHERE[folder]), grants=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     found = results(tmp_path)
-    assert found["condition-dropped"]["verdict"] == "killed"
-    assert found["condition-key-in-another-case"]["verdict"] == "equivalent"
+    assert found.keys() == set(ELSEWHERE[folder])
+    assert {mutant["verdict"] for mutant in found.values()} <= {"killed", "equivalent"}
 
 
 def test_a_mutant_that_changes_nothing_is_proved_equivalent_and_one_that_does_is_killed_where_it_is(
@@ -81,7 +103,7 @@ def test_a_gate_without_its_proof_lets_mutants_through_and_the_score_says_so(tmp
 
 def test_a_failure_over_something_else_does_not_count(tmp_path: Path) -> None:
     """Lint complains that a parameter is no longer used; of the wildcard that stands in its place it says nothing."""
-    done = run(tmp_path, "-o", "resource-everything", "-k", "lint", grants=CONDITIONS)
+    done = run(tmp_path, "-o", "resource-everything", "--each", "1", "-k", "lint", grants=CONDITIONS)
     assert done.returncode == 1
     assert "KILLED FOR ANOTHER REASON" in done.stdout
     assert "W2001 Parameter Which not used" in done.stdout
@@ -120,6 +142,7 @@ def test_a_grant_that_is_not_verified_has_no_score(tmp_path: Path) -> None:
         ([str(GOOD), "-o", "nonsense"], "no mutation operator is called 'nonsense'"),
         ([str(GOOD), "-n", "0"], "at least one worker"),
         ([str(GOOD), "-n", "two"], "invalid int value"),
+        ([str(GOOD), "--each", "0"], "at least 1"),
     ],
     ids=str,
 )

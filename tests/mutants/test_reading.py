@@ -17,7 +17,7 @@ from grantproof.aws.stage import Stage
 from grantproof.aws.synthesis import synthesise
 from grantproof.aws.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
-from grantproof.mutants.access import access, difference
+from grantproof.mutants.access import PERMISSIONS, TAGS, Access, Held, access, difference
 from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.reading import Reading
@@ -77,6 +77,24 @@ def test_the_account_of_a_bucket_in_the_policy_of_the_bucket_lets_in_nobody_whom
         "principal-one-account-more bucket.yaml[1]": False,
         "principal-one-account-more bucket.yaml[2]": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "differs"),
+    [("cost-centre", "42", False), ("TEAM", "data", True), ("Team", "other", True), ("Team", "data", False)],
+)
+def test_a_tag_of_a_role_counts_where_a_policy_asks_for_it(tag: str, value: str, differs: bool) -> None:
+    asked = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    asked["Condition"] = {"StringEquals": {"aws:PrincipalTag/team": "data"}}  # type: ignore[assignment]
+
+    def tagged(**tags: str) -> Access:
+        policies = {PERMISSIONS: {"work": {"Version": "2012-10-17", "Statement": [asked]}}}
+        facts = {TAGS: [[name, value] for name, value in tags.items()]}
+        return Access(
+            {"worker": Held("arn:aws:iam::111111111111:role/worker", "111111111111", "role", policies, facts)}
+        )
+
+    assert bool(difference(tagged(Team="data"), tagged(**{"Team": "data", tag: value}))) is differs
 
 
 @pytest.mark.parametrize("name", ["conditions", "shapes"])
