@@ -13,6 +13,7 @@ from grantproof.aws.policies import SnapshotIncomplete
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, ContractError, Cycle, find, load
 from grantproof.gate import notice
 from grantproof.gate.access import Access, Compared
+from grantproof.gate.defaults import AtDefault, at_new_defaults
 from grantproof.gate.history import Base, Repository
 from grantproof.gate.state import State, deployed
 from grantproof.iam import LawError
@@ -185,6 +186,12 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
         known = {(one.way, one.clause) for one in access}
         access += [one for one in more if (one.way, one.clause) not in known]
         doubts += why
+    if pair.before is not None and pair.after is not None:
+        for found_at in at_new_defaults(pair.before, pair.after):
+            said(f"comparing {pair.name} with the default of {found_at.parameter}")
+            more, why = _with_default(found_at, before)
+            access += more
+            doubts += why
     what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
     return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts), tuple(notices))
 
@@ -214,6 +221,18 @@ def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access
     found = Compared(old, new)
     access = [replace(one, subject=f"with {variant}, {one.subject}") for one in found.access()]
     return access, [f"with {variant}, {doubt}" for doubt in found.doubts]
+
+
+def _with_default(at: AtDefault, before: State | None) -> tuple[list[Access], list[str]]:
+    """What changes for whoever leaves a parameter out. A first default is measured by the grant as it was."""
+    old = before if at.before is None else _deployed(at.before)[0]
+    new, broken = _deployed(at.after)
+    start = f"with the default of {at.parameter},"
+    if broken:
+        return [], [f"{start} {broken}"]
+    found = Compared(old, new)
+    access = [replace(one, subject=f"{start} {one.subject}") for one in found.access()]
+    return access, [f"{start} {doubt}" for doubt in found.doubts]
 
 
 def _with_needed(contract: Contract, alias: str) -> tuple[str, ...]:
