@@ -132,12 +132,18 @@ def test_stacks_that_export_are_drafted_before_those_that_import(tmp_path: Path)
     policy = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]}
     exporter = {
         "Resources": {"Lists": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy}}},
-        "Outputs": {"Lists": {"Value": {"Ref": "Lists"}, "Export": {"Name": "lists"}}},
+        "Outputs": {"Lists": {"Value": {"Ref": "Lists"}, "Export": {"Name": {"Fn::Sub": "${AWS::StackName}-lists"}}}},
     }
-    managed = {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": [{"Fn::ImportValue": "lists"}]}
-    importer = {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": managed}}}
+    managed = {
+        "AssumeRolePolicyDocument": TRUST,
+        "ManagedPolicyArns": [{"Fn::ImportValue": {"Fn::Sub": "${Base}-lists"}}],
+    }
+    parameter = {"Base": {"Type": "String"}}
+    importer = {"Parameters": parameter, "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": managed}}}
     contract = load(draft(written(tmp_path / "g", app=importer, base=exporter), "eu-west-1", {}))
-    assert [stack.alias for stack in contract.stacks] == ["base", "app"]
+    base, app = contract.stacks
+    assert (base.alias, app.alias) == ("base", "app")
+    assert app.parameters == {"Base": base.name}
 
 
 def test_an_output_that_is_not_called_an_arn_may_be_one(tmp_path: Path) -> None:

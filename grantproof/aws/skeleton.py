@@ -55,7 +55,8 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
         if path in nested:
             continue
         alias = alias_of(path.stem, [stack.alias for stack in stacks])
-        values, made_up = _values(documents[path], path, given, _outputs(stacks))
+        known = {**_outputs(stacks), **_exporting(documents[path], stacks)}
+        values, made_up = _values(documents[path], path, given, known)
         invented[alias] = frozenset(made_up)
         name = f"{alias_of(folder.name, [])}-{alias}"[:128]
         stacks.append(Stack(alias, "owner", path, name, values, Place(path, 1, 1)))
@@ -170,6 +171,17 @@ def _outputs(stacks: Sequence[Stack]) -> dict[str, str]:
     for stack in stacks:
         for name in read(stack.template).value.get("Outputs") or {}:
             out[name] = f"${{stacks.{stack.alias}.outputs.{name}}}"
+    return out
+
+
+def _exporting(template: Any, stacks: Sequence[Stack]) -> dict[str, str]:
+    """Names of stacks, by the parameters that stand for them in what a template imports: `${Network}-VpcId` where one
+    exports `${AWS::StackName}-VpcId`."""
+    out: dict[str, str] = {}
+    for parameter, rest in re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "\$\{(\w+)\}([^"]*)"', json.dumps(template)):
+        for stack in stacks:
+            if json.dumps(f"${{AWS::StackName}}{rest}") in json.dumps(read(stack.template).value.get("Outputs")):
+                out.setdefault(parameter, stack.name)
     return out
 
 
