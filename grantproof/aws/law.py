@@ -118,6 +118,8 @@ class Law:
         now = self._world.now()
         if call.identity.expires is not None and now >= call.identity.expires:
             return Refusal(*refusals.expired(call.service, protocol), refusals.EXPIRED_MESSAGE)
+        if (call.operation.name, call.identity.kind) == ("GetFederationToken", "role session"):
+            return Refusal(*refusals.not_authorised(call.service, protocol), refusals.NO_FEDERATION)
         where = self.where(call.identity, call.region)
         try:
             asked = authorisations(call.service, call.operation.name, call.params, where)

@@ -37,4 +37,6 @@ def expired(service: str, protocol: str) -> tuple[int, str]:
     return 403 if service != "s3" else 400, "ExpiredToken"
 
 
+#: What STS says to role sessions, whatever their policies allow (rule T23).
+NO_FEDERATION = "Cannot call GetFederationToken with session credentials"
 EXPIRED_MESSAGE = "The security token included in the request is expired"

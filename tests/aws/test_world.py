@@ -172,7 +172,7 @@ def test_durations_have_the_limits_of_sts(world: World) -> None:
 
 def test_an_operation_that_cannot_be_mapped_is_neither_allowed_nor_refused(world: World) -> None:
     alice = world.user("owner", "alice", policies={"all": ANYTHING})
-    with pytest.raises(NotJudged, match="has no entry in"):
+    with pytest.raises(NotJudged, match="is not in the action list"):
         world.client(alice, "iot-data").publish(topic="t")
 
 
@@ -275,3 +275,12 @@ def test_a_role_that_is_made_again_is_another_to_who_named_it_as_principal(by_na
         assert shown["Statement"][0]["Principal"]["AWS"][0].startswith("AROA")
     finally:
         stage.close()
+
+
+def test_a_role_session_gets_no_federation_token_whatever_it_may(world: World) -> None:
+    """Rule T23."""
+    iam = world.client(world.root("owner"), "iam")
+    iam.put_role_policy(RoleName="reader", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
+    session = world.assume(world.user("partner", "alice", policies={"all": ANYTHING}), ROLE)
+    with pytest.raises(ClientError, match=r"AccessDenied.*Cannot call GetFederationToken with session credentials"):
+        world.client(session, "sts").get_federation_token(Name="somebody")

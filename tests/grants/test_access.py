@@ -53,7 +53,7 @@ def is_refusal(error: ClientError | None, service: str, protocol: str) -> bool:
     said = answer["Error"]["Message"]
     why = " because no " in said or " with an explicit deny in " in said
     right = answer["Error"]["Code"] == code and answer["ResponseMetadata"]["HTTPStatusCode"] == status
-    return right and why and " is not authorized to perform: " in said
+    return right and ((why and " is not authorized to perform: " in said) or said == refusals.NO_FEDERATION)
 
 
 def client(world: Stage, session: boto3.Session, service: str, region: str = "") -> Any:
