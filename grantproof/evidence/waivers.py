@@ -106,7 +106,7 @@ class Waivers:
 
 
 #: The claims about how templates are written, which say nothing of who may do what.
-_OF_STYLE = ("lint/", "deployment/test_bad_parameter_values_are_refused", "deployment/test_no_parameter_that_reaches_")
+OF_STYLE = ("lint/", "deployment/test_bad_parameter_values_are_refused", "deployment/test_no_parameter_that_reaches_")
 
 
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
@@ -120,7 +120,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     accepts = [
         (claim["id"].removeprefix(f"{grant}/"), finding["detail"], finding["fingerprint"])
         for claim in findings["claims"]
-        if claim["grant"] == grant and claim["id"].removeprefix(f"{grant}/").startswith(_OF_STYLE)
+        if claim["grant"] == grant and claim["id"].removeprefix(f"{grant}/").startswith(OF_STYLE)
         for finding in claim["findings"]
         if finding["status"] == "broken"
     ]

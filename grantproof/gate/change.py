@@ -180,6 +180,8 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
     notices += notice.of_states(before, after) if before is not None and after is not None else ()
     doubts += notice.lets_in(before, after) if after is not None else ()
+    doubts += notice.may_let_in(before, after) if before is not None and after is not None else ()
+    doubts += notice.accepted_beside(pair.before, pair.after) if pair.after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
         more, why = _under(pair, variant.alias, before)

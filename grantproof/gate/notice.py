@@ -1,5 +1,6 @@
 """What a reviewer has to see of a change beside the requests that it makes possible: what is promised or checked less
-than before, what is newly accepted, and properties that bear on access and are no policy."""
+than before, what is newly accepted, and properties that bear on access and are no policy. What of it may hide wider
+access fails the gate."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 from grantproof.aws.giving import DECIDING, Way, let_in_by, way_of
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section
-from grantproof.evidence.waivers import load
+from grantproof.evidence.waivers import NAME, OF_STYLE, load
 from grantproof.gate.state import State
 from grantproof.source import SourceError
 
@@ -19,7 +20,7 @@ def of_contracts(before: Contract | None, after: Contract | None) -> Iterator[st
     """What a contract, and the waivers beside it, say less strictly than before."""
     if after is None:
         return
-    yield from _newly_accepted(before, after)
+    yield from (said for _, said in _newly_accepted(before, after))
     if before is None:
         return
     for alias, number in after.accounts.items():
@@ -44,14 +45,31 @@ def _gone(before: tuple[DeclaredStatement, ...], after: tuple[DeclaredStatement,
             yield f"{json.dumps(statement.document.get('Action', statement.document.get('NotAction')))}{levels}"
 
 
-def _newly_accepted(before: Contract | None, after: Contract) -> Iterator[str]:
+def accepted_beside(before: Contract | None, after: Contract) -> Iterator[str]:
+    """What is newly accepted of a grant in the change that makes it, but for how its templates are written: the
+    verification would be green over what the comparison does not see."""
+    if before is not None and _without_waivers(before) == _without_waivers(after):
+        return
+    for claim, said in _newly_accepted(before, after):
+        if not claim.startswith(OF_STYLE):
+            yield f"{said}; accept it in a change of its own, before this one, so that nothing is widened under it"
+
+
+def _without_waivers(contract: Contract) -> dict[str, bytes]:
+    folder = contract.path.parent
+    files = (file for file in folder.rglob("*") if file.is_file() and file != folder / NAME)
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def _newly_accepted(before: Contract | None, after: Contract) -> Iterator[tuple[str, str]]:
+    """The claim and what is said."""
     try:
         known = {accepted for accepted, _ in _accepted(before)} if before is not None else set()
     except SourceError:
         known = set()  # what could not be read then accepted nothing
     for accepted, said in _accepted(after):
         if accepted not in known:
-            yield said
+            yield accepted[0], said
 
 
 def _accepted(contract: Contract) -> Iterator[tuple[tuple[str, str, str, str], str]]:
@@ -64,13 +82,60 @@ def _accepted(contract: Contract) -> Iterator[tuple[tuple[str, str, str, str], s
 
 
 def of_states(before: State, after: State) -> Iterator[str]:
-    """Properties that bear on access and are no policy."""
+    """Properties that bear on access, are no policy, and let in nobody whom they did not let in before."""
+    yield from (said for said, narrows in _properties(before, after) if narrows)
+
+
+def may_let_in(before: State, after: State) -> Iterator[str]:
+    """Properties that bear on access, are no policy, and of which it is not sure that they let in nobody more."""
+    for said, narrows in _properties(before, after):
+        if not narrows:
+            yield f"{said}, which may let more in, and no contract can say whom"
+
+
+def _properties(before: State, after: State) -> Iterator[tuple[str, bool]]:
+    """How each such property changed, and whether it is sure that it lets in nobody more."""
     old, new = _deciding(before), _deciding(after)
+    gone = {_type(name) for name in old.keys() - new.keys()}
     for name in sorted({*old, *new}):
         was, now = old.get(name, {}), new.get(name, {})
+        # What is new by itself is for the verification, which asks whether a contract speaks of it. It may as well be
+        # what is gone, under another name.
+        by_itself = name not in new or (name not in old and _type(name) not in gone)
         for key in sorted({*was, *now}):
             if was.get(key) != now.get(key):
-                yield f"{name}: {key} is {_shown(now.get(key))} instead of {_shown(was.get(key))}"
+                said = f"{name}: {key} is {_shown(now.get(key))} instead of {_shown(was.get(key))}"
+                yield said, by_itself or _narrows(key, was.get(key), now.get(key))
+
+
+def _type(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+def _narrows(key: str, was: Any, now: Any) -> bool:
+    if key in _LETS_NOBODY_IN:
+        return now in _LETS_NOBODY_IN[key]
+    if key == "PublicAccessBlockConfiguration":
+        old, new = (value if isinstance(value, Mapping) else {} for value in (was, now))
+        return all(_is_true(new.get(flag)) for flag in old if _is_true(old[flag]))
+    if key in _LISTS_OF_WHO and isinstance(was, list) and isinstance(now, list):
+        return all(item in was for item in now)
+    return key in _ONLY_ADDS and now is None
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+#: Values that let nobody in, where None is that the property is not there. A new bucket has no lists of access in use:
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+_LETS_NOBODY_IN: Mapping[str, tuple[Any, ...]] = {
+    "AccessControl": (None, *(DECIDING["AWS::S3::Bucket"]["AccessControl"] or ())),
+    "AuthType": tuple(DECIDING["AWS::Lambda::Url"]["AuthType"] or ()),
+    "OwnershipControls": (None, {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}),
+}
+_LISTS_OF_WHO = frozenset({"ClientIdList", "ThumbprintList", "Roles", "Users"})
+_ONLY_ADDS = frozenset({"LoginProfile", "Cors", "ClientIdList"})
 
 
 def lets_in(before: State | None, after: State) -> Iterator[str]:
@@ -108,7 +173,7 @@ def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
             by_itself = resource.type.startswith("AWS::IAM::") and way_of(resource.type) is Way.ITSELF
             keys = tuple(properties) if by_itself else tuple(DECIDING.get(resource.type, ()))
             found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
-            if found or by_itself:
+            if by_itself or resource.type in DECIDING:
                 out[f"{'/'.join(resource.path)} ({resource.type})"] = found
     return out
 

@@ -171,8 +171,56 @@ def test_whom_an_identity_provider_vouches_for_is_said(repository: Path) -> None
     edit(ROLE, "Outputs:\n", f"{provider}Outputs:\n")
     commit(repository)
     edit(ROLE, "[ours]", "[ours, theirs]")
-    said = report.text(found(repository, "HEAD"))
-    assert '! Provider (AWS::IAM::OIDCProvider): ClientIdList is ["ours", "theirs"] instead of ["ours"]' in said
+    change = found(repository, "HEAD")
+    assert not change.passes, "no comparison of policies shows it"
+    assert (
+        'Provider (AWS::IAM::OIDCProvider): ClientIdList is ["ours", "theirs"] instead of' in change.grants[0].doubts[0]
+    )
+    commit(repository)
+    edit(ROLE, "  Provider:", "  Renamed:")
+    assert not found(repository, "HEAD").passes, "who knows whom the one that is gone vouched for"
+    edit(ROLE, "  Renamed:", "  Provider:")
+    edit(ROLE, "[ours, theirs]", "[theirs]")
+    change = found(repository, "HEAD")
+    assert change.passes
+    assert '! Provider (AWS::IAM::OIDCProvider): ClientIdList is ["theirs"] instead of' in report.text(change)
+
+
+BLOCK = "PublicAccessBlockConfiguration: {BlockPublicPolicy: true, IgnorePublicAcls: true"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "passes"),
+    [
+        ("IgnorePublicAcls: true", "IgnorePublicAcls: false", False),
+        (f"{BLOCK}}}", "Tags: []", False),
+        ("IgnorePublicAcls: true", "IgnorePublicAcls: true, BlockPublicAcls: true", True),
+        ("BlockPublicPolicy: true,", "BlockPublicPolicy: 'true',", True),
+        (f"{BLOCK}}}", f"{BLOCK}}}, OwnershipControls: {{Rules: [{{ObjectOwnership: ObjectWriter}}]}}", False),
+        (f"{BLOCK}}}", f"{BLOCK}}}, OwnershipControls: {{Rules: [{{ObjectOwnership: BucketOwnerEnforced}}]}}", True),
+    ],
+)
+def test_what_a_bucket_blocks_no_more_fails(repository: Path, old: str, new: str, passes: bool) -> None:
+    edit(ROLE, "Outputs:\n", f"  Bucket: {{Type: AWS::S3::Bucket, Properties: {{{BLOCK}}}}}}}\nOutputs:\n")
+    commit(repository)
+    edit(ROLE, old, new)
+    assert found(repository, "HEAD").passes is passes
+
+
+def test_what_is_accepted_beside_a_change_of_the_grant_fails_unless_it_is_of_style(repository: Path) -> None:
+    """Else a waiver would hide from the verification what the comparison does not see."""
+    waivers = Path("grants/reader/waivers.yaml")
+    about_access = WAIVERS.replace(
+        "lint/test_cfn_lint_has_nothing_to_say[role.yaml]", "variants/test_nothing_beyond[x]"
+    )
+    waivers.write_text(about_access, encoding="utf-8")
+    assert found(repository).passes, "nothing else changed: what is accepted was there before"
+    edit(ROLE, "Value: x", "Value: y")
+    change = found(repository)
+    assert not change.passes
+    assert "accept it in a change of its own, before this one" in change.grants[0].doubts[0]
+    waivers.write_text(WAIVERS, encoding="utf-8")
+    assert found(repository).passes
 
 
 @pytest.mark.parametrize(
