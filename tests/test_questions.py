@@ -232,3 +232,19 @@ def test_an_explicit_deny_stands_whatever_else_there_is() -> None:
     missing = Absent((NotDeployed(("P",), "AWS::IAM::Policy", None, "it", ()),))
     for outcome, unsettled in ((Outcome.EXPLICIT_DENY, False), (Outcome.IMPLICIT_DENY, True), (Outcome.ALLOWED, True)):
         assert missing.unsettles(Decision(outcome), "ssm:GetParameter") is unsettled
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (["ssm:GetParametre", "*"], "there is no action 'ssm:GetParametre'. Did you mean ssm:GetParameter?"),
+        (["ssm:GetParameter", "parameter/x"], "'parameter/x' is no ARN; write the whole of it"),
+    ],
+)
+def test_a_mistake_is_said_once_whatever_the_number_of_grants(
+    question: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["who-can", *question, "--grants", "templates"]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1

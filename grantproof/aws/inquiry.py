@@ -77,10 +77,10 @@ def caller(stage: Stage, who: str) -> Caller:
         who = f"arn:{stage.contract.partition}:iam::{account}:root"
     try:
         principal = parse_principal(who)
-    except BadRequest as error:
+    except BadRequest:
         known = ", ".join(aliases)
         raise BadQuestion(
-            f"there is no principal {who!r}: {error}. Known: {known}, root@{next(iter(stage.contract.accounts))}, "
+            f"there is no principal {who!r}. Known: {known}, root@{next(iter(stage.contract.accounts))}, "
             "service:NAME, federated:PROVIDER, or an ARN"
         ) from None
     held = stage.policies.held.get(principal.identity_arn or "")

@@ -44,6 +44,8 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _explain(options: argparse.Namespace) -> int:
     from grantproof.contract import ContractError, load
 
+    if _is_mistyped("explain", options.action):
+        return BAD_USAGE
     try:
         contract = load(options.grant)
     except ContractError as error:
@@ -75,6 +77,21 @@ def _explain(options: argparse.Namespace) -> int:
         return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
 
     return _on_stage("explain", contract, ask)
+
+
+_ARN = "arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
+
+
+def _is_mistyped(command: str, action: str) -> bool:
+    """Is there no such action? Said at once, before anything is deployed."""
+    from grantproof.iam import actions
+
+    if actions.exists(action):
+        return False
+    near = actions.nearest(action)
+    hint = f". Did you mean {near}?" if near else "; write it as service:Name"
+    print(f"grantproof {command}: there is no action {action!r}{hint}", file=sys.stderr)
+    return True
 
 
 def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> int:
@@ -126,6 +143,12 @@ def add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _who_can(options: argparse.Namespace) -> int:
     from grantproof.contract import ContractError, find
 
+    resource = options.resource
+    if _is_mistyped("who-can", options.action):
+        return BAD_USAGE
+    if resource != "*" and not resource.startswith(("arn:", "$")):
+        print(f"grantproof who-can: {resource!r} is no ARN; write the whole of it, {_ARN}", file=sys.stderr)
+        return BAD_USAGE
     try:
         grants = find(options.grants)
     except ContractError as error:
