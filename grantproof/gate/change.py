@@ -173,6 +173,8 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     before, doubt = _deployed(pair.before)
     after, broken = _deployed(pair.after)
     doubt = pair.doubt or doubt
+    if before is not None and (moved := _moved(pair)):
+        before, doubt = None, moved
     notices = list(notice.of_contracts(pair.before, pair.after))
     if broken:
         return GrantChange(pair.name, pair.path, pair.what, (), (broken,), tuple(notices))
@@ -180,7 +182,8 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
     notices += notice.of_states(before, after) if before is not None and after is not None else ()
     doubts += notice.lets_in(before, after) if after is not None else ()
-    doubts += notice.may_let_in(before, after) if before is not None and after is not None else ()
+    if before is not None and after is not None:
+        doubts += [*notice.may_let_in(before, after), *notice.tags_asked_for(before, after)]
     doubts += notice.accepted_beside(pair.before, pair.after) if pair.after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
@@ -215,7 +218,11 @@ def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access
     """What changes where an option of the templates is set. A new option is measured by the grant without it."""
     assert pair.after is not None
     old, aliases = before, _with_needed(pair.after, variant)
-    if pair.before is not None and {known.alias for known in pair.before.variants} >= set(aliases):
+    if (
+        before is not None
+        and pair.before is not None
+        and {known.alias for known in pair.before.variants} >= set(aliases)
+    ):
         old, _ = _deployed(pair.before, aliases)
     new, broken = _deployed(pair.after, aliases)
     if broken:
@@ -223,6 +230,17 @@ def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access
     found = Compared(old, new)
     access = [replace(one, subject=f"with {variant}, {one.subject}") for one in found.access()]
     return access, [f"with {variant}, {doubt}" for doubt in found.doubts]
+
+
+def _moved(pair: _Pair) -> str:
+    """The first stack that is deployed in another account: what it gives there is new, if it reads the same."""
+    assert pair.before is not None
+    was = {stack.alias: pair.before.accounts[stack.account] for stack in pair.before.stacks}
+    for stack in pair.after.stacks if pair.after is not None else ():
+        number = pair.after.accounts[stack.account] if pair.after is not None else ""
+        if was.get(stack.alias, number) != number:
+            return f"stack {stack.alias!r} is deployed in account {number} instead of {was[stack.alias]}"
+    return ""
 
 
 def _with_default(at: AtDefault, before: State | None) -> tuple[list[Access], list[str]]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grantproof.aws.deploy import Resource
 from grantproof.aws.giving import DECIDING, Way, let_in_by, way_of
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section
@@ -136,6 +137,39 @@ _LETS_NOBODY_IN: Mapping[str, tuple[Any, ...]] = {
 }
 _LISTS_OF_WHO = frozenset({"ClientIdList", "ThumbprintList", "Roles", "Users"})
 _ONLY_ADDS = frozenset({"LoginProfile", "Cors", "ClientIdList"})
+
+
+def tags_asked_for(before: State, after: State) -> Iterator[str]:
+    """Tags of what is there before and after that changed, and that policies of the grant ask for: these say the same
+    and let in somebody else (attribute-based access control). Names of tags in condition keys know no case."""
+    policies = json.dumps([resource.properties for s in (before, after) for resource in _resources(s)], default=str)
+    old, new = _tags(before), _tags(after)
+    for name in sorted(old.keys() & new.keys()):
+        for key in sorted({*old[name], *new[name]}):
+            was, now = old[name].get(key), new[name].get(key)
+            if was != now and f"tag/{key.lower()}" in policies.lower():
+                said = f"{name}: the tag {key} is {_shown(now)} instead of {_shown(was)}"
+                yield f"{said}, for which policies of the grant ask: whom they let in by it is not compared"
+
+
+def _tags(state: State) -> dict[str, dict[str, Any]]:
+    out: dict[str, dict[str, Any]] = {}
+    for resource in _resources(state):
+        given = resource.properties.get("Tags") if isinstance(resource.properties, Mapping) else None
+        pairs = given.items() if isinstance(given, Mapping) else _pairs(given)
+        out[f"{'/'.join(resource.path)} ({resource.type})"] = {str(key): state.in_shared_names(v) for key, v in pairs}
+    return out
+
+
+def _pairs(tags: Any) -> Iterator[tuple[Any, Any]]:
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, Mapping):
+            yield tag.get("Key"), tag.get("Value")
+
+
+def _resources(state: State) -> Iterator[Resource]:
+    for stack in state.deployment.stacks:
+        yield from stack.resources
 
 
 def lets_in(before: State | None, after: State) -> Iterator[str]:

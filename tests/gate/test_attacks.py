@@ -378,3 +378,38 @@ def test_a_variant_cannot_be_struck_while_the_templates_take_its_parameter(repos
     assert "strikes the variant 'also' whose parameters the templates still take" in report.text(change)
     CONTRACT.write_text(text + variants.replace("also:", "renamed:"), encoding="utf-8")
     assert found(repository, "HEAD").passes
+
+
+def test_a_tag_that_policies_of_the_grant_ask_for_is_access(repository: Path) -> None:
+    """The policy says the same, and lets in a role that it kept out."""
+    asking = """  Key:
+    Type: AWS::KMS::Key
+    Properties:
+      KeyPolicy:
+        Version: "2012-10-17"
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: !Ref Trusted}
+            Action: kms:Decrypt
+            Resource: "*"
+            Condition: {StringEquals: {"aws:PrincipalTag/Team": a}}
+"""
+    edit(ROLE, "Outputs:\n", f"{asking}Outputs:\n")
+    tags = "Tags: [{Key: team, Value: b}, {Key: cost, Value: '1'}]"
+    edit(ROLE, "      AssumeRolePolicyDocument:", f"      {tags}\n      AssumeRolePolicyDocument:")
+    commit(repository)
+    edit(ROLE, "{Key: cost, Value: '1'}", "{Key: cost, Value: '2'}")
+    assert found(repository, "HEAD").passes, "nobody asks for it"
+    edit(ROLE, "Value: b", "Value: a")
+    change = found(repository, "HEAD")
+    assert not change.passes
+    assert 'Reader (AWS::IAM::Role): the tag team is "a" instead of "b", for which' in change.grants[0].doubts[0]
+
+
+def test_a_stack_that_is_deployed_in_another_account_gives_everything_anew(repository: Path) -> None:
+    edit(CONTRACT, "accounts:\n", 'accounts:\n  other: "222222222222"\n')
+    commit(repository)
+    edit(CONTRACT, "account: owner", "account: other")
+    change = found(repository, "HEAD")
+    assert "BY WIDENING THE CONTRACT" in report.headline(change)
+    assert "stack 'owner' is deployed in account 222222222222 instead of 111111111111" in change.grants[0].what
