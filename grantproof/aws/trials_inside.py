@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from grantproof.aws.harmless import Models, reads, without_parameters
@@ -55,7 +55,8 @@ class Session:
 
     def promised(self, service: str, operation: str, params: Mapping[str, Any], *, strictly: bool) -> bool | None:
         """Does the contract allow a call? None where that cannot be said. Where `strictly` is off, its conditions count
-        as met and its denials as absent: what is then not allowed is denied whatever the call carries."""
+        as met and its denials as absent: what is then not allowed is denied whatever the call carries. Conditions
+        on the prefix stay, since a call's parameters say what it carries of that."""
         try:
             asked = authorisations(service, operation, params, self.where)
             requests = [
@@ -85,7 +86,7 @@ class Session:
         statements = [self.world.resolved(s.document) for s in declared]
         if not strictly:
             allows = [s for s in statements if s.get("Effect") != "Deny"]
-            statements = [{k: v for k, v in s.items() if k != "Condition"} for s in allows]
+            statements = [_of_parameters(s) for s in allows]
         return parse_policy({"Version": "2012-10-17", "Statement": statements}, type_, "contract")
 
     def trial(
@@ -124,6 +125,11 @@ def _allowed(session: Session, statement: DeclaredStatement, draft: Draft) -> No
             params = _aimed(session, call, beside, given) if beside else None
             if beside and params is not None and session.promised(*call, params, strictly=False) is False:
                 draft.add(session.trial(call, params, beside, place, allowed=False))
+            for prefix in _prefixes_beside(prefixes) if given and _is_one(resource) else ():
+                params = _aimed(session, call, resource, {"Prefix": prefix})
+                if params is not None and session.promised(*call, params, strictly=False) is False:
+                    trial = session.trial(call, params, resource, place, allowed=False)
+                    draft.add(replace(trial, name=f"{trial.name} under {prefix}"))
     named = _listed(document.get("Action") or document.get("NotAction"))
     if len(draft.trials) == before and not all(name.lower().startswith("sts:") for name in named):
         draft.left_out.append(
@@ -182,6 +188,24 @@ def _beside(pattern: str) -> str | None:
     if len(fields) != 6 or fields[2] == "s3" or set(fields[5]) & set("*?$"):
         return None
     return f"{pattern}2"
+
+
+def _of_parameters(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """A statement with those of its conditions that the parameters of a call meet or do not: the ones on the prefix."""
+    rest = {key: value for key, value in statement.items() if key != "Condition"}
+    kept = {
+        operator: {key: value for key, value in keys.items() if key.lower() == "s3:prefix"}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    met = {operator: keys for operator, keys in kept.items() if keys}
+    return {**rest, "Condition": met} if met else rest
+
+
+def _prefixes_beside(prefixes: Sequence[str]) -> list[str]:
+    """Prefixes near the one that a condition names: in other case, and without its last character. The bucket is there,
+    so that a denial is one."""
+    bare = prefixes[0].replace("*", "")
+    return [beside for beside in (bare.swapcase(), bare[:-1]) if beside and beside != bare]
 
 
 def _prefixes(document: Mapping[str, Any]) -> list[str]:
