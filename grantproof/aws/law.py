@@ -138,7 +138,8 @@ class Law:
         """Where a caller's names are looked up: its own account, in the region of the call."""
         find = lookup(self._world, identity.account, region)
         remembered = partial(self._remembered, find, identity.account, region)
-        user = identity.arn if identity.kind == "user" else None
+        # "If a temporary access key is used, then UserName is required" (IAM API reference, ListAccessKeys).
+        user = identity.arn if identity.kind == "user" and identity.expires is None else None
         return Where(self._world.partition, identity.account, region, remembered, user)
 
     def _remembered(self, find: Find, account: str, region: str, kind: str, name: str) -> str | None:

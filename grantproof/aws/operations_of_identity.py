@@ -108,9 +108,8 @@ _OWN_USER = (
     *(f"{verb}ServiceSpecificCredential" for verb in ("Delete", "Reset", "Update")),
     *(f"{verb}SigningCertificate" for verb in ("Delete", "Update", "Upload")),
     *(f"List{what}" for what in ("AccessKeys", "SSHPublicKeys", "ServiceSpecificCredentials", "SigningCertificates")),
-    "ChangePassword",
-    "GetUser",
-    "ListMFADevices",
+    *("ListMFADevices", "GetMFADevice", "DeactivateMFADevice"),
+    *("ChangePassword", "GetUser"),
 )
 #: Operations that need no permission (rules T26, T28).
 FREE = frozenset({("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")})

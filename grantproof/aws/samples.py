@@ -33,6 +33,7 @@ def resources_named(service: str, operation: OperationModel, where: Where) -> di
         "SecretId": where.arn("secretsmanager", "secret:sample-AbCdEf"),
         **(dict.fromkeys(("TopicArn", "SourceArn"), where.arn(service, "sample")) if service in ("sns", "sqs") else {}),
         **({"KeyId": "sample", "SourceKeyId": "sample"} if service == "kms" else {}),
+        **({"UserName": "sample"} if service == "iam" and where.user is None else {}),
         **({"logGroupName": "sample"} if "logGroupIdentifier" in members else {}),
     }
     return {name: value for name, value in names.items() if name in members}

@@ -12,7 +12,7 @@ from botocore.validate import ParamValidator
 
 from grantproof.aws.asking import Where
 from grantproof.aws.operations import UnmappedOperation, authorisations, parameters_for
-from grantproof.aws.samples import minimal_parameters
+from grantproof.aws.samples import minimal_parameters, resources_named
 from grantproof.iam import actions
 
 A = "111111111111"
@@ -64,6 +64,21 @@ def test_calls_of_iam_that_name_no_user_mean_the_user_who_calls(name: str) -> No
     assert other.resource == f"arn:aws:iam::{A}:user/bob"
     (nobody,) = authorisations("iam", name, {}, HERE)
     assert nobody.resource is None, "a session is no user: it cannot be said"
+
+
+def test_every_call_of_iam_that_may_leave_the_user_out_is_known_to_mean_the_caller() -> None:
+    """And the sweep names one for callers that are no users, of whom AWS asks for a name."""
+    model_of, alice = model("iam").operation_model, f"arn:aws:iam::{A}:user/alice"
+    shapes = {name: model_of(name).input_shape for name in model("iam").operation_names}
+    optional = [n for n, s in shapes.items() if s and "UserName" in set(s.members) - set(s.required_members)]
+    assert len(optional) > 15
+    for name in optional:
+        user = replace(HERE, user=alice)
+        (own,) = authorisations("iam", name, minimal_parameters(model_of(name), {}), user)
+        assert own.resource == alice, name
+        params = minimal_parameters(model_of(name), resources_named("iam", model_of(name), HERE))
+        (named,) = authorisations("iam", name, params, HERE)
+        assert named.resource == f"arn:aws:iam::{A}:user/sample", name
 
 
 def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:
