@@ -60,7 +60,7 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath
         outputs = made.outputs()
         resources = tuple(replace(r, path=r.path[1:], account=stack.account) for r in made.resources())
         stacks.append(DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources))
-        facts = facts.with_values({f"stacks.{stack.alias}.outputs.{name}": text for name, text in outputs.items()})
+        facts = facts.with_values(stacks[-1].facts)
     snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}
     return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes)
 

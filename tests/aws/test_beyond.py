@@ -309,3 +309,26 @@ def test_a_draft_sets_what_access_may_turn_on_and_asks_a_person(folder: Path) ->
     (stack,) = drafted.contract.stacks
     assert stack.parameters["Extra"] == ""
     assert "Extra" in drafted.invented[stack.alias]
+
+
+BUCKET = '!Sub "arn:${AWS::Partition}:s3:::${Bucket}/*"'
+
+
+@pytest.mark.parametrize(("elsewhere", "count"), [(BUCKET, 0), ('"*"', 1)])
+def test_a_contract_may_name_resources_where_conditions_turn_on_the_place(
+    elsewhere: str, count: int, folder: Path
+) -> None:
+    """As in every template that CDK synthesises: its metadata exist in some regions only."""
+    found(
+        folder,
+        conditions="Here: !Equals [!Ref 'AWS::Region', eu-west-1]",
+        resource=f"!If [Here, {BUCKET}, {elsewhere}]",
+        action="s3:GetObject",
+        resources="Bucket: {Type: AWS::S3::Bucket}",
+    )
+    contract = folder / "contract.yaml"
+    text = contract.read_text(encoding="utf-8").replace("ssm:GetParameter", "s3:GetObject")
+    was, named = "arn:${partition}:ssm:${region}:${accounts.owner}:parameter/db", "${stacks.app.resources.Bucket}/*"
+    assert was in text
+    contract.write_text(text.replace(was, f'"arn:${{partition}}:s3:::{named}"'), encoding="utf-8")
+    assert [item.detail.partition(",")[0] for item in beyond(load(contract))] == ["in af-south-1"] * count
