@@ -158,6 +158,8 @@ class MadeStack:
             return found.physical_id
         # Made up, as the names of resources are. That a deployment has it otherwise would be seen there.
         making = self._to_make(name, type_, self._properties[name])
+        if attribute == "Arn":
+            return making.usual_arn(found.physical_id)
         return making.arn(type_.split("::")[1].lower(), found.physical_id)
 
     def outputs(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ Nothing is deployed. What cannot be said without deploying is `NotResolved`.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from grantproof.aws.giving import let_in_by, says_who
 from grantproof.aws.intrinsics import NotResolved, Scope
 from grantproof.aws.made_account import MadeAccount, as_document, managed_policy
+from grantproof.iam import actions
 from grantproof.source import shown
 
 
@@ -54,10 +56,25 @@ class Making:
         """The ARN of a resource in the stack's account and region."""
         return f"arn:{self.partition}:{service}:{self.scope.pseudo['AWS::Region']}:{self.account.number}:{resource}"
 
+    def usual_arn(self, physical_id: str) -> str:
+        """The ARN of a resource of no kind that is made here: as the action list writes those of its kind, where that
+        takes nothing but its name."""
+        service, kind = (part.lower() for part in self.type.split("::")[1:3])
+        template = actions.arn_template(service, kind)
+        names = [name for name in _VARIABLE.findall(template) if name not in ("Partition", "Region", "Account")]
+        if len(names) != 1:
+            return self.arn(service, physical_id)
+        region = self.scope.pseudo["AWS::Region"]
+        given = {"Partition": self.partition, "Region": region, "Account": self.account.number, names[0]: physical_id}
+        return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
+
     def hang(self, arn: str, type_: str, document: Any) -> None:
         """Put a policy on the resource with this ARN."""
         entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": as_document(document)}
         self.account.resource_policies.append(entry)
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,15 @@ def details(action: str) -> KnownAction:
     )
 
 
+def arn_template(service: str, resource_type: str) -> str:
+    """The ARN template of a service's resource type, such as `arn:${Partition}:sns:${Region}:${Account}:${TopicName}`
+    of ("sns", "topic"); empty where the list has none."""
+    if service not in services():
+        return ""
+    types = utils.load_json("resourceTypes", f"{service}.json")
+    return str(types.get(resource_type, {}).get("arn", ""))
+
+
 def nearest(action: str) -> str | None:
     """The known action that somebody may have meant, or None."""
     service, _, name = action.partition(":")

@@ -1,0 +1,28 @@
+"""What is worked out of resources without deploying them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grantproof.aws.intrinsics import Scope
+from grantproof.aws.made_account import MadeAccount
+from grantproof.aws.makers import Making
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "expected"),
+    [
+        ("AWS::DynamoDB::Table", {"TableName": "orders"}, "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"),
+        ("AWS::SNS::Topic", {"TopicName": "news"}, "arn:aws:sns:eu-west-1:111111111111:news"),
+        ("AWS::Lambda::Function", {"FunctionName": "f"}, "arn:aws:lambda:eu-west-1:111111111111:function:f"),
+        # Of a kind that the action list does not name: made up.
+        ("AWS::Batch::Thing", {"Name": "x"}, "arn:aws:batch:eu-west-1:111111111111:x"),
+    ],
+)
+def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name: dict[str, str], expected: str) -> None:
+    scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
+    account = MadeAccount("111111111111")
+    making = Making(("stack", "R"), type_, name, "", "stack", Path("t.yaml"), account, scope)
+    assert making.usual_arn(making.physical(next(iter(name.values())))) == expected
