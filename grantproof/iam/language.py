@@ -111,12 +111,17 @@ def overlap(left: Glob, right: Glob) -> bool:
 
 def without_covered(globs: Iterable[Glob]) -> tuple[Glob, ...]:
     """The patterns that lie inside no other, each once, in order."""
-    kept: list[Glob] = []
-    for glob in globs:
-        if not any(covers(other, glob) for other in kept):
-            kept = [other for other in kept if not covers(glob, other)]
-            kept.append(glob)
-    return tuple(kept)
+    once = dict.fromkeys(globs)
+    wild: list[Glob] = []
+    # A literal covers nothing but itself, and a list of levels of access may have twenty thousand of them.
+    for glob in once:
+        if glob.literal is None and not any(covers(other, glob) for other in wild):
+            wild = [other for other in wild if not covers(glob, other)]
+            wild.append(glob)
+    kept = set(wild)
+    return tuple(
+        glob for glob in once if glob in kept or (glob.literal is not None and not any(covers(w, glob) for w in wild))
+    )
 
 
 def _suffix(glob: Glob) -> str:

@@ -22,6 +22,7 @@ from grantproof.iam.language import (
     intersection,
     least_hit,
     overlap,
+    without_covered,
 )
 
 ALPHABET = "a:/" + FRESH
@@ -57,6 +58,14 @@ def test_covering_is_exact_for_patterns_with_stars_only(outer: Glob, inner: Glob
 def test_an_intersection_has_the_strings_of_both(left: Glob, right: Glob) -> None:
     met = intersection(left, right)
     assert frozenset().union(*(strings(part) for part in met)) == strings(left) & strings(right)
+
+
+@given(st.lists(short, max_size=6))
+def test_of_patterns_those_stay_that_lie_inside_no_other(patterns: list[Glob]) -> None:
+    kept = without_covered(patterns)
+    assert all(any(covers(one, pattern) for one in kept) for pattern in patterns)
+    assert not any(covers(one, other) for one in kept for other in kept if one is not other)
+    assert list(kept) == [pattern for pattern in dict.fromkeys(patterns) if pattern in kept]
 
 
 @given(globs, globs)
