@@ -71,6 +71,14 @@ def test_a_file_that_is_wrong_is_named_and_nothing_is_compared(
     assert message in capsys.readouterr().err
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing_whatever_the_other_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for other in (policy(tmp_path, "good.json", Resource="*"), str(tmp_path / "no-grant")):
+        assert main(["compare", other, str(tmp_path / "missing")]) == 2
+        assert "is not there. Name a policy" in capsys.readouterr().err
+
+
 def export(folder: Path, name: str, *statements: dict[str, Any]) -> str:
     """What `aws iam get-account-authorization-details` prints, of an account with one role."""
     trust = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sts:AssumeRole"}

@@ -30,6 +30,8 @@ def compared(old: Path, new: Path) -> dict[str, Any]:
 
 
 def _kind(path: Path) -> str:
+    if not path.exists():
+        raise SourceError(path, "is not there. Name a policy, an export of an account, or a grant's folder.")
     if path.is_dir() and any(path.rglob("contract.yaml")):
         return "grant"
     return "export" if is_export(path) else "policy"
