@@ -25,7 +25,6 @@ from grantproof.recording import (
     record_of,
     recorded,
     runs,
-    suite_of,
 )
 from grantproof.stages import Stages
 
@@ -145,10 +144,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]
 
     items.sort(key=order)
-    for item in items:
-        if grant := grant_of(item):
-            # A process that has a grant deployed tries everything about it; linting needs none, and its rules.
-            item.add_marker(pytest.mark.xdist_group("lint" if suite_of(item) == "lint" else grant.grant))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the suites out by grant."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from grantproof.scheduling import ByGrant
+
+    try:
+        return ByGrant(config, log, [contract.grant for contract in contracts(config)])
+    except pytest.UsageError:
+        return None  # a repository without grants, or a broken one: whoever asks for them says so
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = tuple("iam source contract variants aws evidence mutants recording stages gate fleet plugin verbs cli".split())
+ROOMS = tuple(
+    "iam source contract variants aws evidence mutants recording stages scheduling gate fleet plugin verbs cli".split()
+)
 MAY_IMPORT = {
     "iam": {"iam"},
     "source": set(),
@@ -22,7 +24,8 @@ MAY_IMPORT = {
     "mutants": {"mutants", "iam", "source", "contract", "variants", "aws", "evidence"},
     "recording": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "stages": {"recording", "contract", "variants", "aws", "evidence"},
-    "plugin": {"recording", "stages", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "scheduling": set(),
+    "plugin": {"recording", "stages", "scheduling", "iam", "source", "contract", "variants", "aws", "evidence"},
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},
     "verbs": {"verbs", "iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},

@@ -5,7 +5,7 @@ the controller makes of it), `hooks` (the part of the pytest plugin that ties th
 """
 
 from grantproof.recording.asked import ATTRIBUTE, answers, contracts, recorded
-from grantproof.recording.item import grant_of, is_placeholder, runs, suite_of
+from grantproof.recording.item import grant_of, is_placeholder, runs
 from grantproof.recording.record import Record, not_understood, record_of
 
 __all__ = [
@@ -19,5 +19,4 @@ __all__ = [
     "record_of",
     "recorded",
     "runs",
-    "suite_of",
 ]
