@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -198,3 +199,20 @@ def test_a_mistake_is_answered_before_anything_slow_is_imported(tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603
     assert done.stdout == "False\n"
+
+
+def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_contract_says_the_same(
+    tmp_path: Path,
+) -> None:
+    """A condition on a dynamic reference: whoever may write that parameter decides who gets in."""
+    grant = shutil.copytree(GOOD, tmp_path / "good")
+    condition = 'Condition: {StringLike: {"aws:PrincipalTag/team": "{{resolve:ssm:/team}}"}}'
+    for name, resource in (("role.yaml", 16), ("contract.yaml", 8)):
+        text = (grant / name).read_text(encoding="utf-8")
+        line = " " * resource + "Resource: arn:aws:ssm:eu-west-1:111111111111:parameter/db\n"
+        assert line in text
+        (grant / name).write_text(text.replace(line, f"{line}{' ' * resource}{condition}\n"), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "test_proof", grants=grant)
+    assert done.returncode == 1
+    assert "holds a dynamic reference" in done.stdout
+    assert "Traceback" not in done.stdout

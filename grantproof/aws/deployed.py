@@ -23,6 +23,9 @@ from grantproof.contract import (
 )
 from grantproof.iam import Policy, PolicyType, parse_policy
 
+#: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
+_DYNAMIC = "{{resolve:"
+
 
 class Deployed(ABC):
     """A contract, and what the accounts hold of it. The suites that make no calls need nothing else."""
@@ -62,12 +65,17 @@ class Deployed(ABC):
         """A value of the contract with its references filled.
 
         Raises:
-            SnapshotIncomplete: it names an output that no stack has.
+            SnapshotIncomplete: it names an output that no stack has, or what CloudFormation looks up as it deploys.
         """
         try:
-            return resolve(value, self.deployment.facts)
+            found = resolve(value, self.deployment.facts)
         except KeyError as error:
             raise SnapshotIncomplete(f"the contract names {error.args[0]}, which is not deployed") from None
+        if _DYNAMIC in str(found):
+            raise SnapshotIncomplete(
+                f"{found} holds a dynamic reference ({_DYNAMIC}...): what CloudFormation will find there is not known"
+            )
+        return found
 
     def promised(self, statements: Iterable[DeclaredStatement], type_: PolicyType) -> Policy:
         """Statements of the contract as one policy.

@@ -135,7 +135,10 @@ def _policy_of_aws(iam: Any, arn: str) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """JSON-serialisable, with documents decoded."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # text of another kind, such as a dynamic reference of CloudFormation's
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
