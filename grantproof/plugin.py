@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="verify against the export of a real account instead of a mocked world; once for each account",
     )
+    parser.addini("one_process", "modules whose tests share something costly", "linelist", [])
     group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
 
@@ -148,13 +149,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Share the suites out by grant."""
+    """Share the suites out by grant, and modules by their names under `one_process` in pytest.ini."""
     if config.getoption("dist") != "loadgroup":
         return None
     from grantproof.scheduling import ByGrant
 
     try:
-        return ByGrant(config, log, [contract.grant for contract in contracts(config)])
+        return ByGrant(config, log, [contract.grant for contract in contracts(config)], config.getini("one_process"))
     except pytest.UsageError:
         return None  # a repository without grants, or a broken one: whoever asks for them says so
 

@@ -27,10 +27,6 @@ SELECTION = "not every_other and not second_dep and not deletion and not lint"
 NIGHTLY = bool(os.environ.get("GRANTPROOF_NIGHTLY"))
 
 
-# What these share is made once, by one of the processes.
-pytestmark = pytest.mark.xdist_group("shapes")
-
-
 @pytest.fixture(scope="session")
 def failures(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, list[str]]:
     """The findings of each shape. One run for all of them, by whichever worker comes first."""
@@ -89,7 +85,6 @@ def test_every_type_of_parameter_is_among_them() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.xdist_group("shapes")
 def test_a_shape_verifies_or_says_exactly_what_it_lacks(name: str, failures: dict[str, list[str]]) -> None:
     """In `expected.txt` a `?` stands for one character of a name that AWS makes up."""
     file = SHAPES / name / "expected.txt"

@@ -27,8 +27,6 @@ IMPATIENT = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_t
 SERVICES = ("kms", "s3")
 
 
-#: moto's state is the process's: what is deployed here must not be interleaved with the worlds of other tests.
-pytestmark = pytest.mark.xdist_group("live")
 Keys = dict[str, dict[str, str]]
 
 

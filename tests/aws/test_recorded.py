@@ -24,10 +24,6 @@ DETAILS = "get-account-authorization-details"
 Change = Callable[[dict[str, Documents]], Any]
 
 
-# What these share is made once, by one of the processes.
-pytestmark = pytest.mark.xdist_group("recorded")
-
-
 @pytest.fixture(scope="module")
 def contract() -> Contract:
     return load(GRANT)

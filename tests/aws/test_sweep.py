@@ -28,10 +28,6 @@ UNSIGNED = {("sts", "AssumeRoleWithSAML"), ("sts", "AssumeRoleWithWebIdentity")}
 SESSIONS: dict[str, Any] = {}
 
 
-# What these share is made once, by one of the processes.
-pytestmark = pytest.mark.xdist_group("sweep")
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with World({"owner": OWNER}, "eu-west-1") as opened:

@@ -32,10 +32,6 @@ TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 CONTRACT = load(TEMPLATES / "cross-account-ssm")
 
 
-# What these share is made once, by one of the processes.
-pytestmark = pytest.mark.xdist_group("trying")
-
-
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     stage = Stage(CONTRACT)

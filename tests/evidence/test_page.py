@@ -16,8 +16,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from grantproof.evidence import page as report
 from grantproof.evidence.mutation import Mutation
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -18,10 +18,6 @@ GRANT = ROOT / "templates" / "many-partners"
 PARAMETER = ROOT / "templates" / "cross-account-ssm"
 
 
-# What these share is made once, by one of the processes.
-pytestmark = pytest.mark.xdist_group("branches")
-
-
 @pytest.fixture(scope="module")
 def branches() -> Branches:
     return Branches(load(GRANT))
