@@ -31,8 +31,8 @@ from grantproof.stages import Stages
 if TYPE_CHECKING:
     import boto3
 
-    from grantproof.aws.recorded import Recorded
-    from grantproof.aws.stage import Stage
+    from grantproof.aws.real.recorded import Recorded
+    from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract, Variant
 
 STAGES = pytest.StashKey["Stages"]()
@@ -73,10 +73,10 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
     """The parts of a grant that differ between combinations of its options, or between places."""
     if not contract.accounts_for_options:
         return
-    from grantproof.aws.intrinsics import NotResolved
-    from grantproof.aws.places import places
-    from grantproof.aws.space import space_of
-    from grantproof.aws.synthesis import Refused
+    from grantproof.aws.combinations.places import places
+    from grantproof.aws.combinations.space import space_of
+    from grantproof.aws.synthesis.stacks import Refused
+    from grantproof.aws.templates.intrinsics import NotResolved
 
     try:
         several = len(places(contract)) > 1
@@ -90,7 +90,7 @@ def _gatherings(contract: Contract) -> Iterable[tuple[str, Any]]:
     """Variants that go together, and none where there are conditions without any."""
     if not contract.accounts_for_options:
         return
-    from grantproof.aws.space import space_of
+    from grantproof.aws.combinations.space import space_of
 
     if any("Condition" in s.document for p in contract.principals for s in p.trust):
         yield "as-it-is", ()

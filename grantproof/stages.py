@@ -10,8 +10,8 @@ import pytest
 from grantproof.recording import not_understood
 
 if TYPE_CHECKING:
-    from grantproof.aws.recorded import Recorded
-    from grantproof.aws.stage import Stage
+    from grantproof.aws.real.recorded import Recorded
+    from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract, Variant
 
 
@@ -56,8 +56,8 @@ class Stages:
 
     def open(self, contract: Contract) -> Stage:
         """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
-        from grantproof.aws.deploy import DeploymentFailed
-        from grantproof.aws.stage import Stage
+        from grantproof.aws.mocked.deploy import DeploymentFailed
+        from grantproof.aws.staged.stage import Stage
 
         stage = Stage(contract, partial=True)
         if id(contract) not in self._failed:

@@ -31,6 +31,17 @@ MAY_IMPORT = {
     "verbs": {"verbs", "iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},
     "cli": {"verbs"},
 }
+# Inside `aws`, a folder imports those above it; folders on one line do not import each other.
+FLOORS = (
+    {"isolation"},
+    {"__init__"},  # of `aws` itself: moto is imported there, isolated
+    {"templates"},
+    {"mocked"},
+    {"held"},
+    {"calls", "synthesis"},
+    {"combinations", "staged"},
+    {"real", "questions", "drafts"},
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -71,6 +82,24 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         parts = name.split(".")
         if len(parts) > 1 and parts[1] in ROOMS:
             assert parts[1] in MAY_IMPORT[room(path)], f"{path} imports {name}"
+
+
+def floor(name: str) -> int:
+    return next(number for number, folders in enumerate(FLOORS) if name in folders)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "aws").rglob("*.py")), ids=lambda path: "-".join(path.parts[-2:]))
+def test_inside_aws_imports_go_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE / "aws").parts[0].removesuffix(".py")
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[1] == "aws" and len(parts) > 2 and parts[2] != own:
+            assert floor(parts[2]) < floor(own), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "iam").glob("*.py")), ids=lambda path: path.stem)
+def test_the_law_knows_nothing_of_the_comparison(path: Path) -> None:
+    assert not any(name.startswith("grantproof.iam.comparison") for name in imported(path))
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if room(p) == "iam"], ids=lambda path: path.stem)

@@ -19,10 +19,10 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from grantproof.aws.law import Law
-from grantproof.aws.policies import Policies
-from grantproof.aws.snapshot import take
-from grantproof.aws.world import World
+from grantproof.aws.calls.law import Law
+from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.snapshot import take
+from grantproof.aws.mocked.world import World
 
 ROOT = Path(__file__).parent.parent
 OWNER, PARTNER = "111111111111", "222222222222"

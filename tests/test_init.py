@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
+from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
 from grantproof.cli import main
 from grantproof.contract import load
 

@@ -9,12 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from grantproof.aws.dependencies import Part
-from grantproof.aws.options import Option, options
-from grantproof.aws.places import places
-from grantproof.aws.space import Space, is_meant
-from grantproof.aws.synthesis import Refused, Synthesis
-from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.synthesis.stacks import Refused, Synthesis
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.options import Option, options
 from grantproof.contract import Contract, ContractError, load
 from grantproof.evidence.notes import Notes
 from grantproof.source import read

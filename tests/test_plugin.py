@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 import xmlschema
 
-from grantproof.aws import operations
+from grantproof.aws.calls import operations
 from grantproof.evidence import bundle, findings_json, sums
 from tests.commands import Done, grantproof, suites
 

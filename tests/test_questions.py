@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.absent import Absent
-from grantproof.aws.deploy import NotDeployed
+from grantproof.aws.mocked.deploy import NotDeployed
+from grantproof.aws.questions.absent import Absent
 from grantproof.cli import main
 from grantproof.iam import Decision, Outcome
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from cfnlint.helpers import REGIONS
 
-from grantproof.aws.parameters import RefusedParameters, check, regions
-from grantproof.aws.policies import Policies
-from grantproof.aws.snapshot import take
-from grantproof.aws.synthesis import Refused, synthesise
-from grantproof.aws.world import World
+from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.snapshot import take
+from grantproof.aws.mocked.world import World
+from grantproof.aws.synthesis.stacks import Refused, synthesise
+from grantproof.aws.templates.parameters import RefusedParameters, check, regions
 from grantproof.contract import load
 from grantproof.source import read
 from grantproof.variants import with_variants

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.export import ExportRefused, read_export
-from grantproof.aws.law import NotJudged
-from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.recorded import Recorded
+from grantproof.aws.calls.law import NotJudged
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.real.export import ExportRefused, read_export
+from grantproof.aws.real.recorded import Recorded
 from grantproof.contract import Contract, find
 from grantproof.evidence.claim import ON_SNAPSHOTS
 from grantproof.evidence.notes import Notes

@@ -8,8 +8,8 @@ from typing import Literal
 
 from grantproof.gate.state import State
 from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate
-from grantproof.iam.compare import Comparison, Difference, Verdict, compare
-from grantproof.iam.witness import delegated
+from grantproof.iam.comparison.compare import Comparison, Difference, Verdict, compare
+from grantproof.iam.comparison.witness import delegated
 from grantproof.source import Place
 
 Way = Literal["gained", "lost"]

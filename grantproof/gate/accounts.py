@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from grantproof.aws.policies import Held, Policies
+from grantproof.aws.held.policies import Held, Policies
 from grantproof.iam import EVERYTHING, Layers, Policy
-from grantproof.iam.compare import Comparison, compare
+from grantproof.iam.comparison.compare import Comparison, compare
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from grantproof.aws.deploy import DeploymentFailed
-from grantproof.aws.intrinsics import NotResolved
-from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.mocked.deploy import DeploymentFailed
+from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, ContractError, Cycle, find, load
 from grantproof.gate import notice
 from grantproof.gate.access import Access, Compared

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.export import is_export, read_export
-from grantproof.aws.policies import Policies, SnapshotIncomplete
+from grantproof.aws.held.policies import Policies, SnapshotIncomplete
+from grantproof.aws.real.export import is_export, read_export
 from grantproof.contract import find
 from grantproof.gate.accounts import changed
 from grantproof.gate.change import between
 from grantproof.iam import LawError
-from grantproof.iam.comparisons import as_dict, compared_documents, together, verdict_of
+from grantproof.iam.comparison.comparisons import as_dict, compared_documents, together, verdict_of
 from grantproof.source import SourceError, read
 
 

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.deploy import Resource
-from grantproof.aws.giving import DECIDING, Way, let_in_by, way_of
+from grantproof.aws.held.giving import DECIDING, Way, let_in_by, way_of
+from grantproof.aws.mocked.deploy import Resource
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section
 from grantproof.evidence.waivers import NAME, OF_STYLE, load

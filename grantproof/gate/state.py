@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grantproof.aws.deploy import Deployment, DeploymentFailed, Resource
-from grantproof.aws.origin import Origins
-from grantproof.aws.policies import Held, Policies
-from grantproof.aws.snapshot import AccountSnapshot
-from grantproof.aws.stage import Stage
+from grantproof.aws.held.origin import Origins
+from grantproof.aws.held.policies import Held, Policies
+from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, Resource
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.evaluate import Cited

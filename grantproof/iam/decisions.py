@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grantproof.iam import (
-    DEFAULTS,
-    Assumptions,
-    BadRequest,
-    evaluate,
-    explanation,
-    parse_layers,
-    parse_request,
-)
+from grantproof.iam import DEFAULTS, Assumptions, BadRequest, evaluate, explanation, parse_layers, parse_request
 from grantproof.iam.lines import checked
 
 _FIELDS = frozenset({"id", "request", "policies", "assumptions"})

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from grantproof.aws.accepted import could_widen
-from grantproof.aws.deployed import Deployed
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.templates.accepted import could_widen
 from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
-from grantproof.iam.compare import Verdict, compare, quick_verdict
+from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from grantproof.mutants.sites import reaching_policies
 from grantproof.source import Document, read
 

@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from grantproof.aws.beyond import Beyond, beyond
-from grantproof.aws.choices import left_open
-from grantproof.aws.combined import Noted, compare_part, compare_rest, named, view
-from grantproof.aws.deployed import Deployed
-from grantproof.aws.intrinsics import NotResolved, Scope, condition, value
-from grantproof.aws.parameters import problem, text
-from grantproof.aws.places import places
-from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.space import Space, is_meant
-from grantproof.aws.synthesis import Refused, Synthesis
+from grantproof.aws.combinations.beyond import Beyond, beyond
+from grantproof.aws.combinations.choices import left_open
+from grantproof.aws.combinations.combined import Noted, compare_part, compare_rest, named, view
+from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.synthesis.stacks import Refused, Synthesis
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.templates.parameters import problem, text
 from grantproof.contract import Contract, ContractError, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
 from grantproof.iam import LawError

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grantproof.aws.deploy import DeploymentFailed, NotCreatable
-from grantproof.aws.stage import Stage
+from grantproof.aws.mocked.deploy import DeploymentFailed, NotCreatable
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy

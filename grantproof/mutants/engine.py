@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.deploy import DeploymentFailed
-from grantproof.aws.intrinsics import NotResolved
-from grantproof.aws.stage import Stage
-from grantproof.aws.synthesis import Refused
+from grantproof.aws.mocked.deploy import DeploymentFailed
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.synthesis.stacks import Refused
+from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
 from grantproof.mutants.branches import Branches

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grantproof.aws.intrinsics import NotResolved
-from grantproof.aws.synthesis import Refused, synthesise
-from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.synthesis.stacks import Refused, synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import ContractError
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.access import difference

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from grantproof.aws.deployed import Deployed
-from grantproof.aws.policies import SnapshotIncomplete
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.access import TRUST, Change

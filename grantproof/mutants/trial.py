@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from grantproof.aws.deployed import Deployed
+from grantproof.aws.held.deployed import Deployed
 from grantproof.evidence.finding import Finding, Outcome
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.reasons import Traces, original_place, right

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.deployed import Deployed
+from grantproof.aws.held.deployed import Deployed
 from grantproof.contract import Contract, load
 from grantproof.mutants.access import Access, access, changes, constraints, difference
 from grantproof.mutants.catalogue import Mutant

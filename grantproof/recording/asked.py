@@ -18,8 +18,8 @@ from grantproof.evidence.waivers import Waivers, load
 from grantproof.source import SourceError
 
 if TYPE_CHECKING:
-    from grantproof.aws.recorded import Recorded
-    from grantproof.aws.trying import Answer
+    from grantproof.aws.real.recorded import Recorded
+    from grantproof.aws.real.trying import Answer
     from grantproof.contract import Contract
 
 #: The suite that judges calls which were tried against real accounts.
@@ -57,7 +57,7 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
         pytest.UsageError: an export is not a whole snapshot of what the contracts need.
     """
     if _RECORDED not in config.stash:
-        from grantproof.aws import export, recorded
+        from grantproof.aws.real import export, recorded
 
         try:
             exports = {
@@ -74,7 +74,7 @@ def answers(config: pytest.Config, grant: str) -> list[Answer]:
     file = config.getoption("--calls")
     if not file:
         return []
-    from grantproof.aws import trying
+    from grantproof.aws.real import trying
 
     return trying.read(Path(file)).get(grant, [])
 

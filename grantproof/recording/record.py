@@ -12,7 +12,7 @@ from grantproof.evidence.finding import Tried
 from grantproof.evidence.notes import Notes
 
 if TYPE_CHECKING:
-    from grantproof.aws.stage import Stage
+    from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract
 
 #: A request: principal, action, resource, and whether the law allowed it.
@@ -72,10 +72,10 @@ def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
 
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """The errors that say: this cannot be judged."""
-    from grantproof.aws.intrinsics import NotResolved
-    from grantproof.aws.law import NotJudged
-    from grantproof.aws.people import NotPresentable
-    from grantproof.aws.policies import SnapshotIncomplete
+    from grantproof.aws.calls.law import NotJudged
+    from grantproof.aws.held.policies import SnapshotIncomplete
+    from grantproof.aws.staged.people import NotPresentable
+    from grantproof.aws.templates.intrinsics import NotResolved
     from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 

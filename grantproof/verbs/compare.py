@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         print("grantproof compare: give two files, OLD and NEW, or --jsonl", file=sys.stderr)
         return BAD_USAGE
     from grantproof.gate.compared import compared
-    from grantproof.iam.comparisons import in_words
+    from grantproof.iam.comparison.comparisons import in_words
     from grantproof.iam.lines import dumps
     from grantproof.source import SourceError
 
@@ -57,7 +57,7 @@ _STATUS = {"equal": 0, "narrower": 0, "wider": 1, "different": 1, "undetermined"
 
 
 def _compare_lines(options: argparse.Namespace) -> int:
-    from grantproof.iam.comparisons import compared
+    from grantproof.iam.comparison.comparisons import compared
 
     source = opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
     return BAD_USAGE if source is None else answered(compared, source)

@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
     # Takes moto along, for which nobody waits who mistyped a name.
-    from grantproof.aws.deploy import DeploymentFailed
-    from grantproof.aws.drafting import CannotDraft, draft, draft_from_snapshot
-    from grantproof.aws.looked_up import NAME
+    from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
+    from grantproof.aws.mocked.deploy import DeploymentFailed
+    from grantproof.aws.templates.looked_up import NAME
     from grantproof.contract import ContractError
 
     try:

@@ -13,7 +13,7 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, UNDETERMINED, VERIFIED
 from grantproof.verbs.pairs import pair
 
 if TYPE_CHECKING:
-    from grantproof.aws.stage import Stage
+    from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract
 
 
@@ -53,8 +53,8 @@ def _explain(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
-        from grantproof.aws import answered, inquiry
-        from grantproof.aws.absent import Absent
+        from grantproof.aws.questions import answered, inquiry
+        from grantproof.aws.questions.absent import Absent
 
         who = inquiry.caller(stage, options.who)
         context: dict[str, tuple[str, ...]] = {}
@@ -96,11 +96,11 @@ def _is_mistyped(command: str, action: str) -> bool:
 
 def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> int:
     """Deploy a grant, and ask."""
-    from grantproof.aws.absent import Absent, named
-    from grantproof.aws.deploy import DeploymentFailed
-    from grantproof.aws.inquiry import BadQuestion
-    from grantproof.aws.policies import SnapshotIncomplete
-    from grantproof.aws.stage import Stage
+    from grantproof.aws.held.policies import SnapshotIncomplete
+    from grantproof.aws.mocked.deploy import DeploymentFailed
+    from grantproof.aws.questions.absent import Absent, named
+    from grantproof.aws.questions.inquiry import BadQuestion
+    from grantproof.aws.staged.stage import Stage
     from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 
@@ -156,8 +156,8 @@ def _who_can(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
-        from grantproof.aws.absent import Absent, named
-        from grantproof.aws.who_can import can_lines, who_can
+        from grantproof.aws.questions.absent import Absent, named
+        from grantproof.aws.questions.who_can import can_lines, who_can
 
         found, unclear = who_can(stage, options.action, options.resource)
         absent = Absent.of(stage.deployment)

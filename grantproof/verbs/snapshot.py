@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     except SourceError as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    from grantproof.aws.live import SnapshotFailed
+    from grantproof.aws.real.live import SnapshotFailed
 
     try:
         taken(grants, options.accounts, options.out, options.services)
@@ -60,8 +60,8 @@ def taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, servic
     been read: half of the accounts are no snapshot."""
     if not pairs:
         return []
-    from grantproof.aws import live
-    from grantproof.aws.export import by_alias
+    from grantproof.aws.real import live
+    from grantproof.aws.real.export import by_alias
 
     said = _Progress()
     sources = live.sources(grants, by_alias(pairs, "PROFILE"))

@@ -13,8 +13,8 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
 from grantproof.verbs.snapshot import taken
 
 if TYPE_CHECKING:
-    from grantproof.aws.live import Source
-    from grantproof.aws.recorded import Recorded
+    from grantproof.aws.real.live import Source
+    from grantproof.aws.real.recorded import Recorded
     from grantproof.contract import Contract
 
 
@@ -155,9 +155,9 @@ def _exports(grants: Sequence[Contract], options: argparse.Namespace) -> list[st
     """
     if not (options.snapshot or options.live):
         return []  # what reads them takes two seconds to import
-    from grantproof.aws.export import named, read_export
-    from grantproof.aws.live import SnapshotFailed
-    from grantproof.aws.recorded import recorded
+    from grantproof.aws.real.export import named, read_export
+    from grantproof.aws.real.live import SnapshotFailed
+    from grantproof.aws.real.recorded import recorded
 
     try:
         callers = _callers(grants, options)
@@ -173,8 +173,8 @@ def _callers(grants: Sequence[Contract], options: argparse.Namespace) -> Sequenc
     """With `--try-calls`: whose calls are tried. Found out first, so that a mistake is said before anything is read."""
     if options.try_calls is None:
         return ()
-    from grantproof.aws import live
-    from grantproof.aws.export import by_alias
+    from grantproof.aws.real import live
+    from grantproof.aws.real.export import by_alias
 
     return live.sources(grants, by_alias(options.try_calls or options.live, "PROFILE"))
 
@@ -183,7 +183,7 @@ def _tried(worlds: Mapping[str, Recorded], callers: Sequence[Source], options: a
     """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
     if not callers:
         return None
-    from grantproof.aws import trying
+    from grantproof.aws.real import trying
 
     path: Path = options.report_dir / "snapshots" / "calls.json"
     trying.carried_out(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.deploy import cloudformation
-from grantproof.aws.stage import Stage
+from grantproof.aws.mocked.deploy import cloudformation
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract
 
 Documents = dict[str, Any]

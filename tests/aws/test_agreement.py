@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.combined import Noted, compare_part, view
-from grantproof.aws.space import Space
+from grantproof.aws.combinations.combined import Noted, compare_part, view
+from grantproof.aws.combinations.space import Space
 from grantproof.contract import load
 
 TEMPLATE = """

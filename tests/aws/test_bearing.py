@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.bearing import idle_conditions
-from grantproof.aws.combined import Noted
-from grantproof.aws.space import Space
-from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.combinations.bearing import idle_conditions
+from grantproof.aws.combinations.combined import Noted
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
 from grantproof.iam import sent
 

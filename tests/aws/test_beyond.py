@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.beyond import beyond
-from grantproof.aws.skeleton import skeleton
+from grantproof.aws.combinations.beyond import beyond
+from grantproof.aws.drafts.skeleton import skeleton
 from grantproof.contract import load
 
 TEMPLATE = """

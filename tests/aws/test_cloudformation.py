@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
-from grantproof.aws.snapshot import AccountSnapshot, take
-from grantproof.aws.world import World
+from grantproof.aws.mocked.world import World
 
 OWNER = "111111111111"
 TRUST = {
@@ -327,7 +327,7 @@ def test_deleting_the_stack_removes_what_it_made(world: World) -> None:
 
 
 def test_moto_still_needs_this_module() -> None:
-    """When this fails, moto has learnt to read nested outputs: take that part of grantproof.aws.cloudformation out."""
+    """When this fails, moto has learnt to read nested outputs: take that part of mocked.cloudformation out."""
     import boto3
 
     with isolated(), mock_aws():

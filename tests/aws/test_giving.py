@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from grantproof.aws import giving
-from grantproof.aws.combined import Noted, note_untold, view
-from grantproof.aws.giving import WAYS, Way, let_in_by, may_give_access, way_of
-from grantproof.aws.makers import MAKERS
-from grantproof.aws.space import Space
-from grantproof.aws.synthesised import Synthesised
-from grantproof.aws.unspoken import unspoken
+from grantproof.aws.combinations.combined import Noted, note_untold, view
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.held import giving
+from grantproof.aws.held.giving import WAYS, Way, let_in_by, may_give_access, way_of
+from grantproof.aws.held.unspoken import unspoken
+from grantproof.aws.synthesis.makers import MAKERS
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
 
 BY_THEMSELVES = [begins for begins, way in WAYS.items() if way in (Way.ITSELF, Way.HUNG)]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.created import UnsupportedResource
-from grantproof.aws.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
-from grantproof.aws.names import NotCreated
+from grantproof.aws.mocked.created import UnsupportedResource
+from grantproof.aws.mocked.names import NotCreated
+from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
 
 
 def reference(name: str) -> Any:

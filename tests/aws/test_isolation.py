@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from grantproof.aws.isolation import LeftTheWorld, isolated
-from grantproof.aws.world import World
+from grantproof.aws.mocked.world import World
 
 FOREIGN = {
     "AWS_PROFILE": "production",

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import pytest
 from botocore.config import Config
 
-from grantproof.aws import live, trying
-from grantproof.aws.export import join
-from grantproof.aws.recorded import Recorded, recorded
-from grantproof.aws.stage import Stage
+from grantproof.aws.real import live, trying
+from grantproof.aws.real.export import join
+from grantproof.aws.real.recorded import Recorded, recorded
+from grantproof.aws.staged.stage import Stage
 from grantproof.cli import main
 from grantproof.contract import load
 from tests.aws.moto_over_http import Answer, Faults, ec2_error, json_error, served, slow, xml_error

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.intrinsics import Scope
-from grantproof.aws.made_account import MadeAccount
-from grantproof.aws.makers import Making
+from grantproof.aws.synthesis.made_account import MadeAccount
+from grantproof.aws.synthesis.makers import Making
+from grantproof.aws.templates.intrinsics import Scope
 
 
 @pytest.mark.parametrize(

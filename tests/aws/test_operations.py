@@ -10,9 +10,9 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from grantproof.aws.asking import Where
-from grantproof.aws.operations import UnmappedOperation, authorisations, parameters_for
-from grantproof.aws.samples import minimal_parameters, resources_named
+from grantproof.aws.calls.asking import Where
+from grantproof.aws.calls.operations import UnmappedOperation, authorisations, parameters_for
+from grantproof.aws.calls.samples import minimal_parameters, resources_named
 from grantproof.iam import actions
 
 A = "111111111111"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from grantproof.aws.stage import Stage
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 
 #: `#trust`, `#if` ... mark the lines at which statements are expected to be found; the column is where they begin.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from grantproof.aws.parameters import RefusedParameters, check, pseudo_parameters
-from grantproof.aws.world import World
+from grantproof.aws.mocked.world import World
+from grantproof.aws.templates.parameters import RefusedParameters, check, pseudo_parameters
 
 OWNER = "111111111111"
 A, B = {"Ref": "A"}, {"Ref": "B"}

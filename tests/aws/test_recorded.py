@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from grantproof.aws.export import ExportRefused, join, read_export
-from grantproof.aws.recorded import Recorded, recorded
+from grantproof.aws.real.export import ExportRefused, join, read_export
+from grantproof.aws.real.recorded import Recorded, recorded
 from grantproof.cli import main
 from grantproof.contract import Contract, load
 from tests.aws.exporting import Documents, exported, written

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws import live
-from grantproof.aws.export import join
-from grantproof.aws.recorded import Recorded
-from grantproof.aws.stage import Stage
+from grantproof.aws.real import live
+from grantproof.aws.real.export import join
+from grantproof.aws.real.recorded import Recorded
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 
 GRANT = Path(__file__).parent.parent.parent / "templates" / "snapshot-reader"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from grantproof.aws import refusals
-from grantproof.aws.law import Law
-from grantproof.aws.policies import Policies
-from grantproof.aws.samples import minimal_parameters
-from grantproof.aws.snapshot import take
-from grantproof.aws.wire import Refusal
-from grantproof.aws.world import World
+from grantproof.aws.calls import refusals
+from grantproof.aws.calls.law import Law
+from grantproof.aws.calls.samples import minimal_parameters
+from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.snapshot import take
+from grantproof.aws.mocked.wire import Refusal
+from grantproof.aws.mocked.world import World
 from tests.aws.test_operations import SERVICES
 
 OWNER = "111111111111"

@@ -16,14 +16,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from grantproof.aws import trials_inside, trying
-from grantproof.aws.export import join
-from grantproof.aws.harmless import harmless, only_reads
-from grantproof.aws.live import SnapshotFailed, Source
-from grantproof.aws.recorded import Recorded
-from grantproof.aws.stage import Stage
-from grantproof.aws.trial import Plan, Trial
-from grantproof.aws.trying import Answer
+from grantproof.aws.calls.harmless import harmless, only_reads
+from grantproof.aws.real import trials_inside, trying
+from grantproof.aws.real.export import join
+from grantproof.aws.real.live import SnapshotFailed, Source
+from grantproof.aws.real.recorded import Recorded
+from grantproof.aws.real.trial import Plan, Trial
+from grantproof.aws.real.trying import Answer
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 from grantproof.iam import actions
 from tests.aws.exporting import account

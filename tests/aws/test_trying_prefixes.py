@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws import trying
-from grantproof.aws.export import join
-from grantproof.aws.live import Source
-from grantproof.aws.recorded import Recorded
-from grantproof.aws.stage import Stage
+from grantproof.aws.real import trying
+from grantproof.aws.real.export import join
+from grantproof.aws.real.live import Source
+from grantproof.aws.real.recorded import Recorded
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 from tests.aws.exporting import account
 

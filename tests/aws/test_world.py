@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from grantproof.aws.law import Law, NotJudged
-from grantproof.aws.policies import Policies
-from grantproof.aws.snapshot import take
-from grantproof.aws.stage import Stage
-from grantproof.aws.wire import Refusal
-from grantproof.aws.world import World
+from grantproof.aws.calls.law import Law, NotJudged
+from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.snapshot import take
+from grantproof.aws.mocked.wire import Refusal
+from grantproof.aws.mocked.world import World
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 
 OWNER, PARTNER = "111111111111", "222222222222"

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from random import Random
 
-from grantproof.iam.compare import Verdict, compare, contained
+from grantproof.iam.comparison.compare import Verdict, compare, contained
 from grantproof.iam.errors import Undecided
 from tests.bench.managed import documents, prepared
 from tests.iam import hard

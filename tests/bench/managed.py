@@ -9,7 +9,7 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from grantproof.iam import Layers, PolicyType, parse_policy
-from grantproof.iam.prepared import Prepared
+from grantproof.iam.comparison.prepared import Prepared
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.stage import Stage
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 from tests.bench.timing import best_of
 

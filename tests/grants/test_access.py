@@ -12,12 +12,14 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from grantproof.aws import guests, inquiry, people, refusals
-from grantproof.aws.law import NotJudged
-from grantproof.aws.operations import UnmappedOperation, authorisations, parameters_for
-from grantproof.aws.policies import SnapshotIncomplete
-from grantproof.aws.samples import minimal_parameters, resources_named
-from grantproof.aws.stage import STRANGER, Stage
+from grantproof.aws.calls import refusals
+from grantproof.aws.calls.law import NotJudged
+from grantproof.aws.calls.operations import UnmappedOperation, authorisations, parameters_for
+from grantproof.aws.calls.samples import minimal_parameters, resources_named
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.questions import inquiry
+from grantproof.aws.staged import guests, people
+from grantproof.aws.staged.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate
 from grantproof.iam.layers import is_role_entry, resource_type

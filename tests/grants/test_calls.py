@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from grantproof.aws.recorded import Recorded
-from grantproof.aws.trying import Answer
+from grantproof.aws.real.recorded import Recorded
+from grantproof.aws.real.trying import Answer
 from grantproof.contract import Contract
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws import parameters
-from grantproof.aws.accepted import could_widen
-from grantproof.aws.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
-from grantproof.aws.stage import Stage
+from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.accepted import could_widen
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
 from grantproof.source import read, shown
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.policies import Held
-from grantproof.aws.recorded import Recorded
+from grantproof.aws.held.policies import Held
+from grantproof.aws.real.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.iam import Policy, PolicyType, Statement, parse_policy
-from grantproof.iam.comparisons import request_as_dict
-from grantproof.iam.promise import kept
+from grantproof.iam.comparison.comparisons import request_as_dict
+from grantproof.iam.comparison.promise import kept
 from grantproof.source import shown
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.placed import at
+from grantproof.aws.templates.placed import at
 from grantproof.contract import Contract
 from grantproof.source import Document, Key, Place, read, shown, text_of
 

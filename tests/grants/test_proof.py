@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from grantproof.aws.agreement import Sides, disagreements, permissions, resource_policy, trust
-from grantproof.aws.deployed import Deployed
-from grantproof.aws.policies import Held
-from grantproof.aws.stage import Stage
-from grantproof.aws.unspoken import unspoken
+from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import Held
+from grantproof.aws.held.unspoken import unspoken
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, PolicyType, Statement, actions, parse_policy
-from grantproof.iam.compare import compare
-from grantproof.iam.comparisons import request_as_dict
-from grantproof.iam.escalation import Bounds, Danger, dangers
+from grantproof.iam.comparison.compare import compare
+from grantproof.iam.comparison.comparisons import request_as_dict
+from grantproof.iam.comparison.escalation import Bounds, Danger, dangers
 from grantproof.source import shown
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from policyuniverse.arn import ARN
 from policyuniverse.policy import Policy as Reading
 
-from grantproof.aws.stage import Stage
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.evidence.finding import digest
 from grantproof.evidence.words import document_of

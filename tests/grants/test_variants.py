@@ -16,18 +16,18 @@ from typing import Any
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
 from test_deployment import tell_missing
 
-from grantproof.aws import people
-from grantproof.aws.bearing import idle_conditions
-from grantproof.aws.beyond import beyond
-from grantproof.aws.combined import Noted, compare_part, named, note_untold, view
-from grantproof.aws.dependencies import Part
-from grantproof.aws.deploy import DeploymentFailed, deploy
-from grantproof.aws.options import options
-from grantproof.aws.places import places
-from grantproof.aws.rules import refuses
-from grantproof.aws.space import space_of
-from grantproof.aws.stage import Stage
-from grantproof.aws.synthesis import Refused, synthesise
+from grantproof.aws.combinations.bearing import idle_conditions
+from grantproof.aws.combinations.beyond import beyond
+from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
+from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.space import space_of
+from grantproof.aws.mocked.deploy import DeploymentFailed, deploy
+from grantproof.aws.staged import people
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.synthesis.stacks import Refused, synthesise
+from grantproof.aws.templates.options import options
+from grantproof.aws.templates.rules import refuses
 from grantproof.contract import Contract, DeclaredStatement, Variant
 from grantproof.evidence.finding import digest
 from grantproof.source import read, shown

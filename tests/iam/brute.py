@@ -14,6 +14,7 @@ from typing import Any
 
 from grantproof.iam import Layers, parse_layers
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.comparison.values import Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds
 from grantproof.iam.document import Policy, PolicyType, Statement
@@ -22,7 +23,6 @@ from grantproof.iam.glob import Glob, glob
 from grantproof.iam.match import resource_matches
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
-from grantproof.iam.values import Probe
 
 ARN = "arn:aws:s3:::"
 CALLER = parse_principal("arn:aws:iam::111111111111:user/u")

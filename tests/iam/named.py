@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from grantproof.iam import LawError, Layers, evaluate, parse_request
-from grantproof.iam.comparisons import layers_of
+from grantproof.iam.comparison.comparisons import layers_of
 
 OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
 CALLERS: list[Any] = [

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
-from grantproof.iam.compare import Comparison, Verdict, compare, contained, quick_verdict
-from grantproof.iam.comparisons import compared, layers_of
+from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
+from grantproof.iam.comparison.comparisons import compared, layers_of
 from grantproof.iam.lines import answer
 from tests.iam import brute, hard, named
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantproof.iam import PolicyType, parse_policy
-from grantproof.iam.cover import NotPlain, contains, uncovered
+from grantproof.iam.comparison.cover import NotPlain, contains, uncovered
 from grantproof.iam.glob import glob
 
 patterns = st.text(alphabet="ab*?", max_size=6)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Layers, PolicyType, Request, actions, evaluate, parse_policy
-from grantproof.iam.escalation import WAYS, Bounds, Danger, Way, dangers
+from grantproof.iam.comparison.escalation import WAYS, Bounds, Danger, Way, dangers
 
 ROLE = "arn:aws:iam::111111111111:role/worker"
 ATTACHED = "arn:aws:iam::111111111111:policy/attached"

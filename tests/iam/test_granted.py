@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from grantproof.iam import Layers, evaluate, parse_request
-from grantproof.iam.compare import Verdict, compare
-from grantproof.iam.comparisons import layers_of
+from grantproof.iam.comparison.compare import Verdict, compare
+from grantproof.iam.comparison.comparisons import layers_of
 
 OWNER, PARTNER = "111111111111", "222222222222"
 APP = f"arn:aws:iam::{OWNER}:role/app"

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantproof.iam.glob import Glob, Wild, glob
-from grantproof.iam.language import (
+from grantproof.iam.comparison.language import (
     FRESH,
     Effort,
     TooHard,
@@ -24,6 +23,7 @@ from grantproof.iam.language import (
     overlap,
     without_covered,
 )
+from grantproof.iam.glob import Glob, Wild, glob
 
 ALPHABET = "a:/" + FRESH
 EVERY = ["".join(letters) for length in range(6) for letters in product(ALPHABET, repeat=length)]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Policy, PolicyType, evaluate, parse_policy
+from grantproof.iam.comparison.promise import Kept, kept
 from grantproof.iam.layers import Layers
-from grantproof.iam.promise import Kept, kept
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
 ROLE = "arn:aws:iam::111111111111:role/reader"

@@ -14,12 +14,12 @@ import pytest
 
 from grantproof.iam import Layers, parse_layers
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.compare import compare, quick_verdict
+from grantproof.iam.comparison.compare import compare, quick_verdict
+from grantproof.iam.comparison.values import Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
-from grantproof.iam.values import Probe
 
 Context = dict[str, Values]
 #: Of a test, its operators, its key and its values, of which it takes one or two.

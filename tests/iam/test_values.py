@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.comparison.language import FRESH, TooHard
+from grantproof.iam.comparison.values import MISSING, Bounds, Keys, Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds, parse_block
 from grantproof.iam.errors import Undecided
-from grantproof.iam.language import FRESH, TooHard
 from grantproof.iam.request import Values
-from grantproof.iam.values import MISSING, Bounds, Keys, Probe
 
 KEY = "k"
 SINGLES = ["".join(letters) for length in range(4) for letters in product("aB" + FRESH, repeat=length)]

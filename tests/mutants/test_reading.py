@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.stage import Stage
-from grantproof.aws.synthesis import synthesise
-from grantproof.aws.synthesised import Synthesised
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.synthesis.stacks import synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
 from grantproof.mutants.access import PERMISSIONS, TAGS, Access, Held, access, difference
 from grantproof.mutants.catalogue import chosen, mutants, operators

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 from grantproof.iam import LawError, Layers
-from grantproof.iam.compare import Verdict, compare, quick_verdict
+from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from tests.iam import brute, named
 
 KINDS = {"plain": {}, "limits": {"limits": True}, "variables": {"variables": True}}

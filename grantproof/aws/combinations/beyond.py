@@ -1,0 +1,163 @@
+"""What a grant's stacks can be made to give beyond what its contract promises, by what the contract leaves open.
+
+Each value that a parameter may take, alone and together with the contract's variants and other parameters, may give
+nobody more than the contract says; so may each place in which the templates' conditions turn on the place. Less is
+nobody's danger, and what a contract sets is what it speaks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from grantproof.aws.combinations.choices import Open, left_open
+from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
+from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.synthesis.stacks import Refused
+from grantproof.aws.templates.intrinsics import NotResolved, names
+from grantproof.contract import Contract, UnknownFact, Variant
+from grantproof.iam import LawError
+from grantproof.source import Place, read, shown
+from grantproof.variants import subsets
+
+#: More combinations than this are not looked at, and the grant is then not verified.
+_MOST = 20_000
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Something that the contract does not promise: where the template lets it be, and what."""
+
+    place: str
+    detail: str
+
+
+def beyond(contract: Contract) -> Iterator[Beyond]:
+    """Everything that is found, in the order of the stacks' parameters; a parameter is told once."""
+    space = Space(contract)
+    try:
+        open_, regions = left_open(space), places(contract)
+    except NotResolved as error:
+        yield Beyond(shown(contract.path), f"what parameters change cannot be said: {error}")
+        return
+    yield from (_told(item, item.unclear) for item in open_ if item.unclear)
+    yield from _of_accounts(space) if not contract.accounts_for_options else ()
+    clear = [item for item in open_ if not item.unclear]
+    elsewhere = regions[1:] if not contract.accounts_for_options else ()
+    if not clear and not elsewhere:
+        return
+    try:
+        search = _Search(contract, [value for item in clear for value in item.variants()])
+    except (NotResolved, Refused) as error:
+        told = clear[0].place if clear else shown(contract.path)
+        yield Beyond(str(told), f"what parameters and places change cannot be said: {error}")
+        return
+    silent: list[Open] = []
+    for item in clear:
+        found = [f"with {value.alias}: {said}" for value in item.variants() for said in search.alone(value, regions)]
+        if found:
+            yield _told(item, found[0])
+        else:
+            silent.append(item)
+    # Where a contract has variants, every place is looked at under all of them.
+    for region in elsewhere:
+        yield from (Beyond(shown(contract.path), f"in {region}, {s}") for s in search.elsewhere(region, regions[0]))
+    yield from search.together(silent, regions)
+
+
+def _told(item: Open, why: str) -> Beyond:
+    return Beyond(
+        str(item.place),
+        f"the contract leaves parameter {item.parameter} open, and {why}. Give stack {item.stack.alias!r} the value "
+        "with which it is deployed, under its parameters, or say under 'variants' what other values change",
+    )
+
+
+_ACCOUNT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
+
+
+def _of_accounts(space: Space) -> Iterator[Beyond]:
+    """Conditions that turn on the account or on what the stack is called, of which a contract gives an example only."""
+    told: set[str] = set()
+    for instance in space.dependencies.instances:
+        for name, expression in instance.section("Conditions").items():
+            place = str(read(instance.template).place("Conditions", name))
+            turns = names(expression) & _ACCOUNT
+            if turns and place not in told:
+                told.add(place)
+                yield Beyond(
+                    place,
+                    f"condition {name} turns on {', '.join(sorted(turns))}, so that the template may give something "
+                    "else elsewhere. Let it turn on a parameter that the contract sets",
+                )
+
+
+class _Search:
+    """The combinations with values that a contract leaves open."""
+
+    def __init__(self, contract: Contract, values: Sequence[Variant]) -> None:
+        self._declared = contract.variants
+        self._space = Space(replace(contract, variants=(*contract.variants, *values)))
+        self._parts = self._space.parts
+
+    def alone(self, value: Variant, regions: Sequence[str]) -> tuple[str, ...]:
+        """What a value gives beyond the contract without any variant, in the first region that shows something."""
+        return next(filter(None, (self.new((value,), (), region, self._parts) for region in regions)), ())
+
+    def elsewhere(self, region: str, home: str) -> tuple[str, ...]:
+        """What the stacks give beyond the contract in another region only."""
+        try:
+            before = self._differences((), home, self._parts)
+            return tuple(said for said in self._differences((), region, self._parts) if said not in before)
+        except _CANNOT_BE_SAID as error:
+            return (f"it cannot be said what they give: {error}",)
+
+    def together(self, items: Sequence[Open], regions: Sequence[str]) -> Iterator[Beyond]:
+        """What values give beyond the contract only with others, or with variants."""
+        of_value = {value.alias: item for item in items for value in item.variants()}
+        looked_at = {*of_value, *(variant.alias for variant in self._declared)}
+        told: set[Place] = set()
+        seen = 0
+        for part, touching in self._parts.items():
+            for chosen in subsets([variant for variant in touching if variant.alias in looked_at]):
+                opened = [of_value[variant.alias] for variant in chosen if variant.alias in of_value]
+                if not opened or len(chosen) < 2 or told & {item.place for item in opened}:
+                    continue
+                seen += len(regions)
+                if seen > _MOST:
+                    yield _told(opened[0], f"there are more than {_MOST:,} combinations with others")
+                    return
+                without = tuple(variant for variant in chosen if variant.alias not in of_value)
+                found = next(filter(None, (self.new(chosen, without, region, [part]) for region in regions)), ())
+                if found:
+                    told.update(item.place for item in opened)
+                    yield _told(opened[0], f"with {named(chosen)}: {found[0]}")
+
+    def new(
+        self, chosen: tuple[Variant, ...], without: tuple[Variant, ...], region: str, parts: Iterable[Part]
+    ) -> tuple[str, ...]:
+        """What a combination gives beyond the contract, and the same without the values does not."""
+        try:
+            found = self._differences(chosen, region, parts)
+        except _CANNOT_BE_SAID as error:
+            return (f"it cannot be said what that gives: {error}",)
+        try:
+            before = self._differences(without, region, parts) if found else ()
+        except _CANNOT_BE_SAID:
+            before = ()
+        return tuple(said for said in found if said not in before)
+
+    def _differences(self, chosen: Sequence[Variant], region: str, parts: Iterable[Part]) -> tuple[str, ...]:
+        noted = Noted(only_wider=True)
+        found = view(self._space, chosen, region, noted)
+        if found is not None:
+            for part in parts:
+                compare_part(found, part, noted)
+            note_untold(self._space, found, noted)
+        return tuple(f"{clause!r} fails: {detail}" for clause, detail, _ in noted.found)
+
+
+_CANNOT_BE_SAID = (NotResolved, LawError, SnapshotIncomplete, UnknownFact)

@@ -1,0 +1,180 @@
+"""What a contract leaves open about the parameters of its templates, and the values that stand for all of them.
+
+A parameter that no stack of the contract sets and no variant speaks of may be given any value that the template
+accepts. Where a template only passes it on (Ref, Fn::Sub, Fn::Join ...), any one value shows what all of them do; where
+it compares it with texts or looks them up in a map, these texts and one that is none of them do. What else looks into a
+parameter is not followed: it is said instead. Wildcards and policy variables are kept out of policies by a check of
+their own (`accepted.could_widen`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.combinations.instances import Instance
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates.sampling import samples
+from grantproof.contract import Stack, Variant
+from grantproof.source import Place, read
+
+
+@dataclass(frozen=True)
+class Open:
+    """A parameter that a contract leaves open.
+
+    Attributes:
+        values: what stands for all that it may be besides what the contract speaks of.
+        unclear: why no values stand for all; empty where they do.
+    """
+
+    stack: Stack
+    parameter: str
+    values: tuple[str, ...]
+    unclear: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where the template declares it."""
+        return read(self.stack.template).place("Parameters", self.parameter)
+
+    def variants(self) -> tuple[Variant, ...]:
+        """A variant for each value, which promises that nothing changes."""
+        return tuple(self._variant(value) for value in self.values)
+
+    def _variant(self, value: str) -> Variant:
+        given = {self.stack.alias: {self.parameter: value}}
+        return Variant(f"{self.parameter}={value!r} of {self.stack.alias}", "", given, {}, {}, (), (), (), self.place)
+
+
+def left_open(space: Space) -> tuple[Open, ...]:
+    """The parameters that a contract leaves open and that access may turn on.
+
+    Raises:
+        NotResolved: the contract's uploads do not have a nested template.
+    """
+    out = []
+    for stack in space.dependencies.stacks:
+        of_variants = [v.parameters.get(stack.alias, {}) for v in space.contract.variants]
+        for name, declared in (read(stack.template).value.get("Parameters") or {}).items():
+            spoken = [values[name] for values in of_variants if name in values]
+            fixed = name in stack.parameters and not spoken
+            if not fixed and space.dependencies.reaches((stack.alias, name)):
+                found = _open(space, stack, name, declared, spoken)
+                out += [found] if found.values or found.unclear else []
+    return tuple(out)
+
+
+def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], spoken: list[str]) -> Open:
+    known = {*spoken, parameters.text(stack.parameters.get(name, declared.get("Default", "")))}
+    if "AllowedValues" in declared:
+        listed = [parameters.text(value) for value in declared["AllowedValues"]]
+        listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
+        return Open(stack, name, tuple(value for value in listed if value not in known))
+    asked = _Asked(space)
+    asked.of(space.dependencies.instance((stack.alias,)), name)
+    if spoken:
+        # The contract speaks of values, so only the texts that the template asks for by name can be missing.
+        asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
+    else:
+        fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts)) if v not in asked.texts)
+        if not fresh and not asked.texts and not asked.unclear:
+            asked.unclear = "no value was found that its constraints accept"
+    values = [v for v in (*sorted(asked.texts), *fresh) if v not in known and not parameters.problem(name, declared, v)]
+    return Open(stack, name, tuple(values), asked.unclear)
+
+
+#: Functions that take text apart or put it together, whatever it is.
+_PASS_ON = frozenset(
+    "Ref Condition Fn::Sub Fn::Join Fn::If Fn::Split Fn::Base64 Fn::ToJsonString Fn::Cidr Fn::GetAZs "
+    "Fn::And Fn::Or Fn::Not".split()
+)
+
+
+class _Asked:
+    """Which texts templates compare a parameter with, and what else looks into it."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._seen: set[tuple[tuple[str, ...], str]] = set()
+        self.texts: set[str] = set()
+        self.unclear = ""
+
+    def of(self, instance: Instance, name: str) -> None:
+        """Add what a template, those nested in it, and stacks that take its outputs ask of its parameter."""
+        if (instance.path, name) in self._seen:
+            return
+        self._seen.add((instance.path, name))
+        if instance.is_transformed:
+            self.unclear = f"{instance.template.name} is transformed before it is deployed"
+        for section in ("Conditions", "Rules", "Resources", "Outputs"):
+            self._walk(instance.section(section), name, instance)
+        for key, resource in instance.section("Resources").items():
+            if isinstance(resource, Mapping) and resource.get("Type") == "AWS::CloudFormation::Stack":
+                given = (resource.get("Properties") or {}).get("Parameters") or {}
+                for inner, expression in given.items():
+                    if name in names(expression):
+                        self._passed(
+                            self._space.dependencies.instance((*instance.path, key)), inner, expression == {"Ref": name}
+                        )
+        for other, inner in (
+            self._space.dependencies.fed_by((instance.path[0], name)) if len(instance.path) == 1 else ()
+        ):
+            self._passed(other, inner, whole=False)
+
+    def _passed(self, instance: Instance, name: str, whole: bool) -> None:
+        before = set(self.texts)
+        self.of(instance, name)
+        if not whole and self.texts != before:
+            # Which values of the outer parameter make these texts is not known.
+            self.unclear = self.unclear or f"{instance.template.name} asks what has become of it in {name}"
+
+    def _walk(self, item: Any, name: str, instance: Instance) -> None:
+        if isinstance(item, list):
+            for entry in item:
+                self._walk(entry, name, instance)
+        elif isinstance(item, Mapping):
+            for key, argument in item.items():
+                if key in ("Fn::RefAll", "Fn::ValueOfAll"):
+                    self.unclear = f"{instance.template.name} looks at all parameters of a type"
+                elif key.startswith("Fn::") and key not in _PASS_ON:
+                    self._function(key, argument, name, instance)
+                self._walk(argument, name, instance)
+
+    def _function(self, key: str, argument: Any, name: str, instance: Instance) -> None:
+        """A function that may look into the parameter."""
+        texts = _texts_asked(key, argument, name, instance)
+        if texts is None:
+            self.unclear = self.unclear or f"{instance.template.name} takes it apart in {key}"
+        else:
+            self.texts |= texts
+
+
+def _texts_asked(key: str, argument: Any, name: str, instance: Instance) -> set[str] | None:
+    """The texts with which a function compares a parameter; None where it looks into it in another way."""
+    if name not in names({key: argument}):
+        return set()
+    whole = {"Ref": name}
+    match key, argument:
+        case "Fn::Equals", [left, right]:
+            for one, other in ((left, right), (right, left)):
+                if not names(other) and not isinstance(other, Mapping | list):
+                    if one == whole:
+                        return {parameters.text(other)}
+                    if one == {"Fn::Join": ["", whole]} and other == "":
+                        return {""}
+        case "Fn::FindInMap", [str(found), *keys]:
+            rows = instance.section("Mappings").get(found) or {}
+            if whole in keys[:2] and all(k == whole or name not in names(k) for k in keys):
+                first = set(rows) if keys[0] == whole else set()
+                return first | ({c for row in rows.values() for c in row} if keys[1] == whole else set())
+        case "Fn::Contains" | "Fn::EachMemberIn", [left, right]:
+            for one, other in ((left, right), (right, left)):
+                if one == whole and isinstance(other, list) and not names(other):
+                    return {parameters.text(item) for item in other}
+        case "Fn::Select", [index, _] if name not in names(index):
+            return set()
+    return None

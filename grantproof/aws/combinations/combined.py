@@ -1,0 +1,221 @@
+"""A grant under a combination of its options, held against what its contract then says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.held.unspoken import is_spoken_of, place_of, untold
+from grantproof.aws.synthesis.stacks import Refused
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates import parameters
+from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
+from grantproof.source import shown
+from grantproof.variants import Incompatible, with_variants
+
+#: A place in a template or a contract; or what looks it up, which takes longer than most comparisons.
+Spot = str | Callable[[], str]
+
+
+@dataclass
+class Seen:
+    """A finding: `broken` or `unverified`, the combinations that show it, and what shows it in the first of them."""
+
+    kind: str
+    shown: Mapping[str, Any]
+    under: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Noted:
+    """What was found under many combinations, by (clause, detail, place).
+
+    Attributes:
+        under: the combination that is looked at.
+        only_wider: leaves out where a principal may do less than the contract says, or is not there.
+    """
+
+    found: dict[tuple[str, str, str], Seen] = field(default_factory=dict)
+    under: str = ""
+    only_wider: bool = False
+
+    def broken(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
+        """As a verdict's; `shown` is that of the first combination."""
+        self._note("broken", clause, detail, place, shown)
+
+    def narrower(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
+        """The same of what gives nobody more."""
+        if not self.only_wider:
+            self._note("broken", clause, detail, place, shown)
+
+    def unverified(self, clause: str, detail: str, place: Spot) -> None:
+        """As a verdict's: nobody can accept what could not be judged."""
+        self._note("unverified", clause, detail, place, {})
+
+    def _note(self, kind: str, clause: str, detail: str, place: Spot, shown: Mapping[str, Any]) -> None:
+        spot = place if isinstance(place, str) else place()
+        self.found.setdefault((clause, detail, spot), Seen(kind, shown)).under.append(self.under)
+
+
+def named(chosen: Sequence[Variant]) -> str:
+    """A combination in words."""
+    return " + ".join(variant.alias for variant in chosen) or "no variant"
+
+
+def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> Deployed | None:
+    """What the stacks hold under a combination; None where CloudFormation refuses it, or it is not meant. Notes where
+    these two differ.
+
+    Raises:
+        NotResolved: it cannot be said.
+    """
+    clause, place = "combinations of options are refused as the contract says", shown(space.contract.path)
+    try:
+        found = space.seen(chosen, region)
+    except Incompatible as error:
+        if is_meant(chosen):
+            noted.broken(clause, f"the variants contradict each other, and exclude each other nowhere: {error}", place)
+        return None
+    if isinstance(found, Refused):
+        if is_meant(chosen):
+            noted.narrower(clause, f"CloudFormation refuses it, and the contract does not: {found}", place)
+        elif len(found.stack) > 1:
+            noted.narrower(clause, f"only a nested stack refuses it, when others exist already: {found}", place)
+        return None
+    if not is_meant(chosen):
+        noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
+        return None
+    partition, _ = parameters.partition_of(region)
+    varied = with_variants(space.contract, [variant.alias for variant in chosen])
+    return Synthesised(replace(varied, region=region, partition=partition), found)
+
+
+def note_untold(space: Space, found: Deployed, noted: Noted) -> None:
+    """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
+    another region properties name the region, so that only what is made besides can be told.
+
+    Raises:
+        NotResolved: it cannot be said.
+    """
+    home, region = space.contract.region, found.contract.region
+    base = space.seen((), home)
+    before = untold(base.deployment) if not isinstance(base, Refused) else {}
+    for path, resource in untold(found.deployment).items():
+        same = path in before and (region != home or before[path].properties == resource.properties)
+        if not same and not is_spoken_of(found, resource):
+            clause = "what is not worked out stays as the contract's own deployment has it"
+            change = "is another" if path in before else "comes with it"
+            detail = f"{'/'.join(path)} ({resource.type}) {change}, and whom it lets in is not known"
+            noted.broken(clause, detail, partial(place_of, resource, found))
+
+
+def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = True) -> None:
+    """Hold one part of what the stacks hold against the contract; with all that is no principal's, if it is a stack's
+    policies and `whole`.
+
+    Raises:
+        LawError: a policy that is not IAM's.
+        SnapshotIncomplete: the contract names an output that no stack has.
+    """
+    kind, alias = part[:2]
+    for principal in held_.contract.principals:
+        try:
+            held = held_.held(principal) if principal.kind != "policy" else None
+            arn = held.arn if held else held_.resolved(principal.reference)
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+            continue  # it is not made; what is made instead is not declared, and is found as such
+        place = partial(_place, held_, arn, principal)
+        where = held_.located(arn)
+        if where is None:
+            noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
+        elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
+            _tell(held_, noted, trust(held_, principal, held.trust))
+        elif kind == "limits" and held is not None and where == part[1:]:
+            _limits(held_, noted, principal, held.max_session, place)
+        elif kind == "policies" and where[0] == alias:
+            _tell(held_, noted, permissions(held_, principal))
+    if kind == "policies" and whole:
+        compare_rest(held_, noted)
+
+
+def compare_rest(held: Deployed, noted: Noted) -> None:
+    """Hold the policies on resources, and what there is at all, against the contract.
+
+    Raises:
+        SnapshotIncomplete: the contract names an output that no stack has.
+    """
+    _resources(held, noted)
+    _came_along(held, noted)
+
+
+def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
+    """Where the templates make what an ARN names, else where the contract speaks of it."""
+    return str(view.origins.place(arn) or declared.place)
+
+
+def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
+    """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
+    if sides.plainly_agree():
+        return
+    place = _place(view, sides.real[0].label, sides.declared) if sides.real else str(sides.declared.place)
+    for found in disagreements(view, sides):
+        if found.kind == "doubt":
+            noted.unverified(sides.clause, found.detail, place)
+        else:
+            note = noted.broken if found.kind == "wider" else noted.narrower
+            note(sides.clause, found.detail, found.place or place, **found.shown)
+
+
+def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:
+    clause = f"{principal.alias} has the limits of the contract"
+    if longest != principal.max_session:
+        note = noted.broken if longest > principal.max_session else noted.narrower
+        note(clause, f"MaxSessionDuration is {longest}; the contract's is {principal.max_session}", place)
+    held = view.held(principal)
+    real = held.boundary[0].label if held is not None and held.boundary else None
+    boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
+    if real != view.resolved(boundary):
+        # One where the contract has none takes access away; what it is instead of another cannot be said so simply.
+        note = noted.broken if boundary else noted.narrower
+        note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
+
+
+def _resources(view: Deployed, noted: Noted) -> None:
+    for resource in view.contract.resources:
+        clause = f"{resource.alias} says exactly what the contract says"
+        try:
+            real = view.resource_policy(resource)
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+            continue  # the resource itself is not made
+        if real is None:
+            noted.broken(clause, "there is no such policy", str(resource.place))
+        else:
+            _tell(view, noted, resource_policy(view, resource, real))
+
+
+def _came_along(view: Deployed, noted: Noted) -> None:
+    declared = set()
+    for reference in [p.reference for p in view.contract.principals] + [r.reference for r in view.contract.resources]:
+        try:
+            declared.add(view.resolved(reference))
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+    clause = "the stacks create what the contract declares, and nothing else"
+    for arn in (*view.policies.held, *view.policies.managed, *view.policies.resource_policies):
+        known = {arn, arn.rsplit("/", 1)[1]} if "/" in arn else {arn}
+        made = arn in view.policies.resource_policies or view.origins.resource(arn) is not None
+        if made and not known & declared:
+            place = str(view.origins.place(arn) or shown(view.contract.path))
+            noted.broken(clause, f"{arn} is not declared", place)

@@ -1,0 +1,67 @@
+"""The templates of a grant where they are used: a nested template is used as often as stacks name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.mocked.deploy import nested_template
+from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.contract import Contract, Stack
+from grantproof.source import read, shown
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One template where it is used: the alias of the contract's stack, and logical ids of nested ones."""
+
+    path: tuple[str, ...]
+    template: Path
+    parent: Instance | None = None
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The template, as it is written."""
+        found: Mapping[str, Any] = read(self.template).value
+        return found
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of the template, empty where it has none."""
+        return self.document.get(name) or {}
+
+    @property
+    def is_transformed(self) -> bool:
+        """Does CloudFormation make something else of the template before it deploys it?"""
+        return "Transform" in self.document or _holds(self.document, "Fn::Transform")
+
+    def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The resources as they are written, by logical id; without loops."""
+        yield from ((name, r) for name, r in self.section("Resources").items() if isinstance(r, Mapping))
+
+
+def instances_of(contract: Contract, stacks: Iterable[Stack]) -> Iterator[Instance]:
+    """Every template where these stacks use it, nested ones included.
+
+    Raises:
+        NotResolved: a nested template is not among the contract's uploads.
+    """
+    for stack in stacks:
+        yield from _below(contract, Instance((stack.alias,), stack.template))
+
+
+def _below(contract: Contract, instance: Instance) -> Iterator[Instance]:
+    yield instance
+    for name, resource in instance.resources():
+        if resource.get("Type") == "AWS::CloudFormation::Stack":
+            template = nested_template(contract, instance.template, name)
+            if template is None:
+                raise NotResolved(f"{shown(instance.template)}: the template of {name} is no upload")
+            yield from _below(contract, Instance((*instance.path, name), template, instance))
+
+
+def _holds(item: Any, key: str) -> bool:
+    if isinstance(item, Mapping):
+        return key in item or any(_holds(entry, key) for entry in item.values())
+    return isinstance(item, list) and any(_holds(entry, key) for entry in item)

@@ -1,0 +1,1 @@
+"""From templates or exports that exist to a contract."""

@@ -1,0 +1,284 @@
+"""From a deployed grant to the contract of what it gives, as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from grantproof.aws.drafts.block_style import entry, scalar
+from grantproof.aws.drafts.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
+from grantproof.aws.held.policies import Held
+from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.staged.stage import Stage
+from grantproof.contract import Stack
+from grantproof.source import read
+
+DECIDE = "DECIDE"
+
+
+def contract_text(found: Skeleton, stage: Stage) -> str:
+    """The contract of what is deployed, as YAML with comments."""
+    documents = [snapshot.as_dict() for snapshot in stage.snapshots().values() if snapshot.account == _owner(found)]
+    own = [{k: v for k, v in d.items() if k != "Policies" or ":iam::aws:" not in json.dumps(v)} for d in documents]
+    texts = [own, *(stack.parameters for stack in found.contract.stacks)]
+    accounts = accounts_in(texts, _owner(found))
+    found = replace(found, contract=replace(found.contract, accounts=accounts))
+    return "\n".join(_Writer(found, stage).lines()) + "\n"
+
+
+def _owner(found: Skeleton) -> str:
+    return found.contract.accounts["owner"]
+
+
+class _Writer:
+    """Writes one contract. Methods are in the order of the file."""
+
+    def __init__(self, found: Skeleton, stage: Stage) -> None:
+        self._found, self._stage, self._contract = found, stage, found.contract
+        self._names = _references(stage)
+        longest_first = "|".join(re.escape(text) for text in sorted(self._names, key=len, reverse=True))
+        self._spoken_of = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])")
+        self._aliases: dict[str, str] = {}
+        for held, resource in self._made():
+            self._call(_arn(held), resource.path[-1])
+        for arn in self._boundaries():
+            self._call(arn, arn.rsplit("/", 1)[-1])
+        for arn, resource in self._carriers():
+            self._call(arn, resource.path[-1])
+
+    def _call(self, arn: str, name: str) -> None:
+        self._aliases.setdefault(arn, alias_of(name, list(self._aliases.values())))
+
+    def lines(self) -> Iterator[str]:
+        contract = self._contract
+        yield f"# Drafted from what the templates give. {DECIDE} marks what only a person can know: go through each,"
+        yield "# ask whether it was meant, and take the mark away."
+        yield "version: 1"
+        yield f'description: "{DECIDE}: what this grant is for, and who gets what from it."'
+        yield ""
+        yield "accounts:"
+        for alias, number in contract.accounts.items():
+            mark = "the account that owns these stacks" if alias == "owner" else "named in the templates; whose is it?"
+            yield f'  {alias}: "{number}" # {DECIDE}: {mark}'
+        yield f"region: {contract.region} # {DECIDE}"
+        yield from self._uploads()
+        yield ""
+        yield "stacks:"
+        for stack in contract.stacks:
+            yield from self._stack(stack)
+        yield ""
+        yield "principals:" if any(True for _ in self._made()) else "principals: {}"
+        for held, resource in self._made():
+            yield from self._principal(held, _place(resource), self._reference(_arn(held)))
+        for arn in self._boundaries():
+            yield from self._principal(arn, f"{DECIDE}: a boundary that the stacks do not create", self._abstract(arn))
+        carriers = list(self._carriers())
+        if carriers:
+            yield ""
+            yield "resources:"
+        for arn, resource in carriers:
+            yield from self._resource(arn, resource)
+
+    def _uploads(self) -> Iterator[str]:
+        for upload in self._contract.uploads:
+            files = [file.relative_to(self._contract.path.parent).as_posix() for file in upload.files]
+            yield ""
+            yield "uploads:"
+            yield f"  {upload.alias}:"
+            yield f"    account: {upload.account}"
+            yield f"    bucket: {scalar(upload.bucket)} # {DECIDE}"
+            if upload.prefix:
+                yield f"    prefix: {scalar(upload.prefix)}"
+            yield f"    files: {json.dumps(files)}"
+
+    def _stack(self, stack: Stack) -> Iterator[str]:
+        yield f"  {stack.alias}:"
+        yield f"    account: {stack.account} # {DECIDE}: the account in which it is deployed"
+        yield f"    template: {scalar(stack.template.relative_to(self._contract.path.parent).as_posix())}"
+        if stack.name != f"{self._contract.path.parent.name}-{stack.alias}":
+            yield f"    name: {stack.name}"
+        if stack.parameters:
+            yield "    parameters:"
+        for name, value in stack.parameters.items():
+            mark = self._mark(stack, name) if name in self._found.invented.get(stack.alias, ()) else ""
+            yield f"      {name}: {scalar(self._abstract(value, outputs=False) if '${' not in value else value)}{mark}"
+
+    def _mark(self, stack: Stack, name: str) -> str:
+        if "Default" in read(stack.template).value["Parameters"][name]:
+            return f" # {DECIDE}: its default, on which access may turn; others belong under `variants`"
+        return f" # {DECIDE}: guessed"
+
+    def _made(self) -> Iterator[tuple[Held | str, Resource]]:
+        """What the stacks created: roles, groups, users, then managed policies."""
+        order = {"role": 0, "group": 1, "user": 2}
+        policies = self._stage.policies
+        for held in sorted(policies.held.values(), key=lambda h: (order[h.kind], h.arn)):
+            if resource := self._stage.origins.resource(held.arn):
+                yield held, resource
+        for arn in sorted(policies.managed):
+            if resource := self._stage.origins.resource(arn):
+                yield arn, resource
+
+    def _boundaries(self) -> list[str]:
+        """The permissions boundaries of what the stacks created, as far as the stacks did not create them as well."""
+        own = {held for held, _ in self._made() if isinstance(held, str)}
+        held = (held for held, _ in self._made() if not isinstance(held, str))
+        found = (policy.label for entity in held for policy in entity.boundary or ())
+        return [arn for arn in dict.fromkeys(found) if arn not in own]
+
+    def _carriers(self) -> Iterator[tuple[str, Resource]]:
+        """What the stacks put a policy on."""
+        for arn in sorted(self._stage.policies.resource_policies):
+            if resource := self._stage.origins.resource(arn):
+                yield arn, resource
+
+    def _resource(self, arn: str, resource: Resource) -> Iterator[str]:
+        yield f"  {self._aliases[arn]}: # {_place(resource)}"
+        yield f"    arn: {scalar(self._reference(arn))}"
+        yield f"    policy: # {DECIDE}: is everybody named here meant to come in?"
+        yield from self._statements(self._documents([arn]))
+
+    def _principal(self, held: Held | str, note: str, reference: str) -> Iterator[str]:
+        arn = _arn(held)
+        kind = "policy" if isinstance(held, str) else held.kind
+        yield f"  {self._aliases[arn]}: # {note}"
+        yield f"    {kind}: {scalar(reference)}"
+        policies = [self._stage.policies.managed[held]] if isinstance(held, str) else list(held.identity)
+        if not isinstance(held, str) and held.kind == "role":
+            if entering := self._entering(held.arn):
+                yield f"    entered_by: {json.dumps(entering)} # {DECIDE}: these can; should they?"
+            if held.max_session != 3600:
+                yield f"    max_session: {held.max_session}"
+            yield f"    trust: # {DECIDE}: is everybody named here meant to come in?"
+            trust = self._documents([f"{held.arn}#trust"])
+            yield from self._statements(trust)
+        if not isinstance(held, str) and held.boundary is not None:
+            yield from self._boundary(held)
+        documents = self._documents([policy.label for policy in policies])
+        if documents:
+            yield f"    allows: # {DECIDE}: is all of this meant?"
+            yield from self._statements(documents)
+        else:
+            yield "    allows: []"
+
+    def _boundary(self, held: Held) -> Iterator[str]:
+        for policy in held.boundary or ():
+            yield f"    boundary: {self._aliases[policy.label]} # {DECIDE}: what it may do at most"
+
+    def _entering(self, role: str) -> list[str]:
+        out = []
+        for arn, alias in self._aliases.items():
+            held = self._stage.policies.held.get(arn)
+            if held is None or arn == role:
+                continue
+            if any(_lets_assume(statement, role) for policy in held.identity for statement in policy.statements):
+                out.append(alias)
+        return out
+
+    def _documents(self, labels: Sequence[str]) -> list[Any]:
+        """The statements of policies as they are deployed."""
+        out: list[Any] = []
+        for label in labels:
+            document = _document(self._stage, label)
+            statements = document["Statement"]
+            out += statements if isinstance(statements, list) else [statements]
+        return out
+
+    def _statements(self, statements: Sequence[Any]) -> Iterator[str]:
+        sids = [s.get("Sid") for s in statements]
+        for statement in statements:
+            entries = {k: v for k, v in statement.items() if k != "Effect" or v != "Allow"}
+            if entries.get("Sid") is not None and sids.count(entries["Sid"]) > 1:
+                del entries["Sid"]  # one list of statements holds each Sid once
+            lead = "      - "
+            for key, value in entries.items():
+                yield from entry(lead, key, self._abstract(value))
+                lead = "        "
+
+    def _reference(self, arn: str) -> str:
+        """An output that is the ARN, else the ARN in terms of the contract."""
+        if arn in self._names and ".outputs." in self._names[arn]:
+            return self._names[arn]
+        return str(self._abstract(arn))
+
+    def _abstract(self, value: Any, *, outputs: bool = True) -> Any:
+        """What was deployed, in terms of the contract: names of resources, accounts, region and partition."""
+        if isinstance(value, Mapping):
+            return {key: self._abstract(item, outputs=outputs) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._abstract(item, outputs=outputs) for item in value]
+        if not isinstance(value, str):
+            return value
+        contract = self._contract
+        if outputs:
+            value = self._spoken_of.sub(lambda match: self._names[match[0]], value) if self._names else value
+        for alias, number in contract.accounts.items():
+            value = re.sub(rf"(?<!\d){number}(?!\d)", f"${{accounts.{alias}}}", value)
+        value = re.sub(rf"\barn:{contract.partition}:", "arn:${partition}:", value)
+        return re.sub(rf"(?<=:){re.escape(contract.region)}(?=:)", "${region}", value)
+
+
+def _references(stage: Stage) -> dict[str, str]:
+    """What the stacks created, by the text under which policies speak of it: outputs where there are any, else the
+    resources themselves. Short names are left alone, since they stand in other words too."""
+    out: dict[str, str] = {}
+    for stack in stage.deployment.stacks:
+        for resource in stack.resources:
+            if _is_generated(resource):
+                out[resource.physical_id] = f"${{stacks.{stack.alias}.resources.{'/'.join(resource.path)}}}"
+    for stack in stage.deployment.stacks:
+        for name, value in stack.outputs.items():
+            if len(value) > 8 and (value.startswith("arn:") or value in out):
+                out[value] = f"${{stacks.{stack.alias}.outputs.{name}}}"
+    return out
+
+
+def _is_generated(resource: Resource) -> bool:
+    """Is what the resource is called made up by CloudFormation, or by AWS, in each deployment anew?"""
+    given = resource.properties.values() if isinstance(resource.properties, Mapping) else ()
+    name = resource.physical_id.rsplit("/", 1)[-1]
+    return len(name) > 8 and name not in [str(value) for value in given if isinstance(value, str)]
+
+
+def _document(stage: Stage, label: str) -> Any:
+    """The document of a policy, as its account holds it."""
+    arn, _, name = label.partition("#")
+    for snapshot in stage.snapshots().values():
+        for carrier in snapshot.resource_policies:
+            if carrier["Arn"] == label:
+                return carrier["Policy"]
+        for policy in snapshot.policies:
+            if policy["Arn"] == label:
+                return next(v["Document"] for v in policy["PolicyVersionList"] if v["IsDefaultVersion"])
+        entities = (
+            (snapshot.roles, "RolePolicyList"),
+            (snapshot.users, "UserPolicyList"),
+            (snapshot.groups, "GroupPolicyList"),
+        )
+        for found, inline in entities:
+            for entity in found:
+                if entity["Arn"] != arn:
+                    continue
+                if name == "trust":
+                    return entity["AssumeRolePolicyDocument"]
+                return next(p["PolicyDocument"] for p in entity[inline] if p["PolicyName"] == name)
+    raise CannotDraft(f"{label} is in no account.")
+
+
+def _lets_assume(statement: Any, role: str) -> bool:
+    if not statement.allow or not any(action.matches("sts:assumerole") for action in statement.actions):
+        return False
+    patterns = statement.resources or ()
+    return any(p.fixed is not None and not p.fixed.everything and p.fixed.matches(role) for p in patterns)
+
+
+def _arn(held: Held | str) -> str:
+    """The ARN of an entity, or of a managed policy, which is spoken of by it."""
+    return held if isinstance(held, str) else held.arn
+
+
+def _place(resource: Resource) -> str:
+    return "/".join(resource.path)

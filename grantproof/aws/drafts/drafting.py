@@ -1,0 +1,83 @@
+"""Drafting a contract from templates that exist: deploy them, and write down what they give.
+
+A draft says what is, not what was meant. What only a person can know (account numbers, parameter values, whether this
+much access was wanted at all) is marked `DECIDE`. Reading order: `looked_up`, `skeleton`, `drafted`, and for exports
+`imported`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from grantproof.aws.drafts.drafted import contract_text
+from grantproof.aws.drafts.imported import account_of_export, template_of
+from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.templates.looked_up import stand_in
+from grantproof.contract import ContractError, load
+from grantproof.source import shown
+
+__all__ = ["CannotDraft", "draft", "draft_from_snapshot"]
+
+
+def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owner: str = OWNER) -> Path:
+    """Deploy templates and write the contract of what they give beside them.
+
+    Raises:
+        CannotDraft: as `skeleton`; or they create no role, group, user or policy to speak of.
+        DeploymentFailed: a stack could not be created.
+    """
+    paths = [path.resolve() for path in templates]
+    beside = stand_in(paths, given) if all(path.is_file() for path in paths) else None
+    try:
+        return _drafted(skeleton([*filter(None, [beside]), *paths], region, given, owner))
+    except BaseException:
+        if beside is not None:
+            beside.unlink()
+        raise
+
+
+def _drafted(found: Skeleton) -> Path:
+    stage = Stage(found.contract, partial=True)
+    stage.open()
+    try:
+        policies = stage.policies
+        found_ = (*policies.held, *policies.managed, *policies.resource_policies)
+        if not any(stage.origins.resource(arn) for arn in found_):
+            raise CannotDraft("the templates create no role, group, user or policy to promise anything of.")
+        text = contract_text(found, stage)
+    finally:
+        stage.close()
+    found.contract.path.write_text(text, encoding="utf-8")
+    try:
+        load(found.contract.path)
+    except ContractError as error:
+        found.contract.path.unlink()
+        raise CannotDraft(f"the draft could not be read: {error}") from None
+    return found.contract.path
+
+
+def draft_from_snapshot(export: Path, folder: Path, region: str, only: Sequence[str]) -> Path:
+    """Write a template that creates what an export holds, and its contract, into a folder.
+
+    Raises:
+        CannotDraft: as `template_of`, or the folder holds such files.
+        DeploymentFailed: the template could not be deployed.
+    """
+    try:
+        content = json.loads(export.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise CannotDraft(f"{shown(export)} cannot be read: {error}.") from None
+    template = template_of(content, only)
+    path = folder / "imported.json"
+    if path.exists() or (folder / "contract.yaml").exists():
+        raise CannotDraft(f"{shown(folder)} holds a grant already; give another folder with --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(template, indent=2) + "\n", encoding="utf-8")
+    try:
+        return draft([path], region, {}, account_of_export(content))
+    except BaseException:
+        path.unlink()
+        raise

@@ -1,0 +1,246 @@
+"""From templates that exist to a grant that can be deployed: stacks, parameter values, accounts; no promise yet."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.combinations.choices import left_open
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.contract import Contract, Stack, Upload
+from grantproof.source import Place, SourceError, read, shown
+
+OWNER = "111111111111"
+
+
+class CannotDraft(Exception):
+    """Templates of which no contract can be drafted: which, why, what to do."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A contract without promises, and which of its values were invented."""
+
+    contract: Contract
+    invented: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Parameters whose values were made up, by stack."""
+
+
+def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], owner: str = OWNER) -> Skeleton:
+    """A stack for each template that is not nested in another, in the order given, but for those that take what others
+    export, or put into the Parameter Store.
+
+    Args:
+        templates: files in one folder, or in folders below it.
+        given: parameter values by name, for every template that has a parameter of that name.
+
+    Raises:
+        CannotDraft: a file is no template, a parameter needs a value that cannot be made up, a contract is there.
+    """
+    folder = _folder(templates)
+    documents = {path: _data(path) for path in templates}
+    nested = {path for path in templates if _is_nested(path, documents)}
+    for path in templates:
+        if path not in nested and not _is_template(documents[path]):
+            raise CannotDraft(f"{shown(path)} is not a CloudFormation template: it has no Resources.")
+    invented: dict[str, frozenset[str]] = {}
+    stacks: list[Stack] = []
+    for path in sorted(templates, key=lambda path: _takes(documents[path])):
+        if path in nested:
+            continue
+        alias = alias_of(path.stem, [stack.alias for stack in stacks])
+        known = {**_outputs(stacks), **_exporting(documents[path], stacks)}
+        values, made_up = _values(documents[path], path, given, known)
+        invented[alias] = frozenset(made_up)
+        name = f"{alias_of(folder.name, [])}-{alias}"[:128]
+        stacks.append(Stack(alias, "owner", path, name, values, Place(path, 1, 1)))
+    if not stacks:
+        raise CannotDraft("every template is nested in another; name the one that is deployed as well.")
+    uploads: tuple[Upload, ...] = ()
+    if nested:
+        bucket, prefix = _bucket(documents.values(), stacks)
+        uploads = (Upload("templates", "owner", bucket, prefix, tuple(sorted(nested))),)
+    partition = parameters.regions().get(region)
+    if partition is None:
+        raise CannotDraft(f"{region!r} is not a region.")
+    numbers = accounts_in([stack.parameters for stack in stacks], owner)
+    contract = Contract(
+        folder.resolve().name, folder / "contract.yaml", "-", numbers, region, partition, uploads, tuple(stacks), ()
+    )
+    return _at_their_defaults(contract, invented)
+
+
+def _at_their_defaults(contract: Contract, invented: Mapping[str, frozenset[str]]) -> Skeleton:
+    """Parameters on which access may turn are given their defaults, for a person to decide: a contract that leaves them
+    open would have to say what every other value changes."""
+    try:
+        found = left_open(Space(contract))
+    except NotResolved:
+        return Skeleton(contract, invented)  # the draft's verification says what cannot be followed
+    given: dict[str, dict[str, str]] = {}
+    for item in found:
+        default = read(item.stack.template).value["Parameters"][item.parameter].get("Default", "")
+        given.setdefault(item.stack.alias, {})[item.parameter] = parameters.text(default)
+    stacks = tuple(replace(s, parameters={**s.parameters, **given.get(s.alias, {})}) for s in contract.stacks)
+    marked = {alias: invented[alias] | set(given.get(alias, ())) for alias in invented}
+    return Skeleton(replace(contract, stacks=stacks), marked)
+
+
+def _folder(templates: Sequence[Path]) -> Path:
+    for path in templates:
+        if not path.is_file():
+            raise CannotDraft(f"there is no file {shown(path)}.")
+    folder = templates[0].parent
+    for path in templates:
+        if folder.resolve() not in path.resolve().parents:
+            raise CannotDraft(f"{shown(path)} is not below {shown(folder)}; put a grant's templates in one folder.")
+    if (folder / "contract.yaml").exists():
+        raise CannotDraft(f"{shown(folder / 'contract.yaml')} exists; move it away to draft a new one.")
+    return folder
+
+
+def _data(path: Path) -> Any:
+    try:
+        return read(path).value
+    except SourceError as error:
+        raise CannotDraft(str(error)) from None
+
+
+def _takes(template: Any) -> tuple[bool, bool]:
+    """What templates are ordered by: first those that take nothing of others, last those that give nothing."""
+    text = json.dumps(template, default=str)
+    takes = '"Fn::ImportValue"' in text or '"AWS::SSM::Parameter::Value<' in text
+    gives = '"Export"' in text or '"AWS::SSM::Parameter"' in text
+    return takes, takes and not gives
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("Resources"), Mapping)
+
+
+def _is_nested(path: Path, documents: Mapping[Path, Any]) -> bool:
+    return any(f"/{path.name}" in url for other, text in documents.items() if other != path for url in _urls(text))
+
+
+def _urls(template: Any) -> Iterator[str]:
+    for resource in template["Resources"].values() if _is_template(template) else ():
+        if isinstance(resource, Mapping) and resource.get("Type") == "AWS::CloudFormation::Stack":
+            yield json.dumps(resource.get("Properties", {}).get("TemplateURL"))
+    yield from re.findall(r'"Location": ("[^"]*"|\{[^}]*\})', json.dumps(template))
+
+
+def _bucket(documents: Any, stacks: Sequence[Stack]) -> tuple[str, str]:
+    """Bucket and prefix of the nested templates, as the addresses say once parameters are filled in."""
+    given = {name: value for stack in stacks for name, value in stack.parameters.items()}
+    for template in filter(_is_template, documents):
+        defaults = {n: str(p["Default"]) for n, p in (template.get("Parameters") or {}).items() if "Default" in p}
+        for url in _urls(template):
+            text = url
+            for name, value in {**defaults, **given}.items():
+                text = text.replace("${" + name + "}", value)
+            if match := re.search(r"(?:https://|s3://)([a-z0-9.-]+?)(?:\.s3[^/]*)?/(.*)", text):
+                return match[1], match[2].strip('"}').rpartition("/")[0]
+    return "templates", ""
+
+
+def alias_of(text: str, taken: Sequence[str]) -> str:
+    """An alias from the words of a name, with a number where it is taken."""
+    bare = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text)).strip("-").lower()
+    bare = bare if re.match(r"[a-z]", bare) else f"x-{bare}".strip("-")
+    number, out = 2, bare
+    while out in taken:
+        out, number = f"{bare}-{number}", number + 1
+    return out
+
+
+def accounts_in(texts: Any, owner: str) -> dict[str, str]:
+    """The owner, and every other account that is written out."""
+    found = [n for n in dict.fromkeys(re.findall(r"(?<!\d)\d{12}(?!\d)", json.dumps(texts))) if n != owner]
+    return {"owner": owner, **{f"account-{n}": number for n, number in enumerate(found, 2)}}
+
+
+def _outputs(stacks: Sequence[Stack]) -> dict[str, str]:
+    """References to the outputs of stacks, by the outputs' names."""
+    out = {}
+    for stack in stacks:
+        for name in read(stack.template).value.get("Outputs") or {}:
+            out[name] = f"${{stacks.{stack.alias}.outputs.{name}}}"
+    return out
+
+
+def _exporting(template: Any, stacks: Sequence[Stack]) -> dict[str, str]:
+    """Names of stacks, by the parameters that stand for them in what a template imports: `${Network}-VpcId` where one
+    exports `${AWS::StackName}-VpcId`."""
+    out: dict[str, str] = {}
+    for parameter, rest in re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "\$\{(\w+)\}([^"]*)"', json.dumps(template)):
+        for stack in stacks:
+            if json.dumps(f"${{AWS::StackName}}{rest}") in json.dumps(read(stack.template).value.get("Outputs")):
+                out.setdefault(parameter, stack.name)
+    return out
+
+
+#: What is tried where a parameter has no default, in this order.
+_CANDIDATES = (
+    "example",
+    "222222222222",
+    "arn:aws:iam::222222222222:role/example",
+    "arn:aws:iam::222222222222:root",
+    "example-name",
+    "Example1",
+    "example/example",
+    "example.com",
+    "https://example.com",
+    "example@example.com",
+    "10.0.0.0/16",
+    "true",
+    "1",
+    "an-external-id-of-some-length-0123456789",
+    "o-exampleorgid",
+    "ami-0123456789abcdef0",
+    "/example/name",
+    "x",
+)
+
+
+def _values(
+    template: Any, path: Path, given: Mapping[str, str], outputs: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Values for the parameters of a template, and which of them were made up or guessed. An output of the same name of
+    a stack before it is taken for what is meant."""
+    values: dict[str, str] = {}
+    made_up: list[str] = []
+    for name, declared in (template.get("Parameters") or {}).items():
+        if name in given:
+            values[name] = given[name]
+        elif "Default" not in declared and name in outputs:
+            values[name] = outputs[name]
+            made_up.append(name)
+        elif "Default" not in declared:
+            values[name] = _made_up(name, declared, path)
+            made_up.append(name)
+    return values, made_up
+
+
+def _made_up(name: str, declared: Mapping[str, Any], path: Path) -> str:
+    candidates = [str(value) for value in declared.get("AllowedValues") or ()]
+    hint = name.lower()
+    candidates += ["222222222222"] if "account" in hint else []
+    candidates += ["arn:aws:iam::222222222222:role/example"] if "arn" in hint else []
+    candidates += [str(declared[limit]) for limit in ("MinValue", "MaxValue") if limit in declared]
+    candidates += [*_CANDIDATES, "x" * int(declared.get("MinLength", 1))]
+    for candidate in candidates:
+        try:
+            parameters.check({"Parameters": {name: declared}}, {name: candidate})
+        except parameters.RefusedParameters:
+            continue
+        return candidate
+    raise CannotDraft(
+        f"{read(path).place('Parameters', name)}: parameter {name} needs a value that cannot be made up; "
+        f"give one with --parameter {name}=VALUE."
+    )

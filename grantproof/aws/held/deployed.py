@@ -1,0 +1,143 @@
+"""What is deployed of a grant, and where it stands in its templates: the same view of a mocked world and of a real
+account."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from grantproof.aws.held.origin import Origins
+from grantproof.aws.held.policies import Held, Policies, SnapshotIncomplete
+from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.mocked.deploy import Deployment
+from grantproof.contract import (
+    Contract,
+    DeclaredPrincipal,
+    DeclaredResource,
+    DeclaredStatement,
+    references,
+    resolve,
+)
+from grantproof.iam import Policy, PolicyType, parse_policy
+
+#: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
+_DYNAMIC = "{{resolve:"
+
+
+class Deployed(ABC):
+    """A contract, and what the accounts hold of it. The suites that make no calls need nothing else."""
+
+    contract: Contract
+    deployment: Deployment
+
+    @property
+    @abstractmethod
+    def policies(self) -> Policies:
+        """The policies in force."""
+
+    @abstractmethod
+    def snapshots(self) -> Mapping[str, AccountSnapshot]:
+        """What IAM holds, by account number."""
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Calls made so far, and how many of them the law refused."""
+        return 0, 0
+
+    @property
+    def tried(self) -> Counter[tuple[str, str, str, bool]]:
+        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        return Counter()
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where deployed statements stand in the templates."""
+        return Origins(self.deployment)
+
+    def made(self, arn: str) -> bool:
+        """May the resource with this ARN, which has a policy, have been made by the stacks of the contract?"""
+        return True
+
+    def resolved(self, value: Any) -> Any:
+        """A value of the contract with its references filled.
+
+        Raises:
+            SnapshotIncomplete: it names an output that no stack has, or what CloudFormation looks up as it deploys.
+        """
+        try:
+            found = resolve(value, self.deployment.facts)
+        except KeyError as error:
+            raise SnapshotIncomplete(f"the contract names {error.args[0]}, which is not deployed") from None
+        if _DYNAMIC in str(found):
+            raise SnapshotIncomplete(
+                f"{found} holds a dynamic reference ({_DYNAMIC}...): what CloudFormation will find there is not known"
+            )
+        return found
+
+    def promised(self, statements: Iterable[DeclaredStatement], type_: PolicyType) -> Policy:
+        """Statements of the contract as one policy.
+
+        Raises:
+            SnapshotIncomplete: one names an output that no stack has.
+        """
+        document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
+        return parse_policy(document, type_, "contract")
+
+    def held(self, principal: DeclaredPrincipal) -> Held | None:
+        """What the declared principal really holds; None where no such entity is deployed.
+
+        Raises:
+            SnapshotIncomplete: the contract gives a name only, and several accounts have it.
+        """
+        reference, account = self.resolved(principal.reference), self._account(principal)
+        found = [
+            held
+            for arn, held in self.policies.held.items()
+            if held.kind == principal.kind
+            and (reference == arn or (reference == arn.rsplit("/", 1)[1] and account in (None, arn.split(":")[4])))
+        ]
+        if len(found) > 1:
+            arns = " and ".join(held.arn for held in found)
+            raise SnapshotIncomplete(f"{reference!r} may be {arns}: let the contract name the ARN")
+        return found[0] if found else None
+
+    def _account(self, principal: DeclaredPrincipal) -> str | None:
+        """The account in which a principal is that the contract names by an output: the one of the stack."""
+        for name in references(principal.reference):
+            for stack in self.contract.stacks:
+                if name.startswith(f"stacks.{stack.alias}.outputs."):
+                    return self.contract.accounts[stack.account]
+        return None
+
+    def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
+        """The policies that allow a declared principal something: its own, those of its groups, or the managed policy
+        itself.
+
+        Raises:
+            LookupError: it is not deployed.
+        """
+        reference = self.resolved(principal.reference)
+        if principal.kind == "policy":
+            if reference not in self.policies.managed:
+                raise LookupError(f"no managed policy {reference} is deployed")
+            return (self.policies.managed[reference],)
+        held = self.held(principal)
+        if held is None:
+            raise LookupError(f"no {principal.kind} {reference} is deployed")
+        return held.identity
+
+    def located(self, arn: str) -> tuple[str, ...] | None:
+        """The resource that made what an ARN names: the alias of the contract's stack and the logical ids; None where
+        no stack did."""
+        found = self.origins.resource(arn)
+        for stack in self.deployment.stacks:
+            if any(resource is found for resource in stack.resources):
+                return (stack.alias, *found.path) if found is not None else None
+        return None
+
+    def resource_policy(self, resource: DeclaredResource) -> Policy | None:
+        """The policy on a declared resource; None where there is no such resource, or no policy on it."""
+        return self.policies.resource_policies.get(self.resolved(resource.reference))

@@ -1,0 +1,201 @@
+"""Where a deployed statement stands in the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.placed import Placed, at, documents, place_of, placed_once
+from grantproof.source import Key, Place, read
+
+KeyPath = tuple[Key, ...]
+#: Where the policy documents of a resource stand that has one, by type.
+_DOCUMENTS = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
+_SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
+#: What the properties of a resource name that hangs a policy on another: queue by URL, topic by ARN, bucket by name ...
+_HANGS_ON: Mapping[str, tuple[str, ...]] = {
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SQS::QueuePolicy": ("Queues",),
+    "AWS::SNS::TopicPolicy": ("Topics",),
+    "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
+    "AWS::Lambda::Permission": ("FunctionName",),
+}
+
+
+class Origins:
+    """Finds the place of a statement by the label of its policy (see `policies.Held`) and its index.
+
+    Exact for what the mocked world deployed: objects of a template take their places along through transforms, loops,
+    conditions and functions. For real accounts, of which only the templates are known, the place of the policy where
+    its statements are computed.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    @cached_property
+    def _all(self) -> tuple[Resource, ...]:
+        return tuple(resource for stack in self._deployment.stacks for resource in stack.resources)
+
+    @cached_property
+    def _resources(self) -> dict[str, Resource]:
+        """Resources by what ends their ARN: `role/NAME`, `group/NAME`, `user/NAME`, or a whole physical id."""
+        out: dict[str, Resource] = {}
+        for resource in self._all:
+            kind = resource.type.rsplit("::", 1)[1].lower()
+            out[f"{resource.account}:{kind}/{resource.physical_id}"] = resource
+            out[resource.physical_id] = resource
+        return out
+
+    @cached_property
+    def _accounts(self) -> Mapping[str, str]:
+        """Account numbers to the aliases by which resources name theirs."""
+        values = self._deployment.facts.values
+        return {number: name.split(".", 1)[1] for name, number in values.items() if name.startswith("accounts.")}
+
+    def resource(self, arn: str) -> Resource | None:
+        """The resource that created what an ARN names, or None."""
+        fields = arn.split(":", 5)
+        kind, _, name = fields[-1].partition("/")
+        account = self._accounts.get(fields[4], "") if len(fields) == 6 else ""
+        found = self._resources.get(arn) or self._resources.get(f"{account}:{kind}/{name.rsplit('/', 1)[-1]}")
+        # Buckets, keys, queues ... are known to CloudFormation by name, id or URL.
+        return found or self._resources.get(name.rsplit("/", 1)[-1] or kind) or self._by_ending(fields)
+
+    def _by_ending(self, fields: list[str]) -> Resource | None:
+        name = fields[-1].rsplit(":", 1)[-1]
+        own = (r for r in self._all if r.physical_id == name or r.physical_id.endswith(f"/{name}"))
+        return next((r for r in own if r.type.split("::")[1].lower() == fields[2]), None) if len(fields) == 6 else None
+
+    def written(self) -> Iterator[Place]:
+        """The place of every policy document in the properties of every deployed resource."""
+        for resource in self._all:
+            properties = _properties(resource)
+            for path in documents(properties):
+                if place := place_of(properties, path):
+                    yield place
+
+    def nested(self, stack: Resource) -> Path | None:
+        """The file that a nested stack was deployed from, or None where it is not among the contract's."""
+        for deployed in self._deployment.stacks:
+            for resource in deployed.resources:
+                if resource.account == stack.account and resource.path[:-1] == stack.path:
+                    return resource.template
+        return None
+
+    def place(self, label: str, statement: int | None = None) -> Place | None:
+        """Where a policy, or one of its statements, is written; None where no template of the grant has it."""
+        found = self._policy(label, statement)
+        if found is None:
+            return None
+        resource, path = found
+        return place_of(_properties(resource), path) or place_of(_written(resource))
+
+    def described(self, label: str, statement: int | None = None) -> str:
+        """The resource that holds a policy, by logical id through nested stacks, and for the output of a tool that says
+        so (CDK's `aws:cdk:path`) by the path in its own code; empty where no template of the grant has it."""
+        found = self._policy(label, statement)
+        if found is None:
+            return ""
+        name, tool = "/".join(found[0].path), at(_written(found[0]), ("Metadata", "aws:cdk:path"))
+        return f"{name}, {tool}" if isinstance(tool, str) else name
+
+    def inside(self, label: str) -> str:
+        """For findings about what a tool has written: ` of` the resource as `described`; else empty."""
+        told = self.described(label)
+        return f" of {told}" if ", " in told else ""
+
+    def _policy(self, label: str, statement: int | None) -> tuple[Resource, KeyPath] | None:
+        """The resource that writes a policy, and the path of the policy or statement in its properties."""
+        arn, _, name = label.partition("#")
+        resource = self.resource(arn)
+        if name == "trust" and resource is not None:
+            return resource, _statement(resource, ("AssumeRolePolicyDocument",), statement)
+        if name:
+            return self._inline(resource, arn, name, statement)
+        for hung in self._hung_on(arn, resource):
+            path = _statement(hung, _document(hung), statement)
+            if statement is None or path:
+                return hung, path
+        return (resource, _statement(resource, _document(resource), statement)) if resource is not None else None
+
+    def _inline(
+        self, resource: Resource | None, arn: str, name: str, statement: int | None
+    ) -> tuple[Resource, KeyPath] | None:
+        if resource is not None:
+            own = at(_properties(resource), ("Policies",))
+            entries = own if isinstance(own, list) else []
+            for number, entry in enumerate(entries):
+                if _fits(entry, name, only=len(entries) == 1 and resource.properties is None):
+                    return resource, _statement(resource, ("Policies", number, "PolicyDocument"), statement)
+        for separate in self._all:
+            if separate.type in _SEPARATE and _named(separate, name) and _hangs(separate, arn):
+                return separate, _statement(separate, ("PolicyDocument",), statement)
+        return (resource, ()) if resource is not None else None
+
+    def _hung_on(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
+        """The resources that hang a policy on what an ARN names."""
+        wanted = {arn, arn.rsplit(":", 1)[-1]} | ({resource.physical_id} if resource else set())
+        for hung in self._all:
+            for name in _HANGS_ON.get(hung.type, ()):
+                value = at(_properties(hung), (name,))
+                values = value if isinstance(value, list) else [value]
+                if any(str(v) in wanted or str(v).rsplit("/", 1)[-1] in wanted for v in values):
+                    yield hung
+
+
+def _properties(resource: Resource) -> Any:
+    """The properties with functions resolved; of a real account, as they are written."""
+    return resource.properties if resource.properties is not None else at(_written(resource), ("Properties",)) or {}
+
+
+def _written(resource: Resource) -> Any:
+    if resource.written is not None or resource.template is None:
+        return resource.written
+    document = read(resource.template)
+    found = at(placed_once(document), ("Resources", resource.path[-1]))
+    place = document.place("Resources", resource.path[-1])
+    return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
+
+
+def _document(resource: Resource) -> KeyPath:
+    properties = _properties(resource)
+    return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
+
+
+def _statement(resource: Resource, path: KeyPath, number: int | None) -> KeyPath:
+    policy = at(_properties(resource), path)
+    if number is None or not path or not isinstance(policy, Mapping):
+        return path
+    statements = policy.get("Statement")
+    if isinstance(statements, list) and number < len(statements):
+        return (*path, "Statement", number)
+    return (*path, "Statement")
+
+
+def _fits(entry: Any, name: str, *, only: bool) -> bool:
+    """Is this entry of `Policies` the inline policy of this name? Where the name is not resolved, the one whose name,
+    as far as it is written out, ends or begins the deployed name; or the `only` one."""
+    written = entry.get("PolicyName") if isinstance(entry, Mapping) else None
+    if isinstance(written, Mapping) and isinstance(written.get("Fn::Sub"), str):
+        pieces = [piece.rpartition("}")[2] for piece in written["Fn::Sub"].split("${")]
+        return all(piece in name for piece in pieces) or only
+    return written == name or only
+
+
+def _named(separate: Resource, name: str) -> bool:
+    written = at(_properties(separate), ("PolicyName",))
+    return written == name or (separate.properties is None and isinstance(written, Mapping))
+
+
+def _hangs(separate: Resource, arn: str) -> bool:
+    """Does an inline policy that is a resource of its own hang on the entity with this ARN?"""
+    if separate.properties is None:
+        return True
+    kind, _, name = arn.split(":", 5)[-1].partition("/")
+    properties, plural = separate.properties, f"{kind.capitalize()}s"
+    targets = [*(properties.get(plural) or ()), properties.get(f"{kind.capitalize()}Name")]
+    return name.rsplit("/", 1)[-1] in targets

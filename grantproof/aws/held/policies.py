@@ -1,0 +1,166 @@
+"""From snapshots to the policies that bear on a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.iam import Layers, Policy, PolicyType, Request, parse_policy
+from grantproof.iam.layers import is_role_entry, resource_type
+
+
+class SnapshotIncomplete(Exception):
+    """A snapshot that names a policy without holding it."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """An IAM entity and the policies that it holds.
+
+    `identity` are its inline and attached policies, for a user also those of its groups (rule E19). Policies are
+    labelled `ARN of the entity#name` where inline, by their own ARN where managed, and `ARN#trust` for the trust
+    policy.
+    """
+
+    arn: str
+    kind: str
+    unique_id: str
+    identity: tuple[Policy, ...]
+    boundary: tuple[Policy, ...] | None = None
+    trust: Policy | None = None
+    groups: tuple[str, ...] = ()
+    max_session: int = 3600
+
+
+class Policies:
+    """The policies of all accounts of a world, parsed once.
+
+    Raises:
+        SnapshotIncomplete: an attached policy or a boundary is not in the snapshot.
+        MalformedPolicy: a document that AWS would have refused.
+    """
+
+    def __init__(self, snapshots: Iterable[AccountSnapshot]) -> None:
+        self.snapshots = tuple(snapshots)
+        self.held: dict[str, Held] = {}
+        self.managed: dict[str, Policy] = {}
+        self._resource: dict[str, tuple[Mapping[str, Any], Policy]] = {}
+        self._layers: dict[Any, Layers] = {}
+        for snapshot in self.snapshots:
+            for held in _Reader(snapshot, self.managed).entities():
+                self.held[held.arn] = held
+            for entry in snapshot.resource_policies:
+                type_ = PolicyType.KEY if entry["Type"] == "AWS::KMS::Key" else PolicyType.RESOURCE
+                self._resource[entry["Arn"]] = (entry, parse_policy(entry["Policy"], type_, entry["Arn"]))
+
+    @property
+    def resource_policies(self) -> Mapping[str, Policy]:
+        """Resource policies by the ARN of their resource, without trust policies."""
+        return {arn: policy for arn, (_, policy) in self._resource.items()}
+
+    def owner(self, resource: str) -> str | None:
+        """The account that owns a resource whose ARN does not say so, such as a bucket; None where it is not known."""
+        entry = self._resource.get(_container(resource))
+        return None if entry is None else str(entry[0]["Account"])
+
+    def resource_policy(self, action: str, resource: str | None) -> Policy | None:
+        """The policy on the resource of a request: a role's trust policy for entering it, else the policy of the
+        resource, or of the bucket that holds it."""
+        if resource is None:
+            return None
+        if is_role_entry(action):
+            role = self.held.get(resource)
+            return role.trust if role else None
+        found = self._resource.get(_container(resource))
+        if found is None:
+            return None
+        wanted = resource_type(action, resource)
+        return found[1] if found[1].type is wanted or wanted is PolicyType.RESOURCE else None
+
+    def layers(self, request: Request, session: tuple[str, ...] = ()) -> Layers:
+        """Everything in the accounts that bears on a request. `session` are the caller's session policies."""
+        resource = self.resource_policy(request.action, request.resource)
+        key = (request.principal.identity_arn, resource.label if resource else None, session)
+        found = self._layers.get(key)
+        if found is None:
+            caller = self.held.get(request.principal.identity_arn or "")
+            found = self._layers[key] = Layers(
+                identity=caller.identity if caller else (),
+                boundary=caller.boundary if caller else None,
+                resource=resource,
+                session=tuple(parse_policy(d, PolicyType.SESSION, f"session[{n}]") for n, d in enumerate(session))
+                or None,
+            )
+        return found
+
+
+def _container(resource: str) -> str:
+    """The resource that carries the policy: an object's is on its bucket (rule R17)."""
+    return resource.partition("/")[0] if ":s3:::" in resource else resource
+
+
+class _Reader:
+    """Reads the entities of one account."""
+
+    def __init__(self, snapshot: AccountSnapshot, managed: dict[str, Policy]) -> None:
+        self._snapshot = snapshot
+        self._documents = {p["Arn"]: _default_version(p) for p in snapshot.policies}
+        self._managed = managed
+        for arn, document in self._documents.items():
+            if arn not in managed:
+                managed[arn] = parse_policy(document, PolicyType.IDENTITY, arn)
+
+    def entities(self) -> Iterator[Held]:
+        groups = {group["GroupName"]: self._group(group) for group in self._snapshot.groups}
+        yield from groups.values()
+        for user in self._snapshot.users:
+            member_of = [groups[name] for name in user.get("GroupList") or ()]
+            own = self._own(user, "UserPolicyList")
+            identity = (*own, *(policy for group in member_of for policy in group.identity))
+            names = tuple(group.arn for group in member_of)
+            yield Held(user["Arn"], "user", user["UserId"], identity, self._boundary(user), groups=names)
+        for role in self._snapshot.roles:
+            trust = parse_policy(role["AssumeRolePolicyDocument"], PolicyType.TRUST, f"{role['Arn']}#trust")
+            yield Held(
+                role["Arn"],
+                "role",
+                role["RoleId"],
+                self._own(role, "RolePolicyList"),
+                self._boundary(role),
+                trust,
+                max_session=int(role.get("MaxSessionDuration", 3600)),
+            )
+
+    def _group(self, group: Mapping[str, Any]) -> Held:
+        return Held(group["Arn"], "group", group.get("GroupId", ""), self._own(group, "GroupPolicyList"))
+
+    def _own(self, entity: Mapping[str, Any], inline: str) -> tuple[Policy, ...]:
+        out = [
+            parse_policy(entry["PolicyDocument"], PolicyType.IDENTITY, f"{entity['Arn']}#{entry['PolicyName']}")
+            for entry in entity.get(inline) or ()
+        ]
+        for attached in entity.get("AttachedManagedPolicies") or ():
+            self._require(attached["PolicyArn"], entity["Arn"])
+            out.append(self._managed[attached["PolicyArn"]])
+        return tuple(out)
+
+    def _boundary(self, entity: Mapping[str, Any]) -> tuple[Policy, ...] | None:
+        boundary = entity.get("PermissionsBoundary")
+        if not boundary:
+            return None
+        arn = boundary["PermissionsBoundaryArn"]
+        self._require(arn, entity["Arn"])
+        return (parse_policy(self._documents[arn], PolicyType.BOUNDARY, arn),)
+
+    def _require(self, arn: str, entity: str) -> None:
+        if arn not in self._documents:
+            raise SnapshotIncomplete(f"{entity} has the policy {arn}, which the snapshot does not hold")
+
+
+def _default_version(policy: Mapping[str, Any]) -> Any:
+    for version in policy["PolicyVersionList"]:
+        if version.get("IsDefaultVersion"):
+            return version["Document"]
+    raise SnapshotIncomplete(f"{policy['Arn']} has no default version in the snapshot")

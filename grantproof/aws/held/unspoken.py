@@ -1,0 +1,59 @@
+"""Resources that let somebody in, and of which a contract cannot speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.giving import Way, let_in_by, may_give_access, way_of
+from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.placed import at
+from grantproof.source import read, shown
+
+
+def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
+    """What the stacks make that lets somebody in without a policy that can be held against the contract: how it does,
+    and where it stands."""
+    for stack in deployed.deployment.stacks:
+        for resource in stack.resources:
+            name, place = resource.path[-1], place_of(resource, deployed)
+            if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
+                yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
+            written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+            if given := let_in_by(resource.type, written):
+                yield f"{name} lets others in by {given}, of which a contract cannot speak", place
+
+
+def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
+    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out: by
+    the alias of the stack, and logical ids."""
+    return {
+        (stack.alias, *resource.path): resource
+        for stack in deployment.stacks
+        for resource in stack.resources
+        if may_give_access(resource.type, resource.properties)
+    }
+
+
+def place_of(resource: Resource, deployed: Deployed) -> str:
+    """Where a resource stands in its template; the contract for one whose template is no file."""
+    if resource.template is None:
+        return shown(deployed.contract.path)
+    return str(read(resource.template).place("Resources", resource.path[-1]))
+
+
+def is_spoken_of(deployed: Deployed, resource: Resource) -> bool:
+    """Does the contract say who gets in by a resource? It does by an identity provider that a declared trust names, and
+    by an instance profile of declared roles that trust EC2."""
+    trusts: dict[str, Any] = {
+        deployed.resolved(role.reference).rsplit("/", 1)[-1]: str([deployed.resolved(s.document) for s in role.trust])
+        for role in deployed.contract.principals
+        if role.kind == "role"
+    }
+    if resource.type in ("AWS::IAM::OIDCProvider", "AWS::IAM::SAMLProvider"):
+        return any(f"'{resource.physical_id}'" in trust for trust in trusts.values())
+    if resource.type == "AWS::IAM::InstanceProfile" and resource.properties:
+        roles = resource.properties.get("Roles") or ()
+        return bool(roles) and all("'ec2.amazonaws.com'" in trusts.get(str(role), "") for role in roles)
+    return False

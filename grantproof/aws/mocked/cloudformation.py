@@ -1,0 +1,318 @@
+"""Where moto's CloudFormation differs from AWS's, made the same or refused.
+
+Needed by moto 5.0 to 5.2.5, the newest when this was written. `tests/aws/test_cloudformation.py` deploys without this
+module as well, and fails as soon as moto does one of these by itself, so that it can go:
+
+1. A nested stack's outputs, `!GetAtt Stack.Outputs.Name` and `${Stack.Outputs.Name}` in `Fn::Sub`: moto cuts the
+   attribute at every dot, looks at the first piece only, and its stacks answer no attribute. See `intrinsics`.
+2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources`.
+3. A resource that moto cannot create is left out with a warning, and whatever takes something from it is created with a
+   hole. Here it is noted, and so is whatever takes something from it.
+4. The partition is `aws` and the URL suffix `amazonaws.com` in every region.
+5. `AWS::NoValue` stays in lists as null; intrinsic functions that moto does not know stay in place: see `intrinsics`.
+6. Transforms: moto carries out none: see `processed`.
+7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
+   list type stays text, and spaces stay in lists. See `parameters`.
+8. Exports of outputs whose condition is false.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import MissingParameterError, ValidationError
+from moto.cloudformation.models import Stack
+from moto.ssm.models import ssm_backends
+
+from grantproof.aws.mocked import iam_resources, policy_resources
+from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
+from grantproof.aws.mocked.existing import ClientOf, existing
+from grantproof.aws.mocked.names import NotCreated, resolve, scope
+from grantproof.aws.templates import intrinsics, parameters
+from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.placed import placed
+from grantproof.aws.templates.processed import TemplateError, process
+from grantproof.source import Document, parse
+
+#: Types that create nothing by design.
+_EMPTY = frozenset(
+    {"AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle", "AWS::CDK::Metadata"}
+)
+#: (stack id, logical id)
+Name = tuple[str, str]
+
+
+@dataclass
+class Built:
+    """What CloudFormation made of the templates of one world. Kept because moto forgets it.
+
+    Attributes:
+        documents: the text of a template as it is handed over, and the file that it comes from.
+        templates: the processed template of each stack, by stack id, its objects `Placed`.
+        properties: of each resource, with functions resolved, its objects `Placed`.
+        refused: resources that were not created, and why.
+        outputs: outputs that have no value, and why.
+    """
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    templates: dict[str, Any] = field(default_factory=dict)
+    properties: dict[Name, Any] = field(default_factory=dict)
+    refused: dict[Name, str] = field(default_factory=dict)
+    outputs: dict[Name, str] = field(default_factory=dict)
+
+    def handed(self, document: Document) -> str:
+        """A template as it is handed to moto: the same data as JSON. moto reads YAML with a loader that builds
+        arbitrary Python objects from tags, so a hostile template must not reach it as text."""
+        text = json.dumps(document.value)
+        self.documents[text] = document
+        return text
+
+    def template(self, text: str, where: str) -> Any:
+        """A template's data, its objects `Placed` where it is a file of the grant."""
+        return placed(self.documents[text] if text in self.documents else parse(text, Path(where)))
+
+
+@contextmanager
+def like_cloudformation(client_of: ClientOf) -> Generator[Built, None, None]:
+    """Deploy as CloudFormation does, as far as the list above goes."""
+    built = Built()
+    creators = _Creators(built, client_of, parsing)
+    stacks = _Stacks(built, client_of)
+    with (
+        patch.object(parsing, "clean_json", resolve),
+        patch.object(parsing, "parse_output", creators.output),
+        patch.object(parsing, "resource_class_from_type", creators.class_of),
+        patch.object(parsing, "parse_resource_and_generate_name", creators.resolved),
+        patch.object(parsing, "parse_and_create_resource", creators.create),
+        patch.object(parsing, "parse_and_update_resource", creators.update),
+        patch.object(parsing.ResourceMap, "__init__", _in_its_partition(parsing.ResourceMap.__init__)),
+        patch.object(parsing.ResourceMap, "load_parameters", _parameters(client_of)),
+        patch.object(parsing.ResourceMap, "load_conditions", _load_conditions),
+        patch.object(parsing.ResourceMap, "transform_mapping", lambda self: None),
+        patch.object(parsing.ResourceMap, "validate_outputs", lambda self: None),
+        patch.object(parsing.OutputMap, "exports", property(_exports)),
+        patch.object(Stack, "_parse_template", stacks.parse),
+        patch.object(Stack, "_create_resource_map", stacks.resource_map(Stack._create_resource_map)),
+        patch.object(Stack, "update", stacks.update(Stack.update)),
+        patch.object(Stack, "has_template", lambda self, other: self.template == other),
+        patch.object(Stack, "stack_resources", property(_created)),
+    ):
+        yield built
+
+
+def _created(stack: Any) -> list[Any]:
+    return [r for r in stack.resource_map.values() if r is not None and not isinstance(r, NotCreated)]
+
+
+# --- resources --------------------------------------------------------------------------------------------------------
+
+
+class _Creators:
+    """Takes the place of moto's functions that create resources."""
+
+    def __init__(self, built: Built, client_of: ClientOf, original: Any) -> None:
+        self._built, self._client_of = built, client_of
+        self._class_of = original.resource_class_from_type
+        self._resolved = original.parse_resource_and_generate_name
+        self._create = original.parse_and_create_resource
+        self._update = original.parse_and_update_resource
+
+    def class_of(self, type_: str) -> Any:
+        """moto's `resource_class_from_type`."""
+        if type_ in _EMPTY:
+            return creator(type_, None, lambda _client, _properties, name: _nothing(name), None)
+        for module in (iam_resources, policy_resources):
+            if found := module.resource_class(type_, self._client_of):
+                return found
+        if type_.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+            raise UnsupportedResource("it: what a custom resource does is the code of its function")
+        found = self._class_of(type_) if type_ in parsing.get_model_map() else None
+        if found is None:
+            raise UnsupportedResource(f"resources of the type {type_}")
+        return found
+
+    def resolved(self, logical_id: str, resource: Any, names: Any) -> Any:
+        """moto's `parse_resource_and_generate_name`, with the properties noted."""
+        found = self._resolved(logical_id, resource, names)
+        self._built.properties[names.stack_id, logical_id] = found[1].get("Properties") or {}
+        return found
+
+    def create(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
+        """moto's `parse_and_create_resource`; what cannot be created is noted."""
+        name = (names.stack_id, logical_id)
+        self._built.refused.pop(name, None)
+        try:
+            return self._create(logical_id, resource, names, account_id, region_name)
+        except (TemplateError, ValidationError, MissingParameterError, RecursionError):
+            raise
+        except NotResolved as error:
+            self._built.refused[name] = f"it: {error}"
+        except UnsupportedResource as error:
+            self._built.refused[name] = str(error)
+        except ClientError as error:
+            self._built.refused[name] = f"it: {error.response['Error']['Message']}"
+        except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
+            self._built.refused[name] = f"it: {type(error).__name__} {error}"
+        return NotCreated(logical_id, str(resource.get("Type")))
+
+    def update(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
+        """moto's `parse_and_update_resource`; what was not created before is created."""
+        if isinstance(names[logical_id], NotCreated):
+            return self.create(logical_id, resource, names, account_id, region_name)
+        return self._update(logical_id, resource, names, account_id, region_name)
+
+    def output(self, name: str, output: Any, names: Any) -> Any:
+        """moto's `parse_output`; an output that has no value is noted."""
+        if "Condition" in output and not names.lazy_condition_map[output["Condition"]]:
+            return None
+        try:
+            value = resolve(output.get("Value"), names)
+        except (UnsupportedResource, NotResolved) as error:
+            self._built.outputs[names.stack_id, name] = str(error)
+            return None
+        return None if value is None else parsing.Output(name, value, output.get("Description"))
+
+
+def _nothing(name: str) -> CreatedResource:
+    return CreatedResource(None, name)
+
+
+# --- stacks -----------------------------------------------------------------------------------------------------------
+
+
+class _Stacks:
+    """Takes the place of what moto's stacks do with their templates."""
+
+    def __init__(self, built: Built, client_of: ClientOf) -> None:
+        self._built, self._client_of = built, client_of
+
+    @property
+    def parse(self) -> Callable[[Any], None]:
+        """moto's `Stack._parse_template`. Processing needs the parameters, which are set after the first call."""
+
+        def _parse_template(stack: Any) -> None:
+            stack.template_dict = self._built.template(stack.template, stack.name)
+            if hasattr(stack, "cross_stack_resources"):
+                stack.template_dict = self._processed(stack)
+
+        return _parse_template
+
+    def resource_map(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """moto's `Stack._create_resource_map`."""
+
+        def _create_resource_map(stack: Any) -> Any:
+            stack.template_dict = self._processed(stack)
+            return original(stack)
+
+        return _create_resource_map
+
+    def update(self, original: Callable[..., None]) -> Callable[..., None]:
+        """moto's `Stack.update`, with the new parameters at hand when the template is processed."""
+
+        def update(stack: Any, template: str, role_arn: Any = None, parameters: Any = None, tags: Any = None) -> None:
+            stack.parameters = parameters or stack.parameters
+            original(stack, template, role_arn, parameters, tags)
+
+        return update
+
+    def _processed(self, stack: Any) -> Any:
+        raw = stack.template_dict
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("Resources"), Mapping):
+            raise TemplateError("the template has no Resources")
+        # Conditions and resources are not known yet, so the map is made of what is: parameters and mappings.
+        names = parsing.ResourceMap(
+            stack.stack_id, stack.name, stack.parameters, {}, stack.region_name, stack.account_id, dict(raw), {}
+        )
+        names.load_parameters()
+        out = process(raw, scope(names), self._fetch(stack))
+        self._built.templates[stack.stack_id] = out
+        return out
+
+    def _fetch(self, stack: Any) -> Callable[[str], Any]:
+        def fetch(location: str) -> Any:
+            bucket, _, key = location.removeprefix("s3://").partition("/")
+            s3 = self._client_of(stack.account_id, "s3", stack.region_name)
+            try:
+                content = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+            except ClientError as error:
+                raise TemplateError(f"cannot include {location}: {error.response['Error']['Message']}") from None
+            return self._built.template(content, location)
+
+        return fetch
+
+
+def _parameters(client_of: ClientOf) -> Callable[[Any], None]:
+    """moto's `ResourceMap.load_parameters`, which it calls before it creates or updates anything."""
+
+    def load_parameters(names: Any) -> None:
+        seen, account, region = names._parsed_resources, names._account_id, names._region_name
+        template, given = names._template, names.input_parameters
+        pseudo = {name: seen[name] for name in seen if name.startswith("AWS::") and name != "AWS::NoValue"}
+        texts = {name: ",".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in given.items()}
+        try:
+            parameters.check(template, texts, pseudo, existing(account, region, client_of))
+        except parameters.RefusedParameters as error:
+            raise ValidationError(message=str(error)) from None
+        declared = template.get("Parameters") or {}
+        names.no_echo_parameter_keys = [name for name, p in declared.items() if p.get("NoEcho")]
+        for name, parameter in declared.items():
+            value = texts.get(name, intrinsics.text(parameter.get("Default", "")))
+            names.resolved_parameters[name] = _typed(str(parameter.get("Type", "String")), value, account, region)
+        names._parsed_resources.update(names.resolved_parameters)
+        names.__dict__.pop("scope_of_functions", None)
+
+    return load_parameters
+
+
+def _typed(type_: str, given: str, account: str, region: str) -> Any:
+    """A parameter's text as `Ref` gives it."""
+    if type_.startswith("AWS::SSM::Parameter::Value<"):
+        stored = ssm_backends[account][region].get_parameter(given)
+        if stored is None:
+            raise ValidationError(message=f"the parameter store of {account} has no {given}")
+        return parameters.as_typed(type_.split("<", 1)[1].removesuffix(">"), str(stored.value))
+    typed = parameters.as_typed(type_, given) if given else ([] if type_ != "Number" and "List" in type_ else given)
+    if type_ in ("Number", "List<Number>"):
+        return [_number(item) for item in typed] if isinstance(typed, list) else _number(typed)
+    return typed
+
+
+def _number(given: str) -> int | float:
+    try:
+        return int(given)
+    except ValueError:
+        return float(given)
+
+
+def _load_conditions(names: Any) -> None:
+    """moto's `ResourceMap.load_conditions`."""
+    known = scope(names)
+    names.lazy_condition_map = {name: intrinsics.condition(name, known) for name in known.conditions}
+
+
+def _exports(outputs: Any) -> list[Any]:
+    """moto's `OutputMap.exports`, without those whose condition is false."""
+    names, out = outputs._resource_map, []
+    for key, declared in (outputs._output_json_map or {}).items():
+        found = outputs[key] if declared.get("Export") else None
+        if found is not None:
+            name = resolve(declared["Export"]["Name"], names)
+            out.append(parsing.Export(outputs._stack_id, name, found.value))
+    return out
+
+
+def _in_its_partition(original: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes the place of one
+        original(self, *args, **kwargs)
+        partition, suffix = parameters.partition_of(self._region_name)
+        self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix, "AWS::NotificationARNs": []}
+
+    return __init__

@@ -1,0 +1,302 @@
+"""Deploying a grant into its world, through the mocked CloudFormation."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError, UnknownServiceError
+
+from grantproof.aws.mocked.cloudformation import Built
+from grantproof.aws.mocked.world import World
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import NotResolved, text
+from grantproof.aws.templates.placed import at, documents, place_of
+from grantproof.aws.templates.processed import TemplateError
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
+from grantproof.source import Place, read, shown
+
+
+class DeploymentFailed(Exception):
+    """A stack that could not be deployed: which template, which resource, why."""
+
+
+class NotCreatable(DeploymentFailed):
+    """AWS may well deploy it; the mocked world has no such resource."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A deployed resource. `path` are logical ids through nested stacks; `template` is None for a template that is no
+    file of the grant.
+
+    Of a resource of the mocked world, `written` is its entry in the processed template and `properties` are its
+    properties with functions resolved; objects in both are `placed.Placed`. None where only a real account has it.
+    """
+
+    path: tuple[str, ...]
+    type: str
+    physical_id: str
+    account: str
+    template: Path | None
+    written: Any = field(default=None, repr=False)
+    properties: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class NotDeployed:
+    """A resource that the mocked world could not create. `policies` are the places of the policy documents in it,
+    `because` says what cannot be created."""
+
+    path: tuple[str, ...]
+    type: str
+    place: Place | None
+    because: str
+    policies: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place}: {'/'.join(self.path)} ({self.type}): the mocked world cannot create {self.because}"
+
+
+@dataclass(frozen=True)
+class DeployedStack:
+    """A deployed stack, with the resources of its nested stacks."""
+
+    alias: str
+    account: str
+    name: str
+    template: Path
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    resources: tuple[Resource, ...]
+    missing: tuple[NotDeployed, ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What references to the stack stand for: its outputs, and its resources' physical ids (`resources.Id`, in a
+        nested stack `resources.Nested/Id`)."""
+        start = f"stacks.{self.alias}"
+        ids = {f"{start}.resources.{'/'.join(r.path)}": r.physical_id for r in self.resources}
+        return {**ids, **{f"{start}.outputs.{name}": value for name, value in self.outputs.items()}}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Every stack of a grant, deployed. `facts` fill the references of its contract."""
+
+    stacks: tuple[DeployedStack, ...]
+    facts: Facts
+
+
+def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deployment:
+    """Upload what templates fetch, create the stacks in their order, and make the calls of `setup`. `prepared`: the
+    uploads and what `setup` makes are there already.
+
+    Raises:
+        DeploymentFailed: names template, resource and reason.
+    """
+    if prepared:
+        contract = replace(contract, setup=())
+    deployment = Deployment((), facts_of(contract)) if prepared else begin(world, contract)
+    while len(deployment.stacks) < len(contract.stacks):
+        deployment = advance(world, contract, deployment)
+    return deployment
+
+
+def begin(world: World, contract: Contract) -> Deployment:
+    """Upload what templates fetch; no stack yet."""
+    for upload in contract.uploads:
+        _make_bucket(world, upload)
+        put_uploads(world, contract, upload)
+    return Deployment((), facts_of(contract))
+
+
+def advance(world: World, contract: Contract, deployment: Deployment) -> Deployment:
+    """Create the next stack; after the last, make the calls of `setup`.
+
+    Raises:
+        DeploymentFailed: names template, resource and reason.
+    """
+    stack = contract.stacks[len(deployment.stacks)]
+    deployed = _create(world, contract, stack, _given(stack, deployment.facts))
+    deployment = Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
+    if len(deployment.stacks) == len(contract.stacks):
+        for call in contract.setup:
+            _prepare(world, call, deployment.facts)
+    return deployment
+
+
+def _prepare(world: World, call: Setup, facts: Facts) -> None:
+    try:
+        client = world.client(world.root(call.account), call.service)
+    except UnknownServiceError:
+        raise DeploymentFailed(f"{call.place}: boto3 has no service {call.service!r}.") from None
+    names = {api: method for method, api in client.meta.method_to_api_mapping.items()}
+    if call.operation not in names:
+        raise DeploymentFailed(f"{call.place}: {call.service} has no operation {call.operation!r}.")
+    try:
+        getattr(client, names[call.operation])(**resolve(call.parameters, facts))
+    except (ClientError, ParamValidationError) as error:
+        raise DeploymentFailed(f"{call.place}: {call.service} {call.operation}: {error}") from None
+
+
+def delete(world: World, contract: Contract, deployment: Deployment) -> None:
+    """Delete the stacks, last first, and the uploads."""
+    for stack in reversed(deployment.stacks):
+        cloudformation(world, stack.account).delete_stack(StackName=stack.name)
+    for upload in contract.uploads:
+        s3 = world.client(world.root(upload.account), "s3")
+        for entry in s3.list_objects_v2(Bucket=upload.bucket).get("Contents", ()):
+            s3.delete_object(Bucket=upload.bucket, Key=entry["Key"])
+        s3.delete_bucket(Bucket=upload.bucket)
+
+
+def redeploy(world: World, deployment: Deployment) -> None:
+    """Update every stack with the template and parameters that it has."""
+    for stack in deployment.stacks:
+        try:
+            cloudformation(world, stack.account).update_stack(
+                StackName=stack.name,
+                TemplateBody=world.built.handed(read(stack.template)),
+                Parameters=_pairs(stack.parameters),
+                Capabilities=_CAPABILITIES,
+            )
+        except ClientError as error:
+            # CloudFormation's answer to an update that changes nothing is an error.
+            if "No updates are to be performed" not in str(error):
+                raise
+
+
+def cloudformation(world: World, account: str) -> Any:
+    """The CloudFormation client that deploys in an account."""
+    return world.client(world.root(account), "cloudformation")
+
+
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+def _make_bucket(world: World, upload: Upload) -> None:
+    where = {} if world.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": world.region}}
+    world.client(world.root(upload.account), "s3").create_bucket(Bucket=upload.bucket, **where)
+
+
+def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
+    """Put the files of an upload into its bucket."""
+    s3 = world.client(world.root(upload.account), "s3")
+    for file in upload.files:
+        key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
+        content = world.built.handed(read(file)) if file.suffix.lower() in TEMPLATE_SUFFIXES else file.read_bytes()
+        s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
+
+
+def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:
+    try:
+        return dict(resolve(stack.parameters, facts))
+    except UnknownFact as error:
+        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
+
+
+def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, str]) -> DeployedStack:
+    document = read(stack.template)
+    client = cloudformation(world, stack.account)
+    try:
+        number = world.number(stack.account)
+        pseudo = parameters.pseudo_parameters(number, world.region, stack.name)
+        parameters.check(document.value, given, pseudo)
+        client.create_stack(
+            StackName=stack.name,
+            TemplateBody=world.built.handed(document),
+            Parameters=_pairs(given),
+            Capabilities=_CAPABILITIES,
+        )
+    except parameters.RefusedParameters as error:
+        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
+    except (TemplateError, NotResolved) as error:
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
+    except ClientError as error:
+        said = error.response["Error"]["Message"]
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, re.error) as error:
+        # moto meets a template that it cannot read with whatever its own code runs into.
+        kind = type(error).__name__
+        raise DeploymentFailed(
+            f"{shown(stack.template)}: stack {stack.alias!r}: the mocked CloudFormation failed: {kind} {error}."
+        ) from error
+    description = client.describe_stacks(StackName=stack.name)["Stacks"][0]
+    if description["StackStatus"] != "CREATE_COMPLETE":
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r} ended {description['StackStatus']}.")
+    above = _Above(client, contract, stack.account, world.built)
+    resources = tuple(above.resources(stack.name, stack.template, ()))
+    nested = {r.path: r.physical_id for r in resources if r.type == "AWS::CloudFormation::Stack"}
+    missing = tuple(_missing(client, world.built, {(): stack.name, **nested}))
+    if missing and not world.partial:
+        raise NotCreatable("\n".join(map(str, missing)))
+    outputs = {output["OutputKey"]: text(output["OutputValue"]) for output in description.get("Outputs") or ()}
+    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources, missing)
+
+
+def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -> Iterator[NotDeployed]:
+    if not built.refused:
+        return
+    ids = {client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]: path for path, name in stacks.items()}
+    for (stack, logical_id), because in built.refused.items():
+        if stack in ids:
+            written = built.templates[stack]["Resources"][logical_id]
+            policies = tuple(place for path in documents(written) if (place := place_of(written, path)))
+            place = place_of(built.templates[stack], ("Resources", logical_id))
+            yield NotDeployed((*ids[stack], logical_id), str(written.get("Type")), place, because, policies)
+
+
+def _pairs(given: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
+
+
+@dataclass(frozen=True)
+class _Above:
+    """What is the same for all resources of a stack and its nested stacks."""
+
+    client: Any
+    contract: Contract
+    account: str
+    built: Built
+
+    def resources(self, name: str, template: Path | None, above: tuple[str, ...]) -> Iterator[Resource]:
+        """The resources of a stack, each followed by those of its own nested stack."""
+        for entry in self.client.describe_stack_resources(StackName=name)["StackResources"]:
+            stack, logical_id = entry["StackId"], entry["LogicalResourceId"]
+            kind, physical = entry["ResourceType"], entry["PhysicalResourceId"]
+            written = self.built.templates[stack]["Resources"][logical_id]
+            properties = self.built.properties.get((stack, logical_id))
+            yield Resource((*above, logical_id), kind, physical, self.account, template, written, properties)
+            if kind == "AWS::CloudFormation::Stack":
+                nested = nested_file(self.contract, str(at(properties, ("TemplateURL",))))
+                yield from self.resources(physical, nested, (*above, logical_id))
+
+
+def nested_file(contract: Contract, url: str) -> Path | None:
+    """The file of a nested stack: the upload whose place in its bucket ends the stack's TemplateURL."""
+    host, *path = url.split("//")[-1].split("/")
+    for upload in contract.uploads:
+        for file in upload.files:
+            key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
+            in_bucket = host.startswith(f"{upload.bucket}.") or upload.bucket in path
+            if in_bucket and url.endswith(f"/{key}"):
+                return file
+    return None
+
+
+def nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
+    """The file of a nested stack, of which only the template is known: the upload whose name ends the TemplateURL as it
+    is written; None where there is none."""
+    if template is None:
+        return None
+    url = json.dumps(read(template).value["Resources"][logical_id]["Properties"]["TemplateURL"])
+    for upload in contract.uploads:
+        for file in upload.files:
+            if f"/{file.name}" in url:
+                return file
+    return None

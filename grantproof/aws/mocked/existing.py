@@ -1,0 +1,51 @@
+"""Looks values of AWS-specific parameter types up in a mocked account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from grantproof.aws.templates import parameters
+
+#: Gives the client of an account, a service and a region.
+ClientOf = Callable[[str, str, str], Any]
+
+
+def existing(account: str, region: str, client_of: ClientOf) -> parameters.Existing:
+    """Looks values of AWS-specific types up in the mocked account, with the attributes that rule functions know."""
+
+    def look_up(type_: str, value: str) -> dict[str, str] | None:
+        service, operation, argument, answer, attributes = _LOOKUPS[type_]
+        argued: Any = value if argument in ("Id", "Name") else [value]
+        try:
+            found = getattr(client_of(account, service, region), operation)(**{argument: argued})[answer]
+        except ClientError:
+            return None
+        entry = found[0] if isinstance(found, list) and found else found
+        if not entry:
+            return None
+        tags = {f"Tags.{tag['Key']}": tag["Value"] for tag in entry.get("Tags") or ()}
+        return {**{name: str(entry[name]) for name in attributes if name in entry}, **tags}
+
+    return look_up
+
+
+#: How each AWS-specific type is looked up: service, operation, its argument, its answer, and the attributes of rules.
+#: Source: CloudFormation Template Reference, "Rule functions", supported attributes.
+_LOOKUPS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
+    "AWS::EC2::AvailabilityZone::Name": (
+        "ec2", "describe_availability_zones", "ZoneNames", "AvailabilityZones", (),
+    ),
+    "AWS::EC2::Image::Id": ("ec2", "describe_images", "ImageIds", "Images", ()),
+    "AWS::EC2::Instance::Id": ("ec2", "describe_instances", "InstanceIds", "Reservations", ()),
+    "AWS::EC2::KeyPair::KeyName": ("ec2", "describe_key_pairs", "KeyNames", "KeyPairs", ()),
+    "AWS::EC2::SecurityGroup::GroupName": ("ec2", "describe_security_groups", "GroupNames", "SecurityGroups", ()),
+    "AWS::EC2::SecurityGroup::Id": ("ec2", "describe_security_groups", "GroupIds", "SecurityGroups", ("VpcId",)),
+    "AWS::EC2::Subnet::Id": ("ec2", "describe_subnets", "SubnetIds", "Subnets", ("AvailabilityZone", "VpcId")),
+    "AWS::EC2::Volume::Id": ("ec2", "describe_volumes", "VolumeIds", "Volumes", ()),
+    "AWS::EC2::VPC::Id": ("ec2", "describe_vpcs", "VpcIds", "Vpcs", ()),
+    "AWS::Route53::HostedZone::Id": ("route53", "get_hosted_zone", "Id", "HostedZone", ()),
+    "AWS::SSM::Parameter::Name": ("ssm", "get_parameter", "Name", "Parameter", ()),
+}  # fmt: skip

@@ -1,0 +1,109 @@
+"""What names stand for in a stack of the mocked world: from moto's map of a stack to the scope of its functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
+
+from grantproof.aws.mocked.created import UnsupportedResource
+from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
+
+#: moto's `ResourceMap`.
+Names = Any
+
+
+class NotCreated:
+    """Stands for a resource that the mocked world could not create."""
+
+    def __init__(self, logical_id: str, type_: str) -> None:
+        self.logical_resource_id, self.type = logical_id, type_
+
+    def refuse(self) -> None:
+        """Whatever takes something from it cannot be created either.
+
+        Raises:
+            UnsupportedResource: always.
+        """
+        raise UnsupportedResource(f"what it takes from {self.logical_resource_id} ({self.type}), which is not there")
+
+    def is_created(self) -> bool:
+        """moto asks; there is nothing to wait for."""
+        return True
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        """Nothing to delete."""
+
+
+def resolve(item: Any, names: Names) -> Any:
+    """A value with its functions carried out, in the way of moto's `clean_json`.
+
+    Raises:
+        NotResolved: it has no value, or none that is known here.
+        UnsupportedResource: it takes something from a resource that could not be created.
+    """
+    found = value(item, scope(names))
+    return None if found is NO_VALUE else found
+
+
+def scope(names: Names) -> Scope:
+    """The scope of a stack, made once."""
+    if not hasattr(names, "scope_of_functions"):
+        parsed, template = names._parsed_resources, names._template
+        names.scope_of_functions = Scope(
+            parameters=names.resolved_parameters,
+            pseudo={name: parsed[name] for name in parsed if name.startswith("AWS::") and name != "AWS::NoValue"},
+            mappings=_by_text(template.get("Mappings") or {}),
+            conditions=template.get("Conditions") or {},
+            reference=lambda name: _reference(_resource(names, name), name),
+            attribute=lambda name, attribute: _attribute(_resource(names, name), name, attribute),
+            types={name: p.get("Type", "String") for name, p in (template.get("Parameters") or {}).items()},
+            exported=lambda name: _exported(names, name),
+        )
+    return names.scope_of_functions  # type: ignore[no-any-return]
+
+
+def _by_text(mapping: Any) -> Any:
+    """Keys of mappings are text, whatever YAML makes of them."""
+    return {str(key): _by_text(item) for key, item in mapping.items()} if isinstance(mapping, dict) else mapping
+
+
+def _resource(names: Names, name: str) -> Any:
+    try:
+        found = names[name]
+    except KeyError:
+        raise NotResolved(f"nothing in the template is called {name}") from None
+    if isinstance(found, NotCreated):
+        found.refuse()
+    if found is None:
+        raise NotResolved(f"{name} is not created, because its Condition is false")
+    return found
+
+
+def _reference(resource: Any, name: str) -> Any:
+    if not hasattr(resource, "physical_resource_id"):
+        raise NotResolved(f"{name} is no resource")
+    return resource.physical_resource_id
+
+
+def _attribute(resource: Any, name: str, attribute: str) -> Any:
+    if attribute.startswith("Outputs.") and hasattr(resource, "output_map"):
+        wanted = attribute.split(".", 1)[1]
+        for candidate in resource.output_map.values():
+            if candidate is not None and candidate.key == wanted:
+                return candidate.value
+        raise UnsupportedResource(f"output {wanted} of the nested stack {name}, which has no such output")
+    try:
+        found = resource.get_cfn_attribute(attribute)
+    except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
+        found = None
+    if found is None:
+        raise UnsupportedResource(f"attribute {attribute} of {name}")
+    return found
+
+
+def _exported(names: Names, wanted: str) -> Any:
+    for export in (names.cross_stack_resources or {}).values():
+        if export.name == wanted:
+            return export.value
+    raise NotResolved(f"no stack deployed before this one, in its account and region, exports {wanted}")

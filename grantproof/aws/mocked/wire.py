@@ -1,0 +1,235 @@
+"""Sessions of a mocked world, and every call on its way.
+
+moto carries calls out and judges none of them. Each session asks the world's authoriser before a call is sent, through
+botocore's event system; what the authoriser refuses is answered with the service's own error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.hooks import HierarchicalEmitter
+from botocore.model import OperationModel
+
+from grantproof.aws.isolation import models
+from grantproof.aws.mocked.identity import Identity
+
+if TYPE_CHECKING:
+    from grantproof.aws.mocked.world import World
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that is about to be made. `params` are the API parameters, whatever the wire protocol."""
+
+    identity: Identity
+    service: str
+    operation: OperationModel
+    params: Mapping[str, Any]
+    region: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a service answers a call that it does not carry out."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How many calls were made, and how many of them the authoriser refused."""
+
+    made: int = 0
+    refused: int = 0
+
+
+Authoriser = Callable[[Call], Refusal | None]
+
+#: What every session says of itself, and what policies see of it.
+USER_AGENT = "Boto3"
+#: moto checks no signatures, so a principal without an access key of its own needs no secret.
+NO_SECRET = "-"
+_READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
+
+
+@cache
+def _handlers() -> HierarchicalEmitter:
+    """What botocore itself does at each event, and moto with it: a new session takes a copy, since registering these
+    handlers anew is most of what a session costs."""
+    emitter = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=emitter)
+    return emitter
+
+
+class Wire:
+    """One boto3 session in a world, and what happens to each of its calls.
+
+    Attributes:
+        identity: who calls.
+        session: with that identity's credentials.
+        world: which is asked before a call, and told afterwards.
+    """
+
+    world: World
+
+    def __init__(
+        self, identity: Identity, region: str, secret: str = NO_SECRET, token: str | None = None, *, judged: bool = True
+    ) -> None:
+        self.identity, self._judged = identity, judged
+        self._clients: dict[tuple[str, str], Any] = {}
+        core = botocore.session.Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
+        core.register_component("data_loader", models())
+        core.set_default_client_config(Config(user_agent=USER_AGENT))
+        self.session = boto3.Session(
+            aws_access_key_id=identity.access_key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            region_name=region,
+            botocore_session=core,
+        )
+        events = self.session.events
+        events.register_last("before-parameter-build", self._keep_parameters)
+        events.register("before-call", self._before)
+        events.register("before-sign", self._route)
+        events.register("after-call", self._after)
+
+    def client(self, service: str, region: str) -> Any:
+        """A client of the session, made once."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self.session.client(service, region_name=region)
+        return self._clients[service, region]
+
+    def _keep_parameters(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context[__name__] = params
+
+    def _route(self, request: Any, **_: Any) -> None:
+        # moto's documented header for several accounts.
+        request.headers["x-moto-account-id"] = self.identity.account
+
+    def _before(self, model: OperationModel, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, Any] | None:
+        if not self._judged:
+            return None
+        world = self.world
+        service = model.service_model.service_name
+        refusal = None
+        if world.authorise is not None:
+            call = Call(self.identity, service, model, context.get(__name__, {}), context["client_region"])
+            refusal = world.authorise(call)
+        world.calls = Calls(world.calls.made + 1, world.calls.refused + (refusal is not None))
+        return None if refusal is None else _answer(refusal)
+
+    def _after(self, model: OperationModel, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        if "Error" in parsed:
+            return
+        if not model.name.startswith(_READS):
+            self.world.changes += 1
+            self.world.changes_in[self.identity.account] += 1
+            self.world.changed.add(model.service_model.service_name)
+        if model.name == "AssumeRole" and model.service_model.service_name == "sts":
+            self._issued(context.get(__name__, {}), parsed)
+        elif model.name == "GetSessionToken":
+            self._signed_in(context.get(__name__, {}), parsed)
+        elif model.name in ("CreateRole", "UpdateAssumeRolePolicy") and model.service_model.service_name == "iam":
+            self._bind(context.get(__name__, {}))
+        elif model.name == "GetCallerIdentity" and self._judged:
+            # moto knows neither the root user nor a role's path.
+            who = self.identity
+            parsed.update(Arn=who.arn, Account=who.account, UserId=who.user_id)
+
+    def _signed_in(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
+        """The user's own rights, with MFA information (rule T26)."""
+        issued = self.world.now().replace(microsecond=0)
+        expires = issued + timedelta(seconds=params.get("DurationSeconds", 43200))
+        key = parsed["Credentials"]["AccessKeyId"]
+        mfa = "SerialNumber" in params and "TokenCode" in params
+        self.world.register(replace(self.identity, access_key=key, issued=issued, expires=expires, mfa=mfa))
+        parsed["Credentials"]["Expiration"] = expires
+
+    def _bind(self, params: Mapping[str, Any]) -> None:
+        """IAM keeps the unique ids of the users and roles that a trust policy names (rule P21)."""
+        world = self.world
+        account = self.identity.account
+        iam = world.client(world.root(account), "iam")
+        role = iam.get_role(RoleName=params["RoleName"])["Role"]
+        document = params.get("AssumeRolePolicyDocument") or params["PolicyDocument"]
+        ids = {arn: world.unique_id(arn) for arn in set(_ARN.findall(document))}
+        world.bound[role["Arn"]] = {arn: found for arn, found in ids.items() if found}
+
+    def _issued(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
+        world, role_arn, name = self.world, params["RoleArn"], params["RoleSessionName"]
+        account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
+        role = world.client(world.root(account), "iam").get_role(RoleName=role_name)["Role"]
+        issued = world.now().replace(microsecond=0)
+        arn = f"arn:{world.partition}:sts::{account}:assumed-role/{role_name}/{name}"
+        identity = Identity(
+            arn=arn,
+            account=account,
+            kind="role session",
+            access_key=parsed["Credentials"]["AccessKeyId"],
+            user_id=f"{role['RoleId']}:{name}",
+            issuer=role["Arn"],
+            issued=issued,
+            expires=issued + timedelta(seconds=params.get("DurationSeconds", 3600)),
+            session_policies=tuple(_session_policies(world, account, params)),
+            session=_session_keys(self.identity, role.get("Tags") or [], params),
+            chained=self.identity.kind == "role session",
+        )
+        world.register(identity)
+        parsed["Credentials"]["Expiration"] = identity.expires
+        parsed["AssumedRoleUser"] = {"AssumedRoleId": identity.user_id, "Arn": arn}
+
+
+@cache
+def root_wire(account: str, partition: str, region: str) -> Wire:
+    """The root user of an account, whose calls are not judged. Its session and clients serve one world after another,
+    since there is one at a time in a process, and making them takes longer than what they do in most."""
+    identity = Identity(f"arn:{partition}:iam::{account}:root", account, "root", f"AKIAWORLD{account}", account)
+    return Wire(identity, region, judged=False)
+
+
+_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:user|role)/[^\"\s]+")
+
+
+def _session_policies(world: World, account: str, params: Mapping[str, Any]) -> list[str]:
+    documents = [params["Policy"]] if params.get("Policy") else []
+    iam = world.client(world.root(account), "iam")
+    for entry in params.get("PolicyArns") or ():
+        policy = iam.get_policy(PolicyArn=entry["arn"])["Policy"]
+        version = iam.get_policy_version(PolicyArn=entry["arn"], VersionId=policy["DefaultVersionId"])
+        documents.append(json.dumps(version["PolicyVersion"]["Document"]))
+    return documents
+
+
+def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    """Tags and source identity of a new session (rules C49, C73, T15, T17, T19)."""
+    tags = {tag["Key"].lower(): tag for tag in role_tags}
+    tags |= {tag["Key"].lower(): tag for tag in params.get("Tags") or ()}
+    out = {f"aws:PrincipalTag/{tag['Key']}": (tag["Value"],) for tag in tags.values()}
+    source = params.get("SourceIdentity") or next(iter(caller.session.get("aws:SourceIdentity", ())), None)
+    if source:
+        out["aws:SourceIdentity"] = (source,)
+    return out
+
+
+def _answer(refusal: Refusal) -> tuple[AWSResponse, dict[str, Any]]:
+    headers: Any = {"x-amzn-requestid": "refused-by-the-law"}
+    response = AWSResponse("", refusal.status, headers, None)
+    metadata = {"HTTPStatusCode": refusal.status, "HTTPHeaders": headers, "RequestId": headers["x-amzn-requestid"]}
+    return response, {
+        "Error": {"Code": refusal.code, "Message": refusal.message},
+        "ResponseMetadata": {**metadata, "RetryAttempts": 0},
+    }

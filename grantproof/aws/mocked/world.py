@@ -1,0 +1,232 @@
+"""The mocked accounts in which a grant is deployed, and who can call in them; `wire` is about each call."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.moto_api._internal import mock_random
+
+from grantproof.aws.isolation import isolated
+from grantproof.aws.mocked.cloudformation import Built, like_cloudformation
+from grantproof.aws.mocked.iam_resources import remove_role
+from grantproof.aws.mocked.identity import Identity
+from grantproof.aws.mocked.validation import judged_by_the_law
+from grantproof.aws.mocked.wire import NO_SECRET, Authoriser, Calls, Wire, root_wire
+
+_SEED = 1
+
+
+class World:
+    """Mocked accounts, entered as a context manager. One at a time in a process, because moto's state is the process's.
+
+    Args:
+        accounts: alias to 12 digits.
+        region: where sessions are unless they say otherwise.
+        partition: of all accounts.
+        managed_policies: load the AWS managed policies too (0.3 s an account); needed only where one is attached.
+    """
+
+    def __init__(
+        self, accounts: Mapping[str, str], region: str, partition: str = "aws", *, managed_policies: bool = False
+    ) -> None:
+        self.accounts = dict(accounts)
+        self.region = region
+        self.partition = partition
+        self.calls = Calls()
+        self.tried: Counter[tuple[str, str, str, bool]] = Counter()
+        """The requests behind the judged calls: principal, action, resource, whether it was allowed."""
+        self.changes = 0
+        """Goes up with every call that may have changed what the accounts hold."""
+        self.changes_in: Counter[str] = Counter()
+        """The same, by account number."""
+        self.changed: set[str] = set()
+        """The services of these calls, by botocore's names."""
+        self.built = Built()
+        """What CloudFormation made of the templates."""
+        self.partial = False
+        """Deploy what can be, and note what cannot, instead of stopping."""
+        self.organizations: dict[str, str] = {}
+        """The organization that an account is in, by number; an account that is not here is in none."""
+        self.bound: dict[str, dict[str, str]] = {}
+        """The unique ids to which the ARNs in a trust policy were bound when it was saved, by the role's ARN (rule
+        P21)."""
+        self.authorise: Authoriser | None = None
+        self._managed_policies = managed_policies
+        self._identities: dict[str, Identity] = {}
+        self._roots: dict[str, boto3.Session] = {}
+        self._wires: dict[int, Wire] = {}
+        self._offset = timedelta()
+        self._guests = 0
+        self._helpers = 0
+        self._exit = ExitStack()
+
+    def __enter__(self) -> World:
+        with ExitStack() as stack:
+            stack.enter_context(isolated())
+            config: Any = {"iam": {"load_aws_managed_policies": self._managed_policies}}
+            stack.enter_context(mock_aws(config=config))
+            # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
+            mock_random.seed(_SEED)
+            stack.enter_context(judged_by_the_law())
+            self.built = stack.enter_context(
+                like_cloudformation(lambda account, *more: self.client(self.root(account), *more))
+            )
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wires.clear()
+        self._exit.close()
+
+    # time
+
+    def now(self) -> datetime:
+        """The world's time, UTC."""
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._offset += timedelta(seconds=seconds)
+
+    # sessions
+
+    def number(self, account: str) -> str:
+        """The 12 digits of an account given by alias or number."""
+        return self.accounts.get(account, account)
+
+    def root(self, account: str) -> boto3.Session:
+        """The root user of an account: deploys, creates users, looks at everything. Not asked by the authoriser,
+        because its calls are the world's own and not part of what is verified; `root_user` gives one that is."""
+        number = self.number(account)
+        if number not in self._roots:
+            self._roots[number] = self._known(root_wire(number, self.partition, self.region))
+        return self._roots[number]
+
+    def root_user(self, account: str) -> boto3.Session:
+        """The root user of an account, as a caller whose calls are judged like everybody's."""
+        number = self.number(account)
+        key = f"AKIAROOT{number}"
+        return self._session(Identity(f"arn:{self.partition}:iam::{number}:root", number, "root", key, number))
+
+    def user(
+        self,
+        account: str,
+        name: str,
+        *,
+        groups: tuple[str, ...] = (),
+        policies: Mapping[str, Any] | None = None,
+        path: str = "/",
+    ) -> boto3.Session:
+        """A new IAM user with a real access key, member of `groups`, with inline `policies` (name to document)."""
+        iam = self.client(self.root(account), "iam")
+        created = iam.create_user(UserName=name, Path=path)["User"]
+        for group in groups:
+            iam.add_user_to_group(GroupName=group.rsplit("/", 1)[-1], UserName=name)
+        for policy, document in (policies or {}).items():
+            iam.put_user_policy(UserName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+        return self.session_of_user(created["Arn"], created["UserId"])
+
+    def guest(self, identity: Identity) -> boto3.Session:
+        """A session of somebody for whom there is no access key: an AWS service, an identity that a provider vouches
+        for, a principal that is there without having signed in."""
+        self._guests += 1
+        return self._session(replace(identity, access_key=f"AKIAGUEST{self._guests:07}"))
+
+    def role(self, account: str, path_and_name: str, policies: tuple[str, ...] = ()) -> boto3.Session:
+        """A session of a new role that trusts its own account, with managed policies attached."""
+        number = self.number(account)
+        iam = self.client(self.root(account), "iam")
+        path, _, name = f"/{path_and_name}".rpartition("/")
+        statement = {"Effect": "Allow", "Principal": {"AWS": number}, "Action": "sts:AssumeRole"}
+        trust = {"Version": "2012-10-17", "Statement": [statement]}
+        role = iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        for arn in policies:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role["Arn"]}
+        document = {"Version": "2012-10-17", "Statement": [allow]}
+        self._helpers += 1
+        helper = self.user(account, f"takes-{name}-{self._helpers}"[:64], policies={"assume": document})
+        return self.assume(helper, role["Arn"])
+
+    def role_again(self, account: str, path_and_name: str) -> boto3.Session:
+        """A session of a role that was deleted and made again under its name, with the same managed policies."""
+        iam = self.client(self.root(self.number(account)), "iam")
+        name = path_and_name.rsplit("/", 1)[-1]
+        attached = tuple(p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"])
+        remove_role(iam, name)
+        return self.role(account, path_and_name, attached)
+
+    def signed_in(self, session: boto3.Session, *, mfa: bool) -> boto3.Session:
+        """Temporary credentials of a user, with or without MFA (rules T26, C57)."""
+        identity = self.identity(session)
+        device = f"arn:{self.partition}:iam::{identity.account}:mfa/{identity.arn.rsplit('/', 1)[1]}"
+        code = {"SerialNumber": device, "TokenCode": "123456"} if mfa else {}
+        return self.session(self.client(session, "sts").get_session_token(**code)["Credentials"])
+
+    def session_of_user(self, arn: str, user_id: str = "") -> boto3.Session:
+        """A session with a new access key of a user that exists."""
+        account, name = arn.split(":")[4], arn.rsplit("/", 1)[1]
+        iam = self.client(self.root(account), "iam")
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        user_id = user_id or iam.get_user(UserName=name)["User"]["UserId"]
+        identity = Identity(arn, account, "user", key["AccessKeyId"], user_id)
+        return self._session(identity, key["SecretAccessKey"])
+
+    def assume(self, session: boto3.Session, role_arn: str, name: str = "grantproof", **options: Any) -> boto3.Session:
+        """Assume a role by a real call of `session`, and give a session with the credentials that it returned.
+
+        Raises:
+            botocore.exceptions.ClientError: refused.
+        """
+        answer = self.client(session, "sts").assume_role(RoleArn=role_arn, RoleSessionName=name, **options)
+        return self.session(answer["Credentials"])
+
+    def session(self, credentials: Mapping[str, Any]) -> boto3.Session:
+        """A session with credentials that STS of this world returned.
+
+        Raises:
+            KeyError: no such access key in this world.
+        """
+        identity = self._identities[credentials["AccessKeyId"]]
+        return self._session(identity, credentials["SecretAccessKey"], credentials["SessionToken"])
+
+    def identity(self, session: boto3.Session) -> Identity:
+        """Who a session of this world is."""
+        return self._identities[session.get_credentials().access_key]
+
+    def client(self, session: boto3.Session, service: str, region: str = "") -> Any:
+        """A client of a session, made once."""
+        return self._wires[id(session)].client(service, region or self.region)
+
+    def _session(self, identity: Identity, secret: str = NO_SECRET, token: str | None = None) -> boto3.Session:
+        return self._known(Wire(identity, self.region, secret, token))
+
+    def _known(self, wire: Wire) -> boto3.Session:
+        wire.world = self
+        self._identities[wire.identity.access_key] = wire.identity
+        # The session must outlive its clients: they are found by its id.
+        self._wires[id(wire.session)] = wire
+        return wire.session
+
+    def unique_id(self, arn: str) -> str:
+        """The unique id of a user or role of this world; empty where there is none now."""
+        account, (kind, _, name) = arn.split(":")[4], arn.split(":", 5)[5].partition("/")
+        iam = self.client(self.root(account), "iam")
+        try:
+            if kind == "user":
+                return str(iam.get_user(UserName=name.rsplit("/", 1)[-1])["User"]["UserId"])
+            return str(iam.get_role(RoleName=name.rsplit("/", 1)[-1])["Role"]["RoleId"])
+        except iam.exceptions.NoSuchEntityException:
+            return ""
+
+    def register(self, identity: Identity) -> None:
+        """Make credentials known that STS has just issued."""
+        self._identities[identity.access_key] = identity

@@ -1,0 +1,1 @@
+"""Real accounts: their exports, and calls that may be tried against them."""

@@ -1,0 +1,152 @@
+"""Those whom a role's trust policy lets in and the grant does not create: users of a trusted account, principals named
+by ARN, AWS services, and identities that a provider vouches for.
+
+They come with whatever the contract's trust policy asks of them: the claims of a token, the account for which a service
+acts. What can be met at all is found by `grantproof.iam.satisfy`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from grantproof.aws.calls.asking import ask
+from grantproof.aws.mocked.identity import Identity
+from grantproof.contract import DeclaredPrincipal
+from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, Statement, evaluate
+from grantproof.iam import parse_principal as principal_of
+from grantproof.iam.satisfy import added, failing, satisfying
+
+if TYPE_CHECKING:
+    import boto3
+
+    from grantproof.aws.staged.stage import Stage
+
+_ENTRIES = ("sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:AssumeRole")
+
+
+class CannotCome(LawError):
+    """Conditions of a trust policy that nobody was found to meet."""
+
+
+def entrants(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
+    """Somebody for each account, ARN, service and provider that the declared trust lets in.
+
+    Raises:
+        CannotCome: no request was found that meets a statement's conditions.
+    """
+    found = [*_of_accounts(stage, role), *(_session(stage, asked) for asked in _welcome(stage, role))]
+    if not found:
+        raise CannotCome(f"{role.place}: the declared trust lets nobody in who could be made to come")
+    yield from found
+
+
+def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
+    """Users of the accounts that the trust names, of the first where it names everybody, and principals by ARN."""
+    arn = _arn(stage, role)
+    for statement in _statements(stage, role):
+        element = statement.principals
+        if element is None:
+            continue
+        if not statement.allow:
+            continue
+        own = list(stage.contract.accounts.values())
+        for account in [*(own[-1:] if element.everyone else ()), *sorted(element.accounts & set(own))]:
+            user = stage.world.identity(stage.outsider(account, f"may-enter-{role.alias}", arn))
+            yield stage.world.guest(_with_all_that_is_asked(stage, user, statement, arn))
+        for named in sorted(element.arns):
+            yield stage.world.guest(_with_all_that_is_asked(stage, _named(stage, named, arn), statement, arn))
+
+
+def spoilt(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
+    """Services and federated identities who lack one thing that the contract asks of them, and whom it does not let in
+    otherwise: what is missing or wrong, and a session of theirs."""
+    promised = Layers(resource=_policy(stage, role))
+    for asked in _welcome(stage, role):
+        for statement in _statements(stage, role):
+            for test in statement.conditions:
+                for other in list(failing([test], asked))[:2]:
+                    if not evaluate(other, promised).allowed:
+                        has = ", ".join(other.values.get(test.key, ())) or "nothing"
+                        yield f"{asked.principal} with {has} as {test.key}", _session(stage, other)
+
+
+def _welcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
+    """The requests of services and federated identities that the declared trust lets in."""
+    arn = _arn(stage, role)
+    for declared, statement in zip(role.trust, _statements(stage, role), strict=True):
+        element = statement.principals
+        entry = next((e for e in _ENTRIES if any(a.matches(e.lower()) for a in statement.actions)), None)
+        if element is None or entry is None or not statement.allow:
+            continue  # companions of entering, such as sts:TagSession, let nobody in by themselves
+        for kind, names in (("Service", element.services), ("Federated", element.providers)):
+            for name in sorted(names):
+                asked = Request(principal_of({kind: name}), entry, arn, arn.split(":")[4], {})
+                met = satisfying(statement.conditions, asked)
+                if met is None:
+                    raise CannotCome(f"{declared.place}: nobody was found who meets the conditions of this statement")
+                yield met
+
+
+def _policy(stage: Stage, role: DeclaredPrincipal) -> Policy:
+    return stage.promised(role.trust, PolicyType.TRUST)
+
+
+def _statements(stage: Stage, role: DeclaredPrincipal) -> tuple[Statement, ...]:
+    return _policy(stage, role).statements
+
+
+def _session(stage: Stage, asked: Request) -> Any:
+    kind, name = asked.principal.kind.value, asked.principal.name or ""
+    account = asked.resource_account or ""
+    if kind == "service":
+        return stage.world.guest(Identity(name, account, "service", "", "", session=asked.context))
+    return stage.world.guest(Identity(name, account, "federated", "", "", session=asked.context, entry=asked.action))
+
+
+def _with_all_that_is_asked(stage: Stage, identity: Identity, statement: Statement, arn: str) -> Identity:
+    """The same caller, who brings the external id, organization, MFA or whatever else the statement asks for."""
+    asked = stage.law.request(
+        identity, ask("sts:AssumeRole", arn, stage.law.where(identity, "")), stage.contract.region
+    )
+    met = satisfying(statement.conditions, asked)
+    if met is None:
+        raise CannotCome(f"nobody was found who meets the conditions of Statement[{statement.index}] of {arn}")
+    return replace(identity, session={**identity.session, **added(asked, met)})
+
+
+def _named(stage: Stage, arn: str, may_assume: str) -> Identity:
+    """A user or a role's session of this ARN; made, with nothing but the permission to enter, if it is not there."""
+    account, (kind, _, path) = arn.split(":")[4], arn.split(":", 5)[5].partition("/")
+    there = stage.policies.held.get(arn)
+    if there is None and kind in ("user", "role"):
+        iam = stage.world.client(stage.world.root(account), "iam")
+        allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": may_assume}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        before, _, name = f"/{path}".rpartition("/")
+        if kind == "user":
+            iam.create_user(UserName=name, Path=f"{before}/")
+            iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=document)
+        else:
+            own = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+            trust = json.dumps({"Version": "2012-10-17", "Statement": [own]})
+            iam.create_role(RoleName=name, Path=f"{before}/", AssumeRolePolicyDocument=trust)
+            iam.put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=document)
+        there = stage.policies.held.get(arn)
+    if there is None:
+        raise CannotCome(f"{arn} is a principal that the mocked world cannot make")
+    identity = Identity(arn, account, "user", "", there.unique_id)
+    if kind == "role":
+        session = f"arn:{stage.contract.partition}:sts::{account}:assumed-role/{arn.rsplit('/', 1)[1]}/grantproof"
+        user_id = f"{there.unique_id}:grantproof"
+        identity = replace(identity, arn=session, kind="role session", issuer=arn, user_id=user_id)
+    return identity
+
+
+def _arn(stage: Stage, role: DeclaredPrincipal) -> str:
+    held = stage.held(role)
+    if held is None:
+        raise LookupError(f"no role {stage.resolved(role.reference)!r} is deployed")
+    return held.arn

@@ -1,0 +1,289 @@
+"""People who come to a role: with everything that its trust policy asks for, and with one thing missing or wrong.
+
+What is asked for is read from the contract's conditions. A condition key that nobody here knows how to come with is
+`NotPresentable`, and the role is then not verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from grantproof.contract import DeclaredPrincipal
+from grantproof.iam import PolicyType
+from grantproof.iam.condition import Test
+
+if TYPE_CHECKING:
+    import boto3
+
+    from grantproof.aws.staged.stage import Stage
+
+
+class NotPresentable(Exception):
+    """A condition that the mocked world cannot be made to meet on purpose."""
+
+
+@dataclass(frozen=True)
+class Comer:
+    """Somebody at the door.
+
+    Attributes:
+        who: for findings.
+        session: whose call it is.
+        params: of AssumeRole, beside the role and the session's name.
+        organizations: of the accounts, by number, while the call is made.
+        later: seconds to let pass first.
+    """
+
+    who: str
+    session: boto3.Session
+    params: Mapping[str, Any] = field(default_factory=dict)
+    organizations: Mapping[str, str] = field(default_factory=dict)
+    later: int = 0
+
+
+def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
+    """The conditions under which the contract lets callers into a role, by lower-cased key.
+
+    Raises:
+        NotPresentable: its statements ask different things, or one thing of a key in two ways.
+    """
+    found: list[frozenset[Test]] = []
+    for declared in role.trust:
+        (statement,) = stage.promised([declared], PolicyType.TRUST).statements
+        if statement.allow and any(action.matches("sts:assumerole") for action in statement.actions):
+            found.append(frozenset(statement.conditions))
+    if len(set(found)) != 1:
+        raise NotPresentable(f"{role.place}: the statements that let callers in have different conditions")
+    tests = {test.key: test for test in found[0]}
+    if len(tests) != len(found[0]):
+        raise NotPresentable(f"{role.place}: one condition key is asked for in two ways")
+    for test in tests.values():
+        if (test.operator.name, test.key) not in _KNOWN and not (
+            test.operator.name == "StringEquals" and test.key.startswith(_TAG)
+        ):
+            raise NotPresentable(f"{role.place}: nobody here knows how to come with {test}")
+    return tests
+
+
+_KNOWN = frozenset(
+    {
+        ("StringEquals", "sts:externalid"),
+        ("StringEquals", "aws:principalorgid"),
+        ("ArnEquals", "aws:principalarn"),
+        ("ArnLike", "aws:principalarn"),
+        ("Bool", "aws:multifactorauthpresent"),
+        ("NumericLessThan", "aws:multifactorauthage"),
+        ("NumericLessThanEquals", "aws:multifactorauthage"),
+        ("Null", "sts:sourceidentity"),
+        ("ForAllValues:StringEquals", "aws:tagkeys"),
+    }
+)
+#: What begins the keys of tags that a call passes, which AWS compares without regard to case.
+_TAG = "aws:requesttag/"
+
+
+def _texts(tests: Mapping[str, Test], key: str) -> list[str]:
+    return [pattern.text for pattern in tests[key].values] if key in tests else []
+
+
+def _tags(tests: Mapping[str, Test]) -> dict[str, str]:
+    """The tags that are asked for, by key as it is spelt where keys are listed."""
+    spelt = {key.lower(): key for key in _texts(tests, "aws:tagkeys")}
+    found = {key.removeprefix(_TAG): _texts(tests, key)[0] for key in tests if key.startswith(_TAG)}
+    return {spelt.get(key, key): value for key, value in found.items()}
+
+
+def welcome(stage: Stage, role: DeclaredPrincipal) -> list[Comer]:
+    """Everybody whom the contract lets in, with all that is asked for. Never empty.
+
+    Raises:
+        NotPresentable: see above, or nobody can meet all of it.
+    """
+    tests = asked(stage, role)
+    out = [
+        _with_everything(stage, tests, session)
+        for session in _entitled(stage, role, tests)
+        if _fits(stage, tests, session)
+    ]
+    if not out:
+        raise NotPresentable(f"{role.place}: nobody under entered_by can come with all that is asked for")
+    return out
+
+
+def _is_user(stage: Stage, session: boto3.Session) -> bool:
+    return stage.world.identity(session).kind == "user"
+
+
+def _fits(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> bool:
+    """A role's session carries no MFA (rule C60), and no user name to be its source identity."""
+    personal = {"aws:multifactorauthpresent", "sts:sourceidentity"} & set(tests)
+    return not personal or _is_user(stage, session)
+
+
+def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Comer:
+    identity = stage.world.identity(session)
+    params: dict[str, Any] = {}
+    organizations: dict[str, str] = {}
+    if "sts:externalid" in tests:
+        params["ExternalId"] = _texts(tests, "sts:externalid")[0]
+    if "sts:sourceidentity" in tests:
+        params["SourceIdentity"] = identity.arn.rsplit("/", 1)[1]
+    if tags := _tags(tests):
+        params["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    if "aws:principalorgid" in tests:
+        organizations[identity.account] = _texts(tests, "aws:principalorgid")[0]
+    if "aws:multifactorauthpresent" in tests:
+        session = stage.world.signed_in(session, mfa=True)
+    return Comer(identity.arn, session, params, organizations)
+
+
+def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) -> Iterator[boto3.Session]:
+    """Whoever has the permission on the caller's side, under the names that are asked for."""
+    named = _texts(tests, "aws:principalarn")
+    if not role.entered_by:
+        yield from stage.outsiders_who_may_enter(role)
+    for alias in role.entered_by:
+        principal = stage.contract.principal(alias)
+        if principal.kind in ("user", "role"):
+            yield stage.member(principal)
+            continue
+        reference = stage.resolved(principal.reference)
+        arn = reference if principal.kind == "policy" else stage.holder(principal).arn
+        kind = "user" if principal.kind == "group" else "role"
+        account = arn.split(":")[4]
+        names = [name.split(f":{kind}/", 1)[1] for name in named if f":{account}:{kind}/" in name]
+        for name in names or ([] if named else [f"{alias}-member"]):
+            yield stage.somebody(kind, account, name, arn)
+
+
+def unwelcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
+    """For each thing that is asked for, callers who have everything else: it is missing, wrong, or almost right."""
+    tests = asked(stage, role)
+    for number, comer in enumerate(stage.comers(role)):
+        # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
+        for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
+            spoil = _tag if key.startswith(_TAG) else _SPOILT[key]
+            yield from spoil(stage, role, tests, comer)
+
+
+def _but(comer: Comer, note: str, **changed: Any) -> Comer:
+    """The same caller, but for something."""
+    return replace(comer, who=f"{comer.who} {note}", **changed)
+
+
+def _without(comer: Comer, name: str) -> dict[str, Any]:
+    return {key: value for key, value in comer.params.items() if key != name}
+
+
+def _with(comer: Comer, **instead: Any) -> dict[str, Any]:
+    return {**comer.params, **instead}
+
+
+def _external_id(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    right = comer.params["ExternalId"]
+    yield _but(comer, "without an external id", params=_without(comer, "ExternalId"))
+    for note, wrong in (("another", "another-external-id-0"), ("a longer", f"{right}0"), ("a cut", right[:-1])):
+        yield _but(comer, f"with {note} external id", params=_with(comer, ExternalId=wrong))
+
+
+def _organization(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    account = stage.world.identity(comer.session).account
+    yield _but(comer, "of no organization", organizations={})
+    yield _but(comer, "of another organization", organizations={account: "o-zzzzzzzzzz"})
+
+
+def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    keys = stage.world.session_of_user(stage.world.identity(comer.session).arn)
+    yield _but(comer, "with access keys, so without the MFA key", session=keys)
+    yield _but(comer, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
+
+
+def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    right = comer.params["Tags"]
+    yield _but(comer, "without tags", params=_without(comer, "Tags"))
+    for tag in right:
+        other = [{**t, "Value": "another"} if t is tag else t for t in right]
+        yield _but(comer, f"with another {tag['Key']}", params=_with(comer, Tags=other))
+
+
+def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    more = [*comer.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
+    yield _but(comer, "with one tag more", params=_with(comer, Tags=more))
+
+
+def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    most = int(_texts(tests, "aws:multifactorauthage")[0])
+    yield _but(comer, f"with MFA {most + 1} seconds ago", later=most + 1)
+
+
+def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    identity = stage.world.identity(comer.session)
+    for other in _others(stage, role, identity.kind == "user"):
+        session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
+        arn = stage.world.identity(other).arn
+        own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in comer.params else {}
+        yield _but(comer, f"as {arn}, who is not named", params=_with(comer, **own), session=session)
+
+
+def _source_identity(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+    yield _but(comer, "without a source identity", params=_without(comer, "SourceIdentity"))
+    other = _with(comer, SourceIdentity="somebody-else")
+    yield _but(comer, "with another's name as source identity", params=other)
+
+
+def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
+    """A role that is asked for by its name, deleted and made again: it comes in as before (rule P24)."""
+    tests = asked(stage, role)
+    for comer in welcome(stage, role) if "aws:principalarn" in tests else ():
+        identity = stage.world.identity(comer.session)
+        if identity.kind == "role session":
+            path = identity.issuer.split(":role/", 1)[1]
+            session = stage.world.role_again(identity.account, path)
+            yield Comer(f"{comer.who}, deleted and made again,", session, comer.params, comer.organizations)
+
+
+def _others(stage: Stage, role: DeclaredPrincipal, user: bool) -> Iterator[boto3.Session]:
+    """Others of the partner with the same permission: a user of the group, a role with the policy."""
+    for alias in role.entered_by:
+        principal = stage.contract.principal(alias)
+        if principal.kind in ("group", "policy"):
+            reference = stage.resolved(principal.reference)
+            arn = reference if principal.kind == "policy" else stage.holder(principal).arn
+            kind = "user" if principal.kind == "group" else "role"
+            if (kind == "user") == user:
+                yield stage.somebody(kind, arn.split(":")[4], f"other-{alias}-member", arn)
+
+
+_SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Comer], Iterator[Comer]]] = {
+    "sts:externalid": _external_id,
+    "aws:principalorgid": _organization,
+    "aws:multifactorauthpresent": _mfa,
+    "aws:multifactorauthage": _mfa_age,
+    "aws:principalarn": _principal_arn,
+    "sts:sourceidentity": _source_identity,
+    "aws:tagkeys": _tag_keys,
+}
+
+
+def enter(stage: Stage, role_arn: str, comer: Comer) -> Any:
+    """Try to assume a role.
+
+    Raises:
+        botocore.exceptions.ClientError: refused.
+    """
+    world = stage.world
+    before = dict(world.organizations)
+    world.organizations.update(comer.organizations)
+    for account in stage.contract.accounts.values():
+        if account not in comer.organizations:
+            world.organizations.pop(account, None)
+    world.advance(comer.later)
+    try:
+        sts = world.client(comer.session, "sts")
+        return sts.assume_role(RoleArn=role_arn, RoleSessionName="grantproof", **comer.params)
+    finally:
+        world.advance(-comer.later)
+        world.organizations.clear()
+        world.organizations.update(before)

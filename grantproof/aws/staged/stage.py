@@ -1,0 +1,260 @@
+"""A grant on its stage: deployed in its world, with the law over every call and people to make them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import boto3
+
+from grantproof.aws.calls.law import Law
+from grantproof.aws.calls.operations import Authorisation
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import Held, Policies
+from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
+from grantproof.aws.mocked.deploy import Deployment, advance, begin, put_uploads
+from grantproof.aws.mocked.world import World
+from grantproof.aws.staged import guests, people
+from grantproof.aws.templates import serverless
+from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.iam import evaluate
+from grantproof.source import read
+
+#: An account that no grant mentions.
+STRANGER = "999999999999"
+
+
+class Stage(Deployed):
+    """One contract, deployed. Opened and closed once; `world` is the world in which it is. A `partial` one opens also
+    where resources cannot be created; whoever opens it has to look at `deployment.stacks[n].missing`.
+    """
+
+    def __init__(self, contract: Contract, *, partial: bool = False, managed_policies: bool = False) -> None:
+        self.contract = contract
+        accounts = {**contract.accounts, "a stranger": STRANGER}
+        texts = [str(read(template).value) for template in contract.templates]
+        texts += [str(stack.parameters) for stack in contract.stacks]
+        managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
+        self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
+        self.world.partial = partial
+        self.law = Law(self.world, lambda: self.policies)
+        self._seen = -1
+        self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
+        self._policies = Policies(())
+        self._people: dict[Any, boto3.Session] = {}
+        self._comers: dict[Any, list[people.Comer]] = {}
+
+    def open(self) -> None:
+        """Deploy.
+
+        Raises:
+            DeploymentFailed: a stack could not be created; the world is closed again.
+        """
+        self.begin()
+        try:
+            while self.advance():
+                pass
+            self.act()
+        except BaseException:
+            self.world.__exit__()
+            raise
+
+    def begin(self) -> None:
+        """Enter the world and upload what templates fetch; no stack yet. For whoever deploys step by step."""
+        self.world.__enter__()
+        self.deployment: Deployment = begin(self.world, self.contract)
+
+    def advance(self) -> bool:
+        """Deploy the next stack; False where there was none left.
+
+        Raises:
+            DeploymentFailed: it could not be created.
+        """
+        if len(self.deployment.stacks) == len(self.contract.stacks):
+            return False
+        self.deployment = advance(self.world, self.contract, self.deployment)
+        return True
+
+    def upload_again(self) -> None:
+        """Put the files that templates fetch into their buckets again, as they now read."""
+        for upload in self.contract.uploads:
+            put_uploads(self.world, self.contract, upload)
+
+    def act(self) -> None:
+        """Everything is deployed: from now on the law is over every call."""
+        self.world.authorise = self.law
+        self.snapshots()
+        self._deployed_at = self._state
+
+    @property
+    def _state(self) -> tuple[int, int, int]:
+        return self.world.changes, self.world.calls.made, len(self._people)
+
+    @property
+    def untouched(self) -> bool:
+        """Is everything as it was when the grant had been deployed: no call that changed something, none that was
+        judged, nobody who came?"""
+        return self._deployed_at == self._state
+
+    def close(self) -> None:
+        """Leave the world."""
+        self._people.clear()
+        self._comers.clear()
+        self.world.__exit__()
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Calls made so far, and how many of them the law refused."""
+        return self.world.calls.made, self.world.calls.refused
+
+    @property
+    def tried(self) -> Counter[tuple[str, str, str, bool]]:
+        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        return self.world.tried
+
+    # what is deployed
+
+    @property
+    def _deployed_services(self) -> frozenset[str]:
+        types = {resource.type for stack in self.deployment.stacks for resource in stack.resources}
+        return frozenset(type_.split("::")[1].lower() for type_ in types if type_.count("::") == 2)
+
+    @property
+    def _services(self) -> tuple[str, ...]:
+        """The services besides IAM in which something has been made, as far as their resources can carry policies."""
+        used = self._deployed_services | self.world.changed
+        return tuple(service for service in RESOURCE_POLICIES if service in used)
+
+    def snapshots(self) -> Mapping[str, AccountSnapshot]:
+        """What IAM holds now, by account number; taken again after every call that may have changed something there."""
+        services = self._services
+        for number in self.world.accounts.values():
+            changes = self.world.changes_in[number]
+            if self._snapshots.get(number, ())[:2] != (changes, services):
+                client = partial(self.world.client, self.world.root(number))
+                self._snapshots[number] = (changes, services, take(number, client, services))
+        return {number: self._as_shown(taken) for number, (_, _, taken) in self._snapshots.items()}
+
+    def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
+        """Trust policies that name somebody who was deleted, or made again, show and mean the old unique id (rule
+        P22). moto compares ARNs."""
+        roles = []
+        for role in snapshot.roles:
+            text = json.dumps(role["AssumeRolePolicyDocument"])
+            for arn, bound in self.world.bound.get(role["Arn"], {}).items():
+                if self.world.unique_id(arn) != bound:
+                    text = _in_principals(json.loads(text), arn, bound)
+            roles.append({**role, "AssumeRolePolicyDocument": json.loads(text)})
+        return replace(snapshot, roles=tuple(roles))
+
+    @property
+    def policies(self) -> Policies:
+        """The policies now in force; read again after every call that may have changed something (rule E32)."""
+        if self._seen != self.world.changes:
+            self._policies = Policies(self.snapshots().values())
+            self._seen = self.world.changes
+        return self._policies
+
+    def why(self, session: boto3.Session, asked: tuple[Authorisation, ...], region: str) -> str:
+        """The statements that let a call of a session through, by place."""
+        identity = self.world.identity(session)
+        named: list[str] = []
+        for authorisation in asked:
+            request = self.law.request(identity, authorisation, region)
+            decision = evaluate(request, self.policies.layers(request, identity.session_policies))
+            for cited in decision.because:
+                sid = f" (Sid {cited.sid})" if cited.sid else ""
+                named.append(f"{self.origins.place(cited.policy, cited.statement) or cited.policy}{sid}")
+        return ", ".join(dict.fromkeys(named)) or "no statement"
+
+    # people
+
+    def member(self, principal: DeclaredPrincipal) -> boto3.Session:
+        """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role."""
+        if principal.alias not in self._people:
+            # Getting there is not what a test tries, and how often it is done depends on how tests are shared out.
+            before, tried = self.world.calls, Counter(self.world.tried)
+            self._people[principal.alias] = self._member(principal)
+            self.world.calls, self.world.tried = before, tried
+        return self._people[principal.alias]
+
+    def _member(self, principal: DeclaredPrincipal) -> boto3.Session:
+        held = self.holder(principal)
+        account = held.arn.split(":")[4]
+        if held.kind == "group":
+            return self.somebody("user", account, f"{principal.alias}-member", held.arn)
+        if held.kind == "user":
+            return self.world.session_of_user(held.arn)
+        return self.world.session(people.enter(self, held.arn, self.comers(principal)[0])["Credentials"])
+
+    def holder(self, principal: DeclaredPrincipal) -> Held:
+        """What a declared user, group or role holds.
+
+        Raises:
+            LookupError: no such entity is deployed.
+        """
+        held = self.held(principal)
+        if held is None:
+            raise LookupError(f"no {principal.kind} {self.resolved(principal.reference)!r} is deployed")
+        return held
+
+    def comers(self, role: DeclaredPrincipal) -> list[people.Comer]:
+        """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
+        else somebody for everybody whom the declared trust names, with nothing but the permission to assume this role.
+
+        Raises:
+            NotPresentable: it is not known here how to come with something that is asked for.
+        """
+        key = ("comers", role.alias)
+        if key not in self._comers:
+            self._comers[key] = (
+                people.welcome(self, role)
+                if role.entered_by
+                else [
+                    people.Comer(self.world.identity(session).arn, session) for session in guests.entrants(self, role)
+                ]
+            )
+        return self._comers[key]
+
+    def outsiders_who_may_enter(self, role: DeclaredPrincipal) -> list[boto3.Session]:
+        """A user of each account that the declared trust names, who may assume the role."""
+        arn = self.resolved(role.reference)
+        accounts = sorted(
+            {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
+        )
+        return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
+
+    def somebody(self, kind: str, account: str, name: str, arn: str) -> boto3.Session:
+        """A user (`path/name`) who is a member of a group, or the session of a role that has a managed policy."""
+        if (kind, account, name, arn) not in self._people:
+            path, _, last = f"/{name}".rpartition("/")
+            if kind == "user":
+                made = self.world.user(account, last, groups=(arn,), path=f"{path}/")
+            else:
+                made = self.world.role(account, name, (arn,))
+            self._people[kind, account, name, arn] = made
+        return self._people[kind, account, name, arn]
+
+    def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
+        """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""
+        if (account, name) not in self._people:
+            allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": may_assume}
+            policies = {"assume": {"Version": "2012-10-17", "Statement": [allow]}} if may_assume else {}
+            self._people[account, name] = self.world.user(account, name, policies=policies)
+        return self._people[account, name]
+
+
+def _in_principals(document: Any, arn: str, unique_id: str) -> str:
+    """A trust policy with an ARN replaced where it is a principal, and nowhere else (rule P24)."""
+    statements = document["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            named = statement.get(element)
+            if isinstance(named, dict) and "AWS" in named:
+                values = named["AWS"] if isinstance(named["AWS"], list) else [named["AWS"]]
+                named["AWS"] = [unique_id if value == arn else value for value in values]
+    return json.dumps(document)

@@ -1,0 +1,1 @@
+"""Stacks as they would be, worked out from their templates without deploying."""

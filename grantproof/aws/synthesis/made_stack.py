@@ -1,0 +1,181 @@
+"""One stack, worked out from its template: conditions, resources as they need each other, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.mocked.deploy import Resource, nested_file
+from grantproof.aws.synthesis.made_account import MadeAccount
+from grantproof.aws.synthesis.makers import MAKERS, Made, Making, listed, make
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.templates.placed import placed_once
+from grantproof.contract import Contract
+from grantproof.source import read, shown
+
+#: Logical ids through nested stacks, the alias of the contract's stack first.
+StackPath = tuple[str, ...]
+_NESTED = "AWS::CloudFormation::Stack"
+
+
+class Refused(Exception):
+    """CloudFormation would refuse a stack under these parameters: which, and its words."""
+
+    def __init__(self, stack: StackPath, message: str) -> None:
+        super().__init__(f"stack {'/'.join(stack)}: {message}")
+        self.stack, self.message = stack, message
+
+
+@dataclass
+class Shared:
+    """What all stacks of a contract share, and add to.
+
+    Attributes:
+        physical: physical ids of resources, by path, where those of a real deployment are to be used.
+        accounts: by number.
+        conditions, scopes: see `Synthesis`.
+    """
+
+    contract: Contract
+    physical: Mapping[StackPath, str]
+    accounts: Mapping[str, MadeAccount]
+    conditions: dict[StackPath, dict[str, bool]] = field(default_factory=dict)
+    scopes: dict[StackPath, Scope] = field(default_factory=dict)
+
+    def stack(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> MadeStack:
+        """Check a stack's parameters, and make its resources.
+
+        Raises:
+            Refused, NotResolved: see `synthesise`.
+        """
+        document = placed_once(read(template))
+        pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
+        try:
+            parameters.check(document, given, pseudo)
+        except parameters.RefusedParameters as error:
+            raise Refused(path, str(error)) from None
+        made = MadeStack(self, path, account, name, template, parameters.scope_of(document, given, pseudo))
+        made.create()
+        return made
+
+
+class MadeStack:
+    """One stack. Resources are made when first referred to, or in the template's order."""
+
+    def __init__(self, shared: Shared, path: StackPath, account: str, name: str, template: Path, scope: Scope) -> None:
+        self._shared, self._path, self._account, self._name, self._template = shared, path, account, name, template
+        self._document = placed_once(read(template))
+        self._scope = replace(scope, reference=self.reference, attribute=self.attribute)
+        self._conditions = {c: condition(c, self._scope) for c in self._document.get("Conditions") or {}}
+        shared.conditions[path], shared.scopes[path] = self._conditions, self._scope
+        self._making: list[str] = []
+        self._made: dict[str, Made] = {}
+        self._properties: dict[str, Any] = {}
+        self._nested: dict[str, MadeStack] = {}
+
+    def create(self) -> None:
+        """Make every resource whose condition is true.
+
+        Raises:
+            NotResolved: one cannot be worked out.
+        """
+        for name, entry in self._document["Resources"].items():
+            if not isinstance(entry, Mapping):
+                raise NotResolved(f"{shown(self._template)}: the resource {name} is no object")
+            if self._exists(entry):
+                self.resource(name)
+
+    def _exists(self, entry: Mapping[str, Any]) -> bool:
+        return "Condition" not in entry or self._conditions.get(entry["Condition"], False)
+
+    def resource(self, name: str) -> Made:
+        """A resource, made if it is not yet.
+
+        Raises:
+            NotResolved: there is none, its condition is false, or resources wait for each other.
+        """
+        if name in self._made:
+            return self._made[name]
+        entry = self._document["Resources"].get(name)
+        if entry is None or not self._exists(entry):
+            raise NotResolved(f"{shown(self._template)} refers to {name}, which is not made")
+        if name in self._making:
+            raise NotResolved(f"{shown(self._template)}: {' -> '.join((*self._making, name))} wait for each other")
+        for other in listed(entry.get("DependsOn")):
+            if self._exists(self._document["Resources"][other]):
+                self.resource(other)
+        self._making.append(name)
+        try:
+            self._properties[name] = value(entry.get("Properties") or {}, self._scope)
+            made = self._make(name, entry["Type"], self._properties[name])
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            # Properties of another shape than AWS documents, such as a policy without what it hangs on.
+            raise NotResolved(f"{shown(self._template)}: {name} cannot be worked out: {error!r}") from None
+        self._making.pop()
+        self._made[name] = made
+        return made
+
+    def _make(self, name: str, type_: str, properties: Mapping[str, Any]) -> Made:
+        making = self._to_make(name, type_, properties)
+        if type_ == _NESTED:
+            return self._nest(making)
+        return make(making)
+
+    def _to_make(self, name: str, type_: str, properties: Mapping[str, Any]) -> Making:
+        path = (*self._path, name)
+        known, account = self._shared.physical.get(path, ""), self._shared.accounts[self._account]
+        return Making(path, type_, properties, known, self._name, self._template, account, self._scope)
+
+    def _nest(self, it: Making) -> Made:
+        template = nested_file(self._shared.contract, it.properties["TemplateURL"])
+        if template is None:
+            raise NotResolved(
+                f"{shown(self._template)}: the template of {it.path[-1]} is not among the contract's uploads"
+            )
+        given = {
+            key: ",".join(map(str, text)) if isinstance(text, list) else str(text)
+            for key, text in (it.properties.get("Parameters") or {}).items()
+        }
+        inner = self._shared.stack(it.path, self._account, f"{self._name}-{it.path[-1]}", template, given)
+        self._nested[it.path[-1]] = inner
+        return Made(it.physical(None), {f"Outputs.{key}": text for key, text in inner.outputs().items()})
+
+    def reference(self, name: str) -> str:
+        """`Ref` of a resource."""
+        return self.resource(name).physical_id
+
+    def attribute(self, name: str, attribute: str) -> str:
+        """`Fn::GetAtt`."""
+        found, type_ = self.resource(name), self._document["Resources"][name]["Type"]
+        if attribute in found.attributes:
+            return found.attributes[attribute]
+        if type_ in MAKERS or type_ == _NESTED:
+            raise NotResolved(f"{attribute} of {name} ({type_}) cannot be said without deploying")
+        if not attribute.endswith("Arn"):
+            return found.physical_id
+        # Made up, as the names of resources are. That a deployment has it otherwise would be seen there.
+        making = self._to_make(name, type_, self._properties[name])
+        if attribute == "Arn":
+            return making.usual_arn(found.physical_id)
+        return making.arn(type_.split("::")[1].lower(), found.physical_id)
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs whose conditions are true."""
+        return {
+            name: str(value(output["Value"], self._scope))
+            for name, output in (self._document.get("Outputs") or {}).items()
+            if self._exists(output)
+        }
+
+    def resources(self) -> Iterator[Resource]:
+        """This stack's resources and those of its nested stacks, with the alias of the contract's stack in the path."""
+        for name, made in self._made.items():
+            entry, path = self._document["Resources"][name], (*self._path, name)
+            yield Resource(
+                path, entry["Type"], made.physical_id, self._account, self._template, entry, self._properties[name]
+            )
+            if name in self._nested:
+                yield from self._nested[name].resources()

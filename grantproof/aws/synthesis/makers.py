@@ -1,0 +1,238 @@
+"""What a stack makes of a resource, type by type: its physical id, its attributes, and what IAM then holds.
+
+Nothing is deployed. What cannot be said without deploying is `NotResolved`.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.held.giving import let_in_by, says_who
+from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
+from grantproof.aws.templates.intrinsics import NotResolved, Scope
+from grantproof.iam import actions
+from grantproof.source import shown
+
+
+@dataclass(frozen=True)
+class Making:
+    """A resource to be made, and what its stack knows.
+
+    Attributes:
+        path: logical ids through nested stacks, the alias of the contract's stack first.
+        properties: with functions resolved.
+        known: the physical id that a real deployment gave it, where that is to be used; else empty.
+        stack: the name of the stack.
+    """
+
+    path: tuple[str, ...]
+    type: str
+    properties: Mapping[str, Any]
+    known: str
+    stack: str
+    template: Path
+    account: MadeAccount
+    scope: Scope
+
+    @property
+    def partition(self) -> str:
+        """The partition of the stack."""
+        return str(self.scope.pseudo["AWS::Partition"])
+
+    def physical(self, given: Any, most: int = 64) -> str:
+        """What the resource is called: given, known, or made up in so many characters."""
+        return str(given or self.known or f"{self.stack}-{self.path[-1]}"[:most])
+
+    def iam_arn(self, kind: str, path: Any, name: str) -> str:
+        """The ARN of one of IAM's entities."""
+        return f"arn:{self.partition}:iam::{self.account.number}:{kind}{path or '/'}{name}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in the stack's account and region."""
+        return f"arn:{self.partition}:{service}:{self.scope.pseudo['AWS::Region']}:{self.account.number}:{resource}"
+
+    def usual_arn(self, physical_id: str) -> str:
+        """The ARN of a resource of no kind that is made here: as the action list writes those of its kind, where that
+        takes nothing but its name."""
+        service, kind = (part.lower() for part in self.type.split("::")[1:3])
+        template = actions.arn_template(service, kind)
+        names = [name for name in _VARIABLE.findall(template) if name not in ("Partition", "Region", "Account")]
+        if len(names) != 1:
+            return self.arn(service, physical_id)
+        region = self.scope.pseudo["AWS::Region"]
+        given = {"Partition": self.partition, "Region": region, "Account": self.account.number, names[0]: physical_id}
+        return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
+
+    def hang(self, arn: str, type_: str, document: Any) -> None:
+        """Put a policy on the resource with this ARN."""
+        entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": as_document(document)}
+        self.account.resource_policies.append(entry)
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `Ref` and `Fn::GetAtt` give."""
+
+    physical_id: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+Maker = Callable[[Making], Made]
+
+
+def make(making: Making) -> Made:
+    """Make a resource.
+
+    Raises:
+        NotResolved: it cannot be said what access it gives.
+        KeyError, TypeError, ValueError, AttributeError, IndexError: its properties are not of the documented shape.
+    """
+    if making.type in MAKERS:
+        return MAKERS[making.type](making)
+    if says_who(making.properties):
+        raise NotResolved(
+            f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
+        )
+    # What gives nobody access; referred to only by what it is called.
+    names = ("Name", f"{making.type.rsplit('::', 1)[1]}Name")
+    return Made(making.physical(next((text for key, text in making.properties.items() if key in names), None)))
+
+
+def listed(item: Any) -> list[Any]:
+    """What a template writes as nothing, one thing or a list."""
+    return [] if item is None else list(item) if isinstance(item, list) else [item]
+
+
+# --- IAM --------------------------------------------------------------------------------------------------------------
+
+_ID = {"role": "AROA", "group": "AGPA", "user": "AIDA"}
+
+
+def _entity(kind: str) -> Maker:
+    """A role, group or user."""
+    word = kind.capitalize()
+
+    def make(it: Making) -> Made:
+        p = it.properties
+        physical = it.physical(p.get(f"{word}Name"), 128 if kind == "group" else 64)
+        arn = it.iam_arn(kind, p.get("Path"), physical)
+        entity: dict[str, Any] = {
+            f"{word}Name": physical,
+            "Arn": arn,
+            "Path": p.get("Path") or "/",
+            f"{word}Id": f"{_ID[kind]}{it.path[-1].upper()}",
+            f"{word}PolicyList": [
+                {"PolicyName": entry["PolicyName"], "PolicyDocument": as_document(entry["PolicyDocument"])}
+                for entry in p.get("Policies") or ()
+            ],
+            "AttachedManagedPolicies": [{"PolicyArn": found} for found in p.get("ManagedPolicyArns") or ()],
+        }
+        if kind == "role":
+            entity["AssumeRolePolicyDocument"] = as_document(p["AssumeRolePolicyDocument"])
+            entity["MaxSessionDuration"] = int(p.get("MaxSessionDuration") or 3600)
+        if kind != "group":
+            entity["Tags"] = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in p.get("Tags") or ()]
+        if kind == "user":
+            entity["GroupList"] = list(p.get("Groups") or ())
+        if p.get("PermissionsBoundary"):
+            entity["PermissionsBoundary"] = {"PermissionsBoundaryArn": p["PermissionsBoundary"]}
+        it.account.entities[kind][arn] = entity
+        return Made(physical, {"Arn": arn})
+
+    return make
+
+
+def _managed_policy(it: Making) -> Made:
+    p = it.properties
+    physical = str(p.get("ManagedPolicyName") or it.known.rsplit("/", 1)[-1] or f"{it.stack}-{it.path[-1]}"[:128])
+    arn = it.iam_arn("policy", p.get("Path"), physical)
+    it.account.entities["policy"][arn] = managed_policy(arn, p.get("Path") or "/", p["PolicyDocument"])
+    for kind in ("role", "group", "user"):
+        for target in p.get(f"{kind.capitalize()}s") or ():
+            it.account.named(kind, target)["AttachedManagedPolicies"].append({"PolicyArn": arn})
+    return Made(arn, {"PolicyArn": arn})
+
+
+def _inline_policy(it: Making) -> Made:
+    p = it.properties
+    for kind in ("role", "group", "user"):
+        word = kind.capitalize()
+        for target in [*(p.get(f"{word}s") or ()), *listed(p.get(f"{word}Name"))]:
+            entry = {"PolicyName": p["PolicyName"], "PolicyDocument": as_document(p["PolicyDocument"])}
+            it.account.named(kind, target)[f"{word}PolicyList"].append(entry)
+    return Made(it.physical(None))
+
+
+def _membership(it: Making) -> Made:
+    for user in it.properties["Users"]:
+        it.account.named("user", user)["GroupList"].append(it.properties["GroupName"])
+    return Made(it.physical(None))
+
+
+# --- other services ---------------------------------------------------------------------------------------------------
+
+
+def _parameter(it: Making) -> Made:
+    p = it.properties
+    return Made(it.physical(p.get("Name")), {"Type": p.get("Type", ""), "Value": p["Value"]})
+
+
+def _bucket(it: Making) -> Made:
+    if given := let_in_by(it.type, it.properties):
+        raise NotResolved(
+            f"{shown(it.template)}: {it.path[-1]} lets others in by {given}, of which a contract cannot speak"
+        )
+    physical = it.physical(it.properties.get("BucketName"), 63).lower()
+    return Made(physical, {"Arn": f"arn:{it.partition}:s3:::{physical}"})
+
+
+def _bucket_policy(it: Making) -> Made:
+    bucket = it.properties["Bucket"]
+    it.hang(f"arn:{it.partition}:s3:::{bucket}", "AWS::S3::Bucket", it.properties["PolicyDocument"])
+    return Made(bucket)
+
+
+def _key(it: Making) -> Made:
+    # As long and as shaped as a real one: parameters have patterns for it.
+    physical = it.known or str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(it.path)))
+    arn = it.arn("kms", f"key/{physical}")
+    it.hang(arn, it.type, it.properties["KeyPolicy"])
+    return Made(physical, {"Arn": arn, "KeyId": physical})
+
+
+def _secret(it: Making) -> Made:
+    name = it.properties.get("Name") or f"{it.stack}-{it.path[-1]}"
+    arn = it.known or it.arn("secretsmanager", f"secret:{name}-AbCdEf")
+    return Made(arn, {"Id": arn})
+
+
+def _secret_policy(it: Making) -> Made:
+    secret = it.properties["SecretId"]
+    it.hang(secret, "AWS::SecretsManager::Secret", it.properties["ResourcePolicy"])
+    return Made(secret)
+
+
+MAKERS: Mapping[str, Maker] = {
+    "AWS::IAM::Role": _entity("role"),
+    "AWS::IAM::Group": _entity("group"),
+    "AWS::IAM::User": _entity("user"),
+    "AWS::IAM::ManagedPolicy": _managed_policy,
+    "AWS::IAM::UserToGroupAddition": _membership,
+    **dict.fromkeys(
+        ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::GroupPolicy", "AWS::IAM::UserPolicy"), _inline_policy
+    ),
+    "AWS::SSM::Parameter": _parameter,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::S3::BucketPolicy": _bucket_policy,
+    "AWS::KMS::Key": _key,
+    "AWS::SecretsManager::Secret": _secret,
+    "AWS::SecretsManager::ResourcePolicy": _secret_policy,
+}

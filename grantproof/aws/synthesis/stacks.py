@@ -1,0 +1,68 @@
+"""A grant's stacks as they would be, worked out from the templates without deploying anything.
+
+Thousands of combinations of parameters can be looked at in this way. That it says what a deployment makes is not taken
+on trust: the suites deploy a grant's variants and compare (`tests/grants/test_variants.py`). A resource or a function
+of which it cannot say what access it gives is `NotResolved`.
+
+Reading order: `made_account`, `makers` (type by type), `made_stack`, and all stacks of a contract here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment
+from grantproof.aws.synthesis.made_account import MadeAccount
+from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import Scope
+from grantproof.contract import Contract, facts_of, resolve
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What the stacks would hold.
+
+    Attributes:
+        deployment: as `deploy` gives it.
+        snapshots: what the accounts would hold, by number; users, roles and so on of the stacks only.
+        conditions: the truth of every template's conditions, by the path of its stack.
+        scopes: what the names of each template stood for.
+    """
+
+    deployment: Deployment
+    snapshots: Mapping[str, AccountSnapshot]
+    conditions: Mapping[StackPath, Mapping[str, bool]]
+    scopes: Mapping[StackPath, Scope]
+
+
+def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath, str] | None = None) -> Synthesis:
+    """Work a contract's stacks out.
+
+    Args:
+        region: instead of the contract's, to see another partition's branch.
+        physical: physical ids of resources, by path, where the generated ones of a real deployment are to be used.
+
+    Raises:
+        Refused: CloudFormation would refuse a stack.
+        NotResolved: it cannot be said what a stack makes.
+    """
+    region = region or contract.region
+    partition, _ = parameters.partition_of(region)
+    contract = replace(contract, region=region, partition=partition)
+    shared = Shared(contract, physical or {}, {number: MadeAccount(number) for number in contract.accounts.values()})
+    facts, stacks = facts_of(contract), []
+    for stack in contract.stacks:
+        given, account = resolve(stack.parameters, facts), contract.accounts[stack.account]
+        made = shared.stack((stack.alias,), account, stack.name, stack.template, given)
+        outputs = made.outputs()
+        resources = tuple(replace(r, path=r.path[1:], account=stack.account) for r in made.resources())
+        stacks.append(DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources))
+        facts = facts.with_values(stacks[-1].facts)
+    snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}
+    return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes)
+
+
+__all__ = ["Refused", "Synthesis", "synthesise"]

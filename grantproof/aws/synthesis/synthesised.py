@@ -1,0 +1,33 @@
+"""A contract beside what its stacks would hold: the same view as of a mocked world, without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.synthesis.stacks import Synthesis
+from grantproof.contract import Contract
+
+
+class Synthesised(Deployed):
+    """A contract, and what was worked out from its templates."""
+
+    def __init__(self, contract: Contract, synthesis: Synthesis) -> None:
+        self.contract, self.deployment = contract, synthesis.deployment
+        self._synthesis = synthesis
+
+    @cached_property
+    def _policies(self) -> Policies:
+        return Policies(self._synthesis.snapshots.values())
+
+    @property
+    def policies(self) -> Policies:
+        """The policies that the accounts would hold."""
+        return self._policies
+
+    def snapshots(self) -> Mapping[str, AccountSnapshot]:
+        """What IAM would hold, by account number."""
+        return self._synthesis.snapshots

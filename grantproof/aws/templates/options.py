@@ -1,0 +1,31 @@
+"""The options of a template: parameters that may be left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.templates import parameters
+
+
+@dataclass(frozen=True)
+class Option:
+    """A parameter that may be left alone. `values` are those that it lists, the default first; an option whose default
+    is the empty text lists only that, and what else it takes is for its AllowedPattern to say."""
+
+    parameter: str
+    values: tuple[str, ...]
+
+
+def options(template: Mapping[str, Any]) -> tuple[Option, ...]:
+    """The options of a template."""
+    out = []
+    for name, declared in (template.get("Parameters") or {}).items():
+        if "AllowedValues" in declared:
+            listed = [parameters.text(value) for value in declared["AllowedValues"]]
+            default = [parameters.text(declared["Default"])] if "Default" in declared else []
+            out.append(Option(name, tuple(dict.fromkeys([*default, *listed]))))
+        elif declared.get("Default") == "":
+            out.append(Option(name, ("",)))
+    return tuple(out)

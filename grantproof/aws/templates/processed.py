@@ -1,0 +1,171 @@
+"""Templates processed as CloudFormation processes them before it creates anything: includes, loops.
+
+Known transforms: AWS::LanguageExtensions, AWS::Include and SAM's. Any other (CodeDeploy's, a macro of one's own) runs
+code elsewhere: what comes out is not known here, so the template is refused, with what to deploy instead.
+
+Source: CloudFormation Template Reference, "Transform reference", "Fn::ForEach".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grantproof.aws.templates import serverless
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, text, value
+from grantproof.aws.templates.placed import Placed, like
+from grantproof.source import Place
+
+LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
+INCLUDE = "AWS::Include"
+#: Gives the snippet at an s3:// address, its objects `Placed`.
+Fetch = Callable[[str], Any]
+_LOOP = "Fn::ForEach::"
+
+
+class TemplateError(ValueError):
+    """A template that CloudFormation refuses."""
+
+
+def process(template: Any, names: Scope, fetch: Fetch) -> Any:
+    """A template with its transforms carried out. `names` are its parameters, pseudo parameters and mappings.
+
+    Raises:
+        TemplateError: CloudFormation would refuse it.
+        UnknownTransform: a transform whose outcome is not known.
+    """
+    transforms = _transforms(template)
+    for name, arguments in transforms:
+        if name == INCLUDE:
+            template = _merged(template, fetch(text(_value(arguments["Location"], names))))
+        elif name not in (LANGUAGE_EXTENSIONS, serverless.TRANSFORM):
+            raise UnknownTransform(name)
+    template = _included(template, names, fetch)
+    if LANGUAGE_EXTENSIONS in [name for name, _ in transforms]:
+        template = _unrolled(template, names)
+    if serverless.TRANSFORM in [name for name, _ in transforms]:
+        return _serverless(template, names)
+    if any(_loops(part) for part in template.values()):
+        raise TemplateError(f"Fn::ForEach needs the transform {LANGUAGE_EXTENSIONS}")
+    return template
+
+
+def _serverless(template: Any, names: Scope) -> Any:
+    region, partition = str(names.pseudo["AWS::Region"]), str(names.pseudo["AWS::Partition"])
+    try:
+        return serverless.translated(template, names.parameters, region, partition)
+    except serverless.CannotTranslate as error:
+        raise TemplateError(f"SAM cannot make a template of it: {error}") from None
+
+
+class UnknownTransform(TemplateError):
+    """A transform that runs elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the transform {name} runs in AWS, so what it makes of the template is not known here; put the template "
+            "that CloudFormation makes of it in its place (aws cloudformation get-template --template-stage Processed)"
+        )
+
+
+def _value(item: Any, names: Scope) -> Any:
+    try:
+        return value(item, names)
+    except NotResolved as error:
+        raise TemplateError(str(error)) from None
+
+
+def _transforms(template: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    found = template.get("Transform") or []
+    items = found if isinstance(found, list) else [found]
+    return [(item, {}) if isinstance(item, str) else (item["Name"], item.get("Parameters") or {}) for item in items]
+
+
+def _included(value: Any, names: Scope, fetch: Fetch) -> Any:
+    """Every Fn::Transform replaced by the snippet that it names; the snippet's entries join those beside it."""
+    if isinstance(value, list):
+        return [_included(item, names, fetch) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    out = like(value, {key: _included(item, names, fetch) for key, item in value.items() if key != "Fn::Transform"})
+    if "Fn::Transform" not in value:
+        return out
+    call = value["Fn::Transform"]
+    if call.get("Name") != INCLUDE:
+        raise UnknownTransform(str(call.get("Name")))
+    snippet = fetch(text(_value(call["Parameters"]["Location"], names)))
+    if not out and not isinstance(snippet, Mapping):
+        return snippet
+    return _merged(out, snippet)
+
+
+def _merged(value: Any, snippet: Any) -> Any:
+    """Two objects as one: sections that both have are joined, else what stands in the template wins."""
+    if not isinstance(snippet, Mapping):
+        raise TemplateError("the included snippet is not an object")
+    entries, keys_at = dict(snippet), dict(getattr(snippet, "keys_at", {}))
+    for key, item in value.items():
+        both = isinstance(item, Mapping) and isinstance(entries.get(key), Mapping)
+        entries[key] = _merged(item, entries[key]) if both else item
+    keys_at |= getattr(value, "keys_at", {})
+    return Placed(entries, getattr(value, "place", None), keys_at)
+
+
+def _loops(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(str(key).startswith(_LOOP) or _loops(item) for key, item in value.items())
+    return isinstance(value, list) and any(_loops(item) for item in value)
+
+
+def _unrolled(value: Any, names: Scope) -> Any:
+    """Every Fn::ForEach written out."""
+    if isinstance(value, list):
+        return [_unrolled(item, names) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    entries: dict[str, Any] = {}
+    keys_at: dict[str, Place] = dict(getattr(value, "keys_at", {}))
+    for key, item in value.items():
+        if not key.startswith(_LOOP):
+            entries[key] = _unrolled(item, names)
+            continue
+        for name, found, place in _turns(key, item, names):
+            if name in entries:
+                raise TemplateError(f"{key} makes {name} twice")
+            entries[name] = found
+            if place is not None:
+                keys_at[name] = place
+    return Placed(entries, getattr(value, "place", None), keys_at)
+
+
+def _turns(loop: str, arguments: Any, names: Scope) -> list[tuple[str, Any, Place | None]]:
+    if not isinstance(arguments, list) or len(arguments) != 3 or not isinstance(arguments[2], Mapping):
+        raise TemplateError(f"{loop} needs an identifier, a collection and one output")
+    identifier, collection, output = arguments
+    values = _value(collection, names)
+    if not isinstance(values, list):
+        raise TemplateError(f"the collection of {loop} is not a list: {values!r}")
+    out = []
+    for given in values:
+        # The object is unrolled after the identifier is filled, so that inner loops see the outer value.
+        filled = _unrolled(_filled(output, identifier, text(given)), names)
+        at = getattr(filled, "keys_at", {})
+        out += [(name, item, at.get(name)) for name, item in filled.items()]
+    return out
+
+
+def _filled(value: Any, identifier: str, given: str) -> Any:
+    """`${Identifier}`, `&{Identifier}` (without what is no letter or digit) and `Ref` to it, replaced."""
+    if isinstance(value, str):
+        bare = re.sub(r"[^A-Za-z0-9]", "", given)
+        return value.replace("${" + identifier + "}", given).replace("&{" + identifier + "}", bare)
+    if isinstance(value, list):
+        return [_filled(item, identifier, given) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if dict(value) == {"Ref": identifier}:
+        return given
+    entries = {_filled(key, identifier, given): _filled(item, identifier, given) for key, item in value.items()}
+    keys_at = {_filled(key, identifier, given): place for key, place in getattr(value, "keys_at", {}).items()}
+    return Placed(entries, getattr(value, "place", None), keys_at)

@@ -1,0 +1,55 @@
+"""Does a rule of a template refuse anything?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates.sampling import samples
+from grantproof.contract import Contract
+from grantproof.source import read
+
+#: More combinations of values than this are not tried.
+_MOST = 20_000
+
+
+def refuses(contract: Contract, template: Path, rule: str) -> bool:
+    """Are there values of the parameters that a rule names, each of which its own constraints accept, which the rule
+    refuses? Tried are those of the contract, of the rule's own text, and made-up ones."""
+    value = read(template).value
+    expression = value["Rules"][rule]
+    declared = {name: p for name, p in (value.get("Parameters") or {}).items() if name in names(expression)}
+    texts = set(_texts(expression))
+    spoken = [v.parameters.get(s.alias, {}) for v in contract.variants for s in contract.stacks]
+    candidates = []
+    for name, parameter in declared.items():
+        known = {parameters.text(parameter.get("Default", "")), "", *texts, *samples(name, parameter, 1)}
+        known |= {parameters.text(listed) for listed in parameter.get("AllowedValues") or ()}
+        known |= {given[name] for given in spoken if name in given}
+        fitting = [text for text in sorted(known) if not parameters.problem(name, parameter, text)]
+        candidates.append([(name, text) for text in fitting])
+    part = {"Parameters": declared, "Rules": {rule: expression}, "Mappings": value.get("Mappings") or {}}
+    return any(_refused(part, dict(chosen)) for chosen in islice(product(*candidates), _MOST))
+
+
+def _refused(template: dict[str, Any], given: dict[str, str]) -> bool:
+    try:
+        parameters.check(template, given)
+    except parameters.RefusedParameters as error:
+        return "failed:" in str(error)
+    return False
+
+
+def _texts(item: Any) -> Iterator[str]:
+    if isinstance(item, dict):
+        for entry in item.values():
+            yield from _texts(entry)
+    elif isinstance(item, list):
+        for entry in item:
+            yield from _texts(entry)
+    elif isinstance(item, str | int | float):
+        yield parameters.text(item)

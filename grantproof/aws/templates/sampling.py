@@ -1,0 +1,84 @@
+"""Values that a parameter takes, made from its constraints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, product
+from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
+from typing import Any
+
+from grantproof.aws.templates.accepted import in_class
+from grantproof.aws.templates.parameters import form_of, problem
+
+#: In an order in which nobody writes names, so that a made-up value is unlike those that a template knows.
+_ALPHABETS = ("qx7jz4kw9v2y8mhb5n3g6t1d0pfcaeilorsu", "zk3vq8wj5xh1by6n4mg9t2fd7c0pusroliea")
+_MORE = "QXJZKWVYMHBNGTDPFCAEILORSU-_./:=+,@ "
+_LENGTHS = (5, 9, 3, 12, 16, 10, 1, 24, 32, 0)
+
+
+def samples(name: str, parameter: Mapping[str, Any], most: int = 2) -> tuple[str, ...]:
+    """Up to so many values that a parameter's own constraints accept and that are unlike each other; fewer, or none,
+    where no more are found. Empty text is never among them."""
+    fitting = (value for value in _candidates(parameter) if value and not problem(name, parameter, value))
+    return tuple(dict.fromkeys(islice(fitting, most)))
+
+
+def _candidates(parameter: Mapping[str, Any]) -> Iterator[str]:
+    type_ = str(parameter.get("Type", "String"))
+    if "Number" in type_:
+        lowest = int(float(parameter.get("MinValue", 7)))
+        yield from (str(lowest + step) for step in (1, 2, 3, 0, -1))
+        return
+    pattern = form_of(type_) or str(parameter.get("AllowedPattern", "[a-z0-9]+"))
+    try:
+        parsed = _regex.parse(pattern)
+    except (re.error, RecursionError):
+        return
+    flags = re.IGNORECASE if parsed.state.flags & re.IGNORECASE else 0
+    # Each way through the alternatives, with a first and then a second alphabet, so that two samples differ throughout.
+    for length, way in product(_LENGTHS, range(4)):
+        for alphabet in _ALPHABETS:
+            yield _Walk(alphabet + _MORE, length, way, flags).text(parsed)
+
+
+class _Walk:
+    """One way through a parsed expression. What is not known gives nothing, and the value is then not accepted."""
+
+    def __init__(self, alphabet: str, length: int, way: int, flags: int) -> None:
+        self._alphabet, self._length, self._way, self._flags = alphabet, length, way, flags
+        self._taken = 0
+        self._fitting: dict[int, list[str]] = {}
+        """Of each class of the parsed expression, by identity: a repeated one is asked for again and again."""
+
+    def text(self, pattern: Any) -> str:
+        return "".join(self._one(str(op), argument) for op, argument in pattern)
+
+    def _one(self, op: str, argument: Any) -> str:
+        match op:
+            case "LITERAL":
+                return chr(argument)
+            case "NOT_LITERAL":
+                return self._character(argument, lambda c: c != chr(argument))
+            case "ANY":
+                return self._character(None, lambda _: True)
+            case "IN":
+                return self._character(argument, lambda c: in_class(argument, c))
+            case "SUBPATTERN":
+                return self.text(argument[-1])
+            case "BRANCH":
+                branches = argument[1]
+                return self.text(branches[self._way % len(branches)])
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                least, most, inner = argument
+                return "".join(self.text(inner) for _ in range(max(least, min(int(most), self._length))))
+            case "ATOMIC_GROUP":
+                return self.text(argument)
+        return ""
+
+    def _character(self, node: Any, accepted: Callable[[str], bool]) -> str:
+        if id(node) not in self._fitting:
+            self._fitting[id(node)] = [c for c in self._alphabet if accepted(c)]
+        fitting = self._fitting[id(node)]
+        self._taken += 1
+        return fitting[self._taken % len(fitting)] if fitting else ""

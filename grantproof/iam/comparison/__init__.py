@@ -1,0 +1,1 @@
+"""The exact comparison: what one side allows and the other does not, over all requests."""

@@ -1,0 +1,208 @@
+"""`grantproof compare`: two sets of policies as plain data, and what differs as plain data or in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from grantproof.iam.assumption import DEFAULTS, Assumptions
+from grantproof.iam.comparison.compare import Comparison, Difference, compare
+from grantproof.iam.document import parse_json
+from grantproof.iam.errors import BadRequest, LawError
+from grantproof.iam.layers import Layers, parse_layers
+from grantproof.iam.lines import checked
+from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.request import Request
+
+_FIELDS = frozenset({"id", "old", "new", "owner"})
+
+
+def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
+    """Compare one case: `{"old": layers, "new": layers, "owner": account}` with the layers of `grantproof evaluate`.
+
+    Raises:
+        LawError: the case is malformed.
+    """
+    case = checked(case, _FIELDS)
+    for name in ("old", "new"):
+        if not isinstance(case.get(name), Mapping):
+            raise BadRequest(f"{name} is an object of layers", element=name)
+    owner = case.get("owner")
+    if owner is not None and not (isinstance(owner, str) and owner.isdigit() and len(owner) == 12):
+        raise BadRequest(f"owner {owner!r} is not 12 digits in quotes", element="owner")
+    old, new = layers_of(case["old"]), layers_of(case["new"])
+    return as_dict(compare(old, new, owner=owner, assumptions=assumptions))
+
+
+def compared_documents(old: Any, new: Any) -> Comparison:
+    """Compare two policy documents: identity policies as such, and policies that name principals as the policies of one
+    resource, for callers whose own policies allow everything.
+
+    Raises:
+        LawError: a document is malformed; its `document` begins with `old` or `new`.
+    """
+    sides = []
+    for name, document in (("old", old), ("new", new)):
+        try:
+            sides.append(_one_document(document))
+        except LawError as error:
+            raise type(error)(error.message, name, error.statement, error.element) from None
+    if (sides[0].resource is None) != (sides[1].resource is None):
+        raise BadRequest("one document names principals and the other does not: they are not of one kind", "new")
+    return compare(*sides)
+
+
+_EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def _one_document(document: Any) -> Layers:
+    statements = document.get("Statement", []) if isinstance(document, Mapping) else []
+    statements = statements if isinstance(statements, list) else [statements]
+    if any(isinstance(s, Mapping) and {"Principal", "NotPrincipal"} & set(s) for s in statements):
+        return layers_of({"identity": [_EVERYTHING], "resource": document})
+    return layers_of({"identity": [document]})
+
+
+_HEADLINES = {
+    "equal": "equal: both allow the same, for every request that can ever be made",
+    "narrower": "narrower: NEW allows nothing new, and less than OLD",
+    "wider": "wider: NEW allows everything that OLD does, and more",
+    "different": "different: NEW allows something new, and lacks something else",
+    "undetermined": "undetermined: it cannot be said that NEW allows nothing new",
+}
+
+
+def together(found: Iterable[tuple[str, Comparison]]) -> dict[str, Any]:
+    """Comparisons of several subjects as one answer, in the form of `as_dict`; each difference names its subject."""
+    out: dict[str, Any] = {"verdict": "", "new_access": [], "lost_access": []}
+    reasons: dict[str, None] = {}
+    depends: set[str] = set()
+    for subject, comparison in found:
+        one = as_dict(comparison)
+        for way in ("new_access", "lost_access"):
+            out[way] += [{"subject": subject, **difference} for difference in one[way]]
+        if comparison.reason:
+            reasons[f"{subject}: {comparison.reason}"] = None
+        depends |= set(comparison.depends_on)
+    out["verdict"] = verdict_of(bool(out["new_access"]), bool(out["lost_access"]), bool(reasons))
+    out |= {"reason": "; ".join(reasons)} if reasons else {}
+    return out | ({"depends_on": sorted(depends, key=lambda name: int(name[1:]))} if depends else {})
+
+
+def verdict_of(more: bool, less: bool, doubt: bool) -> str:
+    """The verdict over everything that was compared. A doubt leaves it open, unless something new was found."""
+    if doubt and not more:
+        return "undetermined"
+    return {(False, False): "equal", (True, False): "wider", (False, True): "narrower"}.get((more, less), "different")
+
+
+def in_words(answer: Mapping[str, Any]) -> str:
+    """An answer for a person: the verdict, then every piece of access gained (+) and lost (-) with a request that shows
+    it."""
+    lines = [_HEADLINES[answer["verdict"]]]
+    if "reason" in answer:
+        lines.append(f"  because {answer['reason']}")
+    if "depends_on" in answer:
+        lines.append(f"  depends on open points of AWS's documentation: {', '.join(answer['depends_on'])}")
+    for sign, differences in (("+", answer["new_access"]), ("-", answer["lost_access"])):
+        for difference in differences:
+            subject = f"{difference['subject']} " if difference.get("subject") else ""
+            lines.append(f"{sign} {subject}{difference['clause']}")
+            lines.append(f"    for example {_example(difference['witness'])}")
+    return "\n".join(lines)
+
+
+def _example(witness: Mapping[str, Any]) -> str:
+    who = witness["principal"]
+    who = who if isinstance(who, str) else next(iter(who.values()))
+    text = f"{'anybody' if who == '*' else who} calls {witness['action']} on {witness['resource']}"
+    context = witness.get("context") or {}
+    if isinstance(context, str):
+        return f"{text} with {context}"
+    keys = ", ".join(f"{k}={v if isinstance(v, str) else ' '.join(v)}" for k, v in sorted(context.items()))
+    return f"{text} with {keys}" if keys else text
+
+
+def layers_of(data: Mapping[str, Any]) -> Layers:
+    """Layers from plain data. No request says here what the resource policy is, so the document itself does: one
+    without `Resource` whose actions are all of STS is a trust policy, one whose actions are all of KMS a key policy.
+
+    Raises:
+        LawError: as `parse_layers`.
+    """
+    actions, without_resource = _actions(data.get("resource"))
+    if actions and without_resource and all(action.lower().startswith("sts:") for action in actions):
+        return parse_layers(data, "sts:AssumeRole")
+    if actions and all(action.lower().startswith("kms:") for action in actions):
+        return parse_layers(data, "kms:Decrypt", "arn:aws:kms:::key/")
+    return parse_layers(data)
+
+
+def _actions(document: Any) -> tuple[list[str], bool]:
+    """Every action that a document names, and whether no statement has a resource."""
+    if isinstance(document, str):
+        document = parse_json(document, "resource")
+    statements = document.get("Statement", []) if isinstance(document, Mapping) else []
+    found: list[str] = []
+    bare = True
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(statement, Mapping):
+            continue
+        for element in ("Action", "NotAction"):
+            value = statement.get(element, [])
+            found += [a for a in (value if isinstance(value, list) else [value]) if isinstance(a, str)]
+        bare = bare and not {"Resource", "NotResource"} & set(statement)
+    return found, bare
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as plain data, JSON-serialisable."""
+    out: dict[str, Any] = {
+        "verdict": comparison.verdict.value,
+        "new_access": [difference_as_dict(d) for d in comparison.new_access],
+        "lost_access": [difference_as_dict(d) for d in comparison.lost_access],
+    }
+    if comparison.reason:
+        out["reason"] = comparison.reason
+    if comparison.depends_on:
+        out["depends_on"] = list(comparison.depends_on)
+    return out
+
+
+def difference_as_dict(difference: Difference) -> dict[str, Any]:
+    """One difference as plain data."""
+    out: dict[str, Any] = {
+        "clause": str(difference.clause),
+        "witness": request_as_dict(difference.witness),
+        "because": [
+            {"policy": c.policy, "statement": c.statement, "sid": c.sid, "effect": c.effect} for c in difference.because
+        ],
+    }
+    if difference.owner_lets_in:
+        out["where_the_owner_lets_in"] = True
+    return out
+
+
+def request_as_dict(request: Request) -> dict[str, Any]:
+    """A request in the form of `grantproof evaluate`."""
+    out: dict[str, Any] = {"principal": _named(request.principal)}
+    if request.principal.issuer is not None and request.principal.kind in (Kind.ROLE_SESSION, Kind.FEDERATED_USER):
+        out["session_issuer"] = request.principal.issuer
+    out |= {"action": request.action, "resource": request.resource}
+    if request.resource_account is not None:
+        out["resource_account"] = request.resource_account
+    context = {key: values[0] if len(values) == 1 else list(values) for key, values in request.context.items()}
+    return {**out, "context": dict(sorted(context.items()))}
+
+
+def _named(principal: Principal) -> Any:
+    match principal.kind:
+        case Kind.ANONYMOUS:
+            return "*"
+        case Kind.SERVICE:
+            return {"Service": principal.name}
+        case Kind.FEDERATED:
+            return {"Federated": principal.name}
+        case Kind.CANONICAL:
+            return {"CanonicalUser": principal.name}
+    return principal.arn or principal.issuer

@@ -1,0 +1,302 @@
+"""Can whoever acts under some policies widen their own access? The known ways, and the general question.
+
+Known ways are combinations of actions, of which each has to be allowed on something that it can be used on. The general
+question is whether an action is allowed that changes a policy by which the caller itself is bound: its role, the
+policies attached to it, its boundary, the policies of its organization and of the endpoints in its path, and resource
+policies and grants on what it may use.
+
+Decided by the exact comparison: everything but the dangerous action on its targets is granted to the old side, so that
+whatever the new side allows beyond that is the danger, with a witness that the evaluator has allowed. What cannot be
+decided is reported as a danger, with the reason.
+
+Sources: S. Gietzen, Rhino Security Labs, "AWS IAM Privilege Escalation - Methods and Mitigation" (parts 1 and 2;
+github.com/RhinoSecurityLabs/AWS-IAM-Privilege-Escalation, methods 1 to 28); Bishop Fox, "IAM Vulnerable"
+(github.com/BishopFox/iam-vulnerable); Datadog, pathfinding.cloud (github.com/DataDog/pathfinding.cloud); Service
+Authorization Reference, access level "Permissions management".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from grantproof.iam import actions
+from grantproof.iam.comparison.compare import Verdict, compare
+from grantproof.iam.document import PolicyType
+from grantproof.iam.document import parse as parse_policy
+from grantproof.iam.errors import LawError
+from grantproof.iam.evaluate import Cited
+from grantproof.iam.layers import Layers
+from grantproof.iam.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A known way to more access: who may do all of `needs` has it. `source` is R with the number of Rhino Security
+    Labs' method, B with the name of Bishop Fox's path, P with the service under which pathfinding.cloud has it, or S
+    for the Service Authorization Reference."""
+
+    name: str
+    needs: tuple[str, ...]
+    source: str
+
+
+def _ways() -> Iterator[Way]:
+    for line in _TABLE.strip().splitlines():
+        name, needs, source = line.split(" | ")
+        yield Way(name, tuple("iam:PassRole" if need == "+" else need for need in needs.split()), source)
+
+
+#: Name, actions (+ stands for iam:PassRole), source.
+_TABLE = """
+rewrites a policy by a new version | iam:CreatePolicyVersion | R1
+turns to another version of a policy | iam:SetDefaultPolicyVersion | R2
+starts an instance with another role | + ec2:RunInstances | R3
+gives an instance another role | + ec2:AssociateIamInstanceProfile | P ec2
+makes an access key of another user | iam:CreateAccessKey | R4
+sets another user's first password | iam:CreateLoginProfile | R5
+changes another user's password | iam:UpdateLoginProfile | R6
+attaches a policy to a user | iam:AttachUserPolicy | R7
+attaches a policy to a group | iam:AttachGroupPolicy | R8
+attaches a policy to a role | iam:AttachRolePolicy | R9
+writes a policy into a user | iam:PutUserPolicy | R10
+writes a policy into a group | iam:PutGroupPolicy | R11
+writes a policy into a role | iam:PutRolePolicy | R12
+joins a group | iam:AddUserToGroup | R13
+lets itself into another role | iam:UpdateAssumeRolePolicy | R14
+runs a function under another role | + lambda:CreateFunction lambda:InvokeFunction | R15
+lets a stranger run a function under another role | + lambda:CreateFunction lambda:AddPermission | R16
+has a function under another role triggered | + lambda:CreateFunction lambda:CreateEventSourceMapping | R17
+opens a function under another role to a URL | + lambda:CreateFunction lambda:CreateFunctionUrlConfig | P lambda
+changes the code of a function | lambda:UpdateFunctionCode | R18
+changes the layers of a function | lambda:UpdateFunctionConfiguration | R26
+starts a Glue endpoint under another role | + glue:CreateDevEndpoint | R19
+enters a Glue endpoint | glue:UpdateDevEndpoint | R20
+runs a Glue job under another role | + glue:CreateJob glue:StartJobRun | P glue
+has a Glue job under another role triggered | + glue:CreateJob glue:CreateTrigger | P glue
+changes a Glue job | + glue:UpdateJob | P glue
+starts a Glue session under another role | + glue:CreateSession | P glue
+creates a stack under another role | + cloudformation:CreateStack | R21
+changes a stack | cloudformation:UpdateStack | B CloudFormation-UpdateStack
+changes a stack through a change set | cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet | P cloudformation
+creates stacks elsewhere | + cloudformation:CreateStackSet cloudformation:CreateStackInstances | P cloudformation
+changes stacks elsewhere | cloudformation:UpdateStackSet | P cloudformation
+runs a pipeline under another role | + datapipeline:CreatePipeline datapipeline:PutPipelineDefinition | R22
+makes a project from a template | codestar:CreateProjectFromTemplate | R23
+makes a project under another role | + codestar:CreateProject | R24
+makes a project and joins it | codestar:CreateProject codestar:AssociateTeamMember | R25
+opens a new notebook | + sagemaker:CreateNotebookInstance sagemaker:CreatePresignedNotebookInstanceUrl | R27
+opens a notebook | sagemaker:CreatePresignedNotebookInstanceUrl | R28
+changes how a notebook starts | sagemaker:UpdateNotebookInstanceLifecycleConfig | P sagemaker
+opens a studio | sagemaker:CreatePresignedDomainUrl | P sagemaker
+trains a model under another role | + sagemaker:CreateTrainingJob | B SageMaker-CreateTrainingJobPassRole
+processes data under another role | + sagemaker:CreateProcessingJob | B SageMaker-CreateProcessingJobPassRole
+builds under another role | + codebuild:CreateProject codebuild:StartBuild | B CodeBuild-CreateProjectPassRole
+builds something else in a project | codebuild:StartBuild | P codebuild
+changes what a project builds | codebuild:UpdateProject | P codebuild
+sends a command to an instance | ssm:SendCommand | B SSM-SendCommand
+opens a session on an instance | ssm:StartSession | B SSM-StartSession
+runs an automation under another role | + ssm:StartAutomationExecution | P ssm
+has a command run on instances | ssm:CreateAssociation | P ssm
+opens a shell on an instance with a key | ec2-instance-connect:SendSSHPublicKey | B EC2InstanceConnect-SendSSHPublicKey
+opens a serial console on an instance | ec2-instance-connect:SendSerialConsoleSSHPublicKey | P ec2
+changes what an instance runs when it starts | ec2:ModifyInstanceAttribute | P ec2
+starts instances from a changed launch template | ec2:CreateLaunchTemplateVersion ec2:ModifyLaunchTemplate | P ec2
+requests instances with another role | + ec2:RequestSpotInstances | P ec2
+scales instances with another role | + autoscaling:CreateLaunchConfiguration autoscaling:CreateAutoScalingGroup | P ec2
+runs a task under another role | + ecs:RegisterTaskDefinition ecs:RunTask | P ecs
+starts a task under another role | + ecs:RegisterTaskDefinition ecs:StartTask | P ecs
+keeps a task running under another role | + ecs:RegisterTaskDefinition ecs:CreateService | P ecs
+changes a service to another task | + ecs:RegisterTaskDefinition ecs:UpdateService | P ecs
+opens a shell in a task | ecs:ExecuteCommand | P ecs
+runs a batch job under another role | + batch:RegisterJobDefinition batch:SubmitJob | P batch
+runs a service under another role | + apprunner:CreateService | P apprunner
+changes a service that has a role | apprunner:UpdateService | P apprunner
+starts a cluster under another role | + elasticmapreduce:RunJobFlow | P emr
+adds a step to a cluster | elasticmapreduce:AddJobFlowSteps | P emr
+runs a serverless job | + emr-serverless:CreateApplication emr-serverless:StartJobRun | P emrserverless
+starts game servers under another role | + gamelift:CreateBuild gamelift:CreateFleet | P gamelift
+runs code in Bedrock | + bedrock-agentcore:CreateCodeInterpreter bedrock-agentcore:InvokeCodeInterpreter | P bedrock
+runs a quantum job under another role | + braket:CreateJob | P braket
+deploys code to instances | codedeploy:CreateDeployment | P codedeploy
+gives an identity pool another role | + cognito-identity:SetIdentityPoolRoles | P cognitoidentity
+runs a state machine under another role | + states:CreateStateMachine states:StartExecution | P stepfunctions
+changes what a state machine does | states:UpdateStateMachine | P stepfunctions
+has a scheduled target called under another role | + scheduler:CreateSchedule | P scheduler
+has events call a target under another role | + events:PutRule events:PutTargets | P events
+trusts an identity provider of its own | iam:UpdateOpenIDConnectProviderThumbprint | S
+changes an identity provider's metadata | iam:UpdateSAMLProvider | S
+makes a credential of another user for a service | iam:CreateServiceSpecificCredential | P iam
+resets a credential of another user for a service | iam:ResetServiceSpecificCredential | P iam
+takes another user's multi-factor device | iam:DeactivateMFADevice | S
+uploads a signing certificate for another user | iam:UploadSigningCertificate | S
+assigns a permission set | sso:CreateAccountAssignment | S
+writes a policy into a permission set | sso:PutInlinePolicyToPermissionSet | S
+attaches a policy to a permission set | sso:AttachManagedPolicyToPermissionSet | S
+enters another role | sts:AssumeRole | B privesc-AssumeRole
+takes a root user's session in a member account | sts:AssumeRoot | S
+"""
+
+#: Every known way.
+WAYS: tuple[Way, ...] = tuple(_ways())
+
+_ROLE = """
+iam:PutRolePolicy iam:DeleteRolePolicy iam:AttachRolePolicy iam:DetachRolePolicy iam:UpdateAssumeRolePolicy
+iam:PutRolePermissionsBoundary iam:DeleteRolePermissionsBoundary iam:UpdateRole iam:TagRole iam:UntagRole
+iam:DeleteRole iam:CreateRole
+"""
+_USER = """
+iam:PutUserPolicy iam:DeleteUserPolicy iam:AttachUserPolicy iam:DetachUserPolicy iam:PutUserPermissionsBoundary
+iam:DeleteUserPermissionsBoundary iam:TagUser iam:UntagUser
+"""
+_GROUP = """
+iam:PutGroupPolicy iam:DeleteGroupPolicy iam:AttachGroupPolicy iam:DetachGroupPolicy iam:AddUserToGroup
+iam:RemoveUserFromGroup
+"""
+_POLICY = "iam:CreatePolicyVersion iam:SetDefaultPolicyVersion iam:DeletePolicyVersion iam:DeletePolicy"
+#: What changes policies that stand above an account or beside it, whatever their ARN.
+_ABOVE = """
+organizations:AttachPolicy organizations:DetachPolicy organizations:UpdatePolicy organizations:DeletePolicy
+organizations:DisablePolicyType organizations:MoveAccount organizations:LeaveOrganization
+organizations:RemoveAccountFromOrganization ec2:ModifyVpcEndpoint ec2:DeleteVpcEndpoints
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """By what a caller is bound: the ARNs of its role or user, of its groups, and of the managed policies attached to
+    it or set as its boundary."""
+
+    role: str = ""
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """An action that is allowed and widens access.
+
+    Attributes:
+        what: what it comes to, in words.
+        actions: the actions that are needed, as AWS spells them.
+        source: where it is known from.
+        witness: a request for the first of them that the evaluator allows; None where it could not be decided.
+        because: the statements that let the witness through.
+        doubt: why it could not be decided; empty where it was.
+    """
+
+    what: str
+    actions: tuple[str, ...]
+    source: str
+    witness: Request | None = None
+    because: tuple[Cited, ...] = ()
+    doubt: str = ""
+
+
+def dangers(layers: Layers, bounds: Bounds, *, promised: Iterable[str] = ()) -> tuple[Danger, ...]:
+    """Every known way and every change of its own bounds that the layers allow. `layers` are the caller's: identity and
+    boundary. `promised` are actions that a person has named one by one, with what they may be used on: a way that
+    needs nothing else is left out, and so are they where permissions of resources are managed. A change of the caller's
+    own bounds never is."""
+    reach = _Reach(layers, (bounds.role or bounds.user or _SOMEBODY).split(":")[4])
+    seen = {name.lower() for name in promised}
+    out = []
+    for way in WAYS:
+        if all(action.lower() in seen for action in way.needs):
+            continue
+        steps = [reach.of((action,)) for action in way.needs]
+        if all(steps):
+            out.append(_danger(way.name, way.needs, f"known way {way.source}", steps[0]))
+    out += [
+        _danger(f"changes {what} by which it is bound", (action,), _GENERAL, reached)
+        for what, action, targets in _own(bounds)
+        if (reached := reach.of((action,), targets))
+    ]
+    managing = tuple(name for name in reach.managing() if name.lower() not in seen)
+    if reached := reach.of(managing):
+        shown = (actions.spelt(reached.witness.action),) if reached.witness else managing[:1]
+        out.append(_danger("manages the permissions of what it uses", shown, _GENERAL, reached))
+    return tuple(out)
+
+
+_GENERAL = "general question"
+_SOMEBODY = "arn:aws:iam::123456789012:user/somebody"
+
+
+def _own(bounds: Bounds) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for what, actions_, arns in (
+        ("the role", _ROLE, (bounds.role,)),
+        ("the user", _USER, (bounds.user,)),
+        ("a group", _GROUP, bounds.groups),
+        ("a managed policy", _POLICY, bounds.policies),
+    ):
+        targets = tuple(filter(None, arns))
+        if targets:
+            yield from ((what, action, targets) for action in actions_.split())
+    yield from (("policies above its account", action, ("*",)) for action in _ABOVE.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    witness: Request | None
+    because: tuple[Cited, ...]
+    doubt: str
+
+
+def _danger(what: str, needs: tuple[str, ...], source: str, reached: _Reached | None) -> Danger:
+    assert reached is not None
+    return Danger(what, needs, source, reached.witness, reached.because, reached.doubt)
+
+
+class _Reach:
+    """What the layers allow, asked action by action."""
+
+    def __init__(self, layers: Layers, account: str) -> None:
+        self._layers = layers
+        # Roles are taken to trust the caller's account: whether one does is for its own policy to say.
+        trust = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
+        document = {"Version": "2012-10-17", "Statement": [trust]}
+        self._entered = parse_policy(document, PolicyType.TRUST, "any role")
+        self._statements = [s for policy in layers.identity for s in policy.statements if s.allow]
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], _Reached | None] = {}
+
+    def managing(self) -> list[str]:
+        """The known actions of access level "Permissions management" that some Allow statement names; those of IAM are
+        in the tables above, by target."""
+        named = {n for s in self._statements for n in actions.covered(map(str, s.actions), others=s.not_action)}
+        managing = named & actions.of_level("Permissions management")
+        return sorted(name for name in managing if not name.startswith("iam:"))
+
+    def _named(self, action: str) -> bool:
+        key = action.lower()
+        return any(any(g.matches(key) for g in s.actions) != s.not_action for s in self._statements)
+
+    def of(self, names: tuple[str, ...], targets: tuple[str, ...] = ("*",)) -> _Reached | None:
+        """How one of the actions is allowed on one of the targets (patterns), or None where none is."""
+        if not any(self._named(name) for name in names):
+            return None
+        key = (names, targets)
+        if key not in self._known:
+            self._known[key] = self._ask(names, targets)
+        return self._known[key]
+
+    def _ask(self, names: tuple[str, ...], targets: tuple[str, ...]) -> _Reached | None:
+        others: list[dict[str, object]] = [{"Effect": "Allow", "NotAction": list(names), "Resource": "*"}]
+        if targets != ("*",):
+            others.append({"Effect": "Allow", "Action": list(names), "NotResource": list(targets)})
+        document = {"Version": "2012-10-17", "Statement": others}
+        entered = self._entered if names == ("sts:AssumeRole",) else None
+        harmless = Layers(identity=(parse_policy(document, PolicyType.IDENTITY, "everything else"),), resource=entered)
+        try:
+            found = compare(harmless, replace(self._layers, resource=entered))
+        except LawError as error:
+            return _Reached(None, (), str(error))
+        if found.new_access:
+            first = found.new_access[0]
+            return _Reached(first.witness, first.because, "")
+        if found.verdict is Verdict.UNDETERMINED:
+            return _Reached(None, (), found.reason)
+        if found.depends_on:
+            return _Reached(None, (), f"depends on open points: {', '.join(found.depends_on)}")
+        return None

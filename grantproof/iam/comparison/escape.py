@@ -1,0 +1,367 @@
+"""The search for a request that one side allows and the other does not.
+
+A request escapes when certain statements fire (the *positive* ones: an Allow from every group of one option of the
+allowing side, and perhaps a Deny of the other side) while others do not (the *hurting* ones: the Denies of the allowing
+side, and every Allow of a group that the other side needs). What fires depends on action, resource and conditions
+separately, so each is searched by itself: the patterns of the positive statements are met with each other, and with
+those of hurting Not forms, which is how a string gets away from them; every such piece is judged at its generic point.
+What hurting statements are then left with can only be stopped by its conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from grantproof.iam import actions
+from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.language import Effort, TooHard, Wanted, generic_point, least_hit, overlap
+from grantproof.iam.comparison.plan import Plan
+from grantproof.iam.comparison.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Patterns, Side, bits, meet
+from grantproof.iam.comparison.tied import together
+from grantproof.iam.comparison.values import Keys
+from grantproof.iam.condition import Test
+from grantproof.iam.document import Statement
+from grantproof.iam.glob import Glob, glob
+from grantproof.iam.request import Values
+
+
+class Piece(NamedTuple):
+    """A pattern of actions or of resources, at one of its strings: which statements of either side match there."""
+
+    glob: Glob
+    text: str
+    mine: int
+    theirs: int
+
+
+@dataclass(frozen=True)
+class Escape:
+    """A set of requests that one side allows and the other does not.
+
+    Attributes:
+        positive: the statements that fire; the first are the Allows of the allowing side.
+        denied_by: a Deny of the other side that fires, if that is what it takes.
+        actions, resources: the patterns, each at a string that escapes.
+        context: condition keys with which it does.
+        unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
+    """
+
+    caller: Caller
+    positive: tuple[int, ...]
+    denied_by: int | None
+    actions: tuple[Piece, ...]
+    resources: tuple[Piece, ...]
+    context: Mapping[str, Values]
+    unless: tuple[Statement, ...]
+
+
+class _Cell(NamedTuple):
+    """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
+
+    mine: tuple[int, ...]
+    theirs: int | None
+    actions: Patterns
+    resources: Patterns
+    hurting_mine: int
+    hurting_theirs: int
+
+
+#: Actions and resources in which the chosen statements meet.
+_Met = tuple[Patterns, Patterns]
+#: Allows, one from each group, and where they meet.
+_Choice = tuple[tuple[int, ...], _Met]
+#: Pieces that the same hurting statements of either side match.
+_Group = tuple[tuple[int, int], tuple[Piece, ...]]
+
+
+class Search:
+    """One kind of caller, one pair of sides.
+
+    Args:
+        known: ask about the actions that exist, and not about all that may ever exist.
+        first: one escape is enough, so that pieces need not be gathered before they are judged.
+    """
+
+    def __init__(
+        self,
+        mine: Side,
+        theirs: Side,
+        plans: tuple[Plan, Plan],
+        caller: Caller,
+        keys: Keys,
+        effort: Effort,
+        *,
+        known: bool = False,
+        first: bool = False,
+    ) -> None:
+        self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
+        self._plan, self._other = plans
+        self._effort, self._known, self._first = effort, known, first
+        self._outside = _outside(caller.region.outside)
+
+    def escapes(self) -> Iterator[Escape]:
+        """Everything that the first side allows and the second does not; nothing where there is nothing.
+
+        Complete: when nothing comes, nothing escapes. Raises:
+            TooHard: that cannot be said.
+        """
+        for cell in self._cells():
+            self._effort.spend(3, "the layers allow in too many ways to try")
+            yield from self._cell(cell)
+        if self._keys.unsure:
+            raise TooHard(self._keys.unsure)
+
+    # which statements fire, which must not
+
+    def _cells(self) -> Iterator[_Cell]:
+        mine, denies = self._plan.denies, tuple(self._other_denies())
+        if mine & self._mine.whole:
+            return
+        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
+        if not lacking and not denies:
+            return
+        for option in self._plan.options:
+            for chosen, found in self._choices(option):
+                yield from (_Cell(chosen, None, *found, mine, mask) for mask in lacking)
+                for number in denies:
+                    met = self._met(found, self._theirs, number)
+                    if met is not None:
+                        yield _Cell(chosen, number, *met, mine, 0)
+
+    def _other_denies(self) -> Iterator[int]:
+        """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
+        at all."""
+        denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
+        return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
+
+    def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
+        """One Allow from each group, with the patterns in which they all meet."""
+
+        def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
+            if not rest:
+                yield chosen, found
+                return
+            for number in bits(rest[0]):
+                met = self._met(found, self._mine, number)
+                if met is not None:
+                    yield from choose(rest[1:], (*chosen, number), met)
+
+        inside = self._caller.region.inside
+        if len(groups) == 1 and inside == ACTIONS.every.globs:
+            # One layer that allows: the common case, and the same for every other side.
+            for number in bits(groups[0]):
+                acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
+                if acts and things:
+                    yield (number,), (acts, things)
+            return
+        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), RESOURCES.every))
+
+    def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
+        """What a statement in plain form leaves of these actions and resources; None for nothing."""
+        acts, things = found
+        statement = side.statements[number]
+        if not statement.not_action:
+            acts = meet(acts, side.patterns(ACTIONS, number))
+        if acts and not statement.not_resource:
+            things = meet(things, side.patterns(RESOURCES, number))
+        return (acts, things) if acts and things else None
+
+    # one cell
+
+    def _cell(self, cell: _Cell) -> Iterator[Escape]:
+        if self._is_lost(cell):
+            return
+        gather = _one_by_one if self._first else _by_mask
+        by_resource = _Kept(gather(self._pieces(cell, RESOURCES), cell))
+        required = self._required(cell)
+        firm_mine = cell.hurting_mine & ~self._mine.conditional
+        firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
+        for (action_mine, action_theirs), some_actions in gather(self._pieces(cell, ACTIONS), cell):
+            for (resource_mine, resource_theirs), some_resources in by_resource:
+                live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
+                if live_mine & firm_mine or live_theirs & firm_theirs:
+                    continue
+                unless = (
+                    *(self._mine.statements[n] for n in bits(live_mine)),
+                    *(self._theirs.statements[n] for n in bits(live_theirs)),
+                )
+                context = self._context(required, unless)
+                if context is not None:
+                    yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
+
+    def _is_lost(self, cell: _Cell) -> bool:
+        """Is everything lost, whatever the action is among those of its service?"""
+        lost_mine = cell.hurting_mine & self._mine.firm(ACTIONS)
+        lost_theirs = cell.hurting_theirs & self._theirs.firm(ACTIONS)
+        services = cell.actions.services
+        if services is None or not (lost_mine or lost_theirs):
+            return False
+        mine, theirs = self._mine.index(ACTIONS), self._theirs.index(ACTIONS)
+        return all(mine.throughout(s) & lost_mine or theirs.throughout(s) & lost_theirs for s in services)
+
+    def _required(self, cell: _Cell) -> frozenset[Test]:
+        tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
+        if cell.theirs is not None:
+            tests += self._theirs.statements[cell.theirs].conditions
+        return frozenset(tests)
+
+    def _pieces(self, cell: _Cell, dimension: Dimension) -> Iterator[Piece]:
+        """The patterns of one dimension, and those in which they get away from hurting Not forms; without those that
+        no condition and nothing in the other dimension can save."""
+        outside = self._outside if dimension is ACTIONS else _NOTHING
+        need_mine = sum(1 << n for n in cell.mine)
+        need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
+        lost_mine = cell.hurting_mine & self._mine.firm(dimension)
+        lost_theirs = cell.hurting_theirs & self._theirs.firm(dimension)
+        # Statements in plain form fire by construction, so that the allowing side is asked only where it may object.
+        objects = cell.hurting_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
+        mine = self._mine.index(dimension) if objects else dimension.nothing
+        theirs = self._theirs.index(dimension)
+        for one in self._patterns(cell, dimension):
+            for text in self._points(one, cell, dimension, mine, theirs, outside):
+                here, there = mine.mask(text) if objects else need_mine, theirs.mask(text)
+                fires = here & need_mine == need_mine and there & need_theirs == need_theirs
+                lost = here & lost_mine or there & lost_theirs
+                if fires and not lost and not outside.mask(text):
+                    yield Piece(one, text, here, there)
+
+    def _patterns(self, cell: _Cell, dimension: Dimension) -> Iterable[Glob]:
+        """The patterns, and what they have in common with those of each hurting statement in Not form."""
+        found = cell.actions if dimension is ACTIONS else cell.resources
+        for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
+            for number in bits(hurting & side.in_not_form(dimension)):
+                met = meet(found, side.patterns(dimension, number))
+                found = Patterns((*found.globs, *met.globs), dimension.bucket) if met else found
+                if len(found.globs) > MOST_PIECES:
+                    raise TooHard("the statements in Not form have too many patterns to get away from")
+        if self._known and dimension is ACTIONS:
+            return [glob(name.lower()) for one in found.globs for name in actions.matching(str(one))]
+        return found.globs
+
+    def _points(
+        self, one: Glob, cell: _Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index
+    ) -> Iterator[str]:
+        """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
+        counts characters takes that, every least choice."""
+        text = generic_point(one)
+        yield text
+        if one.literal is not None or not (mine.counts or theirs.counts or outside.counts):
+            return
+        matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
+        counting = [*mine.counting(matter), *theirs.counting(-1), *outside.counting(-1)]
+        if not any(g.matches(text) for g in counting):
+            return
+        # Whatever else takes the generic point takes every string of the pattern; what does not may take another one.
+        others = (*mine.near(one, matter), *theirs.near(one, -1), *outside.near(one, -1))
+        avoidable = [g for g in others if g.counts or (not g.matches(text) and overlap(one, g))]
+        unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
+        wanted = [[Wanted(one)], [Wanted(dimension.anything)]]
+        yield from (f.text for f in least_hit(wanted, unwanted, self._effort) if f.text != text)
+
+    # conditions
+
+    def _context(self, required: frozenset[Test], unless: Sequence[Statement]) -> Mapping[str, Values] | None:
+        """Values of condition keys with which every required test holds and some test of each statement fails."""
+        clauses = []
+        for statement in unless:
+            tests = frozenset(statement.conditions)
+            if tests <= required:
+                return None
+            clauses.append(tests - required)
+        if not required and not clauses:
+            return {}
+        return self._solve(_by_key(required), {}, sorted(set(clauses), key=len))
+
+    def _solve(
+        self,
+        true: Mapping[str, frozenset[Test]],
+        false: Mapping[str, frozenset[Test]],
+        clauses: Sequence[frozenset[Test]],
+    ) -> Mapping[str, Values] | None:
+        for key, tests in true.items():
+            if self._keys.find(key, tests, false.get(key, frozenset())) is None:
+                return None
+        if not clauses:
+            return together(self._keys, true, false)
+        first, rest = clauses[0], clauses[1:]
+        self._effort.spend(1 + len(clauses) // 4, "the conditions can fail in too many ways to try")
+        for test in sorted(first, key=str):
+            refused = false.get(test.key, frozenset()) | {test}
+            if self._keys.find(test.key, true.get(test.key, frozenset()), refused) is None:
+                continue
+            later = [clause for clause in rest if test not in clause]
+            found = self._solve(true, {**false, test.key: refused}, later)
+            if found is not None:
+                return found
+        return None
+
+
+_NOTHING = ACTIONS.nothing
+
+
+@lru_cache(maxsize=256)
+def _outside(globs: tuple[Glob, ...]) -> Index:
+    """The actions that are not asked about."""
+    return Index(((globs, False),), ACTIONS.bucket)
+
+
+def _by_key(tests: Iterable[Test]) -> dict[str, frozenset[Test]]:
+    out: dict[str, frozenset[Test]] = {}
+    for test in tests:
+        out[test.key] = out.get(test.key, frozenset()) | {test}
+    return out
+
+
+def _hurting(piece: Piece, cell: _Cell) -> tuple[int, int]:
+    return piece.mine & cell.hurting_mine, piece.theirs & cell.hurting_theirs
+
+
+def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
+    """Pieces that the same hurting statements match, those with the fewest first."""
+    found: dict[tuple[int, int], list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(_hurting(piece, cell), []).append(piece)
+    groups = ((masks, tuple(group)) for masks, group in found.items())
+    yield from sorted(groups, key=lambda group: sum(mask.bit_count() for mask in group[0]))
+
+
+def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
+    """The first piece of each kind, as they come."""
+    seen = set()
+    for piece in pieces:
+        masks = _hurting(piece, cell)
+        if masks not in seen:
+            seen.add(masks)
+            yield masks, (piece,)
+
+
+class _Kept:
+    """Groups that are gathered when they are first asked for, and kept for the next time."""
+
+    def __init__(self, groups: Iterator[_Group]) -> None:
+        self._groups, self._kept = groups, list[_Group]()
+
+    def __iter__(self) -> Iterator[_Group]:
+        yield from self._kept
+        for group in self._groups:
+            self._kept.append(group)
+            yield group
+
+
+@lru_cache(maxsize=4096)
+def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
+    where an option needs nothing."""
+    found: list[int] = []
+    for choice in product(*options):
+        mask = 0
+        for group in choice:
+            mask |= group
+        if not any(other & ~mask == 0 for other in found):
+            found = [other for other in found if mask & ~other]
+            found.append(mask)
+    return tuple(found)

@@ -1,0 +1,141 @@
+"""Does what is deployed allow exactly what was promised?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from grantproof.iam.comparison.compare import Comparison, Difference, compare
+from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
+from grantproof.iam.document import EVERYTHING, Policy, PolicyType
+from grantproof.iam.errors import LawError
+from grantproof.iam.evaluate import Cited, Outcome, evaluate
+from grantproof.iam.layers import Layers
+from grantproof.iam.request import Request
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A piece of access in which the deployed policies and the promise differ.
+
+    Attributes:
+        wider: is it deployed and not promised, or promised and not deployed?
+        clause: the piece, in words.
+        cited: the statement that shows it: the deployed one that allows what was not promised, or that denies what was;
+            else the promised one, be it an Allow or a Deny, that nothing deployed answers to.
+        witness: a request of it, decided by the evaluator on both sides.
+    """
+
+    wider: bool
+    clause: str
+    cited: Cited
+    witness: Request
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answer. `doubt` says why it is not one; empty where `breaches` is all that there is."""
+
+    breaches: tuple[Breach, ...] = ()
+    doubt: str = ""
+
+
+def kept(
+    promised: Sequence[Policy],
+    deployed: Sequence[Policy],
+    *,
+    boundary: Sequence[Policy] | None = None,
+    owner: str | None = None,
+    bearer: str | None = None,
+    partition: str = "aws",
+) -> Kept:
+    """Compare deployed policies with promised ones, over all requests, both ways.
+
+    Identity policies are compared as the policies of one caller, limited by its `boundary`. A policy that names
+    principals is compared as the policy of one resource of the account `owner`: for callers whose own policies allow
+    everything, and for callers who have none.
+
+    `bearer` is the ARN of the user or role that has the identity policies; witnesses are its requests where they can
+    be, and in this partition.
+
+    Exact; a verdict that depends on a reading of AWS's documentation is a doubt, as is what could not be decided.
+    """
+    return _kept(
+        tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner, bearer, partition
+    )
+
+
+@lru_cache(maxsize=1024)
+def _kept(
+    promised: tuple[Policy, ...],
+    deployed: tuple[Policy, ...],
+    boundary: tuple[Policy, ...] | None,
+    owner: str | None,
+    bearer: str | None,
+    partition: str,
+) -> Kept:
+    sides = [(Layers(identity=promised), Layers(identity=deployed, boundary=boundary))]
+    if any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed)):
+        (old,), (new,) = promised, deployed
+        # Whom a policy names in its own account it lets in by itself; others need policies of their own (E11 to E18).
+        sides = [
+            (Layers(identity=identity, resource=old), Layers(identity=identity, resource=new))
+            for identity in ((EVERYTHING,), ())
+        ]
+    breaches: dict[tuple[bool, str], Breach] = {}
+    doubts = []
+    for before, after in sides:
+        found = compare(before, after, owner=owner)
+        doubts.append(_doubt(found))
+        for difference in found.new_access:
+            witness = _told(difference.witness, after, before, bearer, partition)
+            breach = Breach(True, str(difference.clause), _of_interest(difference, before), witness)
+            breaches.setdefault((True, breach.clause), breach)
+        for difference in found.lost_access:
+            witness = _told(difference.witness, before, after, bearer, partition)
+            breach = Breach(False, str(difference.clause), _answered(difference, after), witness)
+            breaches.setdefault((False, breach.clause), breach)
+    return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
+
+
+def _told(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None, partition: str) -> Request:
+    """The witness as a request in the partition, of the bearer, replayed on both sides, also where the resource's owner
+    lets it in; as it was found where that shows nothing."""
+    request = in_partition(witness, partition)
+    sides = [(allowing, refusing)]
+    if bearer is not None:
+        request = borne_by(request, bearer)
+    if allowing.resource is None:
+        sides.append((delegated(allowing, request), delegated(refusing, request)))
+    for here, there in sides if request != witness else ():
+        try:
+            if evaluate(request, here).allowed and not evaluate(request, there).allowed:
+                return request
+        except LawError:
+            continue
+    return witness
+
+
+def _doubt(found: Comparison) -> str:
+    if found.reason:
+        return found.reason
+    if found.depends_on:
+        return f"it depends on open points of AWS's documentation: {', '.join(found.depends_on)}"
+    return ""
+
+
+def _of_interest(difference: Difference, refusing: Layers) -> Cited:
+    """The statement that lets the witness through: of the layer that grants, and not what limits it. Where that is the
+    caller's own only, the Deny that keeps the witness out on the other side."""
+    cited = [c for c in difference.because if c.policy != EVERYTHING.label]
+    granting = [c for c in cited if c.type is not PolicyType.BOUNDARY]
+    return (granting or cited or evaluate(difference.witness, refusing).because)[0]
+
+
+def _answered(difference: Difference, new: Layers) -> Cited:
+    """A deployed Deny that takes away what is promised, or the promising statement."""
+    decision = evaluate(difference.witness, new)
+    if decision.outcome is Outcome.EXPLICIT_DENY:
+        return decision.because[0]
+    return _of_interest(difference, new)

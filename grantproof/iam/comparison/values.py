@@ -1,0 +1,375 @@
+"""One condition key: with which values are these tests true and those false? (Several keys at once: `tied`.)
+
+Whatever is answered has been asked of the law's own `holds`. What is written here is only where to look: for text the
+languages of the tests' patterns, for numbers, dates and addresses the points at which some test changes its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+
+from grantproof.iam.assumption import Judge
+from grantproof.iam.comparison.language import Effort, TooHard, Wanted, find
+from grantproof.iam.condition import Set, Test, Type, Void, date, holds, network, number, value_holds
+from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.pattern import Pattern, single_value, split_fields
+from grantproof.iam.request import Values
+
+#: The key is not in the request.
+MISSING: Values = ()
+
+
+class Presence(Enum):
+    """Whatever values a key has, it has some."""
+
+    PRESENT = "present"
+
+
+PRESENT = Presence.PRESENT
+#: The states that are possible: these, any in which the key has values, or any at all.
+Among = tuple[Values, ...] | Presence | None
+_EMPTY: Values = ("",)
+_NOT_EMPTY = Wanted(Glob((Wild.ONE, Wild.ANY)))
+_TEXT = (Type.STRING, Type.ARN)
+EPOCH = "aws:epochtime"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A context with nothing else in it."""
+
+    values: Mapping[str, Values]
+    collisions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is settled about the keys of a request before any test is looked at.
+
+    Attributes:
+        states: keys of which only these states are possible.
+        shapes: keys whose value, if there is one, is one of these patterns' and none of those.
+        single: keys that carry one value at most.
+        present: keys that are never missing.
+        variables: the values of the keys that stand as policy variables in patterns.
+        tied: whether what one key says of another counts.
+    """
+
+    states: Mapping[str, tuple[Values, ...]] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]] = field(default_factory=dict)
+    single: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
+    variables: Mapping[str, Values] = field(default_factory=dict)
+    tied: bool = True
+
+
+class Keys:
+    """Finds values of condition keys. `unsure` says why a value was passed over: the law does not decide it."""
+
+    def __init__(self, judge: Judge, bounds: Bounds, effort: Effort | None = None) -> None:
+        self._judge, self.bounds, self.effort = judge, bounds, effort or Effort()
+        self._memo: dict[tuple[str, frozenset[Test], frozenset[Test], Among], Values | None] = {}
+        self.unsure = ""
+
+    def find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among = None) -> Values | None:
+        """A state of the key in which all of `true` hold and none of `false` does; None where there is none. `among`:
+        only these states are possible, or only those in which the key has values.
+
+        Exact for tests of one kind; raises where that cannot be said.
+
+        Raises:
+            TooHard: the search was given up, or a key is compared both as text and as something else.
+        """
+        asked = (key, true, false, among)
+        if asked not in self._memo:
+            self._memo[asked] = self._find(key, true, false, among)
+        return self._memo[asked]
+
+    def present(self, key: str, true: frozenset[Test], false: frozenset[Test]) -> Present:
+        """The search for values of a key that is in the request."""
+        return Present(key, true, false, self.bounds, self._judge, self.effort)
+
+    def _find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among) -> Values | None:
+        if true & false:
+            return None
+        for state in self._states(key, true, false, among):
+            if self.fits(key, state, true, false):
+                return state
+        return None
+
+    def fits(self, key: str, state: Values, true: Iterable[Test], false: Iterable[Test]) -> bool:
+        """Do all of `true` hold in this state of the key, and none of `false`?"""
+        probe = Probe({**self.bounds.variables, key: state})
+        try:
+            return all(self._holds(t, probe) for t in true) and not any(self._holds(t, probe) for t in false)
+        except Undecided as error:
+            # An empty text is no number, date or address (O24), and nothing sends it for one.
+            if state != _EMPTY:
+                self.unsure = error.message
+            return False
+
+    def _holds(self, test: Test, probe: Probe) -> bool:
+        try:
+            return holds(test, probe, self._judge)
+        except Void:
+            return False
+
+    def _states(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among) -> Iterator[Values]:
+        settled = self.bounds.states.get(key)
+        if settled is not None:
+            yield from settled
+            return
+        if isinstance(among, tuple):
+            yield from (s for s in among if s or key not in self.bounds.present)
+            return
+        if among is None and key not in self.bounds.present:
+            yield MISSING
+        found = self.present(key, true, false).state()
+        if found is not None:
+            yield found
+        # An empty text is a value of its own (O20), and counts as missing under a set operator.
+        yield _EMPTY
+
+
+#: A test, and what one value of the request is to make of it.
+Constraint = tuple[Test, bool]
+
+
+class Present:
+    """The search for a state in which the key has values."""
+
+    def __init__(
+        self, key: str, true: frozenset[Test], false: frozenset[Test], bounds: Bounds, judge: Judge, effort: Effort
+    ) -> None:
+        self._key, self._bounds, self._judge, self._effort = key, bounds, judge, effort
+        self.plain: list[Constraint] = []
+        self.every: list[Constraint] = []
+        self.some: list[Constraint] = []
+        self._undecided = ""
+        for tests, wanted in ((true, True), (false, False)):
+            for test in tests:
+                if test.operator.type is Type.NULL:
+                    continue
+                if test.operator.prefix is Set.NONE:
+                    self.plain.append((test, wanted))
+                elif (test.operator.prefix is Set.ALL) == wanted:
+                    self.every.append((test, wanted))
+                else:
+                    self.some.append((test, wanted))
+
+    @property
+    def all(self) -> list[Constraint]:
+        """What an only value has to satisfy."""
+        return [*self.plain, *self.every, *self.some]
+
+    @property
+    def one_at_most(self) -> bool:
+        """Does the key carry one value at most?"""
+        return bool(self.plain) or self._key in self._bounds.single
+
+    def state(self) -> Values | None:
+        """Values that satisfy everything, or None."""
+        if self.one_at_most or not self.some:
+            one = self.value(self.all)
+            return None if one is None else (one,)
+        found = [self.value([*self.every, constraint]) for constraint in self.some]
+        if any(value is None for value in found):
+            return None
+        values = tuple(dict.fromkeys(value for value in found if value is not None))
+        # Values that are all empty count as none (rule C19), so that something has to stand beside them.
+        other = None if any(values) else self.value(self.every)
+        return (*values, other) if other else values
+
+    def value(self, constraints: Sequence[Constraint]) -> str | None:
+        """One value of which every test says what it is to say."""
+        types = {test.operator.type for test, _ in constraints}
+        if types <= set(_TEXT):
+            return self._text(constraints)
+        for value in self._points(constraints):
+            if all(self._says(test, value) == wanted for test, wanted in constraints):
+                return value
+        if types & set(_TEXT) or (len(types) > 1 and not self._is_moment(types)) or self._key in self._bounds.shapes:
+            raise TooHard(f"{self._key} is compared both as {' and as '.join(sorted(t.value for t in types))}")
+        if self._undecided:
+            # A policy's own value is no number, date or address (O24): whatever the request has, nothing is known.
+            raise TooHard(self._undecided)
+        return None
+
+    def _is_moment(self, types: set[Type]) -> bool:
+        """`aws:EpochTime` is compared as a date and as a number alike (C70)."""
+        return self._key == EPOCH and types == {Type.DATE, Type.NUMERIC}
+
+    def _says(self, test: Test, value: str) -> bool | None:
+        try:
+            return value_holds(test, value, Probe(self._bounds.variables), self._judge)
+        except Void:
+            return False
+        except Undecided as error:
+            self._undecided = error.message
+            return None
+
+    # text
+
+    def languages(self, constraints: Sequence[Constraint]) -> tuple[list[Sequence[Wanted]], list[Wanted]]:
+        """The patterns of which a value matches one in each group, and those of which it matches none.
+
+        Raises:
+            TooHard: some test compares something other than text.
+        """
+        wanted: list[Sequence[Wanted]] = []
+        unwanted: list[Wanted] = []
+        for test, holding in constraints:
+            if test.operator.type not in _TEXT:
+                raise TooHard(f"{self._key} is compared as {test.operator.type.value}")
+            patterns = self._patterns(test)
+            if holding != test.operator.negated:
+                wanted.append(patterns)
+            else:
+                unwanted += patterns
+        return wanted, unwanted
+
+    def _text(self, constraints: Sequence[Constraint]) -> str | None:
+        wanted, unwanted = self.languages(constraints)
+        shapes, excluded = self._bounds.shapes.get(self._key, ((), ()))
+        if shapes:
+            wanted.append([Wanted(glob) for glob in shapes])
+            unwanted += [Wanted(glob) for glob in excluded]
+        if not all(wanted):
+            return None
+        # Something rather than nothing, where both will do: an empty text is a null value to some tests (rule C8).
+        found = find([*wanted, [_NOT_EMPTY]], unwanted, self._effort)
+        return found if found is not None else find(wanted or [[Wanted(Glob((Wild.ANY,)))]], unwanted, self._effort)
+
+    def _patterns(self, test: Test) -> list[Wanted]:
+        if not test.values:
+            raise TooHard(f"{test.operator.name} {test.key} has an empty list of values (O20)")
+        fold = test.operator.ignore_case or (
+            test.key.startswith("aws:requesttag/") and self._judge.takes("O23", "insensitive")
+        )
+        out = []
+        for pattern in test.values:
+            glob = pattern.resolve(single_value(self._bounds.variables))
+            if glob is None:
+                continue
+            if test.operator.type is Type.ARN:
+                glob = arn_shape(glob)
+            if fold and not pattern.text.isascii():
+                raise TooHard(f"{test.operator.name} {test.key} folds characters beyond ASCII")
+            out.append(Wanted(glob, fold))
+        return out
+
+    # everything else
+
+    def _points(self, constraints: Sequence[Constraint]) -> Iterator[str]:
+        by_type: dict[Type, list[Pattern]] = {}
+        for test, _ in constraints:
+            by_type.setdefault(test.operator.type, []).extend(test.values)
+        if self._is_moment({*by_type}):
+            yield from map(seconds, between(moments(test for test, _ in constraints)))
+            return
+        for type_, patterns in by_type.items():
+            if type_ in _POINTS:
+                yield from _POINTS[type_]([pattern.text for pattern in patterns])
+        yield from (p.text for type_ in _TEXT for p in by_type.get(type_, ()))
+
+
+def arn_shape(glob: Glob) -> Glob:
+    """What an ARN operator's value matches, as one pattern: wildcards stay in the field in which they are written, but
+    for the last field, which may hold colons (rule C34).
+
+    Raises:
+        TooHard: not an ARN of six fields.
+    """
+    fields = split_fields(glob, 6)
+    if fields is None:
+        raise TooHard(f"{str(glob)!r} stands under an ARN operator and is not an ARN of six fields (C34)")
+    inside = {Wild.ANY: Wild.FIELD, Wild.ONE: Wild.FIELD_ONE}
+    tokens = [
+        piece
+        for part in fields[:5]
+        for piece in (*(inside[t] if isinstance(t, Wild) and t in inside else t for t in part.tokens), ":")
+    ]
+    return Glob((*tokens, *fields[5].tokens))
+
+
+def between(values: Iterable[Decimal]) -> Iterator[Decimal]:
+    """Every value, one between each two neighbours, one below all and one above."""
+    ordered = sorted(set(values))
+    if not ordered:
+        return
+    yield ordered[0] - 1
+    for here, following in zip(ordered, [*ordered[1:], ordered[-1] + 2], strict=True):
+        yield here
+        middle = (here + following) / 2
+        yield middle.to_integral_value() if here < middle.to_integral_value() < following else middle
+
+
+def _numbers(texts: Sequence[str]) -> Iterator[str]:
+    values = [value for text in texts if (value := number(text)) is not None]
+    yield from (f"{value:f}" for value in between(values or [Decimal(0)]))
+
+
+def _dates(texts: Sequence[str]) -> Iterator[str]:
+    values = [value for text in texts if (value := date(text)) is not None]
+    yield from map(moment, between(values or [Decimal(1_700_000_000)]))
+
+
+def moments(tests: Iterable[Test]) -> list[Decimal]:
+    """The moments that tests name, as dates or as numbers, in seconds since the epoch; some moment where there are
+    none."""
+    read = [(date if t.operator.type is Type.DATE else number)(p.text) for t in tests for p in t.values]
+    return [value for value in read if value is not None] or [Decimal(1_700_000_000)]
+
+
+def seconds(value: Decimal) -> str:
+    """Seconds since the epoch, so that they are not taken for a year."""
+    text = f"{value:f}"
+    return f"{text}.0" if re.fullmatch("[0-9]{4}", text) else text
+
+
+def moment(value: Decimal) -> str:
+    """A moment as a date, or in seconds since the epoch where it is too far away for a date."""
+    try:
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value * 1_000_000))
+    except OverflowError:
+        return seconds(value)
+    return found.isoformat().replace("+00:00", "Z")
+
+
+def _addresses(texts: Sequence[str]) -> Iterator[str]:
+    # Under the other reading of O16 an IPv6 address without a prefix length is a whole /32.
+    networks = [n for text in texts for prefix in (128, 32) if (n := network(text, prefix)) is not None]
+    for version, most in ((4, 2**32), (6, 2**128)):
+        make: Callable[[int], object] = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+        points = {0}
+        for net in networks:
+            if net.version == version:
+                first, last = int(net.network_address), int(net.broadcast_address)
+                points |= {first, last + 1}
+        yield from (str(make(point)) for point in sorted(points) if point < most)
+
+
+def _booleans(_: Sequence[str]) -> Iterator[str]:
+    yield from ("true", "false")
+
+
+def _binaries(texts: Sequence[str]) -> Iterator[str]:
+    yield from texts
+    yield base64.b64encode("".join(texts).encode() + b"other").decode()
+
+
+_POINTS: Mapping[Type, Callable[[Sequence[str]], Iterator[str]]] = {
+    Type.NUMERIC: _numbers,
+    Type.DATE: _dates,
+    Type.IP: _addresses,
+    Type.BOOL: _booleans,
+    Type.BINARY: _binaries,
+}

@@ -1,0 +1,174 @@
+"""From a found difference to requests that a person can read.
+
+The search answers with private characters in place of whatever is free. Here they become an action that exists, a
+plausible name, a region; which of the proposals really shows the difference is for the evaluator to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice, product
+
+from grantproof.iam import actions
+from grantproof.iam.comparison.escape import Escape, Piece
+from grantproof.iam.comparison.language import FRESH, generic_point
+from grantproof.iam.comparison.side import EVERY_RESOURCE
+from grantproof.iam.comparison.variables import FIRST, MOST_LENGTH
+from grantproof.iam.document import PolicyType, parse
+from grantproof.iam.glob import Glob
+from grantproof.iam.layers import Layers, is_role_entry, resource_type
+from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.principal import parse as parse_principal
+from grantproof.iam.request import Request, Values
+
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+#: What the free parts are called, from most to least readable.
+_NAMES = ("example", "x", "")
+#: Where nothing longer fits: one character for each, such as no pattern is likely to spell out.
+_LETTERS = "qzwkjvyxuhg"
+_MOST_ACTIONS, _MOST_RESOURCES = 6, 4
+_WELL_KNOWN = ("s3", "ec2", "iam", "ssm")
+
+
+def candidates(escape: Escape, variables: Mapping[str, Values]) -> Iterator[Request]:
+    """Requests that may show the difference, the most readable first."""
+    tried = islice(escape.actions, _MOST_ACTIONS)
+    for piece, (name, thing) in product(tried, product(_NAMES, islice(escape.resources, _MOST_RESOURCES))):
+        for action in _actions(piece, name):
+            yield _request(escape, action, thing.text, variables, name)
+
+
+def _actions(piece: Piece, name: str) -> Iterator[str]:
+    """Actions of a piece: some that exist, and the one that the search found."""
+    if FRESH in piece.text:
+        existing = _existing(piece.glob)
+        yield from existing[:: max(1, len(existing) // _MOST_ACTIONS)][:_MOST_ACTIONS]
+        service, _, operation = piece.text.partition(":")
+        yield f"{_plain(service, name.lower())}:{_plain(operation, name.capitalize())}"
+    else:
+        yield actions.spelt(piece.text)
+
+
+@lru_cache(maxsize=4096)
+def _existing(pattern: Glob) -> tuple[str, ...]:
+    """Known actions of a pattern; of one that names no service, those of services that everybody knows."""
+    service = str(pattern).partition(":")[0]
+    if not set("*?") & set(service):
+        return actions.matching(str(pattern))
+    return tuple(n for known in _WELL_KNOWN for n in actions.in_service(known) if pattern.matches(n.lower()))
+
+
+def _request(escape: Escape, action: str, resource: str, variables: Mapping[str, Values], name: str) -> Request:
+    values = {**{k: v for k, v in variables.items() if v}, **{k: v for k, v in escape.context.items() if v}}
+    named = {key: tuple(_plain(text, name) for text in texts) for key, texts in values.items()}
+    principal = _principal(escape, named, name)
+    account = _account(resource)
+    owner = escape.caller.owner
+    if escape.caller.open and not escape.caller.states(values) and account is not None:
+        # Nothing tells accounts apart here, so let the caller be of the resource's own.
+        owner = account
+        principal = _moved(principal, account)
+    if is_role_entry(action) and resource in (FRESH, "*", generic_point(EVERY_RESOURCE[1])):
+        resource = f"arn:{principal.partition or 'aws'}:iam::{owner or '111111111111'}:role/{name}"
+    resource = resource if resource == "*" else _plain(_arn(resource, action, owner or ""), name)
+    settled = ("aws:principalarn", "aws:username", "aws:principalaccount", "aws:principaltype", "aws:resourceaccount")
+    also = ("aws:principalisawsservice", "aws:principalservicename")
+    context = {key: found for key, found in named.items() if key not in (*settled, *also)}
+    if escape.caller.user_id is not None:
+        context["aws:userid"] = (_plain(escape.caller.user_id, name),)
+    return Request(principal, action, resource, owner, context)
+
+
+def _plain(text: str, name: str) -> str:
+    """A text without private characters: the free part and the value of each variable get names of their own."""
+
+    def named(match: re.Match[str]) -> str:
+        number, at = divmod(ord(match[0]) - FIRST, MOST_LENGTH)
+        if not name:
+            return _LETTERS[(number + 2 if number >= 0 else ord(match[0]) - ord(FRESH)) % len(_LETTERS)]
+        if number < 0:
+            return name
+        # The first of a value's characters stands for all of them.
+        return f"{name}{number + 1}" if at == 0 else ""
+
+    return _PRIVATE.sub(named, text)
+
+
+def _account(resource: str) -> str | None:
+    fields = resource.split(":", 5)
+    return fields[4] if len(fields) == 6 and re.fullmatch(r"[0-9]{12}", fields[4]) else None
+
+
+def _arn(text: str, action: str, owner: str) -> str:
+    """An ARN whose free fields hold what such fields hold."""
+    fields = text.split(":", 5)
+    if len(fields) != 6:
+        return text
+    fill = ("arn", "aws", action.partition(":")[0], "eu-west-1", owner)
+    return ":".join((*(f.replace(FRESH, plain) for f, plain in zip(fields[:5], fill, strict=True)), fields[5]))
+
+
+def _principal(escape: Escape, named: Mapping[str, Values], name: str) -> Principal:
+    """The caller, with the ARN or user name that the conditions ask for."""
+    who = escape.caller.principal
+    arn = named.get("aws:principalarn", ("",))[0]
+    if not arn and named.get("aws:username"):
+        arn = (who.arn or "").rsplit("/", 1)[0] + "/" + named["aws:username"][0]
+    arn = arn or _plain(who.identity_arn or "", name)
+    if who.kind is Kind.ROLE_SESSION and escape.caller.names:
+        session = f"arn:{who.partition}:sts::{who.account}:assumed-role/{arn.rsplit('/', 1)[1]}/{name}"
+        return replace(who, arn=session, issuer=arn)
+    if who.kind is Kind.ROLE_SESSION or not escape.caller.names:
+        return replace(
+            who,
+            arn=None if who.arn is None else _plain(who.arn, name),
+            issuer=None if who.issuer is None else _plain(who.issuer, name),
+            name=None if who.name is None else _plain(who.name, name),
+        )
+    return replace(who, arn=arn, issuer=None if who.issuer is None else _plain(who.issuer, name))
+
+
+def _moved(principal: Principal, account: str) -> Principal:
+    old = principal.account or ""
+    return replace(principal, arn=(principal.arn or "").replace(old, account), account=account)
+
+
+def in_partition(request: Request, partition: str) -> Request:
+    """The same request in another partition, where nothing of it is in one of its own but the commercial one."""
+
+    def moved(text: str | None) -> str | None:
+        return None if text is None else re.sub(r"^arn:aws:", f"arn:{partition}:", text)
+
+    who = request.principal
+    caller = replace(
+        who,
+        arn=moved(who.arn),
+        issuer=moved(who.issuer),
+        name=moved(who.name),
+        partition=partition if who.partition == "aws" else who.partition,
+    )
+    return replace(request, principal=caller, resource=moved(request.resource))
+
+
+def borne_by(request: Request, arn: str) -> Request:
+    """The same request, made by a user, or by a session of a role."""
+    caller = parse_principal(arn)
+    if caller.session_unknown:
+        session = f"arn:{caller.partition}:sts::{caller.account}:assumed-role/{arn.rsplit('/', 1)[1]}/example"
+        caller = replace(caller, arn=session)
+    return replace(request, principal=caller)
+
+
+def delegated(layers: Layers, request: Request) -> Layers:
+    """The same layers for a resource whose owner lets the caller's account in, so that its own policies decide."""
+    type_ = resource_type(request.action, request.resource or "")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{request.principal.partition}:iam::{request.principal.account}:root"},
+        "Action": "*",
+        **({} if type_ is PolicyType.TRUST else {"Resource": "*"}),
+    }
+    return replace(layers, resource=parse({"Statement": [statement]}, type_, "owner"))
