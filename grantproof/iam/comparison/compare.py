@@ -24,10 +24,10 @@ from grantproof.iam.comparison.language import Effort, TooHard
 from grantproof.iam.comparison.plan import Plan, plan
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.readings import other_readings
+from grantproof.iam.comparison.relaxed import Effect
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import (
-    Effect,
     generic_values,
     longest,
     relevant,
@@ -172,8 +172,8 @@ def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumption
     if outer.allows_everything:
         return True
     # Of policy variables, whatever they stand for: the least that one side allows, and the most of the other.
-    mine = inner.relaxed(Effect.DENY).side(assumptions, {})
-    theirs = outer.relaxed(Effect.ALLOW).side(assumptions, {})
+    mine = inner.relaxed(Effect.DENY, assumptions).side(assumptions, {})
+    theirs = outer.relaxed(Effect.ALLOW, assumptions).side(assumptions, {})
     return False if any(theirs.surely_refuses(action, resource) for action, resource in mine.samples()) else None
 
 
@@ -301,9 +301,10 @@ class _Reading:
         """Is it plain that nothing escapes, even if keys that follow from the caller had any value and policy variables
         stood for whatever helps? One search then answers for all callers."""
         told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
-        if not (told_apart and inner.speaks_of_anybody and outer.speaks_of_anybody) or self._held_in_fields:
+        if not (told_apart and inner.speaks_of_anybody and outer.speaks_of_anybody):
             return False
-        wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
+        wide = inner.relaxed(Effect.ALLOW, self._assumptions)
+        narrow = outer.relaxed(Effect.DENY, self._assumptions)
         try:
             found = self._by(ANYBODY, Bounds(single=self._single, tied=self._tied), narrow, wide, first=True)
             return next(found, None) is None
@@ -312,9 +313,8 @@ class _Reading:
 
     def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain that nothing escapes, whatever the variables stand for?"""
-        if self._held_in_fields:
-            return False
-        wide, narrow = inner.relaxed(Effect.ALLOW), outer.relaxed(Effect.DENY)
+        wide = inner.relaxed(Effect.ALLOW, self._assumptions)
+        narrow = outer.relaxed(Effect.DENY, self._assumptions)
         try:
             reading = _Reading(narrow, wide, self._owner, self._assumptions, self._known, self._effort, self._tied)
             found = reading.escapes(narrow, wide, first=True)

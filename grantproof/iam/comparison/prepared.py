@@ -7,8 +7,8 @@ from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.comparison.callers import Named, named_in
+from grantproof.iam.comparison.relaxed import Effect, relaxed
 from grantproof.iam.comparison.side import EVERY_ACTION, Side
-from grantproof.iam.comparison.variables import Effect, relaxed
 from grantproof.iam.condition import Set, Test, Type
 from grantproof.iam.document import Statement
 from grantproof.iam.layers import Layers
@@ -22,7 +22,7 @@ class Prepared:
     def __init__(self, layers: Layers, replayed: Layers | None = None) -> None:
         self.layers, self.replayed = layers, replayed or layers
         self._sides: dict[tuple[object, ...], Side] = {}
-        self._relaxed: dict[Effect, Prepared] = {}
+        self._relaxed: dict[tuple[object, ...], Prepared] = {}
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -98,13 +98,14 @@ class Prepared:
         ]
         return (present, type_, layers.scp is None, layers.rcp is None, layers.grants), parts[0], parts[1]
 
-    def relaxed(self, firing: Effect) -> Prepared:
-        """The same without policy variables, as `variables.relaxed` says."""
+    def relaxed(self, firing: Effect, assumptions: Assumptions) -> Prepared:
+        """The same without policy variables, as `relaxed` says."""
         if not self.variables:
             return self
-        if firing not in self._relaxed:
-            self._relaxed[firing] = Prepared(relaxed(self.layers, firing))
-        return self._relaxed[firing]
+        at = (firing, assumptions.key)
+        if at not in self._relaxed:
+            self._relaxed[at] = Prepared(relaxed(self.layers, firing, assumptions))
+        return self._relaxed[at]
 
     def statements(self) -> Iterator[Statement]:
         """Those of all layers."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from enum import Enum
 from itertools import combinations, product
 
 from grantproof.iam.comparison.callers import Caller
@@ -17,7 +16,7 @@ from grantproof.iam.comparison.language import FRESH, TooHard, covers, fragments
 from grantproof.iam.comparison.side import EVERY_RESOURCE, Patterns, service_of
 from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.condition import Type
-from grantproof.iam.document import Policy, Statement
+from grantproof.iam.document import Statement
 from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
@@ -284,56 +283,3 @@ def _around(pattern: Pattern, key: str, values: Mapping[str, Values]) -> Iterato
                 replace(pattern, parts=parts, fixed=None) for parts in (pattern.parts[:at], pattern.parts[at + 1 :])
             )
             yield filled(before, values, key), filled(after, values, key)
-
-
-class Effect(Enum):
-    """Which of a side's statements count for an escape when they fire; the others count against it."""
-
-    ALLOW = True
-    DENY = False
-
-
-def relaxed(layers: Layers, firing: Effect) -> Layers:
-    """The same policies without variables, so that more escapes and nothing less: where firing is good for an escape, a
-    variable stands for any text and a condition with one holds; where it is bad, such a statement never fires."""
-
-    def of(policy: Policy) -> Policy:
-        statements = (_relaxed(s, s.allow == firing.value) for s in policy.statements)
-        return replace(policy, statements=tuple(s for s in statements if s is not None))
-
-    def each(policies: tuple[Policy, ...] | None) -> tuple[Policy, ...] | None:
-        return None if policies is None else tuple(map(of, policies))
-
-    def levels(found: tuple[tuple[Policy, ...], ...] | None) -> tuple[tuple[Policy, ...], ...] | None:
-        return None if found is None else tuple(tuple(map(of, level)) for level in found)
-
-    return replace(
-        layers,
-        identity=each(layers.identity) or (),
-        resource=None if layers.resource is None else of(layers.resource),
-        boundary=each(layers.boundary),
-        session=each(layers.session),
-        scp=levels(layers.scp),
-        rcp=levels(layers.rcp),
-        endpoint=each(layers.endpoint),
-    )
-
-
-def _relaxed(statement: Statement, good: bool) -> Statement | None:
-    free = [pattern for pattern in statement.resources or () if pattern.variables]
-    tests = tuple(test for test in statement.conditions if not any(p.variables for p in test.values))
-    if not free and len(tests) == len(statement.conditions):
-        return statement
-    if not good:
-        return None
-    resources = statement.resources
-    if resources is not None and statement.not_resource:
-        resources = tuple(pattern for pattern in resources if not pattern.variables)
-    elif resources is not None:
-        resources = tuple(_anything(pattern) for pattern in resources)
-    return replace(statement, resources=resources, conditions=tests)
-
-
-def _anything(pattern: Pattern) -> Pattern:
-    glob = filled(pattern, {})
-    return Pattern(pattern.text, glob.tokens, glob)

@@ -1,0 +1,116 @@
+"""A side without policy variables, that allows at least as much, or at most as much, whatever the variables stand for.
+
+Each statement is written with other patterns in place of those with a variable: as wide as any value makes them where
+matching is good, and left out where it is bad. What is settled between two such sides is settled for every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import Enum
+from itertools import takewhile
+
+from grantproof.iam.assumption import Assumptions
+from grantproof.iam.comparison.variables import filled
+from grantproof.iam.condition import Test, Type
+from grantproof.iam.document import Policy, Statement
+from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.layers import Layers
+from grantproof.iam.pattern import Pattern, Variable
+
+_EVERYTHING = Glob((Wild.ANY,))
+_ANY_ARN = Glob((Wild.ANY, ":") * 5 + (Wild.ANY,))
+
+
+class Effect(Enum):
+    """Which of a side's statements count for an escape when they fire; the others count against it."""
+
+    ALLOW = True
+    DENY = False
+
+
+def relaxed(layers: Layers, firing: Effect, assumptions: Assumptions) -> Layers:
+    """The same policies without variables, so that more escapes and nothing less: where firing is good for an escape, a
+    statement fires on all on which it does for any value; where it is bad, only on what it does for every value."""
+
+    def of(policy: Policy) -> Policy:
+        statements = (_relaxed(s, s.allow == firing.value, assumptions) for s in policy.statements)
+        return replace(policy, statements=tuple(s for s in statements if s is not None))
+
+    def each(policies: tuple[Policy, ...] | None) -> tuple[Policy, ...] | None:
+        return None if policies is None else tuple(map(of, policies))
+
+    def levels(found: tuple[tuple[Policy, ...], ...] | None) -> tuple[tuple[Policy, ...], ...] | None:
+        return None if found is None else tuple(tuple(map(of, level)) for level in found)
+
+    return replace(
+        layers,
+        identity=each(layers.identity) or (),
+        resource=None if layers.resource is None else of(layers.resource),
+        boundary=each(layers.boundary),
+        session=each(layers.session),
+        scp=levels(layers.scp),
+        rcp=levels(layers.rcp),
+        endpoint=each(layers.endpoint),
+    )
+
+
+def _relaxed(statement: Statement, good: bool, assumptions: Assumptions) -> Statement | None:
+    """The statement; None where it may never fire."""
+    s = statement
+    free = [p for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values)) if p.variables]
+    if not free:
+        return s
+    if not good and assumptions.reading("O9") == "void":
+        # A variable without value voids the whole statement.
+        return None
+    resources = s.resources
+    if resources is not None:
+        resources = _patterns(resources, good != s.not_resource, lambda pattern: _any_resource(pattern, assumptions))
+        if not resources and not s.not_resource:
+            return None
+    tests = [_test(test, good) for test in s.conditions]
+    if not good and None in tests:
+        return None
+    return replace(s, resources=resources, conditions=tuple(test for test in tests if test is not None))
+
+
+def _test(test: Test, good: bool) -> Test | None:
+    """What holds at least (good), or at most, where the test does; None where nothing is known of it."""
+    if not any(p.variables for p in test.values):
+        return test
+    if test.operator.type is Type.BOOL:
+        return None
+    fill = _any_arn if test.operator.type is Type.ARN else _any_text
+    values = _patterns(test.values, good != test.operator.negated, fill)
+    return replace(test, values=values) if values else None
+
+
+def _patterns(patterns: Sequence[Pattern], wide: bool, fill: Callable[[Pattern], Glob]) -> tuple[Pattern, ...]:
+    """What the patterns match for any values, or for all."""
+    out = []
+    for pattern in patterns:
+        if not pattern.variables:
+            out.append(pattern)
+        elif wide:
+            found = fill(pattern)
+            out.append(Pattern(pattern.text, found.tokens, found))
+    return tuple(out)
+
+
+def _any_text(pattern: Pattern) -> Glob:
+    return filled(pattern, {})
+
+
+def _any_arn(pattern: Pattern) -> Glob:
+    """A wildcard stays in its field, which a value need not do."""
+    before = takewhile(lambda part: not isinstance(part, Variable), pattern.parts)
+    in_last_field = sum(part.count(":") for part in before if isinstance(part, str)) >= 5
+    return filled(pattern, {}) if in_last_field else _ANY_ARN
+
+
+def _any_resource(pattern: Pattern, assumptions: Assumptions) -> Glob:
+    """Where wildcards stop at colons, none stands for all that a value may hold. (In a resource's service, of which O39
+    speaks, there is no variable: rule V3.)"""
+    return _EVERYTHING if assumptions.reading("O5") == "segments" else filled(pattern, {})
