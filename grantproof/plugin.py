@@ -62,11 +62,15 @@ def _templates(contract: Contract) -> Iterable[tuple[str, Any]]:
 
 
 def _swept(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """Each role, group and user with each service that its contract speaks of; but for those that only enter roles."""
+    """Each role, group and user with each boto3 client of the services that its contract speaks of; but for those that
+    only enter roles. A service of the console alone has no calls to try."""
+    from grantproof.aws.calls.services import clients_of
+
     for principal in contract.principals:
         spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in s.patterns}
         if principal.kind == "role" or (principal.kind in ("group", "user") and spoken != {"sts"}):
-            yield from ((f"{principal.alias}-{service}", (principal, service)) for service in sorted(spoken - {"*"}))
+            clients = [client for prefix in sorted(spoken - {"*"}) for client in clients_of(prefix)]
+            yield from ((f"{principal.alias}-{client}", (principal, client)) for client in clients)
 
 
 def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:

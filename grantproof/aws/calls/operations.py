@@ -18,7 +18,9 @@ from typing import Any
 
 from grantproof.aws.calls import operations_of_data, operations_of_identity, operations_of_s3
 from grantproof.aws.calls.asking import Authorisation, Params, Special, Where, ask, owner, tags
+from grantproof.aws.calls.services import prefix_of
 from grantproof.iam import actions
+from grantproof.iam.actions import ResourceType
 
 __all__ = ["Authorisation", "UnmappedOperation", "Where", "authorisations", "parameters_for"]
 
@@ -63,7 +65,7 @@ def authorisations(service: str, operation: str, params: Params, where: Where) -
         if not asked and (service, operation) not in operations_of_identity.FREE:
             raise UnmappedOperation(f"this call of {service} {operation} names nothing that could be authorised")
         return asked
-    action = f"{service}:{operation}"
+    action = f"{prefix_of(service)}:{operation}"
     if actions.exists(action):
         return by_list(service, action, params, where)
     if service in _NAMED_ALIKE:
@@ -84,7 +86,7 @@ def by_list(service: str, action: str, params: Params, where: Where) -> tuple[Au
     required = [kind for kind in known.resource_types if kind.required]
     out: list[Authorisation] = []
     for kind in required or known.resource_types:
-        arns = _arns(service, kind.arn, params, where)
+        arns = _arns(service, kind.arn, params, where) or _named_whole(kind, params)
         if not arns and required:
             out.append(Authorisation(known.full_name, None, where.account, context))
         out += [Authorisation(known.full_name, arn, owner(arn, where), context) for arn in arns]
@@ -106,6 +108,14 @@ def _arns(service: str, template: str, params: Params, where: Where) -> list[str
             return []
         rows = [{**row, variable: value} for row in rows for value in values]
     return [arn for row in rows if (arn := _filled(template, row)) is not None]
+
+
+def _named_whole(kind: ResourceType, params: Params) -> list[str]:
+    """The ARN under a parameter that is called after a kind of resource, or after resources at large, if it is of that
+    kind."""
+    called = {f"{re.sub('[^a-z]', '', kind.name.lower())}arn", "resourcearn", "arn"}
+    given = (value for name, value in params.items() if name.lower() in called and isinstance(value, str))
+    return [value for value in given if _expression(kind.arn)[0].fullmatch(value)]
 
 
 def _filled(template: str, row: Mapping[str, str]) -> str | None:
@@ -165,7 +175,7 @@ def _candidates(service: str, operation: str, resource: str, where: Where) -> li
     out = operations_of_data.candidates(service, fields, resource, here)
     out += operations_of_identity.candidates(service, resource)
     out += operations_of_s3.candidates(service, fields)
-    action = f"{service}:{operation}"
+    action = f"{prefix_of(service)}:{operation}"
     for kind in actions.details(action).resource_types if actions.exists(action) else ():
         expression, variables = _expression(kind.arn)
         match = expression.fullmatch(resource)
