@@ -48,10 +48,8 @@ def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Sessio
     arn = _arn(stage, role)
     for statement in _statements(stage, role):
         element = statement.principals
-        if element is None:
-            continue
-        if not statement.allow:
-            continue
+        if element is None or not statement.allow or not any(a.matches("sts:assumerole") for a in statement.actions):
+            continue  # companions of entering, such as sts:TagSession, let nobody in by themselves
         own = list(stage.contract.accounts.values())
         for account in [*(own[-1:] if element.everyone else ()), *sorted(element.accounts & set(own))]:
             user = stage.world.identity(stage.outsider(account, f"may-enter-{role.alias}", arn))

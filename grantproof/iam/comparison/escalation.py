@@ -17,6 +17,7 @@ Authorization Reference, access level "Permissions management".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -221,6 +222,9 @@ def dangers(layers: Layers, bounds: Bounds, *, promised: Iterable[str] = ()) -> 
 
 
 _GENERAL = "general question"
+#: Operations that the Service Authorization Reference puts at the level "Permissions management", and that show
+#: something: ReadOnlyAccess and SecurityAudit have some (ssm-sap:GetResourcePermission).
+_READS = re.compile(r"[^:]+:(Get|BatchGet|Describe|List|Search|Test|View)[A-Z]")
 _SOMEBODY = "arn:aws:iam::123456789012:user/somebody"
 
 
@@ -262,11 +266,11 @@ class _Reach:
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], _Reached | None] = {}
 
     def managing(self) -> list[str]:
-        """The known actions of access level "Permissions management" that some Allow statement names; those of IAM are
-        in the tables above, by target."""
+        """The known actions of access level "Permissions management" that some Allow statement names and that change
+        something; those of IAM are in the tables above, by target."""
         named = {n for s in self._statements for n in actions.covered(map(str, s.actions), others=s.not_action)}
         managing = named & actions.of_level("Permissions management")
-        return sorted(name for name in managing if not name.startswith("iam:"))
+        return sorted(name for name in managing if not name.startswith("iam:") and not _READS.match(name))
 
     def _named(self, action: str) -> bool:
         key = action.lower()
