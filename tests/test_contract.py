@@ -110,6 +110,7 @@ unknown-key missing-key version-missing version-of-the-future account-not-quoted
 parameter-not-text stack-name-with-a-space role-without-trust trust-on-a-group two-kinds no-kind max-session-too-long
 action-and-not-action no-action no-resource principal-in-allows effect-misspelt unknown-access-level
 statement-not-an-object allows-nothing-written a-list unknown-operator wildcard-in-principal resource-not-an-arn
+managed-not-of-aws
 """.split()
 
 
@@ -130,3 +131,12 @@ def test_every_key_of_the_schema_is_explained() -> None:
         return out
 
     assert unexplained(SCHEMA) == []
+
+
+@pytest.mark.parametrize("folder", ["cross_account roles", "2026"])
+def test_a_stack_without_a_name_gets_one_that_cloudformation_takes(tmp_path: Path, folder: str) -> None:
+    for file in (BROKEN / "good").iterdir():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    (stack,) = load(tmp_path / folder).stacks
+    assert stack.name == {"cross_account roles": "cross-account-roles-owner", "2026": "stack-2026-owner"}[folder]

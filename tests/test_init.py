@@ -363,3 +363,44 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
         assert message in said
         assert said.count("\n") == 1
     assert not Path("contract.yaml").exists()
+
+
+VENDOR = """
+Parameters:
+  Longest: {Type: Number}
+Resources:
+  Costs:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: costs
+      MaxSessionDuration: !Ref Longest
+      ManagedPolicyArns: ["arn:aws:iam::aws:policy/SecurityAudit"]
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {AWS: "222222222222"}, Action: "sts:AssumeRole"}]
+      Policies:
+        - PolicyName: own
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - {Effect: Allow, Action: ["s3:PutBucketLifecycleConfiguration", "ce:GetCostForecast"], Resource: "*"}
+              - {Effect: Allow, Action: "ce:GetCostForecasts", Resource: "*"}
+"""
+
+
+def test_aws_policies_are_drafted_by_name_and_actions_that_do_not_exist_are_left_to_the_verification(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("vendor.yaml").write_text(VENDOR, encoding="utf-8")
+    assert main(["init", "vendor.yaml"]) == 1
+    written = Path("contract.yaml").read_text(encoding="utf-8")
+    assert "      - arn:${partition}:iam::aws:policy/SecurityAudit\n" in written
+    assert "# DECIDE: left out, since there is no such action: s3:PutBucketLifecycleConfiguration\n" in written
+    costs = load(tmp_path).principal("costs")
+    assert [s.document["Action"] for s in costs.allows] == [["ce:GetCostForecast"]]
+    assert costs.max_session == 3600
+    said = capsys.readouterr().out
+    assert "there is no action s3:putbucketlifecycleconfiguration; did you mean s3:PutLifecycleConfiguration?" in said
+    assert "there is no action ce:getcostforecasts; did you mean ce:GetCostForecast?" in said
+    assert "codestar" not in said

@@ -10,6 +10,7 @@ value and its place), then what reads each part of the file: `stacks`, `statemen
 
 from grantproof.contract.declared import (
     Additions,
+    AwsPolicy,
     Change,
     Contract,
     DeclaredPrincipal,
@@ -30,6 +31,7 @@ from grantproof.contract.templates import TEMPLATE_SUFFIXES
 __all__ = [
     "TEMPLATE_SUFFIXES",
     "Additions",
+    "AwsPolicy",
     "Change",
     "Contract",
     "ContractError",

@@ -67,6 +67,15 @@ class DeclaredStatement:
 
 
 @dataclass(frozen=True)
+class AwsPolicy:
+    """A managed policy of AWS's own, promised by its name: whatever it says in the account. References stay until
+    `resolve`."""
+
+    reference: str
+    place: Place
+
+
+@dataclass(frozen=True)
 class DeclaredPrincipal:
     """What one IAM entity of the grant is promised to be."""
 
@@ -76,6 +85,8 @@ class DeclaredPrincipal:
     place: Place
     trust: tuple[DeclaredStatement, ...] = ()
     allows: tuple[DeclaredStatement, ...] = ()
+    managed: tuple[AwsPolicy, ...] = ()
+    """What it is allowed besides `allows`."""
     denies: tuple[DeclaredStatement, ...] = ()
     entered_by: tuple[str, ...] = ()
     max_session: int = 3600

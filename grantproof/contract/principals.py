@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from grantproof.contract.declared import KINDS, DeclaredPrincipal, DeclaredResource, Kind
+from grantproof.contract.declared import KINDS, AwsPolicy, DeclaredPrincipal, DeclaredResource, Kind
 from grantproof.contract.node import Node
 from grantproof.contract.stacks import under_variants
 from grantproof.contract.statements import statements_at
 
-_PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows", "denies", "variants")
+_PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows", "managed", "denies", "variants")
 
 
 def principals_of(top: Node) -> tuple[DeclaredPrincipal, ...]:
@@ -44,6 +45,7 @@ def _principal(alias: str, node: Node) -> DeclaredPrincipal:
         place=node.place,
         trust=statements_at(node, "trust"),
         allows=statements_at(node, "allows"),
+        managed=tuple(_aws_policy(entry) for entry in node.items_at("managed")),
         denies=statements_at(node, "denies"),
         entered_by=tuple(entry.text("entered_by") for entry in node.items_at("entered_by")),
         max_session=max_session(node.get("max_session", 3600)),
@@ -65,9 +67,25 @@ def _kind(alias: str, node: Node) -> Kind:
             node.refuse(f"{what} is a {kind}; only a role has {key!r}.", key)
     if kind == "role" and "trust" not in node:
         node.refuse(f"{what} is a role and has no 'trust'. Say who may enter it.")
+    if "managed" in node and kind == "policy":
+        node.refuse(f"{what} is a policy; only roles, groups and users have others attached.", "managed")
     if "boundary" in node and kind not in ("role", "user"):
         node.refuse(f"{what} is a {kind}; only roles and users have a boundary.", "boundary")
     return kind
+
+
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-vs-inline.html#aws-managed-policies
+_OF_AWS = re.compile(r"arn:(?:\$\{partition\}|aws[a-z-]*):iam::aws:policy/.+")
+
+
+def _aws_policy(node: Node) -> AwsPolicy:
+    found = node.text("an entry of 'managed'")
+    if not _OF_AWS.fullmatch(found):
+        node.refuse(
+            f"{found!r} is no managed policy of AWS's own (arn:${{partition}}:iam::aws:policy/NAME). "
+            "Write the statements of any other policy under 'allows'."
+        )
+    return AwsPolicy(found, node.place)
 
 
 def max_session(node: Node) -> int:

@@ -77,7 +77,7 @@ def _stack(alias: str, node: Node, accounts: Iterable[str]) -> Stack:
     node.object(what, _STACK, ("account", "template"))
     account = _account(node, accounts, what)
     template = node["template"].file()
-    name = node.text_at("name", f"{node.folder.resolve().name}-{alias}")
+    name = node.text_at("name", default_name(node.folder, alias))
     if not _STACK_NAME.fullmatch(name):
         node.refuse(f"{name!r} is not a stack name: letters, digits and -, a letter first.", "name")
     parameters = parameters_of(node["parameters"], template, what) if node.value.get("parameters") else {}
@@ -85,6 +85,12 @@ def _stack(alias: str, node: Node, accounts: Iterable[str]) -> Stack:
         if parameter not in parameters and isinstance(declared, Mapping) and "Default" not in declared:
             node.refuse(f"{what} does not give {parameter!r}, which {shown(template)} requires.")
     return Stack(alias, account, template, name, parameters, node.place, under_variants(node))
+
+
+def default_name(folder: Path, alias: str) -> str:
+    """The name of a stack that is given none: from its grant's folder and its alias, as CloudFormation takes it."""
+    bare = re.sub(r"[^A-Za-z0-9]+", "-", f"{folder.resolve().name}-{alias}").strip("-")
+    return (bare if bare[:1].isalpha() else f"stack-{bare}")[:128].rstrip("-")
 
 
 def parameters_of(node: Node, template: Path, what: str) -> Mapping[str, str]:

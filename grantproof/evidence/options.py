@@ -83,6 +83,9 @@ class _Teller:
                 yield Clause({}, _capital(f"{name} is created."), str(principal.place))
                 yield from self._clauses(principal.trust, _entering(name))
                 yield from self._clauses(principal.allows, _saying(name))
+                for policy in principal.managed:
+                    named = self._filled(policy.reference)
+                    yield Clause({}, _capital(f"{name} may do what AWS's {named} says."), str(policy.place))
         for declared in more.resources:
             if variant.alias in declared.variants:
                 yield Clause({}, f"The policy of {declared.alias} is created.", str(declared.place))

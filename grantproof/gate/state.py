@@ -14,6 +14,7 @@ from typing import Any
 
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.policies import Held, Policies
+from grantproof.aws.held.promises import allowed
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, Resource
 from grantproof.aws.staged.stage import Stage
@@ -134,8 +135,10 @@ class State:
             carriers = [r for r in self.contract.resources if self.resolved(r.reference) == alias]
             return carriers[0].policy if carriers else (), real.type if real else PolicyType.RESOURCE
         principal = self.principal(alias)
-        found: tuple[DeclaredStatement, ...] = getattr(principal, which) if principal is not None else ()
-        return found, PolicyType.TRUST if which == "trust" else PolicyType.IDENTITY
+        if which == "trust":
+            return principal.trust if principal is not None else (), PolicyType.TRUST
+        found = allowed(principal, self.policies, self.resolved) if principal is not None else ()
+        return found, PolicyType.IDENTITY
 
     def _policy(self, statements: Any, type_: PolicyType) -> Policy:
         document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}

@@ -22,7 +22,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
     held = world.held(caller)
     assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
     clause = f"{caller.alias} may do exactly what the contract says"
-    declared = world.promised(caller.allows, PolicyType.IDENTITY)
+    declared = world.promised(world.allowed(caller), PolicyType.IDENTITY)
     for policy, document in others(grant, world, held):
         given = [
             without_principal(raw, policy.label)

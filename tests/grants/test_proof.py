@@ -162,7 +162,7 @@ def test_every_known_action_is_accounted_for(
     held = world.held(role)
     assert held is not None
     allowing = [s for policy in held.identity for s in policy.statements if s.allow]
-    declared = [s for s in world.promised(role.allows, PolicyType.IDENTITY).statements if s.allow]
+    declared = [s for s in world.promised(world.allowed(role), PolicyType.IDENTITY).statements if s.allow]
     if more := sorted(covered(allowing) - covered(declared)):
         named = ", ".join(more[:3]) + (f" and {len(more) - 3:,} more" if len(more) > 3 else "")
         verdict.broken(

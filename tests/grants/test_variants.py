@@ -243,7 +243,7 @@ def _uses(stage: Stage, session: Any, statement: DeclaredStatement) -> Iterator[
     if "Condition" in statement.document:
         return
     for resource in resources(stage.resolved(statement.document)):
-        for service, operation in operations_of(session, statement):
+        for service, operation in operations_of(statement):
             params = aimed(stage, session, service, operation, resource)
             if params is not None:
                 caller = client(stage, session, service)

@@ -14,9 +14,11 @@ from grantproof.aws.held.policies import Held
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Stack
+from grantproof.iam import actions
 from grantproof.source import read
 
 DECIDE = "DECIDE"
+_OF_AWS = ":iam::aws:policy/"
 
 
 def contract_text(found: Skeleton, stage: Stage) -> str:
@@ -98,8 +100,6 @@ class _Writer:
         yield f"  {stack.alias}:"
         yield f"    account: {stack.account} # {DECIDE}: the account in which it is deployed"
         yield f"    template: {scalar(stack.template.relative_to(self._contract.path.parent).as_posix())}"
-        if stack.name != f"{self._contract.path.parent.name}-{stack.alias}":
-            yield f"    name: {stack.name}"
         if stack.parameters:
             yield "    parameters:"
         for name, value in stack.parameters.items():
@@ -157,11 +157,15 @@ class _Writer:
             yield from self._statements(trust)
         if not isinstance(held, str) and held.boundary is not None:
             yield from self._boundary(held)
-        documents = self._documents([policy.label for policy in policies])
+        of_aws = [policy.label for policy in policies if _OF_AWS in policy.label and not isinstance(held, str)]
+        if of_aws:
+            yield f"    managed: # {DECIDE}: AWS may widen its own policies at any time; is that accepted?"
+            yield from (f"      - {scalar(self._abstract(label))}" for label in of_aws)
+        documents = self._documents([policy.label for policy in policies if policy.label not in of_aws])
         if documents:
             yield f"    allows: # {DECIDE}: is all of this meant?"
             yield from self._statements(documents)
-        else:
+        elif not of_aws:
             yield "    allows: []"
 
     def _boundary(self, held: Held) -> Iterator[str]:
@@ -189,7 +193,12 @@ class _Writer:
 
     def _statements(self, statements: Sequence[Any]) -> Iterator[str]:
         sids = [s.get("Sid") for s in statements]
-        for statement in statements:
+        for whole in statements:
+            statement, unknown = _that_exists(whole)
+            if unknown:
+                yield f"      # {DECIDE}: left out, since there is no such action: {', '.join(unknown)}"
+            if statement is None:
+                continue
             entries = {k: v for k, v in statement.items() if k != "Effect" or v != "Allow"}
             if entries.get("Sid") is not None and sids.count(entries["Sid"]) > 1:
                 del entries["Sid"]  # one list of statements holds each Sid once
@@ -266,6 +275,19 @@ def _document(stage: Stage, label: str) -> Any:
                     return entity["AssumeRolePolicyDocument"]
                 return next(p["PolicyDocument"] for p in entity[inline] if p["PolicyName"] == name)
     raise CannotDraft(f"{label} is in no account.")
+
+
+def _that_exists(statement: Any) -> tuple[Any, list[str]]:
+    """A statement without actions that do not exist, which a contract refuses, and these; None where no other is left.
+    What the policy says of them is for the verification to find."""
+    for element in ("Action", "NotAction"):
+        written = statement.get(element, [])
+        named = [written] if isinstance(written, str) else written
+        known = [name for name in named if name == "*" or actions.matching(name)]
+        if len(known) < len(named):
+            unknown = [name for name in named if name not in known]
+            return ({**statement, element: known} if known else None), unknown
+    return statement, []
 
 
 def _lets_assume(statement: Any, role: str) -> bool:

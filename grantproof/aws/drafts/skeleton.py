@@ -14,6 +14,7 @@ from grantproof.aws.combinations.space import Space
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, Stack, Upload
+from grantproof.contract.stacks import default_name
 from grantproof.source import Place, SourceError, read, shown
 
 OWNER = "111111111111"
@@ -58,7 +59,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
         known = {**_outputs(stacks), **_exporting(documents[path], stacks)}
         values, made_up = _values(documents[path], path, given, known)
         invented[alias] = frozenset(made_up)
-        name = f"{alias_of(folder.name, [])}-{alias}"[:128]
+        name = default_name(folder, alias)
         stacks.append(Stack(alias, "owner", path, name, values, Place(path, 1, 1)))
     if not stacks:
         raise CannotDraft("every template is nested in another; name the one that is deployed as well.")
@@ -230,6 +231,8 @@ def _values(
 def _made_up(name: str, declared: Mapping[str, Any], path: Path) -> str:
     candidates = [str(value) for value in declared.get("AllowedValues") or ()]
     hint = name.lower()
+    # A number of seconds that any session may last, and a port, and a size.
+    candidates += ["3600"] if declared.get("Type") == "Number" else []
     candidates += ["222222222222"] if "account" in hint else []
     candidates += ["arn:aws:iam::222222222222:role/example"] if "arn" in hint else []
     candidates += [str(declared[limit]) for limit in ("MinValue", "MaxValue") if limit in declared]

@@ -28,6 +28,7 @@ class Sides:
         promised: the contract's, of the same type.
         boundary: cuts the held ones.
         bearer: the ARN of the user or role that has the policies; None where they are not one's own.
+        lacking: AWS's policies that are promised and that nobody has in the account: what they say is not known.
     """
 
     declared: DeclaredPrincipal | DeclaredResource
@@ -36,6 +37,7 @@ class Sides:
     promised: tuple[Policy, ...]
     boundary: tuple[Policy, ...] | None = None
     bearer: str | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def clause(self) -> str:
@@ -45,7 +47,7 @@ class Sides:
     def plainly_agree(self) -> bool:
         """Does it take no more than a look at each statement to see that they agree? Quick, and sound; False says
         nothing."""
-        return self.boundary is None and _plainly_agree(self.real, self.promised)
+        return not self.lacking and self.boundary is None and _plainly_agree(self.real, self.promised)
 
 
 @lru_cache(maxsize=1024)
@@ -80,13 +82,15 @@ def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
         KeyError: nothing of this name is deployed.
     """
     held = deployed.held(principal) if principal.kind != "policy" else None
+    known = deployed.policies.documents
     return Sides(
         principal,
         "may do",
         deployed.identity_policies(principal),
-        (deployed.promised(principal.allows, PolicyType.IDENTITY),),
+        (deployed.promised(deployed.allowed(principal), PolicyType.IDENTITY),),
         held.boundary if held is not None else None,
         held.arn if held is not None and principal.kind in ("role", "user") else None,
+        tuple(arn for named in principal.managed if (arn := deployed.resolved(named.reference)) not in known),
     )
 
 
@@ -102,6 +106,8 @@ def resource_policy(deployed: Deployed, resource: DeclaredResource, policy: Poli
 
 def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     """Every piece of access that one side gives and the other does not, over all requests; then what cannot be said."""
+    for arn in sides.lacking:
+        yield Disagreement("narrower", f"narrower than the contract, which promises {arn}: it is not attached")
     found = kept(
         sides.promised,
         sides.real,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+from grantproof.aws.held import promises
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.policies import Held, Policies, SnapshotIncomplete
 from grantproof.aws.held.snapshot import AccountSnapshot
@@ -76,6 +77,14 @@ class Deployed(ABC):
                 f"{found} holds a dynamic reference ({_DYNAMIC}...): what CloudFormation will find there is not known"
             )
         return found
+
+    def allowed(self, principal: DeclaredPrincipal) -> tuple[DeclaredStatement, ...]:
+        """What the contract promises a principal, with the statements of AWS's policies that it names.
+
+        Raises:
+            SnapshotIncomplete: it names an output that no stack has.
+        """
+        return promises.allowed(principal, self.policies, self.resolved)
 
     def promised(self, statements: Iterable[DeclaredStatement], type_: PolicyType) -> Policy:
         """Statements of the contract as one policy.

@@ -46,9 +46,12 @@ class Policies:
         self.snapshots = tuple(snapshots)
         self.held: dict[str, Held] = {}
         self.managed: dict[str, Policy] = {}
+        self.documents: dict[str, Mapping[str, Any]] = {}
+        """The documents of managed policies as they are written, by ARN."""
         self._resource: dict[str, tuple[Mapping[str, Any], Policy]] = {}
         self._layers: dict[Any, Layers] = {}
         for snapshot in self.snapshots:
+            self.documents |= {policy["Arn"]: _default_version(policy) for policy in snapshot.policies}
             for held in _Reader(snapshot, self.managed).entities():
                 self.held[held.arn] = held
             for entry in snapshot.resource_policies:

@@ -85,6 +85,8 @@ class Recorded(Deployed):
         for principal in self.contract.principals:
             for statement in (*principal.trust, *principal.allows, *principal.denies):
                 self._check_known(statement.document, known, statement.place)
+            for policy in principal.managed:
+                self._check_known(policy.reference, known, policy.place)
             self._check_known(principal.reference, known, principal.place)
         for resource in self.contract.resources:
             for statement in resource.policy:

@@ -74,7 +74,7 @@ class Session:
         return found or self.where.account
 
     def _layers(self, request: Request, strictly: bool) -> Layers:
-        own = self._policy(self.principal.allows, PolicyType.IDENTITY, strictly)
+        own = self._policy(self.world.allowed(self.principal), PolicyType.IDENTITY, strictly)
         for resource in self.world.contract.resources:
             arn = self.world.resolved(resource.reference)
             if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):

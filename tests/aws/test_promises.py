@@ -1,0 +1,81 @@
+"""AWS's own managed policies, promised by name: whatever they say, of this principal, and nothing besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.held.agreement import disagreements, permissions
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.contract import load
+
+TEMPLATE = """
+Resources:
+  Reader:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: reader
+      ManagedPolicyArns: [{attached}]
+      AssumeRolePolicyDocument: &trust
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{AWS: "222222222222"}}, Action: "sts:AssumeRole"}}]
+  Other:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: other
+      ManagedPolicyArns: [{of_other}]
+      AssumeRolePolicyDocument: *trust
+"""
+CONTRACT = """
+version: 1
+description: A role with policies of AWS's own.
+accounts: {{owner: "111111111111", partner: "222222222222"}}
+region: eu-west-1
+stacks: {{app: {{account: owner, template: app.yaml}}}}
+principals:
+  reader:
+    role: reader
+    trust: [{{Principal: {{AWS: "${{accounts.partner}}"}}, Action: "sts:AssumeRole"}}]
+    managed: [{promised}]
+"""
+#: It names actions that AWS has retired, which no contract could write out.
+AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
+BILLING = "arn:aws:iam::aws:policy/AWSBillingReadOnlyAccess"
+
+
+def told(folder: Path, promised: str, attached: str, of_other: str = "") -> list[tuple[str, str]]:
+    """Kind and detail of what the contract and the stacks do not have in common about the reader."""
+    (folder / "app.yaml").write_text(TEMPLATE.format(attached=attached, of_other=of_other), encoding="utf-8")
+    (folder / "contract.yaml").write_text(CONTRACT.format(promised=promised), encoding="utf-8")
+    contract = load(folder)
+    found = Synthesised(contract, Space(contract).base)
+    sides = permissions(found, contract.principal("reader"))
+    plain = sides.plainly_agree()
+    out = [(d.kind, d.detail) for d in disagreements(found, sides)]
+    assert not (plain and out)
+    return out
+
+
+def test_what_is_promised_by_name_is_what_the_attached_policy_says(tmp_path: Path) -> None:
+    assert told(tmp_path, AUDIT, AUDIT) == []
+
+
+def test_two_policies_may_use_the_same_sids(tmp_path: Path) -> None:
+    assert told(tmp_path, f"{AUDIT}, {BILLING}", f"{BILLING}, {AUDIT}") == []
+
+
+def test_a_policy_beside_the_promised_one_is_wider(tmp_path: Path) -> None:
+    assert {kind for kind, _ in told(tmp_path, AUDIT, f"{AUDIT}, {BILLING}")} == {"wider"}
+
+
+@pytest.mark.parametrize("of_other", ["", AUDIT], ids=["nobody has it", "another role has it"])
+def test_a_promised_policy_that_is_not_attached_is_narrower(tmp_path: Path, of_other: str) -> None:
+    assert {kind for kind, _ in told(tmp_path, f"{AUDIT}, {BILLING}", BILLING, of_other)} == {"narrower"}
+
+
+def test_a_policy_in_place_of_the_promised_one_is_both(tmp_path: Path) -> None:
+    found = told(tmp_path, AUDIT, BILLING)
+    assert {kind for kind, _ in found} == {"wider", "narrower"}
+    assert ("narrower", f"narrower than the contract, which promises {AUDIT}: it is not attached") in found
