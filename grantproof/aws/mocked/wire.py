@@ -19,7 +19,7 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.hooks import HierarchicalEmitter
+from botocore.hooks import EVENT_ALIASES, EventAliaser, HierarchicalEmitter
 from botocore.model import OperationModel
 
 from grantproof.aws.isolation import models
@@ -75,6 +75,18 @@ def _handlers() -> HierarchicalEmitter:
     return emitter
 
 
+#: Services were once called otherwise in the names of events.
+_ALIASED = frozenset(part for alias in EVENT_ALIASES for part in alias.split("."))
+
+
+class _Events(EventAliaser):  # type: ignore[misc]  # botocore has no types
+    """botocore's own, which tries sixty aliases on every name of an event; here only where one can be in it."""
+
+    def _alias_event_name(self, event_name: str) -> str:
+        aliased = not _ALIASED.isdisjoint(event_name.split("."))
+        return str(super()._alias_event_name(event_name)) if aliased else event_name
+
+
 class Wire:
     """One boto3 session in a world, and what happens to each of its calls.
 
@@ -91,7 +103,9 @@ class Wire:
     ) -> None:
         self.identity, self._judged = identity, judged
         self._clients: dict[tuple[str, str], Any] = {}
-        core = botocore.session.Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
+        handlers = copy(_handlers())
+        core = botocore.session.Session(event_hooks=handlers, include_builtin_handlers=False)
+        core.register_component("event_emitter", _Events(handlers))
         core.register_component("data_loader", models())
         core.set_default_client_config(Config(user_agent=USER_AGENT))
         self.session = boto3.Session(
