@@ -62,7 +62,7 @@ class DeclaredStatement:
         """The actions that exist and that the statement names, narrowed by its access levels, sorted."""
         found = actions.covered(self.patterns, others="NotAction" in self.document)
         if self.levels:
-            found = {name for name in found if set(actions.details(name).levels) & set(self.levels)}
+            found &= frozenset().union(*map(actions.of_level, self.levels))
         return tuple(sorted(found))
 
 
