@@ -87,7 +87,6 @@ class Stage(Deployed):
     def act(self) -> None:
         """Everything is deployed: from now on the law is over every call."""
         self.world.authorise = self.law
-        self.snapshots()
         self._deployed_at = self._state
 
     @property
@@ -136,7 +135,9 @@ class Stage(Deployed):
             changes = self.world.changes_in[number]
             if self._snapshots.get(number, ())[:2] != (changes, services):
                 client = partial(self.world.client, self.world.root(number))
-                self._snapshots[number] = (changes, services, take(number, client, services))
+                # In an account where no call has changed anything there is nothing.
+                taken = take(number, client, services) if changes else AccountSnapshot(number)
+                self._snapshots[number] = (changes, services, taken)
         return {number: self._as_shown(taken) for number, (_, _, taken) in self._snapshots.items()}
 
     def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
