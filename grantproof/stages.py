@@ -37,6 +37,8 @@ class Stages:
         from grantproof.variants import with_variants
 
         key = (contract.grant, tuple(variant.alias for variant in variants))
+        if not key[1]:
+            return self.of(contract)
         if key not in self._varied:
             self._varied[key] = with_variants(contract, key[1])
         return self.of(self._varied[key])
