@@ -130,8 +130,9 @@ def _alone(options: argparse.Namespace) -> int:
         # A single grant is verified in less time than other processes take to start.
         f"--numprocesses={options.workers or ('auto' if len(grants) > 1 else 0)}",
     ]
-    # Plugins of other packages that are installed beside this one, of no use to the suites and slow to start or to end.
-    arguments += ["-p", "no:hypothesispytest", "-p", "no:unraisableexception"]
+    # Plugins that are of no use to the suites and slow to start, to end, or at every test.
+    for plugin in ("hypothesispytest", "unraisableexception", "logging"):
+        arguments += ["-p", f"no:{plugin}"]
     arguments += exports
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
