@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from grantproof.aws.real.recorded import Recorded
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract, Variant
+    from grantproof.scheduling import Units
 
 STAGES = pytest.StashKey["Stages"]()
 
@@ -50,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="verify against the export of a real account instead of a mocked world; once for each account",
     )
     parser.addini("one_process", "modules whose tests share something costly", "linelist", [])
+    group.addoption("--grants-processes", metavar="N", type=int, default=1, help="run the tests in N forked processes")
     group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
 
@@ -159,9 +161,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from grantproof.scheduling import ByGrant
 
     try:
-        return ByGrant(config, log, [contract.grant for contract in contracts(config)], config.getini("one_process"))
+        return ByGrant(config, log, _units(config))
     except pytest.UsageError:
         return None  # a repository without grants, or a broken one: whoever asks for them says so
+
+
+def _units(config: pytest.Config) -> Units:
+    from grantproof.scheduling import Units
+
+    return Units([contract.grant for contract in contracts(config)], config.getini("one_process"))
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------
@@ -235,6 +243,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """The second part: what tests note, verdicts and reports."""
     config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
     config.pluginmanager.register(hooks, "grantproof-recording")
+    processes = config.getoption("--grants-processes")
+    if processes > 1 and not hasattr(config, "workerinput"):
+        from grantproof.processes import Forked
+
+        config.pluginmanager.register(Forked(config, processes, _units(config)), "grantproof-processes")
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.
         atexit.register(os._exit, 0)

@@ -1,4 +1,4 @@
-"""Which tests go to one process of pytest-xdist: those of one grant, which are tried in one deployment."""
+"""Which tests go to one process: those of one grant, which are tried in one deployment."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 
-class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+class Units:
     """A grant's tests go to one process, since two would both deploy it; lint deploys nothing and has a process's rules
     to load, so that all of it goes to one. Every other test goes by itself, but for those of `modules`, whose tests
     share something costly.
-
-    pytest-xdist 3.8 does so by marks which it writes into node ids; pytest 9.2 does not let it.
     """
 
-    def __init__(self, config: pytest.Config, log: Any, grants: Sequence[str], modules: Sequence[str]) -> None:
-        super().__init__(config, log)
+    def __init__(self, grants: Sequence[str], modules: Sequence[str]) -> None:
         self._modules = frozenset(modules)
         self._grants = sorted(grants, key=len, reverse=True)
 
-    def _split_scope(self, nodeid: str) -> str:
+    def __call__(self, nodeid: str) -> str:
+        """What the test with this node id goes to a process with."""
         module, _, test = nodeid.partition("::")
         if module in self._modules:
             return module
@@ -31,3 +29,15 @@ class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no
         if not grant:
             return nodeid
         return "lint" if module.endswith("test_lint.py") else grant
+
+
+class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Shares `Units` out between processes of pytest-xdist. It does so itself by marks which it writes into node ids;
+    pytest 9.2 does not let pytest-xdist 3.8."""
+
+    def __init__(self, config: pytest.Config, log: Any, units: Units) -> None:
+        super().__init__(config, log)
+        self._units = units
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._units(nodeid)

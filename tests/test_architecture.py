@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
 ROOMS = tuple(
-    "iam source contract variants aws evidence mutants recording stages scheduling gate fleet plugin verbs cli".split()
+    "iam source contract variants aws evidence children mutants recording stages scheduling processes gate fleet "
+    "plugin verbs cli".split()
 )
 MAY_IMPORT = {
     "iam": {"iam"},
@@ -21,11 +22,24 @@ MAY_IMPORT = {
     "variants": {"iam", "source", "contract"},
     "aws": {"aws", "iam", "source", "contract", "variants"},
     "evidence": {"evidence", "iam", "source", "contract"},
-    "mutants": {"mutants", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "children": set(),
+    "mutants": {"mutants", "children", "iam", "source", "contract", "variants", "aws", "evidence"},
     "recording": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "stages": {"recording", "contract", "variants", "aws", "evidence"},
     "scheduling": set(),
-    "plugin": {"recording", "stages", "scheduling", "iam", "source", "contract", "variants", "aws", "evidence"},
+    "processes": {"children"},
+    "plugin": {
+        "recording",
+        "stages",
+        "scheduling",
+        "processes",
+        "iam",
+        "source",
+        "contract",
+        "variants",
+        "aws",
+        "evidence",
+    },
     "gate": {"gate", "iam", "source", "contract", "variants", "aws", "evidence"},
     "fleet": {"fleet", "iam", "source", "contract", "variants", "aws", "evidence"},
     "verbs": {"verbs", "iam", "source", "contract", "variants", "aws", "evidence", "mutants", "gate", "fleet"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,8 +55,9 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795600000")
     seen = []
-    for processes, plugins in (("0", []), ("2", []), ("0", [Backwards()])):
-        done = run(tmp_path, "--grants-report", str(tmp_path), "-n", processes, plugins=plugins)
+    forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys"]
+    for processes, plugins in ((["-n", "0"], []), (["-n", "2"], []), (forked, [Backwards()])):
+        done = run(tmp_path, "--grants-report", str(tmp_path), *processes, plugins=plugins)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "VERIFIED  good" in done.stdout
         seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in bundle.NAMES}))
@@ -73,6 +75,28 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
     for line in reports[sums.NAME].decode().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256(reports[name]).hexdigest() == digest
+
+
+class Dies:
+    """A plugin with which a process dies at one of the tests."""
+
+    def __init__(self) -> None:
+        self._parent = os.getpid()
+
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        if "nobody_but_the_declared" in item.name and os.getpid() != self._parent:
+            os._exit(0)
+
+
+def test_tests_of_a_process_that_died_failed(tmp_path: Path) -> None:
+    forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys", "-k", "trust"]
+    done = run(tmp_path, *forked, plugins=[Dies()])
+    assert done.returncode == 1, done.stdout
+    assert "NOT VERIFIED  good" in done.stdout
+    assert "the process that was to run it has died" in done.stdout
+    whole = results(tmp_path)
+    assert len(whole) == 5
+    assert not whole["test_trust.test_nobody_but_the_declared_principals_is_named[good-reader]"]
 
 
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
@@ -162,6 +186,7 @@ def test_a_repository_without_grants_is_left_alone(tmp_path: Path) -> None:
     [
         (["verify", "no/such/folder"], 2, "is not a folder"),
         (["verify"], 2, "is not a folder"),
+        (["verify", str(GOOD), "-n", "many"], 2, "--workers takes a number of processes, or auto, not 'many'"),
         (["verfy"], 2, "invalid choice"),
         (["evaluate", "missing.jsonl"], 2, "No such file"),
         (["evaluate", "--assume", "O99=x"], 2, "no open point is called 'O99'"),

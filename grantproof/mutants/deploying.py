@@ -14,11 +14,11 @@ from pathlib import Path
 
 from grantproof.aws.mocked.deploy import DeploymentFailed, NotCreatable
 from grantproof.aws.staged.stage import Stage
+from grantproof.children import forked
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.children import forked
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
 from grantproof.mutants.unbroken import Suites, Unbroken, check_contract

@@ -19,11 +19,11 @@ from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.children import forked
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
 from grantproof.mutants.branches import Branches
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
-from grantproof.mutants.children import forked
 from grantproof.mutants.deploying import Deploying
 from grantproof.mutants.reading import Reading
 from grantproof.mutants.score import DORMANT, EQUIVALENT, MISPLACED, SURVIVED, Result, Score

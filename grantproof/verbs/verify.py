@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,6 +83,9 @@ def run(options: argparse.Namespace) -> int:
     if options.shard != "1/1" or options.scheduler:
         print("--shard and --scheduler go with --fleet FILE.", file=sys.stderr)
         return BAD_USAGE
+    if options.workers not in (None, "auto") and not options.workers.isdecimal():
+        print(f"--workers takes a number of processes, or auto, not {options.workers!r}", file=sys.stderr)
+        return BAD_USAGE
     from grantproof.evidence import bundle
 
     try:
@@ -127,8 +131,7 @@ def _alone(options: argparse.Namespace) -> int:
         # Of pytest's own report the bundle takes what is whole.
         f"--junitxml={options.report_dir / f'{bundle.PARTIAL}pytest' / 'junit.xml'}",
         f"--grants-report={options.report_dir}",
-        # A single grant is verified in less time than other processes take to start.
-        f"--numprocesses={options.workers or ('auto' if len(grants) > 1 else 0)}",
+        *_processes(options.workers, len(grants)),
     ]
     # Plugins that are of no use to the suites and slow to start, to end, or at every test.
     for plugin in ("hypothesispytest", "unraisableexception", "logging"):
@@ -140,6 +143,15 @@ def _alone(options: argparse.Namespace) -> int:
     if status == pytest.ExitCode.USAGE_ERROR:
         return BAD_USAGE
     return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
+
+
+def _processes(workers: str | None, grants: int) -> list[str]:
+    """pytest's options for the number of processes."""
+    if not sys.platform.startswith("linux"):
+        return [f"--numprocesses={workers or ('auto' if grants > 1 else 0)}"]
+    number = len(os.sched_getaffinity(0)) if workers in (None, "auto") else int(workers)
+    # Forked processes share the file to which pytest would send what is printed.
+    return ["--numprocesses=0", "--capture=sys", f"--grants-processes={number if grants > 1 else 1}"]
 
 
 class _NotTaken(Exception):
