@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -26,12 +26,17 @@ def release() -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A resource type on which an action is authorised. `arns` are its ARN templates (`arn:${Partition}:ssm:...`)."""
+    """A resource type on which an action is authorised. `arn` is its ARN template (`arn:${Partition}:ssm:...`), or
+    several of them with commas between, of which a resource has one."""
 
     name: str
     required: bool
     arn: str
     condition_keys: tuple[str, ...]
+
+    def forms(self) -> tuple[ResourceType, ...]:
+        """The type with each of its templates."""
+        return tuple(replace(self, arn=template) for template in self.arn.split(", "))
 
 
 @dataclass(frozen=True, slots=True)

