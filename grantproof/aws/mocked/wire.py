@@ -107,7 +107,7 @@ class Wire:
         core = botocore.session.Session(event_hooks=handlers, include_builtin_handlers=False)
         core.register_component("event_emitter", _Events(handlers))
         core.register_component("data_loader", models())
-        core.set_default_client_config(Config(user_agent=USER_AGENT))
+        core.set_default_client_config(Config(user_agent=USER_AGENT, proxies={}))
         self.session = boto3.Session(
             aws_access_key_id=identity.access_key,
             aws_secret_access_key=secret,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from grantproof.aws.isolation import models
@@ -233,6 +233,7 @@ def _broken(name: str, parameter: Mapping[str, Any], value: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=1024)
 def _python(pattern: str) -> str:
     """A Java pattern as Python reads it: a final `$` must not match before a newline."""
     return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
