@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup verify gate mutants test lint types suite conformance bench nightly readme lock clean
 
+# Modules are compiled once, as pip does it for those that it installs, and not by every process that a test starts.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 # Named by what is to be installed, so that a changed lock file is installed whatever the files' times say.
