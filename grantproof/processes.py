@@ -53,6 +53,8 @@ class Forked:
             for _, line in heard([None] * processes, work, processes):
                 if line is not None:
                     self._tell(*map(self._report, json.loads(line)), left=left)
+        if left:
+            self._hook.pytest_testnodedown(node=None, error=_DIED)  # as pytest-xdist says it
         for item in tuple(left.values()):
             self._tell(pytest.TestReport(item.nodeid, item.location, {}, "failed", _DIED, "call"), left=left)
         return True

@@ -147,11 +147,13 @@ def _alone(options: argparse.Namespace) -> int:
 
 def _processes(workers: str | None, grants: int) -> list[str]:
     """pytest's options for the number of processes."""
+    if workers is None:
+        workers = "auto" if grants > 1 else "0"  # what a single grant needs is soon imported
     if not sys.platform.startswith("linux"):
-        return [f"--numprocesses={workers or ('auto' if grants > 1 else 0)}"]
-    number = len(os.sched_getaffinity(0)) if workers in (None, "auto") else int(workers)
+        return [f"--numprocesses={workers}"]
+    number = len(os.sched_getaffinity(0)) if workers == "auto" else int(workers)
     # Forked processes share the file to which pytest would send what is printed.
-    return ["--numprocesses=0", "--capture=sys", f"--grants-processes={number if grants > 1 else 1}"]
+    return ["--numprocesses=0", "--capture=sys", f"--grants-processes={number}"]
 
 
 class _NotTaken(Exception):

@@ -152,7 +152,7 @@ def pytest_runtest_setup(item):
 DIES = """
 import os
 def pytest_runtest_setup(item):
-    if "nothing_else_came_along" in item.nodeid:
+    if "nothing_else_came_along" in item.nodeid and os.environ["CONTROLLER"] != str(os.getpid()):
         os._exit(1)
 """
 CHANGES = """
@@ -195,12 +195,8 @@ def test_an_export_that_changes_during_the_run_is_noticed_as_well(verify: Verify
 def test_a_run_whose_worker_died_reads_as_passed_nowhere(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suites = tmp_path / "suites"
-    shutil.copytree(suites_of_package.folder(), suites, ignore=shutil.ignore_patterns("__pycache__"))
-    (suites / "conftest.py").write_text(DIES, encoding="utf-8")
-    monkeypatch.setattr(suites_of_package, "folder", lambda: suites)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "--max-worker-restart=0")
-    found = verify("-n", "1", "-k", "lint or nothing_else_came_along", status=1)
+    monkeypatch.setenv("CONTROLLER", str(os.getpid()))
+    found = verify("-n", "2", "-k", "lint or nothing_else_came_along", status=1, plugin=DIES)
     assert "a process that ran tests died" in found["problems"]
     (claim,) = [c for c in found["claims"] if "nothing_else_came_along" in c["id"]]
     assert claim["status"] == "error"
