@@ -127,8 +127,16 @@ def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
     if glob.matches(resource):
         return glob.literal is not None or glob.everything or _wildcards_agree(glob, resource, judge)
     if resource == "*":
-        return pattern.text.startswith("arn:") and pattern.text.endswith("*") and judge.takes("O28", "covered")
+        return of_whole_service(pattern) and judge.takes("O28", "covered")
     return ":user/" in resource and _case_aside(glob, resource, judge)
+
+
+def of_whole_service(pattern: Pattern) -> bool:
+    """Is it a wildcard ARN with nothing but wildcards where the resource is named (O28)? `arn:aws:s3:::bucket/*` names
+    the objects of one bucket, and no example claims that it covers what is asked of none (E37)."""
+    fields = pattern.text.split(":", 5)
+    named = fields[5].strip("*?") if len(fields) == 6 else ""
+    return pattern.text.startswith("arn:") and pattern.text.endswith("*") and not named
 
 
 def _wildcards_agree(glob: Glob, resource: str, judge: Judge) -> bool:

@@ -10,6 +10,7 @@ from grantproof.iam.comparison.variables import filled
 from grantproof.iam.condition import Set, Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.layers import Layers
+from grantproof.iam.match import of_whole_service
 from grantproof.iam.pattern import Pattern, within_fields
 
 _MOST_READINGS = 64
@@ -97,7 +98,7 @@ _TOUCHED: Mapping[str, Callable[[Layers, Layers], bool]] = {
     "O22": _any_layers(lambda layers: layers.resource is not None and layers.session is None),
     "O23": _any_statement(lambda s: any(t.key.startswith("aws:requesttag/") for t in s.conditions)),
     "O25": _any_layers(lambda layers: layers.rcp is not None),
-    "O28": _has_resource(lambda p: p.text.startswith("arn:") and p.text.endswith("*")),
+    "O28": _has_resource(of_whole_service),
     "O36": _any_layers(
         lambda layers: (
             layers.resource is not None

@@ -14,7 +14,7 @@ from grantproof.iam.comparison.plan import Plan, plan
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Entry, Layers
-from grantproof.iam.match import wild_service
+from grantproof.iam.match import of_whole_service, wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.request import Values
 
@@ -412,7 +412,7 @@ class Side:
         if within_fields(found) != found and self.judge.takes("O5", "segments"):
             found = within_fields(found)
         yield found
-        if pattern.text.startswith("arn:") and pattern.text.endswith("*") and self.judge.takes("O28", "covered"):
+        if of_whole_service(pattern) and self.judge.takes("O28", "covered"):
             yield Glob(("*",))
 
 
