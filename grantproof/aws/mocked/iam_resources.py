@@ -41,7 +41,8 @@ def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
     if "MaxSessionDuration" in more:
         more["MaxSessionDuration"] = int(more["MaxSessionDuration"])
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_text(p["AssumeRolePolicyDocument"]), **more)["Role"]
-    _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
+    if p.get("PermissionsBoundary"):
+        _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
     for policy in p.get("Policies") or ():
         document = _text(policy["PolicyDocument"])
         iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)

@@ -158,7 +158,7 @@ class Wire:
         elif model.name == "GetSessionToken":
             self._signed_in(context.get(__name__, {}), parsed)
         elif model.name in ("CreateRole", "UpdateAssumeRolePolicy") and model.service_model.service_name == "iam":
-            self._bind(context.get(__name__, {}))
+            self._bind(context.get(__name__, {}), parsed)
         elif model.name == "GetCallerIdentity" and self._judged:
             # moto knows neither the root user nor a role's path.
             who = self.identity
@@ -173,12 +173,11 @@ class Wire:
         self.world.register(replace(self.identity, access_key=key, issued=issued, expires=expires, mfa=mfa))
         parsed["Credentials"]["Expiration"] = expires
 
-    def _bind(self, params: Mapping[str, Any]) -> None:
+    def _bind(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
         """IAM keeps the unique ids of the users and roles that a trust policy names (rule P21)."""
         world = self.world
-        account = self.identity.account
-        iam = world.client(world.root(account), "iam")
-        role = iam.get_role(RoleName=params["RoleName"])["Role"]
+        iam = world.client(world.root(self.identity.account), "iam")
+        role = parsed["Role"] if "Role" in parsed else iam.get_role(RoleName=params["RoleName"])["Role"]
         document = params.get("AssumeRolePolicyDocument") or params["PolicyDocument"]
         ids = {arn: world.unique_id(arn) for arn in set(_ARN.findall(document))}
         world.bound[role["Arn"]] = {arn: found for arn, found in ids.items() if found}
