@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from grantproof.iam import Layers, PolicyType, parse_policy
+from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.comparison.prepared import Prepared
 
 
@@ -20,6 +20,14 @@ def documents() -> dict[str, Any]:
 
 
 @cache
-def prepared(name: str) -> Prepared:
-    """One policy as the only identity policy of somebody."""
-    return Prepared(Layers(identity=(parse_policy(documents()[name], PolicyType.IDENTITY, name),)))
+def policy(name: str) -> Policy:
+    """One policy, parsed."""
+    return parse_policy(documents()[name], PolicyType.IDENTITY, name)
+
+
+def afresh(name: str) -> Prepared:
+    """One policy as the only identity policy of somebody, of whom nothing is worked out yet."""
+    return Prepared(Layers(identity=(policy(name),)))
+
+
+prepared = cache(afresh)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from itertools import product
 from random import Random
 from typing import Any
 
 import z3
 
 from grantproof.iam import Policy, parse_policy
+from grantproof.iam.comparison import language
 from grantproof.iam.comparison.compare import contained
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.document import PolicyType, Statement
@@ -24,6 +26,7 @@ from grantproof.iam.layers import Layers
 from tests.bench.managed import documents
 
 PAIRS, CONTAINED_PAIRS, TIMEOUT = 150, 40, 3_000
+ROUNDS = 3
 
 
 def expression(pattern: Glob) -> Any:
@@ -84,14 +87,20 @@ def plain() -> dict[str, Policy]:
 
 
 def ours(policies: dict[str, Policy], inner: str, outer: str) -> tuple[bool | None, float]:
-    """The comparison's answer, and its seconds with everything that is compiled for it."""
-    started = time.process_time()
-    sides = [Prepared(Layers(identity=(policies[name],))) for name in (inner, outer)]
-    try:
-        answer = contained(*sides)
-    except Undecided:
-        return None, time.process_time() - started
-    return answer, time.process_time() - started
+    """The comparison's answer, and its seconds with everything that is worked out for it; of a few runs that know
+    nothing of each other the shortest, as so little time is easily doubled by what else the machine does."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        language.forget()
+        language.generic_point.cache_clear()
+        started = time.process_time()
+        sides = [Prepared(Layers(identity=(policies[name],))) for name in (inner, outer)]
+        try:
+            answer: bool | None = contained(*sides)
+        except Undecided:
+            answer = None
+        best = min(best, time.process_time() - started)
+    return answer, best
 
 
 def opinion(title: str, policies: dict[str, Policy], pairs: list[tuple[str, str]]) -> bool:
@@ -121,8 +130,8 @@ def main() -> int:
     names = sorted(policies)
     random = Random(2)  # noqa: S311 - pairs to measure, not secrets
     pairs = [(random.choice(names), random.choice(names)) for _ in range(PAIRS)]
-    inside = [(n, wide) for wide in ("AdministratorAccess", "ReadOnlyAccess") for n in names if wide in policies]
-    inside = [pair for pair in inside if ours(policies, *pair)[0]]
+    sides = {name: Prepared(Layers(identity=(policies[name],))) for name in names}
+    inside = [(a, b) for a, b in product(names, names) if a != b and contained(sides[a], sides[b])]
     agree = [
         opinion("random pairs", policies, pairs),
         opinion("where containment holds", policies, random.sample(inside, CONTAINED_PAIRS)),

@@ -155,7 +155,10 @@ class Named:
 
     def __or__(self, other: Named) -> Named:
         """What either names."""
-        return Named(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
+        return Named(*(getattr(self, part) | getattr(other, part) for part in _PARTS))
+
+
+_PARTS = tuple(part.name for part in fields(Named))
 
 
 def named_in(layers: Layers) -> Named:

@@ -9,7 +9,9 @@ from itertools import islice
 from grantproof.iam import actions
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.language import FRESH, covers, without_covered
-from grantproof.iam.comparison.side import ACTIONS, EVERY_ACTION, EVERY_RESOURCE, RESOURCES, Side
+from grantproof.iam.comparison.patterns import ACTIONS, EVERY_RESOURCE, RESOURCES
+from grantproof.iam.comparison.services import EVERY_ACTION
+from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob

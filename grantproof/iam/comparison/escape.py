@@ -14,19 +14,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from grantproof.iam import actions
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.language import Effort, TooHard, Wanted, generic_point, least_hit, overlap
+from grantproof.iam.comparison.patterns import (
+    ACTIONS,
+    MOST_PIECES,
+    RESOURCES,
+    Dimension,
+    Index,
+    Patterns,
+    bits,
+    meet,
+    union,
+)
 from grantproof.iam.comparison.plan import Plan
-from grantproof.iam.comparison.side import ACTIONS, MOST_PIECES, RESOURCES, Dimension, Index, Patterns, Side, bits, meet
+from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.tied import together
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.request import Values
+
+_T = TypeVar("_T")
 
 
 class Piece(NamedTuple):
@@ -102,6 +115,7 @@ class Search:
         self._plan, self._other = plans
         self._effort, self._known, self._first = effort, known, first
         self._outside = _outside(caller.region.outside)
+        self._masks: dict[tuple[Index, str], int] = {}
 
     def escapes(self) -> Iterator[Escape]:
         """Everything that the first side allows and the second does not; nothing where there is nothing.
@@ -124,13 +138,24 @@ class Search:
         lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
         if not lacking and not denies:
             return
+        matter = -1 if denies else self._matter(lacking)
         for option in self._plan.options:
-            for chosen, found in self._choices(option):
+            for chosen, found in self._choices(tuple(group & matter for group in option)):
                 yield from (_Cell(chosen, None, *found, mine, mask) for mask in lacking)
                 for number in denies:
                     met = self._met(found, self._theirs, number)
                     if met is not None:
                         yield _Cell(chosen, number, *met, mine, 0)
+
+    def _matter(self, lacking: Sequence[int]) -> int:
+        """The statements of the allowing side without those that act only in services in which everything is allowed,
+        whatever the other side would lack."""
+        lost = [mask & self._theirs.firm(ACTIONS) for mask in lacking]
+        if not all(lost):
+            return -1
+        theirs = self._theirs.index(ACTIONS)
+        kept = (s for s in self._mine.in_service if s is None or not all(theirs.throughout(s) & mask for mask in lost))
+        return union(self._mine.in_service[service] for service in kept)
 
     def _other_denies(self) -> Iterator[int]:
         """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
@@ -173,10 +198,11 @@ class Search:
     # one cell
 
     def _cell(self, cell: _Cell) -> Iterator[Escape]:
-        if self._is_lost(cell):
+        cell = cell._replace(actions=self._not_lost(cell))
+        if not cell.actions:
             return
         gather = _one_by_one if self._first else _by_mask
-        by_resource = _Kept(gather(self._pieces(cell, RESOURCES), cell))
+        by_resource = Kept(gather(self._pieces(cell, RESOURCES), cell))
         required = self._required(cell)
         firm_mine = cell.hurting_mine & ~self._mine.conditional
         firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
@@ -193,15 +219,19 @@ class Search:
                 if context is not None:
                     yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
 
-    def _is_lost(self, cell: _Cell) -> bool:
-        """Is everything lost, whatever the action is among those of its service?"""
+    def _not_lost(self, cell: _Cell) -> Patterns:
+        """The actions without those of services in which everything is lost, whatever the action."""
         lost_mine = cell.hurting_mine & self._mine.firm(ACTIONS)
         lost_theirs = cell.hurting_theirs & self._theirs.firm(ACTIONS)
-        services = cell.actions.services
-        if services is None or not (lost_mine or lost_theirs):
-            return False
+        if not (lost_mine or lost_theirs):
+            return cell.actions
         mine, theirs = self._mine.index(ACTIONS), self._theirs.index(ACTIONS)
-        return all(mine.throughout(s) & lost_mine or theirs.throughout(s) & lost_theirs for s in services)
+
+        def lost(service: str) -> bool:
+            by_mine = lost_mine and mine.throughout(service) & lost_mine
+            return bool(by_mine or (lost_theirs and theirs.throughout(service) & lost_theirs))
+
+        return cell.actions.but(lost)
 
     def _required(self, cell: _Cell) -> frozenset[Test]:
         tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
@@ -223,11 +253,18 @@ class Search:
         theirs = self._theirs.index(dimension)
         for one in self._patterns(cell, dimension):
             for text in self._points(one, cell, dimension, mine, theirs, outside):
-                here, there = mine.mask(text) if objects else need_mine, theirs.mask(text)
+                here, there = self._mask(mine, text) if objects else need_mine, self._mask(theirs, text)
                 fires = here & need_mine == need_mine and there & need_theirs == need_theirs
                 lost = here & lost_mine or there & lost_theirs
                 if fires and not lost and not outside.mask(text):
                     yield Piece(one, text, here, there)
+
+    def _mask(self, index: Index, text: str) -> int:
+        """The statements that match a text, of which many cells ask."""
+        found = self._masks.get((index, text))
+        if found is None:
+            found = self._masks[index, text] = index.mask(text)
+        return found
 
     def _patterns(self, cell: _Cell, dimension: Dimension) -> Iterable[Glob]:
         """The patterns, and what they have in common with those of each hurting statement in Not form."""
@@ -339,17 +376,17 @@ def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
             yield masks, (piece,)
 
 
-class _Kept:
-    """Groups that are gathered when they are first asked for, and kept for the next time."""
+class Kept(Generic[_T]):
+    """What is worked out when it is first asked for, and kept for the next time."""
 
-    def __init__(self, groups: Iterator[_Group]) -> None:
-        self._groups, self._kept = groups, list[_Group]()
+    def __init__(self, found: Iterator[_T]) -> None:
+        self._found, self._kept = found, list[_T]()
 
-    def __iter__(self) -> Iterator[_Group]:
+    def __iter__(self) -> Iterator[_T]:
         yield from self._kept
-        for group in self._groups:
-            self._kept.append(group)
-            yield group
+        for one in self._found:
+            self._kept.append(one)
+            yield one
 
 
 @lru_cache(maxsize=4096)

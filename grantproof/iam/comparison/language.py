@@ -234,6 +234,13 @@ def _reached(part: tuple[Token, ...], whole: tuple[Token, ...]) -> set[int]:
     return out
 
 
+def forget() -> None:
+    """Forget what was worked out of patterns together."""
+    _intersection.cache_clear()
+    overlap.cache_clear()
+    _LEAST_HIT.clear()
+
+
 # --- exact search --------------------------------------------------------------------------------------------------
 
 

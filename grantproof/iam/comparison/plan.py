@@ -56,6 +56,25 @@ def plan(
     return Plan(options, layer.denies, layer.reached)
 
 
+def speaks_of_anybody(layers: Layers) -> bool:
+    """Is there no layer that says who?"""
+    return not layers.grants and layers.resource is None and layers.rcp is None and layers.endpoint is None
+
+
+def plan_for_anybody(entries: tuple[tuple[PolicyType, int, Entry], ...], layers: Layers) -> Plan:
+    """The same where no layer says who: each of them must allow (rules E19, E20, E22, E24, S5)."""
+    groups = {(type_, level): 0 for type_, level, _ in layers.sets}
+    denies = 0
+    for number, (type_, level, (_, statement)) in enumerate(entries):
+        if statement.allow:
+            groups[type_, level] |= 1 << number
+        else:
+            denies |= 1 << number
+    # An organization without any level of SCPs allows nothing (rule S5).
+    options = () if layers.scp == () else (tuple(groups.values()),)
+    return Plan(options, denies, (1 << len(entries)) - 1)
+
+
 class _Fitted:
     """The layers as one kind of caller meets them."""
 

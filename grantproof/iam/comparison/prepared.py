@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, reduce
+from operator import and_
 
-from grantproof.iam.assumption import Assumptions, Judge
-from grantproof.iam.comparison.callers import Named, named_in
+from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
+from grantproof.iam.comparison.callers import ANYBODY, Named, named_in
+from grantproof.iam.comparison.escape import Kept
+from grantproof.iam.comparison.plan import speaks_of_anybody
 from grantproof.iam.comparison.relaxed import Effect, relaxed
-from grantproof.iam.comparison.side import EVERY_ACTION, Side
+from grantproof.iam.comparison.sampled import Sample, conditional, unconditional
+from grantproof.iam.comparison.services import ALL, NONE, Services, acting, acting_throughout
+from grantproof.iam.comparison.settled import bounds_of
+from grantproof.iam.comparison.side import Side
+from grantproof.iam.comparison.values import Keys
+from grantproof.iam.comparison.variables import generic_values
 from grantproof.iam.condition import Set, Test, Type
 from grantproof.iam.document import Statement
+from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Values
 
@@ -21,8 +31,28 @@ class Prepared:
 
     def __init__(self, layers: Layers, replayed: Layers | None = None) -> None:
         self.layers, self.replayed = layers, replayed or layers
+        self.speaks_of_anybody = speaks_of_anybody(layers)
+        """Is there no layer that says who?"""
         self._sides: dict[tuple[object, ...], Side] = {}
         self._relaxed: dict[tuple[object, ...], Prepared] = {}
+        self._samples: dict[tuple[object, ...], Kept[Sample]] = {}
+        self._looked = False
+        self._alone: frozenset[tuple[object, ...]] = frozenset()
+
+    def read(self, assumptions: Assumptions = DEFAULTS) -> None:
+        """Work out now whatever belongs to this side alone, and not when it is first asked for. That costs more than
+        one comparison takes, and is of use before thousands."""
+        if not self.speaks_of_anybody:
+            return
+        _ = self.keys, self.plain, self.sets, self.named, self.services, self.throughout, self._written
+        for one in (self, self.relaxed(Effect.ALLOW, assumptions), self.relaxed(Effect.DENY, assumptions)):
+            one.side(assumptions, {}).read()
+        deque(self.samples(assumptions), maxlen=0)
+        self._alone = frozenset(self._sides)
+
+    def forget(self) -> None:
+        """Forget what was worked out since then for other sides, on which the values of policy variables depend."""
+        self._sides = {at: side for at, side in self._sides.items() if at in self._alone}
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -38,6 +68,14 @@ class Prepared:
                 if pattern.fixed is None:
                     found.update(v.key for v in pattern.variables)
         return frozenset(found)
+
+    @cached_property
+    def counts_characters(self) -> bool:
+        """Does a `?` stand in any pattern?"""
+        patterns = (
+            p for s in self.statements() for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values))
+        )
+        return any("?" in pattern.text for pattern in patterns)
 
     @cached_property
     def plain(self) -> frozenset[str]:
@@ -60,21 +98,26 @@ class Prepared:
         return named_in(self.layers)
 
     @cached_property
-    def speaks_of_anybody(self) -> bool:
-        """Is there no layer that says who?"""
-        layers = self.layers
-        naming = (layers.resource, layers.rcp, layers.endpoint)
-        return not layers.grants and all(layer is None for layer in naming)
+    def services(self) -> Services:
+        """The services in which something may be allowed. Only of a side that speaks of anybody."""
+        return acting(s for policy in self.layers.identity for s in policy.statements if s.allow)
+
+    def acts_only_in(self, services: Services) -> bool:
+        """Is it plain that nothing is allowed in other services? Only of a side that speaks of anybody."""
+        return services == ALL or (bool(services) and self.services <= services)
 
     @cached_property
-    def allows_everything(self) -> bool:
-        """Is it plain that every request is allowed, whoever asks? Only of a side that speaks of anybody."""
+    def throughout(self) -> Services:
+        """The services in which it is plain that every request is allowed, whoever asks. Only of a side that speaks of
+        anybody."""
         layers = self.layers
+        if layers.scp == ():
+            return NONE
         groups = [layers.identity, *(layers.scp or ())]
         groups += [limit for limit in (layers.boundary, layers.session) if limit is not None]
-        if layers.scp == () or not all(any(_whole(s) for p in group for s in p.statements) for group in groups):
-            return False
-        return all(s.allow for group in groups for policy in group for s in policy.statements)
+        of_each = (acting_throughout(s for policy in group for s in policy.statements if s.allow) for group in groups)
+        found = reduce(and_, of_each)
+        return found - acting(s for s in self.statements() if not s.allow) if found else NONE
 
     def within(self, other: Prepared) -> bool:
         """Is it plain from how the two are written that this side allows nothing that the other does not? In every
@@ -120,6 +163,36 @@ class Prepared:
             self._sides[at] = Side(self.layers, Judge(assumptions), own)
         return self._sides[at]
 
+    def samples(self, assumptions: Assumptions) -> Iterable[Sample]:
+        """A few requests that are allowed, as `sampled` says. Only of a side that speaks of anybody."""
+        if assumptions.key not in self._samples:
+            self._samples[assumptions.key] = Kept(self._sampled(assumptions))
+        return self._samples[assumptions.key]
+
+    def _sampled(self, assumptions: Assumptions) -> Iterator[Sample]:
+        try:
+            values = generic_values(self.variables, ANYBODY)
+        except Undecided:
+            return
+        side = self.side(assumptions, values)
+        yield from unconditional(side)
+        # One value is what a key may have whatever the other side asks of it.
+        bounds = bounds_of(ANYBODY, self.keys, self.keys, values, identified=True, tied=True)
+        yield from conditional(side, NOTHING.side(assumptions, {}), Keys(Judge(assumptions), bounds))
+
+    def surely_refuses(self, sample: Sample, assumptions: Assumptions) -> bool:
+        """Is a request not allowed, whoever asks, whatever else it carries and whatever variables stand for? Only of a
+        side that speaks of anybody."""
+        if not self._looked:
+            # An index is worth its cost for the second request at the earliest.
+            self._looked = True
+            if not any(
+                _acts(s, sample.action) for policy in self.layers.identity for s in policy.statements if s.allow
+            ):
+                return True
+        side = self.relaxed(Effect.ALLOW, assumptions).side(assumptions, {})
+        return side.surely_refuses(sample.action, sample.resource)
+
     def testing(self, key: str) -> set[tuple[object, ...]]:
         """What makes up the statements that test a key."""
         return {
@@ -130,13 +203,8 @@ class Prepared:
         }
 
 
-def _whole(statement: Statement) -> bool:
-    """Does a statement allow every action on every resource under all conditions?"""
-    s = statement
-    if not s.allow or s.conditions or s.not_action or s.not_resource:
-        return False
-    every_resource = any(p.fixed is not None and p.fixed.everything for p in s.resources or ())
-    return every_resource and any(one.everything or one == EVERY_ACTION for one in s.actions)
+#: A side that allows nothing.
+NOTHING = Prepared(Layers())
 
 
 def _essence(statement: Statement) -> tuple[object, ...]:
@@ -145,3 +213,10 @@ def _essence(statement: Statement) -> tuple[object, ...]:
     resources = None if s.resources is None else frozenset(s.resources)
     who = (s.principals, s.not_principal)
     return frozenset(s.actions), s.not_action, resources, s.not_resource, *who, frozenset(s.conditions)
+
+
+def _acts(statement: Statement, action: str) -> bool:
+    """Is a statement about this action? Most patterns do not begin like it, and need no more."""
+    near = (one for one in statement.actions if action.startswith(one.prefix))
+    found = any(one.literal == action if one.literal is not None else one.matches(action) for one in near)
+    return found != statement.not_action

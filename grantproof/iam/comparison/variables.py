@@ -13,7 +13,8 @@ from itertools import combinations, product
 
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.language import FRESH, TooHard, covers, fragments, generic_point, intersection, overlap
-from grantproof.iam.comparison.side import EVERY_RESOURCE, Patterns, service_of
+from grantproof.iam.comparison.patterns import EVERY_RESOURCE, Patterns
+from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.condition import Type
 from grantproof.iam.document import Statement

@@ -15,7 +15,7 @@ from itertools import islice, product
 from grantproof.iam import actions
 from grantproof.iam.comparison.escape import Escape, Piece
 from grantproof.iam.comparison.language import FRESH, generic_point
-from grantproof.iam.comparison.side import EVERY_RESOURCE
+from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.comparison.variables import FIRST, MOST_LENGTH
 from grantproof.iam.document import PolicyType, parse
 from grantproof.iam.glob import Glob

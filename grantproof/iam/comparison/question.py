@@ -1,0 +1,172 @@
+"""What one side allows and the other does not, under one reading of every open point: a search for each kind of caller,
+and for each value of policy variables that can matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from grantproof.iam.assumption import Assumptions, Judge
+from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers
+from grantproof.iam.comparison.escape import Escape, Search
+from grantproof.iam.comparison.language import Effort
+from grantproof.iam.comparison.plan import Plan, plan
+from grantproof.iam.comparison.prepared import Prepared
+from grantproof.iam.comparison.relaxed import Effect
+from grantproof.iam.comparison.settled import bounds_of
+from grantproof.iam.comparison.side import Side
+from grantproof.iam.comparison.values import Bounds, Keys
+from grantproof.iam.comparison.variables import (
+    generic_values,
+    longest,
+    relevant,
+    settled_by_generic,
+    special_values,
+)
+from grantproof.iam.document import PolicyType, Statement
+from grantproof.iam.errors import Undecided
+from grantproof.iam.request import Values
+
+
+class Question:
+    """Two sides under one reading of every open point.
+
+    Args:
+        owner: the account of the resource on which the resource policies stand; any, where it is None.
+        known: only actions that exist.
+        tied: only requests whose condition keys go together.
+    """
+
+    def __init__(
+        self,
+        old: Prepared,
+        new: Prepared,
+        owner: str | None,
+        assumptions: Assumptions,
+        known: bool,
+        effort: Effort,
+        tied: bool = True,
+    ) -> None:
+        self.old, self.new, self.assumptions = old, new, assumptions
+        self._owner, self._known, self._effort, self._tied = owner, known, effort, tied
+        self._keys = old.keys | new.keys
+        self._variables = old.variables | new.variables
+        #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
+        self._single = old.plain | new.plain | self._variables
+
+    def escapes(
+        self, outer: Prepared, inner: Prepared, *, first: bool = False
+    ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
+        """What `inner` allows and `outer` does not, with the values of policy variables at which it does. `first`: one
+        is enough, so that others need not be looked for before it comes.
+
+        Raises:
+            Undecided: it cannot be said that this is all.
+        """
+        if self._plainly_nothing(outer, inner):
+            return
+        found = False
+        for caller in self._callers():
+            generic = generic_values(self._variables, caller, self._length)
+            for escape in self._by(caller, self._bounds(caller, generic), outer, inner, first):
+                found = True
+                yield escape, generic
+        if found or not self._variables or self._whatever_the_values(outer, inner):
+            return
+        # No difference where the variables' values are nothing in particular: try those that other patterns single out.
+        statements = relevant(inner.layers, outer.layers)
+        for caller in self._callers():
+            free = self._variables - caller.states(self._variables).keys()
+            plainly = self._taken_plainly and inner.denies_what(outer)
+            if plainly and settled_by_generic(inner.layers, outer.layers, free):
+                continue
+            for variables in special_values(self._variables, caller, statements, fields=self._held_in_fields):
+                bounds = self._bounds(caller, variables)
+                yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
+
+    def _plainly_nothing(self, outer: Prepared, inner: Prepared) -> bool:
+        """Is it plain without regard to who asks that nothing escapes?"""
+        if self._variables and inner.within(outer):
+            return True
+        if inner.speaks_of_anybody and outer.speaks_of_anybody:
+            return inner.acts_only_in(outer.throughout) or self._nothing_whoever_asks(outer, inner)
+        return False
+
+    def _nothing_whoever_asks(self, outer: Prepared, inner: Prepared) -> bool:
+        """Is it plain that nothing escapes, even if keys that follow from the caller had any value and policy variables
+        stood for whatever helps? One search then answers for all callers."""
+        told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
+        if not told_apart:
+            return False
+        wide = inner.relaxed(Effect.ALLOW, self.assumptions)
+        narrow = outer.relaxed(Effect.DENY, self.assumptions)
+        try:
+            found = self._by(ANYBODY, Bounds(single=self._single, tied=self._tied), narrow, wide, first=True)
+            return next(found, None) is None
+        except Undecided:
+            return False
+
+    def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
+        """Is it plain that nothing escapes, whatever the variables stand for?"""
+        wide = inner.relaxed(Effect.ALLOW, self.assumptions)
+        narrow = outer.relaxed(Effect.DENY, self.assumptions)
+        try:
+            relaxed = Question(narrow, wide, self._owner, self.assumptions, self._known, self._effort, self._tied)
+            found = relaxed.escapes(narrow, wide, first=True)
+            return next(found, None) is None
+        except Undecided:
+            return False
+
+    def _callers(self) -> Iterator[Caller]:
+        old, new = self.old, self.new
+        return callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner)
+
+    def _by(self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, first: bool) -> Iterator[Escape]:
+        mine, theirs = (side.side(self.assumptions, bounds.variables) for side in (inner, outer))
+        plans = self._plan(mine, caller), self._plan(theirs, caller)
+        keys = Keys(Judge(self.assumptions), bounds, self._effort)
+        return Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
+
+    def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
+        identified = self._tied and bool(self._keys & PRINCIPAL_KEYS)
+        return bounds_of(caller, self._keys, self._single, variables, identified=identified, tied=self._tied)
+
+    def _plan(self, side: Side, caller: Caller) -> Plan:
+        if not caller.open or side.tells_callers_apart:
+            return plan(side.entries, side.layers, caller, self._resource_type, Judge(self.assumptions))
+        # Where no statement says who, whoever asks is let in by the same statements.
+        return side.plan_for_anybody
+
+    @cached_property
+    def _resource_type(self) -> PolicyType:
+        found = (side.layers.resource.type for side in (self.old, self.new) if side.layers.resource is not None)
+        return next(found, PolicyType.RESOURCE)
+
+    @property
+    def _held_in_fields(self) -> bool:
+        """Do wildcards of resources stop at colons, so that none stands for all that a variable may hold (O5)?"""
+        return bool(self._variables) and self.assumptions.reading("O5") == "segments"
+
+    @property
+    def _taken_plainly(self) -> bool:
+        """Do patterns take whatever stands in the place of a variable, and say nothing where nothing does?"""
+        return self.assumptions.reading("O5") == "string" and self.assumptions.reading("O9") == "null"
+
+    @cached_property
+    def _length(self) -> int:
+        """How long a variable's value is that is nothing in particular."""
+        counts = self.old.counts_characters or self.new.counts_characters
+        return longest(self._statements()) if self._variables and counts else 1
+
+    @cached_property
+    def several_values(self) -> str:
+        """Why requests with several values of a key may matter that were not looked at: operators with a set prefix and
+        plain ones test the same key, and not in the same statements on both sides (O24)."""
+        for key in sorted((self.old.sets | self.new.sets) & self._single):
+            if self.old.testing(key) != self.new.testing(key):
+                return f"what several values of {key} mean to an operator without a set prefix is not documented (O24)"
+        return ""
+
+    def _statements(self) -> Iterator[Statement]:
+        yield from self.old.statements()
+        yield from self.new.statements()

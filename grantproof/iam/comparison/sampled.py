@@ -1,0 +1,115 @@
+"""A few requests that a side allows, by which most other sides are told from it without a search.
+
+Each is allowed whatever else it carries, or with values of condition keys that a search has found: the other side is
+asked of action and resource only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.escape import Search
+from grantproof.iam.comparison.language import Effort, generic_point
+from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, meet
+from grantproof.iam.comparison.side import Side
+from grantproof.iam.comparison.values import Keys
+from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import Glob
+from grantproof.iam.request import Values
+
+#: So many requests without conditions are tried, and so many that take a search.
+_MOST_PLAIN, _MOST_SEARCHED = 48, 16
+
+
+class Sample(NamedTuple):
+    """A request of `ANYBODY`. `context`: keys with which it is allowed; others may be whatever they are."""
+
+    action: str
+    resource: str
+    context: Mapping[str, Values]
+
+
+def unconditional(side: Side) -> Iterator[Sample]:
+    """Requests of Allows without conditions, of a side that speaks of anybody: the first action of each statement, then
+    the last of each of its services, which is often of another kind. Each is made when it is first asked for."""
+    yield from islice(_unconditional(side), _MOST_PLAIN)
+
+
+def conditional(side: Side, nothing: Side, keys: Keys) -> Iterator[Sample]:
+    """Requests of Allows with conditions, one of each.
+
+    Args:
+        nothing: a side that allows nothing.
+        keys: finds values of condition keys, of one caller and with one value at most.
+    """
+    for number in islice(_conditional(side), _MOST_SEARCHED):
+        yield from islice(_searched(side, nothing, keys, number), 1)
+
+
+def _unconditional(side: Side) -> Iterator[Sample]:
+    allows = [n for n, s in enumerate(side.statements) if s.allow and not s.conditions]
+    for number in allows:
+        yield from _with(side, number, side.globs(ACTIONS, number))
+    for number in allows:
+        if not side.statements[number].not_action:
+            for globs in side.patterns(ACTIONS, number).by_service:
+                yield from _with(side, number, globs[-1:])
+
+
+def _with(side: Side, number: int, some: Iterable[Glob]) -> Iterator[Sample]:
+    """A request of one statement with the first of some actions, if it is allowed."""
+    actions, resources = (
+        dimension.every
+        if dimension.negated(side.statements[number])
+        # Without working out all that the statement is about.
+        else meet(dimension.every, Patterns(islice(globs, 1), dimension.bucket))
+        for dimension, globs in ((ACTIONS, some), (RESOURCES, side.globs(RESOURCES, number)))
+    )
+    for one, thing in zip(actions.globs[:1], resources.globs[:1], strict=False):
+        found = Sample(generic_point(one), generic_point(thing), side.variables)
+        if _surely_allows(side, found, number):
+            yield found
+
+
+def _conditional(side: Side) -> Iterator[int]:
+    """The Allows with conditions, first those that act in services in which none before them does."""
+    allows = [n for n, s in enumerate(side.statements) if s.allow and s.conditions]
+    known: set[str] = set()
+    later = []
+    for number in allows:
+        services = side.patterns(ACTIONS, number).services or frozenset()
+        if services <= known:
+            later.append(number)
+        else:
+            known |= services
+            yield number
+    yield from later
+
+
+def _surely_allows(side: Side, sample: Sample, number: int) -> bool:
+    """Is a request, which comes of an Allow without conditions, allowed whoever asks and whatever else it carries?"""
+    plan = side.plan_for_anybody
+    if ANYBODY.region.excludes(sample.action):
+        return False
+    in_not_form = (side.in_not_form(ACTIONS) | side.in_not_form(RESOURCES)) >> number & 1
+    if not plan.denies and not in_not_form and any(all(g >> number & 1 for g in option) for option in plan.options):
+        return True
+    matching = side.index(ACTIONS).mask(sample.action) & side.index(RESOURCES).mask(sample.resource)
+    firing = matching & ~side.conditional
+    return not matching & plan.denies and any(all(firing & group for group in option) for option in plan.options)
+
+
+def _searched(side: Side, nothing: Side, keys: Keys, number: int) -> Iterator[Sample]:
+    """Requests of one Allow with conditions."""
+    plan = side.plan_for_anybody
+    options = (tuple(1 << number if group >> number & 1 else group for group in option) for option in plan.options)
+    plans = replace(plan, options=tuple(options)), nothing.plan_for_anybody
+    try:
+        for escape in Search(side, nothing, plans, ANYBODY, keys, Effort(), first=True).escapes():
+            yield Sample(escape.actions[0].text, escape.resources[0].text, {**side.variables, **escape.context})
+    except Undecided:
+        return

@@ -1,0 +1,97 @@
+"""Sets of services, and in which of them statements may act, or act on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grantproof.iam.document import Statement
+from grantproof.iam.glob import Glob, Wild, glob
+
+EVERY_ACTION = glob("*:*")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of these names (lower-cased prefixes of actions), or with `but` all others."""
+
+    names: frozenset[str] = frozenset()
+    but: bool = False
+
+    def __bool__(self) -> bool:
+        return self.but or bool(self.names)
+
+    def __invert__(self) -> Services:
+        return Services(self.names, not self.but)
+
+    def __or__(self, other: Services) -> Services:
+        if self.but and other.but:
+            return Services(self.names & other.names, but=True)
+        if self.but or other.but:
+            most, some = (self, other) if self.but else (other, self)
+            return Services(most.names - some.names, but=True)
+        return Services(self.names | other.names)
+
+    def __and__(self, other: Services) -> Services:
+        return ~(~self | ~other)
+
+    def __sub__(self, other: Services) -> Services:
+        return self & ~other
+
+    def __contains__(self, name: object) -> bool:
+        return (name in self.names) != self.but
+
+    def __le__(self, other: Services) -> bool:
+        if self.but:
+            return other.but and other.names <= self.names
+        return self.names.isdisjoint(other.names) if other.but else self.names <= other.names
+
+
+NONE, ALL = Services(), Services(but=True)
+
+
+def acting(statements: Iterable[Statement]) -> Services:
+    """The services in which some of the statements may act; too many, where that is not plain."""
+    return _union(~_whole(s.actions) if s.not_action else _touched(s.actions) for s in statements)
+
+
+def acting_throughout(statements: Iterable[Statement]) -> Services:
+    """The services on every action of which one of the statements acts, whatever the resource and the conditions; too
+    few, where that is not plain."""
+    firm = (s for s in statements if not s.conditions and on_everything(s))
+    return _union(~_touched(s.actions) if s.not_action else _whole(s.actions) for s in firm)
+
+
+def _union(found: Iterable[Services]) -> Services:
+    out = NONE
+    for one in found:
+        if one:
+            out = out | one if out else one
+    return out
+
+
+def on_everything(statement: Statement) -> bool:
+    """Is a statement about every resource?"""
+    if statement.not_resource:
+        return False
+    return any(pattern.fixed is not None and pattern.fixed.everything for pattern in statement.resources or ())
+
+
+def service_of(text: str) -> str | None:
+    """The service prefix of an action, or of a pattern's literal beginning, where that tells."""
+    service, colon, _ = text.partition(":")
+    return service if colon else None
+
+
+def _touched(actions: Iterable[Glob]) -> Services:
+    names = {service_of(action.prefix) for action in actions}
+    return ALL if None in names else Services(frozenset(name for name in names if name is not None))
+
+
+def _whole(actions: Iterable[Glob]) -> Services:
+    """The services of which every action is matched by one of the patterns."""
+    wild = [action for action in actions if action.literal is None]
+    if any(action.everything or action == EVERY_ACTION for action in wild):
+        return ALL
+    whole = [a.prefix[:-1] for a in wild if a.prefix.endswith(":") and a.tokens == (a.prefix, Wild.ANY)]
+    return Services(frozenset(whole)) if whole else NONE

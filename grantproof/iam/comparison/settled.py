@@ -1,0 +1,44 @@
+"""What is settled about condition keys by who asks, before any test is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.values import Bounds
+from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.principal import Kind
+from grantproof.iam.request import Values
+
+_A_USERS = frozenset({"aws:principalarn", "aws:username"})
+#: What `aws:userid` looks like (C54): a unique id, or that of a role with the name of the session.
+_USER_IDS: Mapping[Kind, Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]]] = {
+    Kind.USER: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD)),), ())},
+    Kind.ROLE_SESSION: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD, ":", Wild.FIELD_ONE, Wild.FIELD)),), ())},
+}
+
+
+def bounds_of(
+    caller: Caller,
+    keys: frozenset[str],
+    single: frozenset[str],
+    variables: Mapping[str, Values],
+    *,
+    identified: bool,
+    tied: bool,
+) -> Bounds:
+    """The bounds of a kind of caller.
+
+    Args:
+        keys: those that are consulted.
+        single: those that carry one value at most.
+        variables: the values of those that stand as policy variables.
+        identified: the caller stands for its own kind only, so that its `aws:userid` looks like those of its kind.
+        tied: whether what one key says of another counts.
+    """
+    states = {**caller.states(keys), **{key: (value,) for key, value in variables.items()}}
+    shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
+    if identified and "aws:userid" in keys:
+        shapes |= _USER_IDS.get(caller.principal.kind, {})
+    named = caller.principal.kind is Kind.USER and bool(caller.names)
+    return Bounds(states, shapes, single, _A_USERS if named else frozenset(), variables, tied)
