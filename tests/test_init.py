@@ -122,10 +122,28 @@ def test_what_templates_take_from_the_parameter_store_is_stood_in_for(tmp_path: 
 
 def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) -> None:
     version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
-    parts = {"Parameters": {"V": version}, "Resources": {"T": {"Type": "AWS::SNS::Topic"}}}
+    parts = {"Parameters": {"V": version}, "Resources": {"T": {"Type": "AWS::Logs::LogGroup"}}}
     with pytest.raises(CannotDraft):
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
     assert [path.name for path in (tmp_path / "g").iterdir()] == ["t.json"]
+
+
+def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there_is_nothing_else(
+    tmp_path: Path,
+) -> None:
+    allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "events:PutEvents", "Resource": "*"}
+    policy = {"EventBusName": "default", "StatementId": "partner", "Statement": allow}
+    parts = {"Resources": {"Bus": {"Type": "AWS::Events::EventBusPolicy", "Properties": policy}}}
+    with pytest.raises(CannotDraft, match="; Bus is an AWS::Events::EventBusPolicy, of which a contract cannot speak"):
+        draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
+
+
+def test_the_policy_of_a_topic_without_a_name_is_drafted(tmp_path: Path) -> None:
+    allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sns:Publish", "Resource": {"Ref": "T"}}
+    policy = {"Topics": [{"Ref": "T"}], "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
+    parts = {"T": {"Type": "AWS::SNS::Topic"}, "P": {"Type": "AWS::SNS::TopicPolicy", "Properties": policy}}
+    (resource,) = load(draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})).resources
+    assert resource.policy[0].document["Resource"] == "${stacks.t.resources.T}"
 
 
 def test_stacks_that_export_are_drafted_before_those_that_import(tmp_path: Path) -> None:

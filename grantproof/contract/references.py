@@ -80,8 +80,8 @@ def with_stand_ins(value: Any) -> Any:
         name = match[1] + match[2]
         if match[1] == "accounts":
             return "123456789012"
-        # What an output at the beginning is called does not say that it is no ARN.
-        arn = name.endswith(("Arn", "ARN")) or (match.start() == 0 and ".outputs." in name)
+        # What an output or a resource at the beginning is called does not say that it is no ARN.
+        arn = name.endswith(("Arn", "ARN")) or (match.start() == 0 and (".outputs." in name or ".resources." in name))
         return "arn:aws:iam::123456789012:role/name" if arn else "name"
 
     if isinstance(value, str):

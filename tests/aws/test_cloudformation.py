@@ -326,6 +326,16 @@ def test_deleting_the_stack_removes_what_it_made(world: World) -> None:
     assert world.client(world.root("owner"), "ssm").describe_parameters()["Parameters"] == []
 
 
+def test_what_has_no_properties_is_not_made_anew_at_the_next_deployment(world: World) -> None:
+    resources = {"T": {"Type": "AWS::SNS::Topic"}}
+    out = create(world, resources, Outputs={"Arn": {"Value": {"Ref": "T"}}})
+    client = world.client(world.root("owner"), "cloudformation")
+    body = json.dumps({"Resources": resources, "Outputs": {"Arn": {"Value": {"Ref": "T"}}}})
+    client.update_stack(StackName="stack", TemplateBody=body)
+    (topic,) = world.client(world.root("owner"), "sns").list_topics()["Topics"]
+    assert topic["TopicArn"] == out["Arn"]
+
+
 def test_moto_still_needs_this_module() -> None:
     """When this fails, moto has learnt to read nested outputs: take that part of mocked.cloudformation out."""
     import boto3

@@ -8,12 +8,13 @@ much access was wanted at all) is marked `DECIDE`. Reading order: `looked_up`, `
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grantproof.aws.drafts.drafted import contract_text
 from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
+from grantproof.aws.held.giving import Way, may_give_access, way_of
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates.looked_up import stand_in
 from grantproof.contract import ContractError, load
@@ -39,6 +40,17 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         raise
 
 
+def _giving(stage: Stage) -> Iterator[tuple[str, str]]:
+    """What may let somebody in all the same: its name and type."""
+    for stack in stage.deployment.stacks:
+        for resource in stack.resources:
+            if may_give_access(resource.type, resource.properties or resource.written):
+                yield "/".join(resource.path), resource.type
+        for missing in stack.missing:
+            if missing.policies or way_of(missing.type) is Way.ITSELF:
+                yield "/".join(missing.path), missing.type
+
+
 def _drafted(found: Skeleton) -> Path:
     stage = Stage(found.contract, partial=True)
     stage.open()
@@ -46,7 +58,11 @@ def _drafted(found: Skeleton) -> Path:
         policies = stage.policies
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_):
-            raise CannotDraft("the templates create no role, group, user or policy to promise anything of.")
+            raise CannotDraft(
+                "the templates create no role, group, user or policy to promise anything of"
+                + "".join(f"; {name} is an {type_}, of which a contract cannot speak" for name, type_ in _giving(stage))
+                + "."
+            )
         text = contract_text(found, stage)
     finally:
         stage.close()

@@ -233,6 +233,10 @@ class _Stacks:
         )
         names.load_parameters()
         out = process(raw, scope(names), self._fetch(stack))
+        for resource in out["Resources"].values():
+            if isinstance(resource, dict):
+                # moto puts them there as it creates a resource, and at the next deployment takes that for a change.
+                resource.setdefault("Properties", {})
         self._built.templates[stack.stack_id] = out
         return out
 

@@ -268,7 +268,8 @@ class _Above:
         """The resources of a stack, each followed by those of its own nested stack."""
         for entry in self.client.describe_stack_resources(StackName=name)["StackResources"]:
             stack, logical_id = entry["StackId"], entry["LogicalResourceId"]
-            kind, physical = entry["ResourceType"], entry["PhysicalResourceId"]
+            # moto gives none to an AWS::Events::EventBusPolicy.
+            kind, physical = entry["ResourceType"], entry.get("PhysicalResourceId") or logical_id
             written = self.built.templates[stack]["Resources"][logical_id]
             properties = self.built.properties.get((stack, logical_id))
             yield Resource((*above, logical_id), kind, physical, self.account, template, written, properties)
