@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.iam import Policy, PolicyType, evaluate, parse_policy
+from grantproof.iam import Outcome, Policy, PolicyType, evaluate, parse_policy
 from grantproof.iam.comparison.promise import Kept, kept
 from grantproof.iam.layers import Layers
 
@@ -160,3 +160,38 @@ def test_a_promised_deny_that_is_not_deployed_is_named() -> None:
     assert found.doubt == ""
     assert all(breach.wider for breach in found.breaches)
     assert ("contract", 1) in {(breach.cited.policy, breach.cited.statement) for breach in found.breaches}
+
+
+DENIED = {**allow(["ssm:GetParameter", "ssm:GetParameters"]), "Effect": "Deny"}
+
+
+@pytest.mark.parametrize(
+    ("deployed", "left"),
+    [
+        ([DENIED], []),
+        ([{**DENIED, "Action": "ssm:Get*"}], []),
+        ([{**allow("ssm:GetParameter"), "Effect": "Deny"}], ["ssm:GetParameters on *"]),
+        ([], ["ssm:GetParameter and ssm:GetParameters on *"]),
+        ([{**DENIED, "NotResource": "*"}], ["ssm:GetParameter and ssm:GetParameters on *"]),
+    ],
+    ids=str,
+)
+def test_a_promised_deny_has_to_be_there_also_where_nothing_beside_it_is_allowed(
+    deployed: Any, left: list[str]
+) -> None:
+    """The policy of a resource can name a session, which only an explicit Deny stops (rules E13 and E16)."""
+    for statement in deployed:
+        statement.pop("Resource", None) if "NotResource" in statement else None
+    promised = policy("contract", allow("ssm:DescribeParameters"), DENIED)
+    found = kept([promised], [policy("real", allow("ssm:DescribeParameters"), *deployed)])
+    assert [(b.wider, b.denied, b.clause, b.cited.statement) for b in found.breaches] == [
+        (True, True, clause, 1) for clause in left
+    ]
+    for breach in found.breaches:
+        assert evaluate(breach.witness, Layers(identity=(promised,))).outcome is Outcome.EXPLICIT_DENY
+
+
+def test_a_promised_deny_may_stand_in_the_boundary() -> None:
+    promised = policy("contract", allow("ssm:DescribeParameters"), DENIED)
+    boundary = policy("limit", allow("ssm:*"), DENIED, type_=PolicyType.BOUNDARY)
+    assert kept([promised], [policy("real", allow("ssm:DescribeParameters"))], boundary=[boundary]) == Kept()

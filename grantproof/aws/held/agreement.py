@@ -133,8 +133,12 @@ def _owner(deployed: Deployed, policies: tuple[Policy, ...]) -> str | None:
 
 
 def _said(breach: Breach) -> str:
+    if breach.denied:
+        return (
+            f"the contract promises that {breach.clause} is denied, whatever else allows it, and no statement denies it"
+        )
     if not breach.wider:
-        cut = "" if breach.cited.policy == "contract" else f"; a {breach.cited.effect} takes it away"
+        cut = "; a Deny takes it away" if breach.cited.policy != "contract" and breach.cited.effect == "Deny" else ""
         return f"narrower than the contract, which promises {breach.clause}{cut}"
     return f"wider than the contract: {breach.clause}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
@@ -25,12 +25,14 @@ class Breach:
         cited: the statement that shows it: the deployed one that allows what was not promised, or that denies what was;
             else the promised one, be it an Allow or a Deny, that nothing deployed answers to.
         witness: a request of it, decided by the evaluator on both sides.
+        denied: was it promised that this is denied, whatever allows it elsewhere?
     """
 
     wider: bool
     clause: str
     cited: Cited
     witness: Request
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ def kept(
     Identity policies are compared as the policies of one caller, limited by its `boundary`. A policy that names
     principals is compared as the policy of one resource of the account `owner`: for callers whose own policies allow
     everything, and for callers who have none.
+
+    Of identity policies a promised Deny has to be there as well, also where nothing beside it is allowed: the policy of
+    a resource can let a session in that a boundary merely leaves out, but not one that is denied (rules E2, E13, E16).
 
     `bearer` is the ARN of the user or role that has the identity policies; witnesses are its requests where they can
     be, and in this partition.
@@ -96,7 +101,35 @@ def _kept(
             witness = _told(difference.witness, before, after, bearer, partition)
             breach = Breach(False, str(difference.clause), _answered(difference, after), witness)
             breaches.setdefault((False, breach.clause), breach)
+    if len(sides) == 1:
+        undenied = denied_less(Layers(identity=promised), sides[0][1])
+        doubts.append(_doubt(undenied))
+        for difference in undenied.lost_access:
+            clause = str(difference.clause)
+            breach = Breach(
+                True, clause, evaluate(difference.witness, sides[0][0]).because[0], difference.witness, True
+            )
+            breaches.setdefault((True, clause), breach)
     return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
+
+
+def denied_less(old: Layers, new: Layers) -> Comparison:
+    """What identity policies and boundary of one caller deny, before and after. `lost_access` is what no statement
+    denies any more; what is denied besides is not looked for where the old ones deny nothing."""
+    before, after = _denials(old), _denials(new)
+    if not before or before == after:
+        before = after = ()
+    return compare(Layers(identity=before), Layers(identity=after))
+
+
+def _denials(layers: Layers) -> tuple[Policy, ...]:
+    """The Deny statements as Allows: when a statement applies does not turn on its effect (rule C4)."""
+    out = []
+    for policy in (*layers.identity, *(layers.boundary or ())):
+        if any(not statement.allow for statement in policy.statements):
+            turned = tuple(replace(s, allow=True) for s in policy.statements if not s.allow)
+            out.append(replace(policy, type=PolicyType.IDENTITY, statements=turned))
+    return tuple(out)
 
 
 def _told(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None, partition: str) -> Request:
