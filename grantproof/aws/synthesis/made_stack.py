@@ -9,7 +9,7 @@ from typing import Any
 
 from grantproof.aws.mocked.deploy import Resource, nested_file
 from grantproof.aws.synthesis.made_account import MadeAccount
-from grantproof.aws.synthesis.makers import MAKERS, Made, Making, listed, make
+from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.templates.placed import placed_once
@@ -27,6 +27,10 @@ class Refused(Exception):
     def __init__(self, stack: StackPath, message: str) -> None:
         super().__init__(f"stack {'/'.join(stack)}: {message}")
         self.stack, self.message = stack, message
+
+
+class NotMade(Refused, NotResolved):
+    """A reference to what a template does not make, or not under these parameters."""
 
 
 @dataclass
@@ -95,13 +99,16 @@ class MadeStack:
         """A resource, made if it is not yet.
 
         Raises:
-            NotResolved: there is none, its condition is false, or resources wait for each other.
+            NotMade: there is none, or its condition is false.
+            NotResolved: it cannot be worked out, or resources wait for each other.
         """
         if name in self._made:
             return self._made[name]
         entry = self._document["Resources"].get(name)
         if entry is None or not self._exists(entry):
-            raise NotResolved(f"{shown(self._template)} refers to {name}, which is not made")
+            raise NotMade(
+                self._path, f"Template format error: Unresolved resource dependencies [{name}] in the template"
+            )
         if name in self._making:
             raise NotResolved(f"{shown(self._template)}: {' -> '.join((*self._making, name))} wait for each other")
         for other in listed(entry.get("DependsOn")):
@@ -111,6 +118,8 @@ class MadeStack:
         try:
             self._properties[name] = value(entry.get("Properties") or {}, self._scope)
             made = self._make(name, entry["Type"], self._properties[name])
+        except InvalidPrincipal as error:
+            raise Refused(self._path, str(error)) from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Properties of another shape than AWS documents, such as a policy without what it hangs on.
             raise NotResolved(f"{shown(self._template)}: {name} cannot be worked out: {error!r}") from None

@@ -68,10 +68,30 @@ class Making:
         given = {"Partition": self.partition, "Region": region, "Account": self.account.number, names[0]: physical_id}
         return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
 
+    def naming(self, document: Any) -> Any:
+        """The document of a policy that names principals.
+
+        Raises:
+            InvalidPrincipal: AWS does not know one of them.
+        """
+        made = as_document(document)
+        for statement in listed(made.get("Statement")):
+            named = (
+                [statement.get(key) for key in ("Principal", "NotPrincipal")] if isinstance(statement, Mapping) else []
+            )
+            for arn in [a for who in named if isinstance(who, Mapping) for a in listed(who.get("AWS"))]:
+                if str(arn).startswith("arn:") and not str(arn).startswith(f"arn:{self.partition}:"):
+                    raise InvalidPrincipal(f"resource {self.path[-1]}: Invalid principal in policy: {arn}")
+        return made
+
     def hang(self, arn: str, type_: str, document: Any) -> None:
         """Put a policy on the resource with this ARN."""
-        entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": as_document(document)}
+        entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": self.naming(document)}
         self.account.resource_policies.append(entry)
+
+
+class InvalidPrincipal(Exception):
+    """A principal of another partition: AWS knows nobody of it here, and refuses the policy (rule P33)."""
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -136,7 +156,7 @@ def _entity(kind: str) -> Maker:
             "AttachedManagedPolicies": [{"PolicyArn": found} for found in p.get("ManagedPolicyArns") or ()],
         }
         if kind == "role":
-            entity["AssumeRolePolicyDocument"] = as_document(p["AssumeRolePolicyDocument"])
+            entity["AssumeRolePolicyDocument"] = it.naming(p["AssumeRolePolicyDocument"])
             entity["MaxSessionDuration"] = int(p.get("MaxSessionDuration") or 3600)
         if kind != "group":
             entity["Tags"] = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in p.get("Tags") or ()]
