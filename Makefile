@@ -63,6 +63,7 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a solver's opinion, every pair of managed policies
 	$(BIN)/pytest -n 0 tests/nightly/fleet.py
 	$(BIN)/grantproof mutants templates/cross-account-ssm
+	$(BIN)/grantproof mutants fixtures/mutants/grants
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
 	$(BIN)/python -m tests.nightly.enumeration
 	$(BIN)/python -m tests.nightly.solver

@@ -14,10 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.giving import DECIDING, Way, way_of
+from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.accepted import could_widen
 from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
+from grantproof.iam.comparison.promise import denied_less
 from grantproof.mutants.sites import reaching_policies
 from grantproof.source import Document, read
 
@@ -25,6 +28,7 @@ Documents = Mapping[str, Any]
 
 #: Aspects of an entity, in which it can have changed.
 TRUST, PERMISSIONS, BOUNDARY, SESSION, GROUPS, TAGS = "trust", "permissions", "boundary", "session", "groups", "tags"
+PROPERTIES = "properties"
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,17 @@ def access(stage: Deployed) -> Access:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
             if not any(name in called_already for called_already in entities):
                 entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
+            if deciding := _deciding(resource):
+                facts = {PROPERTIES: called(deciding)}
+                entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
     return Access(entities)
+
+
+def _deciding(resource: Resource) -> dict[str, str]:
+    """The properties by which a resource lets somebody in without a policy that is read."""
+    properties = resource.properties or {}
+    names = properties if way_of(resource.type) is Way.ITSELF else DECIDING.get(resource.type, {})
+    return {name: json.dumps(properties[name], sort_keys=True, default=str) for name in names if name in properties}
 
 
 def _documents(kind: str, entry: Mapping[str, Any], managed: Documents) -> dict[str, Documents]:
@@ -167,7 +181,8 @@ def _statements(document: Any) -> list[Any]:
 
 def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
     """Why two deployments cannot be shown to give the same access; empty where it is proved that they do: the same
-    entities, each of which is entered by the same, may do the same under the same boundary and for as long.
+    entities, each of which is entered by the same, may do the same under the same boundary and for as long, and is
+    denied all that it was. A Deny more that takes away nothing of what the grant gives is no difference.
 
     Args:
         in_words: say which access differs, which takes longer than to see that some does.
@@ -179,7 +194,7 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
             if name := _asked_for(_other_tags(before.entities[change.name], after.entities[change.name]), after):
                 return f"{change.name} has another tag {name}, and a policy asks for it"
             continue
-        if change.aspect in (SESSION, GROUPS):
+        if change.aspect in (SESSION, GROUPS, PROPERTIES):
             return f"{change.name} differs in its {change.aspect}"
         old, new = before.entities[change.name], after.entities[change.name]
         if _partitions(old, change.aspect) != _partitions(new, change.aspect):
@@ -202,7 +217,10 @@ def _asked_for(tags: set[str], access_: Access) -> str:
 
 
 def _partitions(held: Held, aspect: str) -> set[str]:
-    return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(held.documents.get(aspect, {}))))
+    """The partitions of whom an aspect names: the law looks at their accounts."""
+    statements = [s for document in held.documents.get(aspect, {}).values() for s in _statements(document)]
+    named = [s.get(key) for s in statements if isinstance(s, Mapping) for key in ("Principal", "NotPrincipal")]
+    return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named)))
 
 
 def _proved(old: Held, new: Held, aspect: str, *, in_words: bool) -> str:
@@ -219,6 +237,11 @@ def _proved(old: Held, new: Held, aspect: str, *, in_words: bool) -> str:
             pieces = [str(d.clause) for d in (*found.new_access, *found.lost_access)[:1]]
             points = [f"depends on {', '.join(found.depends_on)}"] if found.depends_on else []
             return f"{aspect} {', '.join([found.verdict.value, *pieces, found.reason, *points]).strip(', ')}"
+        # What is only left out the policy of a resource can give (rules E13 and E16); what is denied it cannot.
+        undenied = denied_less(left, right) if left.resource is None else None
+        if undenied and (undenied.lost_access or undenied.reason or undenied.depends_on):
+            pieces = [str(d.clause) for d in undenied.lost_access[:1]] or ["what cannot be said"]
+            return f"{aspect} no longer denied: {pieces[0]}"
     return ""
 
 

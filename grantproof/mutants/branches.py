@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from grantproof.aws.combinations.beyond import Beyond, beyond
 from grantproof.aws.combinations.choices import left_open
-from grantproof.aws.combinations.combined import Noted, compare_part, compare_rest, named, view
+from grantproof.aws.combinations.combined import Noted, compare_part, compare_rest, named, note_untold, view
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.held.deployed import Deployed
@@ -27,11 +27,12 @@ from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, v
 from grantproof.aws.templates.parameters import problem, text
 from grantproof.contract import Contract, ContractError, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
-from grantproof.iam import LawError
+from grantproof.iam import LawError, MalformedPolicy
 from grantproof.mutants.access import PERMISSIONS, TRUST, Change, access, changes, says_the_same
 from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.deploying import not_looked_at
 from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
-from grantproof.mutants.score import EQUIVALENT, INVALID, KILLED, MISPLACED, Result
+from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
 from grantproof.mutants.unbroken import check_contract
 from grantproof.source import Key, Place, instead, read, shown
 from grantproof.variants import Incompatible
@@ -81,45 +82,63 @@ class Branches:
         self._is_open = bool(left_open(self._space)) or (len(self._regions) > 1 and not contract.accounts_for_options)
         # Where less is there besides, less can hide a fault.
         self._cases = tuple(sorted(self._all_cases(), key=lambda case: len(case.chosen)))
+        # Now, as long as no template is broken.
+        self._excluded = tuple(self._all_excluded())
 
     def _all_cases(self) -> Iterator[_Case]:
+        for chosen, region in self._combinations():
+            with suppress(Incompatible):
+                found = self._space.seen(chosen, region) if is_meant(chosen) else Refused((), "")
+                if not isinstance(found, Refused):
+                    yield _Case(chosen, region, found)
+
+    def _combinations(self) -> Iterator[tuple[tuple[Variant, ...], str]]:
+        """Each once, those that the contract excludes included."""
         told: set[tuple[frozenset[str], str]] = set()
         for region in self._regions if self._contract.accounts_for_options else self._regions[:1]:
-            combinations = [c for part in self._parts for c in self._space.combinations(part) if is_meant(c)]
+            combinations = [c for part in self._parts for c in self._space.combinations(part)]
             for chosen in [(), *self._space.gatherings(), *combinations]:
                 key = frozenset(variant.alias for variant in chosen), region
-                if key in told:
-                    continue
-                told.add(key)
-                with suppress(Incompatible):
-                    found = self._space.seen(chosen, region)
-                    if not isinstance(found, Refused):
-                        yield _Case(chosen, region, found)
+                if key not in told:
+                    told.add(key)
+                    yield tuple(chosen), region
 
-    def judge(self, mutant: Mutant) -> Result:
+    def judge(self, mutant: Mutant, *, refused: str = "") -> Result:
         """Killed where a combination shows the fault and names it; equivalent where every combination is proved to be
-        what the contract says."""
+        what the contract says.
+
+        Args:
+            refused: why AWS refuses it without variants. Where it does under others, that shows nothing new.
+        """
         original = read(mutant.template)
         with instead({mutant.template: mutant.text}):
             document = read(mutant.template)
-            result = self._verdict(mutant, original.value, document.value)
+            result = self._verdict(mutant, original.value, document.value, refused)
         placed = tuple(replace(f, place=original_place(document, original, f.place)) for f in result.findings)
         return replace(result, findings=placed)
 
-    def _verdict(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Result:
+    def _verdict(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any], refused: str) -> Result:
         try:
             check_contract(self._contract, before, mutant)
         except ContractError as error:
-            return Result(mutant, INVALID, why=str(error))
+            return not_looked_at(mutant, self._contract, error)
         contract, traces = self._contract, _traces(mutant)
         space = Space(contract)
         astray: tuple[Finding, ...] = ()
+        known = bool(refused)
+        if said := self._no_longer_excluded(mutant, space, before, after):
+            clause = "combinations of options are refused as the contract says"
+            finding = Finding(contract.grant, clause, "broken", said)
+            return Result(mutant, KILLED, tests=(_TEST,), findings=(finding,))
         for case in self._differing(mutant, before, after):
             try:
+                if known and isinstance(space.seen(case.chosen, case.region), Refused):
+                    continue
                 findings = tuple(self._findings(space, case))
-            except LawError as error:
-                return Result(mutant, INVALID, why=str(error))
-            except (NotResolved, SnapshotIncomplete, UnknownFact) as error:
+            except MalformedPolicy as error:
+                refused = refused or f"with {named(case.chosen)}: {error}"
+                continue  # another combination may be deployed, and give more
+            except (LawError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
                 # In the suites that is a red test, which says so.
                 said = f"with {named(case.chosen)}: {error}"
                 finding = Finding(contract.grant, "what is asked can be judged", "unverified", said)
@@ -138,7 +157,53 @@ class Branches:
                 return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])
         if astray:
             return Result(mutant, MISPLACED, tests=(_TEST,), findings=astray)
+        if refused:
+            return Result(mutant, INVALID, why=refused)
+        if not self._is_taken(mutant, before, after):
+            return Result(mutant, DORMANT, "nothing of what the contract speaks of takes this branch")
         return Result(mutant, EQUIVALENT)
+
+    def _no_longer_excluded(
+        self, mutant: Mutant, space: Space, before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> str:
+        """What the suites say of a combination that the contract excludes, and that the template without the fault
+        refuses."""
+        given, instances = self._given(mutant), self._instances(mutant)
+        sections = _sections(before, given), _sections(after, given)
+        asks = any(sections[0].get(name) != sections[1].get(name) for name in ("Parameters", "Rules", "Mappings"))
+        takes = bool(_narrowed(before, after))
+        for chosen, region, refused in self._excluded if asks or takes else ():
+            # A rule does not ask what a parameter may be, and what it may be does not turn on a rule.
+            if refused.stack in instances and (asks if " rule " in refused.message else takes):
+                noted = Noted()
+                with suppress(NotResolved):
+                    view(space, chosen, region, noted)
+                for _, detail, _ in noted.found:
+                    return f"with {named(chosen)}: {detail}"
+        return ""
+
+    def _all_excluded(self) -> Iterator[tuple[tuple[Variant, ...], str, Refused]]:
+        """The combinations that the contract excludes and the templates refuse, and which stack does."""
+        for chosen, region in self._combinations():
+            if not is_meant(chosen):
+                with suppress(Incompatible, NotResolved):
+                    found = self._space.seen(chosen, region)
+                    if isinstance(found, Refused):
+                        yield chosen, region, found
+
+    def _is_taken(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Is what differs in the resources part of what some combination makes?"""
+        if {**before, "Resources": 0} != {**after, "Resources": 0}:
+            return True
+        changed = list(_changes(before["Resources"], after["Resources"], (), whole=False))
+        paths = self._instances(mutant)
+        scopes = [scope for case in self._cases for path in paths if (scope := case.seen.scopes.get(path)) is not None]
+        return all(any(_is_made(scope, before["Resources"], change) for scope in scopes) for change in changed)
+
+    def _instances(self, mutant: Mutant) -> list[tuple[str, ...]]:
+        """The stacks that are made from the mutant's template."""
+        template = mutant.template.resolve()
+        return [i.path for i in self._space.dependencies.instances if i.template.resolve() == template]
 
     def _given(self, mutant: Mutant) -> frozenset[str]:
         """The parameters of a template that are given a value wherever it is used: nothing turns on their defaults."""
@@ -162,6 +227,7 @@ class Branches:
             for part in self._parts:
                 compare_part(found, part, noted, whole=False)
             compare_rest(found, noted)
+            note_untold(space, found, noted)
         for (clause, detail, place), seen in noted.found.items():
             kind: Literal["broken", "unverified"] = "broken" if seen.kind == "broken" else "unverified"
             yield Finding(space.contract.grant, clause, kind, f"with {noted.under}: {detail}", place)
@@ -184,9 +250,7 @@ class Branches:
             yield from self._cases
             return
         changed = list(dict.fromkeys(_changes(before["Resources"], after["Resources"], ())))
-        instances = [
-            i.path for i in self._space.dependencies.instances if i.template.resolve() == mutant.template.resolve()
-        ]
+        instances = self._instances(mutant)
         told: set[str] = set()
         narrowed = _narrowed(before, after)
         for case in self._cases:
@@ -237,6 +301,8 @@ def _traces(mutant: Mutant) -> Traces:
     whole = tuple((file, document.lines(*path[:2])) for path in mutant.touched if path[:1] == ("Resources",))
     # What CloudFormation refuses, it refuses by the name of the parameter.
     refused = [f"Parameter {quoted}" for key in mutant.site for quoted in (f"'{key}'", f"{key} failed")]
+    # What IAM refuses, by that of the resource.
+    refused += [text for key in mutant.site[1:2] for text in (f"resource {key}: ", f"dependencies [{key}]")]
     return replace(found, lines=(*found.lines, *whole), names=(*found.names, *refused))
 
 
@@ -271,37 +337,46 @@ def _narrowed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     return {name: p for name, p in new.items() if _without(p, _SAID) != _without(old.get(name, {}), _SAID)}
 
 
-def _changes(before: Any, after: Any, path: Path_) -> Iterator[Path_]:
+def _changes(before: Any, after: Any, path: Path_, *, whole: bool = True) -> Iterator[Path_]:
     """The paths of the smallest parts that differ and whose values can be worked out by themselves; of a policy, its
-    whole document, since one statement can hide what another says."""
+    whole document where it is asked for as a `whole`, since one statement can hide what another says."""
     if before == after:
         return
-    if path and path[-1] in _DOCUMENTS:
+    if whole and path and path[-1] in _DOCUMENTS:
         yield path
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
         (name,) = before if len(before) == 1 else ("",)
         if not name.startswith("Fn::") or (name == "Fn::If" and before[name][0] == after[name][0]):
             for key in before:
-                yield from _changes(before[key], after[key], (*path, key))
+                yield from _changes(before[key], after[key], (*path, key), whole=whole)
             return
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for number, (left, right_) in enumerate(zip(before, after, strict=True)):
-            yield from _changes(left, right_, (*path, number))
+            yield from _changes(left, right_, (*path, number), whole=whole)
         return
     yield path
 
 
-def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
-    """What a change makes of a part of the resources: both values, or nothing where it makes no difference."""
-    entry = before[path[0]] if path else {}
+def _is_made(scope: Scope, resources: Any, path: Path_) -> bool:
+    """Is a part of the resources in a branch that is taken?"""
+    entry, item = resources[path[0]] if path else {}, resources
     if "Condition" in entry and not condition(entry["Condition"], scope):
-        return None
+        return False
     for number, key in enumerate(path):
         if key == "Fn::If" and number + 1 < len(path):
-            taken = 1 if condition(before[key][0], scope) else 2
+            taken = 1 if condition(item[key][0], scope) else 2
             if path[number + 1] not in (0, taken):
-                return None
+                return False
+        item = item[key]
+    return True
+
+
+def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
+    """What a change makes of a part of the resources: both values, or nothing where it makes no difference."""
+    if not _is_made(scope, before, path):
+        return None
+    for key in path:
         before, after = before[key], after[key]
     try:
         values = value(before, scope), value(after, scope)

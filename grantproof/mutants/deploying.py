@@ -12,12 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grantproof.aws.mocked.deploy import DeploymentFailed, NotCreatable
+from grantproof.aws.mocked.deploy import DeploymentFailed, NotLookedAt
 from grantproof.aws.staged.stage import Stage
+from grantproof.aws.synthesis.stacks import Refused, synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.children import forked
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
+from grantproof.mutants.access import access
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
@@ -76,18 +79,36 @@ class Deploying:
         contract = stage.contract
         try:
             check_contract(contract, original.value, mutant)
+            if refused := _refused(contract):
+                return Result(mutant, INVALID, why=refused)
             if any(mutant.template in upload.files for upload in contract.uploads):
                 stage.upload_again()
             while stage.advance():
                 pass
             stage.act()
             return self.unbroken.judge(mutant, stage, trial, suites)
-        except NotCreatable as error:
-            # AWS would deploy it. That it cannot be looked at here turns every test red that needs the deployment.
-            finding = Finding(contract.grant, "can be deployed", "unverified", str(error))
-            return Result(mutant, KILLED, tests=("every test that needs the deployment",), findings=(finding,))
-        except (ContractError, DeploymentFailed, MalformedPolicy) as error:
+        except (NotLookedAt, ContractError) as error:
+            return not_looked_at(mutant, contract, error)
+        except (DeploymentFailed, MalformedPolicy) as error:
             return Result(mutant, INVALID, why=str(error))
+
+
+def not_looked_at(mutant: Mutant, contract: Contract, error: Exception) -> Result:
+    """The verdict on a mutant that AWS may deploy and that cannot be looked at here, which turns every test red that
+    needs the deployment."""
+    finding = Finding(contract.grant, "can be deployed and held against the contract", "unverified", str(error))
+    return Result(mutant, KILLED, tests=("every test that needs the deployment",), findings=(finding,))
+
+
+def _refused(contract: Contract) -> str:
+    """Why CloudFormation or IAM refuses the templates as they are read now; empty where they may take them."""
+    try:
+        access(Synthesised(contract, synthesise(contract)))
+    except (Refused, MalformedPolicy) as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever cannot be worked out is deployed
+        return ""
+    return ""
 
 
 def _first_use(contract: Contract) -> dict[Path, int]:

@@ -32,6 +32,8 @@ def text_of(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return None
     match value:
+        case {"Ref": "AWS::NoValue"}:
+            return None  # nothing stands there
         case {"Ref": str(name)}:
             return f"${{{name}}}"
         case {"Fn::GetAtt": [str(name), str(attribute)]}:

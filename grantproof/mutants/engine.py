@@ -26,7 +26,7 @@ from grantproof.mutants.branches import Branches
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
 from grantproof.mutants.deploying import Deploying
 from grantproof.mutants.reading import Reading
-from grantproof.mutants.score import DORMANT, EQUIVALENT, MISPLACED, SURVIVED, Result, Score
+from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result, Score
 from grantproof.mutants.trial import Trial, red
 from grantproof.mutants.unbroken import Suites, Unbroken
 
@@ -90,12 +90,14 @@ class Engine:
             results |= self._told(contract, read_, len(found))
         left = [mutant for mutant in found if mutant.id not in results]
         results |= self._told(contract, whole.judge(trial, suites, left, self._workers), len(found), len(results))
-        if open_ := [m for m in found if results[m.id].verdict in (SURVIVED, MISPLACED)]:
+        open_ = [m for m in found if results[m.id].verdict in (SURVIVED, MISPLACED)]
+        if open_:
             # What reads policies has not caught them. All that is left is tried, calls and deployments included.
             _unbroken(trial, contract, others)
             suites = (*suites, *_by_suite(others))
             results |= self._told(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
-        if branches is not None and (unseen := [m for m in left if results[m.id].verdict in (DORMANT, EQUIVALENT)]):
+        unseen = [m for m in (*left, *open_) if results[m.id].verdict in (DORMANT, EQUIVALENT, INVALID)]
+        if branches is not None and unseen:
             seen = _shared(unseen, lambda mutant: _in_branches(branches, results[mutant.id]), self._workers)
             told = self._told(contract, seen, len(unseen))
             results |= {m.id: told.get(m.id, Result(m, SURVIVED, _NOT_JUDGED)) for m in unseen}
@@ -166,11 +168,15 @@ def _branches(contract: Contract) -> Branches | None:
 
 
 def _in_branches(branches: Branches | None, found: Result) -> Result:
-    """A mutant that makes no difference to what is deployed may make one under the contract's variants."""
-    if branches is None or found.verdict not in (DORMANT, EQUIVALENT):
+    """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
+    contract's variants."""
+    if branches is None or found.verdict not in (DORMANT, EQUIVALENT, INVALID):
         return found
     with suppress(Exception):
-        return branches.judge(found.mutant)
+        if found.verdict != INVALID:
+            return branches.judge(found.mutant)
+        elsewhere = branches.judge(found.mutant, refused=found.why)
+        return elsewhere if elsewhere.verdict in (KILLED, MISPLACED) else found
     return Result(found.mutant, SURVIVED, _NOT_JUDGED)
 
 

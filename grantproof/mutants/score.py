@@ -16,8 +16,9 @@ from grantproof.mutants.catalogue import Mutant, folder, operators
 from grantproof.source import read, shown
 
 #: Verdicts. Killed: a suite fails and names what was broken. Misplaced: suites fail, over something else. Equivalent:
-#: proved to give the same access. Invalid: AWS would not deploy it. Dormant: it is in a branch of the template that the
-#: contract does not deploy, where nothing has looked. The rest survived, and so did what took too long.
+#: proved to give the same access. Invalid: AWS would not deploy it. Dormant: it is in a branch that nothing of what the
+#: contract speaks of takes, where it was looked whether it gives more, and not whether it gives less. The rest
+#: survived, and so did what took too long.
 KILLED, SURVIVED, MISPLACED = "killed", "survived", "killed for another reason"
 EQUIVALENT, INVALID, DORMANT = "equivalent", "invalid", "dormant"
 VERDICTS = (KILLED, SURVIVED, MISPLACED, EQUIVALENT, INVALID, DORMANT)
@@ -124,7 +125,7 @@ class Score:
         counts = self.counts
         due = counts[KILLED] + len(self.alive)
         rest = [f"{counts[EQUIVALENT]} proved equivalent", f"{counts[INVALID]} invalid"]
-        rest += [f"{counts[DORMANT]} in branches that are not deployed"] if counts[DORMANT] else []
+        rest += [f"{counts[DORMANT]} in branches of which the contract does not speak"] if counts[DORMANT] else []
         out.append(f"  score {counts[KILLED]}/{due}; {', '.join(rest)}")
         return out
 

@@ -74,7 +74,7 @@ def leaves(template: Mapping[str, Any], site: Site) -> Iterator[Site]:
     elif isinstance(value, Mapping) and isinstance(value.get("Fn::If"), list):
         for number in range(1, len(value["Fn::If"])):
             yield from leaves(template, Site((*site.path, "Fn::If", number), site.owner))
-    elif isinstance(value, Mapping) and not _is_intrinsic(value):
+    elif isinstance(value, Mapping) and not is_intrinsic(value):
         for key in value:
             yield from leaves(template, Site((*site.path, key), site.owner))
     else:
@@ -101,7 +101,8 @@ def reaching_policies(template: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found & set(template.get("Parameters") or {}))
 
 
-def _is_intrinsic(value: Mapping[str, Any]) -> bool:
+def is_intrinsic(value: Mapping[str, Any]) -> bool:
+    """Is a value what an intrinsic function gives?"""
     return len(value) == 1 and str(next(iter(value))).startswith(("Ref", "Fn::"))
 
 

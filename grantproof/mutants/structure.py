@@ -15,7 +15,7 @@ from typing import Any
 
 from grantproof.iam import actions
 from grantproof.mutants.edits import NOTHING, edit_text
-from grantproof.mutants.sites import Path, at
+from grantproof.mutants.sites import Path, at, is_intrinsic
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _merge(template: Any, path: Path, argument: Any, around: Surroundings) -> To
 
 def _into(target: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict) and not is_intrinsic(target[key]):
             _into(target[key], value)
         elif isinstance(value, list) and isinstance(target.get(key), list):
             target[key] = [*target[key], *value]

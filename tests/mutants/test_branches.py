@@ -85,6 +85,39 @@ def of_parameter() -> Branches:
     return Branches(load(PARAMETER))
 
 
+def of(grant: Path, id_: str) -> Mutant:
+    (mutant,) = (m for m in mutants(load(grant), chosen([id_.partition(" ")[0]])) if m.id == id_)
+    return mutant
+
+
+def test_a_branch_that_no_combination_takes_is_not_shown_to_be_the_same(of_parameter: Branches) -> None:
+    """A key goes with a parameter whose name is a path in every variant: what stands there for others is unseen."""
+    result = of_parameter.judge(of(PARAMETER, "branch-second-everything iam.yaml[4]"))
+    assert (result.verdict, result.why) == ("dormant", "nothing of what the contract speaks of takes this branch")
+
+
+@pytest.mark.parametrize("fault", ["principal-another-partition key.yaml[1]", "sub-partition-written-out iam.yaml[1]"])
+def test_a_principal_of_another_partition_is_nobody(of_parameter: Branches, fault: str) -> None:
+    """The law looks at its account, and AWS refuses it."""
+    result = of_parameter.judge(of(PARAMETER, fault))
+    assert result.verdict == "killed", str(result)
+    assert "Invalid principal" in result.findings[0].detail
+
+
+def test_a_rule_that_is_forgotten_lets_go_together_what_the_contract_excludes(of_parameter: Branches) -> None:
+    result = of_parameter.judge(of(PARAMETER, "rules-removed root.yaml[1]"))
+    assert result.verdict == "killed", str(result)
+
+
+def test_what_aws_refuses_without_variants_is_looked_for_under_them(branches: Branches) -> None:
+    """The role stands under a condition; where it is made, the profile that came along can be deployed."""
+    result = branches.judge(
+        of(GRANT, "instance-profile-more owner.yaml[3]"), refused="Unresolved resource dependencies"
+    )
+    assert result.verdict == "killed", str(result)
+    assert "refuses" not in result.findings[0].detail
+
+
 # --- documents --------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from grantproof.source import instead, read
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
-GRANTS = [SHIPPED, *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
+BUCKET = ROOT / "templates" / "cross-account-s3-read"
+GRANTS = [SHIPPED, BUCKET, *sorted((ROOT / "fixtures" / "mutants" / "grants").iterdir())]
 STAR = {"Fn::Sub": "${Name}*"}
 
 
@@ -74,6 +75,7 @@ def test_an_operator_of_a_group_or_name_is_found_and_a_mistake_is_said() -> None
         ("${aws:username}", "${aws:username}*"),
         ("*", edits.NOTHING),
         ({"Fn::ImportValue": "x"}, edits.NOTHING),
+        ({"Ref": "AWS::NoValue"}, edits.NOTHING),
     ],
     ids=str,
 )
@@ -140,6 +142,7 @@ def test_single_values_are_found_in_lists_branches_and_principals() -> None:
         ("branches", ["*", 1], {"Fn::If": ["C", "a", "b"]}, {"Fn::If": ["C", "*", "b"]}),
         ("rename", {"A": "N"}, {"A": 1, "b": 2}, {"N": 1, "b": 2}),
         ("merge", {"a": {"c": 2}, "l": [2]}, {"a": {"b": 1}, "l": [1]}, {"a": {"b": 1, "c": 2}, "l": [1, 2]}),
+        ("merge", {"a": {"Fn::Sub": "x"}}, {"a": {"Ref": "B"}}, {"a": {"Fn::Sub": "x"}}),
         ("pattern", "star", r"^[a-z]{2}[^x]\[$", r"^[*a-z]{2}[^x]\[$"),
         ("pattern", "open", "^a$", "a"),
         ("another-action", "Write", "ssm:GetParameter", ["ssm:GetParameter", "ssm:AddTagsToResource"]),

@@ -17,7 +17,7 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
-from grantproof.mutants.access import PERMISSIONS, TAGS, Access, Held, access, difference
+from grantproof.mutants.access import BOUNDARY, PERMISSIONS, TAGS, Access, Held, access, difference
 from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.reading import Reading
@@ -95,6 +95,43 @@ def test_a_tag_of_a_role_counts_where_a_policy_asks_for_it(tag: str, value: str,
         )
 
     assert bool(difference(tagged(Team="data"), tagged(**{"Team": "data", tag: value}))) is differs
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "differs"),
+    [
+        (["s3:GetObject", "s3:PutObject"], ["s3:Get*", "s3:PutObject"], False),
+        (["s3:GetObject", "s3:PutObject"], ["s3:GetObject"], True),
+        (["s3:GetObject"], [], True),
+        ([], ["s3:GetObject"], False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("aspect", [PERMISSIONS, BOUNDARY])
+def test_a_deny_that_is_gone_differs_though_nothing_beside_it_allows_it(
+    aspect: str, before: list[str], after: list[str], differs: bool
+) -> None:
+    """A bucket's policy can let a session in whom the boundary merely leaves out."""
+
+    def held(denied: list[str]) -> Access:
+        listed = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
+        never = [{"Effect": "Deny", "Action": denied, "Resource": "*"}] if denied else []
+        allowing = {"Version": "2012-10-17", "Statement": [listed]}
+        documents = {PERMISSIONS: {"work": allowing}, BOUNDARY: {"limit": allowing}}
+        documents[aspect] = {"work": {**allowing, "Statement": [listed, *never]}}
+        role = "arn:aws:iam::111111111111:role/worker"
+        return Access({"worker": Held(role, "111111111111", "role", documents, {})})
+
+    assert bool(difference(held(before), held(after))) is differs
+
+
+def test_a_bucket_that_its_acl_opens_differs_without_any_policy() -> None:
+    contract = load(ROOT / "templates" / "cross-account-s3-read")
+    (mutant,) = mutants(contract, chosen(["bucket-opened-by-acl"]))
+    with opened(contract) as stage:
+        before = access(stage)
+    with instead({mutant.template: mutant.text}), opened(contract) as stage:
+        assert "properties" in difference(before, access(stage))
 
 
 @pytest.mark.parametrize("name", ["conditions", "shapes"])
