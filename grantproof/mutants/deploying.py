@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grantproof.aws.mocked.deploy import DeploymentFailed, NotLookedAt
+from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
@@ -87,10 +87,11 @@ class Deploying:
                 pass
             stage.act()
             return self.unbroken.judge(mutant, stage, trial, suites)
-        except (NotLookedAt, ContractError) as error:
-            return not_looked_at(mutant, contract, error)
-        except (DeploymentFailed, MalformedPolicy) as error:
+        except MalformedPolicy as error:
             return Result(mutant, INVALID, why=str(error))
+        except (DeploymentFailed, ContractError) as error:
+            # That AWS would refuse it is not known: nothing was refused when it was worked out.
+            return not_looked_at(mutant, contract, error)
 
 
 def not_looked_at(mutant: Mutant, contract: Contract, error: Exception) -> Result:

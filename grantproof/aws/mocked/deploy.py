@@ -25,12 +25,8 @@ class DeploymentFailed(Exception):
     """A stack that could not be deployed: which template, which resource, why."""
 
 
-class NotLookedAt(DeploymentFailed):
-    """AWS may well deploy it. Why the mocked world does not is its own, or the contract's."""
-
-
-class NotCreatable(NotLookedAt):
-    """The mocked world has no such resource."""
+class NotCreatable(DeploymentFailed):
+    """AWS may well deploy it; the mocked world has no such resource."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:
     try:
         return dict(resolve(stack.parameters, facts))
     except UnknownFact as error:
-        raise NotLookedAt(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
+        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
 
 
 def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, str]) -> DeployedStack:
@@ -220,19 +216,19 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     except parameters.RefusedParameters as error:
         raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
     except (TemplateError, NotResolved) as error:
-        raise NotLookedAt(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
     except ClientError as error:
         said = error.response["Error"]["Message"]
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, re.error) as error:
         # moto meets a template that it cannot read with whatever its own code runs into.
         kind = type(error).__name__
-        raise NotLookedAt(
+        raise DeploymentFailed(
             f"{shown(stack.template)}: stack {stack.alias!r}: the mocked CloudFormation failed: {kind} {error}."
         ) from error
     description = client.describe_stacks(StackName=stack.name)["Stacks"][0]
     if description["StackStatus"] != "CREATE_COMPLETE":
-        raise NotLookedAt(f"{shown(stack.template)}: stack {stack.alias!r} ended {description['StackStatus']}.")
+        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r} ended {description['StackStatus']}.")
     above = _Above(client, contract, stack.account, world.built)
     resources = tuple(above.resources(stack.name, stack.template, ()))
     nested = {r.path: r.physical_id for r in resources if r.type == "AWS::CloudFormation::Stack"}
