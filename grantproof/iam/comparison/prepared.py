@@ -115,9 +115,10 @@ class Prepared:
             return NONE
         groups = [layers.identity, *(layers.scp or ())]
         groups += [limit for limit in (layers.boundary, layers.session) if limit is not None]
-        of_each = (acting_throughout(s for policy in group for s in policy.statements if s.allow) for group in groups)
-        found = reduce(and_, of_each)
-        return found - acting(s for s in self.statements() if not s.allow) if found else NONE
+        of_each = [[s for policy in group for s in policy.statements] for group in groups]
+        found = reduce(and_, (acting_throughout(s for s in some if s.allow) for some in of_each))
+        denied = acting(s for some in of_each for s in some if not s.allow)
+        return found - denied if denied else found
 
     def within(self, other: Prepared) -> bool:
         """Is it plain from how the two are written that this side allows nothing that the other does not? In every
