@@ -90,8 +90,15 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
         conditions=frozenset(conditions),
         unless=tuple(dict.fromkeys(frozenset(s.conditions) for s in escape.unless)),
         excepted=_shortened(list(dict.fromkeys(_excepted(escape, found_actions, found_resources, mine, theirs)))),
-        variables=tuple((text, key) for key, values in sorted(mine.variables.items()) for text in values),
+        variables=tuple(
+            (text, key) for key, values in sorted(mine.variables.items()) for text in values if _free(text)
+        ),
     )
+
+
+def _free(value: str) -> bool:
+    """Is a variable's value nothing in particular, or that in part? Private characters cannot be printed."""
+    return not value.isprintable()
 
 
 def _excepted(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, product, takewhile
 
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.language import FRESH, TooHard, covers, fragments, generic_point, intersection, overlap
@@ -150,7 +150,6 @@ def special_values(
     for key in sorted(variables):
         choices.append([generic[key]])
         if key in asked and key not in settled:
-            _refuse_entangled(key, statements)
             shorter = [generic_values(variables, caller, size)[key] for size in range(1, length)]
             shorter += [(f"{_FREE}:{_FREE}",)] if fields else []
             choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements, length))]
@@ -160,24 +159,35 @@ def special_values(
     for number, values in enumerate(product(*choices)):
         if number:
             yield dict(zip(sorted(variables), values, strict=True))
+    # A difference that one of those values makes is one, whatever others do.
+    for key in sorted(asked & variables - settled.keys()):
+        entangled = [*_entangled(key, statements)]
+        for text in dict.fromkeys(text for pair in entangled for parts in pair for text in _ends(parts)):
+            yield {**generic, key: (text,)}
+        if entangled:
+            raise TooHard(f"the policy variable {key} stands at different places of patterns that may meet")
 
 
-def _refuse_entangled(key: str, statements: tuple[Statement, ...]) -> None:
+def _entangled(key: str, statements: tuple[Statement, ...]) -> Iterator[tuple[Parts, Parts]]:
     """Two patterns in which the variable stands at different places may meet for values that are made for it: `a${v}`
-    and `${v}*` meet where the value is nothing but `a`s.
-
-    Raises:
-        TooHard: there are two such patterns.
-    """
+    and `${v}*` meet where the value is nothing but `a`s. Each such two, without what both begin or end with."""
     for patterns in _comparable(statements):
         holding = [pattern.parts for pattern in patterns if any(v.key == key for v in pattern.variables)]
         for one, other in combinations(holding, 2):
-            if _entangled(key, one, other):
-                raise TooHard(f"the policy variable {key} stands at different places of patterns that may meet")
+            left, right = _stripped(*_stripped(one, other, forwards=True), forwards=False)
+            if _may_meet(key, left, right):
+                yield left, right
 
 
-def _entangled(key: str, one: Parts, other: Parts) -> bool:
-    left, right = _stripped(*_stripped(one, other, forwards=True), forwards=False)
+def _ends(parts: Parts) -> Iterator[str]:
+    """The literal text with which a pattern begins, and with which it ends."""
+    for letters in (parts, parts[::-1]):
+        text = "".join(str(part) for part in takewhile(lambda part: isinstance(part, str), letters))
+        if text:
+            yield text if letters is parts else text[::-1]
+
+
+def _may_meet(key: str, left: Parts, right: Parts) -> bool:
     if not (_holds(key, left) and _holds(key, right)):
         return False
     if not any(isinstance(part, Wild) for part in (*left, *right)):
