@@ -36,6 +36,12 @@ def test_a_broken_contract_gives_its_one_error(folder: Path) -> None:
     assert str(caught.value) == (folder / "expected.txt").read_text(encoding="utf-8").strip()
 
 
+@pytest.mark.parametrize("path", ["no/such", "templates", "templates/no/contract.yaml"])
+def test_a_grant_that_is_not_there_is_said_to_be_missing(path: str) -> None:
+    with pytest.raises(ContractError, match=r"is not there\. Name the folder of one grant, which holds a contract"):
+        load(Path(path))
+
+
 def test_their_neighbour_is_good() -> None:
     (contract,) = find(BROKEN / "good")
     assert [p.alias for p in contract.principals] == ["reader"]

@@ -122,7 +122,7 @@ def test_a_question_that_cannot_be_asked_is_one_clear_error(capsys: Printed, arg
 def test_a_folder_without_a_grant_is_one_clear_error(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", "docs", "--as", "reader", "ssm:GetParameter", PARAMETER)
     assert status == 2
-    assert said.startswith("docs/contract.yaml: cannot be read")
+    assert said == "docs/contract.yaml: is not there. Name the folder of one grant, which holds a contract.yaml.\n"
 
 
 def test_who_can_lists_principals_and_symbolic_ones(capsys: Printed) -> None:

@@ -64,6 +64,8 @@ def load(path: Path) -> Contract:
     """
     if path.is_dir():
         path = path / "contract.yaml"
+    if not path.exists():
+        raise ContractError(path, "is not there. Name the folder of one grant, which holds a contract.yaml.")
     try:
         document = read(path)
     except SourceError as error:
