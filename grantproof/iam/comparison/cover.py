@@ -9,7 +9,7 @@ statements together is reported as not covered although it is: the error is on t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,6 +74,11 @@ class Piece:
             text += " if " + " and ".join(sorted(map(str, self.conditions)))
         return text
 
+    @property
+    def matched(self) -> tuple[Any, ...]:
+        """What it matches, wherever it is written."""
+        return self.action, self.resource, self.principal, self.conditions
+
     def inside(self, other: Piece) -> bool:
         """Does everything that this piece matches match the other?"""
         return (
@@ -121,9 +126,15 @@ def uncovered(inner: Iterable[Policy], outer: Iterable[Policy]) -> list[Piece]:
         NotPlain: a statement in Not form.
     """
     left, right = list(pieces(inner)), list(pieces(outer))
-    wide = [p for p in left if p.allow and not any(o.allow and p.inside(o) for o in right)]
-    undenied = [p for p in right if not p.allow and not any(not i.allow and p.inside(i) for i in left)]
+    wide = _outside([p for p in left if p.allow], [p for p in right if p.allow])
+    undenied = _outside([p for p in right if not p.allow], [p for p in left if not p.allow])
     return wide + undenied
+
+
+def _outside(some: Iterable[Piece], others: Sequence[Piece]) -> list[Piece]:
+    """The pieces that stand inside none of the others. Most are there as they are, which is seen at once."""
+    same = {piece.matched for piece in others}
+    return [p for p in some if p.matched not in same and not any(p.inside(o) for o in others)]
 
 
 def _principals(statement: Statement) -> Iterator[PrincipalElement | None]:
