@@ -12,6 +12,7 @@ import pytest
 from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
 from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparison.comparisons import compared, layers_of
+from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.lines import answer
 from tests.iam import brute, hard, named
 
@@ -341,6 +342,7 @@ def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equ
 
 def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool]) -> Verdict:
     """Whatever enumeration finds, the comparison finds, both ways and each by itself. (It may find more.)"""
+    old, new = Prepared(old), Prepared(new)
     found = quick_verdict(old, new, owner=owner)
     if found is not Verdict.UNDETERMINED:
         more, less = found in (Verdict.WIDER, Verdict.DIFFERENT), found in (Verdict.NARROWER, Verdict.DIFFERENT)
