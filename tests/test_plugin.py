@@ -241,3 +241,15 @@ def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_c
     assert done.returncode == 1
     assert "holds a dynamic reference" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tmp_path: Path) -> None:
+    """The role is not there then, and no test of it may end in an error of ours."""
+    folder = tmp_path / "grant"
+    shutil.copytree(ROOT / "fixtures" / "shapes" / "vendor-security-audit", folder)
+    for file in folder.iterdir():
+        file.write_text(file.read_text(encoding="utf-8").replace("SecurityAudit", "securityaudit"), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "proof or deployment", grants=tmp_path)
+    assert done.returncode == 1
+    assert "Policy arn:aws:iam::aws:policy/securityaudit does not exist or is not attachable" in done.stdout
+    assert "Error" not in done.stdout + done.stderr

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/security_iam_servic
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from grantproof.aws.calls.asking import Authorisation, Params, Where, ask, tags
@@ -21,7 +20,8 @@ def authorisation(service: str, operation: str, params: Params, where: Where) ->
     path = http["requestUri"].partition("?")[0].removeprefix("/v2")
     for name, member in _members(model, operation).items():
         if member.get("location") == "uri":
-            path = re.sub(rf"\{{{re.escape(member['locationName'])}\+?\}}", lambda _: str(params.get(name, "")), path)  # noqa: B023
+            given, written = str(params.get(name, "")), member["locationName"]
+            path = path.replace(f"{{{written}}}", given).replace(f"{{{written}+}}", given)
     arn = f"arn:{where.partition}:apigateway:{where.region}::{path}"
     return ask(f"apigateway:{http['method']}", arn, where, tags(params))
 
