@@ -245,6 +245,10 @@ class Branches:
 
     def _differing(self, mutant: Mutant, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[_Case]:
         """One case for each way in which the mutant makes a difference to what a stack holds."""
+        # Its conditions may turn on regions that say nothing in the template without the fault.
+        for region in places(self._contract):
+            if region not in self._regions:
+                yield from (replace(c, region=region) for c in self._cases if c.region == self._regions[0])
         given = self._given(mutant)
         if _sections(before, given) != _sections(after, given):
             yield from self._cases

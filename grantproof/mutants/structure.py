@@ -125,6 +125,12 @@ def _never(template: Any, path: Path, argument: Any, around: Surroundings) -> To
     return Touched((path,))
 
 
+def _in_region(template: Any, path: Path, argument: Mapping[str, Any], around: Surroundings) -> Touched | None:
+    """What is merged under a Condition `Elsewhere`, which is true in one region only."""
+    template.setdefault("Conditions", {})["Elsewhere"] = {"Fn::Equals": [{"Ref": "AWS::Region"}, argument["region"]]}
+    return _merge(template, path, argument["merge"], around)
+
+
 def _reverse(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     current = at(template, path)
     return _replace(template, path, current[::-1]) if isinstance(current, list) and len(current) > 1 else None
@@ -278,6 +284,7 @@ EDITS: Mapping[str, Edit] = {
     "rename": _rename,
     "resources": _resources,
     "never": _never,
+    "in-region": _in_region,
     "reverse": _reverse,
     "twice": _twice,
     "alone": _alone,

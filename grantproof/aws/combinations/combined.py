@@ -162,11 +162,21 @@ def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResou
     return str(view.origins.place(arn) or declared.place)
 
 
+def _whose(view: Deployed, sides: Sides) -> str:
+    """Where what has no place of its own stands, such as a statement of AWS's: with whoever has the policies."""
+    declared = sides.declared
+    if sides.what == "may do" and isinstance(declared, DeclaredPrincipal) and declared.kind != "policy":
+        held = view.held(declared)
+        if held is not None:
+            return held.arn
+    return sides.real[0].label
+
+
 def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
     """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
     if sides.plainly_agree():
         return
-    place = _place(view, sides.real[0].label, sides.declared) if sides.real else str(sides.declared.place)
+    place = _place(view, _whose(view, sides), sides.declared) if sides.real else str(sides.declared.place)
     for found in disagreements(view, sides):
         if found.kind == "doubt":
             noted.unverified(sides.clause, found.detail, place)
