@@ -22,7 +22,7 @@ from pathlib import Path
 
 from grantproof.aws.real.joined import DECODER, Export, ExportRefused, Part, RecordedStack, Twice, join
 
-__all__ = ["Export", "ExportRefused", "RecordedStack", "by_alias", "is_export", "join", "named", "read_export"]
+__all__ = ["Export", "ExportRefused", "RecordedStack", "by_alias", "join", "named", "read_export"]
 
 
 def by_alias(pairs: Iterable[str], what: str) -> dict[str, str]:
@@ -53,17 +53,6 @@ def named(pairs: Iterable[str]) -> dict[str, Path]:
         if not path.exists():
             raise ExportRefused(path, "does not exist.")
     return out
-
-
-def is_export(path: Path) -> bool:
-    """Does a file or folder look like the export of an account, rather than like a policy?"""
-    if path.is_dir():
-        return True
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return '"RoleDetailList"' in text or '"UserDetailList"' in text
 
 
 def read_export(path: Path) -> Export:
