@@ -1,7 +1,7 @@
 """The command line: `grantproof verify`, `grantproof evaluate` ... The verbs are in `grantproof.verbs`.
 
 Exit statuses: 0 verified (or every line answered), 1 not verified (or some lines were errors), 2 bad usage or a
-contract that cannot be read.
+contract that cannot be read, 141 (as shells say of other programs) whoever read the answer went away before its end.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NoReturn
 
 from grantproof import __version__
 from grantproof.verbs import (
+    NOBODY_READ,
     NOT_VERIFIED,
-    VERIFIED,
     compare,
     evaluate,
     gate,
@@ -31,11 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(argv)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        print(end="", flush=True)
+        return status
     except BrokenPipeError:
-        # The reader has gone (`| head`): nothing is wrong, and nobody is left to be told.
+        # The reader has gone (`| head`). Under `set -o pipefail` this is what counts, so it must not be a verdict's.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return VERIFIED
+        return NOBODY_READ
     except KeyboardInterrupt:
         print("grantproof: interrupted; nothing was verified", file=sys.stderr)
         return NOT_VERIFIED
@@ -45,7 +47,6 @@ def console() -> NoReturn:
     """The `grantproof` command. Leaves at once when it is done: taking moto's state apart object by object would take a
     second, for a process that ends anyway."""
     status = main()
-    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 

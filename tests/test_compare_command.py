@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from grantproof.cli import main
+from grantproof.verbs.verify import called
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
 
@@ -39,6 +41,25 @@ def test_documents_are_compared_without_the_mocked_world(tmp_path: Path) -> None
     code = "import sys; from grantproof.cli import main; main(); assert not {'moto', 'boto3'} & set(sys.modules)"
     one = policy(tmp_path, "one.json", Resource=PARAMETER)
     subprocess.run([sys.executable, "-c", code, "compare", one, one], check=True, capture_output=True)  # noqa: S603
+
+
+def test_a_reader_that_went_away_is_no_verdict(tmp_path: Path) -> None:
+    """`grantproof compare ... | head` under `set -o pipefail`: new access never ends with 0, read or not."""
+    narrow, wide = (policy(tmp_path, name, Resource=f"{PARAMETER}{end}") for name, end in (("a", ""), ("b", "*")))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        found = subprocess.run([sys.executable, "-m", "grantproof.cli", "compare", narrow, wide], stdout=nobody)  # noqa: S603
+    assert found.returncode == 141
+
+
+def test_of_a_verification_nobody_reads_no_report_is_to_blame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(options: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("grantproof.verbs.verify._alone", gone)
+    with pytest.raises(BrokenPipeError):
+        called(str(tmp_path), f"--report-dir={tmp_path / 'reports'}")
 
 
 def test_what_depends_on_an_open_point_is_undetermined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,3 +5,5 @@ from __future__ import annotations
 VERIFIED, NOT_VERIFIED, BAD_USAGE = 0, 1, 2
 #: Cannot be said.
 UNDETERMINED = 3
+#: 128 + SIGPIPE.
+NOBODY_READ = 141

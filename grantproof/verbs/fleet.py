@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
         journal = Journal(options.report_dir / f"fleet-{part.number}-of-{part.of}.jsonl")
         with workers(options.scheduler, number) as (executor, count):
             totals = run(fleet, executor, count, journal, report.broken, report.Progress())
+    except BrokenPipeError:
+        raise  # no report's: whoever read what is printed has gone
     except OSError as error:
         print(f"{options.report_dir}: journals cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE

@@ -91,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         with bundle.alone(options.report_dir):
             return _alone(options)
+    except BrokenPipeError:
+        raise  # no report's: whoever read what is printed has gone
     except OSError as error:
         print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
