@@ -131,10 +131,9 @@ def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) 
 def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there_is_nothing_else(
     tmp_path: Path,
 ) -> None:
-    allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "events:PutEvents", "Resource": "*"}
-    policy = {"EventBusName": "default", "StatementId": "partner", "Statement": allow}
-    parts = {"Resources": {"Bus": {"Type": "AWS::Events::EventBusPolicy", "Properties": policy}}}
-    with pytest.raises(CannotDraft, match="; Bus is an AWS::Events::EventBusPolicy, of which a contract cannot speak"):
+    share = {"Name": "subnets", "Principals": ["222222222222"]}
+    parts = {"Resources": {"Share": {"Type": "AWS::RAM::ResourceShare", "Properties": share}}}
+    with pytest.raises(CannotDraft, match="; Share is an AWS::RAM::ResourceShare, of which a contract cannot speak"):
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 

@@ -15,10 +15,15 @@ class Notes:
     grant: str = ""
     proved: int = 0
     findings: tuple[Finding, ...] = ()
+    untried: tuple[str, ...] = ()
 
     def proves(self, number: int = 1) -> None:
         """Note that so many statements are settled for all requests."""
         self.proved += number
+
+    def leaves_untried(self, what: str) -> None:
+        """Note what was proved and could not be tried: it is said of the claim, which holds all the same."""
+        self.untried += (what,)
 
     def broken(self, clause: str, detail: str, **shown: Any) -> None:
         """Note that a clause does not hold, with what shows it (`place`, `statement`, `witness`)."""

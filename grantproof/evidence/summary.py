@@ -36,6 +36,7 @@ def _of(results: Results, grant: str) -> Iterator[str]:
         f"  {sum(c.proved for c in claims):,} statements proved; {calls:,} calls tried: {calls - refused:,} allowed, "
         f"{refused:,} refused by the law; {results.seconds.get(grant, 0.0):.1f} s of tests"
     )
+    yield from (f"  not tried: {claim.reason}" for claim in claims if claim.status == "pass" and claim.reason)
     if grant in results.against:
         yield f"  {results.against[grant]}"
         yield f"  not run on snapshots: {', '.join(suite for suite in SUITES if suite not in run)}"

@@ -217,10 +217,12 @@ def _asked_for(tags: set[str], access_: Access) -> str:
 
 
 def _partitions(held: Held, aspect: str) -> set[str]:
-    """The partitions of whom an aspect names: the law looks at their accounts."""
+    """The partitions of whom an aspect names, other than its own: the law looks at their accounts. An account that is
+    named by its number is of its own."""
     statements = [s for document in held.documents.get(aspect, {}).values() for s in _statements(document)]
     named = [s.get(key) for s in statements if isinstance(s, Mapping) for key in ("Principal", "NotPrincipal")]
-    return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named)))
+    own = held.arn.split(":")[1] if held.arn else ""
+    return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named))) - {own}
 
 
 def _proved(old: Held, new: Held, aspect: str, *, in_words: bool) -> str:

@@ -120,7 +120,7 @@ def _status(report: pytest.TestReport, call: pytest.CallInfo[None], record: Reco
     if hasattr(report, "wasxfail"):
         return "fail", f"expected to fail: {report.wasxfail}"
     if report.passed:
-        return "pass", ""
+        return "pass", "; ".join(record.untried)
     said = call.excinfo.exconly() if call.excinfo else "no reason was given"
     if report.skipped:
         accepted = bool(record.findings) and all(finding.accepted for finding in record.findings)

@@ -58,7 +58,7 @@ def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stag
     held += [entity.trust for entity in world.policies.held.values() if entity.trust]
     held += [policy for entity in world.policies.held.values() for policy in entity.boundary or ()]
     held += [*world.policies.managed.values(), *world.policies.resource_policies.values()]
-    places = {world.origins.place(policy.label) for policy in held}
+    places = {place for policy in held for place in world.origins.places(policy.label)}
     for written in world.origins.written():
         if written not in places:
             verdict.unverified(

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from grantproof.aws.templates.carriers import CARRIERS, HUNG
+
 
 class Way(Enum):
     """How resources of a type give access."""
@@ -39,6 +41,8 @@ WAYS: Mapping[str, Way] = {
             "AWS::KMS::Key",
             "AWS::S3::BucketPolicy",
             "AWS::SecretsManager::ResourcePolicy",
+            *CARRIERS,
+            *HUNG,
         ),
         Way.POLICY,
     ),
@@ -62,15 +66,12 @@ WAYS: Mapping[str, Way] = {
             "AWS::EC2::VPCEndpointService",
             "AWS::EKS::AccessEntry",
             "AWS::EKS::PodIdentityAssociation",
-            "AWS::Events::EventBusPolicy",
             "AWS::IAM::",  # keys, instance profiles, providers of identities
             "AWS::IdentityStore::GroupMembership",
             "AWS::ImageBuilder::DistributionConfiguration",  # LaunchPermissionConfiguration
             "AWS::LakeFormation::",
             "AWS::Lambda::LayerVersionPermission",
             "AWS::Lambda::WebFunctionEndpoint",
-            "AWS::Logs::Destination",
-            "AWS::Logs::ResourcePolicy",
             "AWS::Oam::Link",
             "AWS::Organizations::",
             "AWS::Proton::EnvironmentAccountConnection",
@@ -97,7 +98,7 @@ WAYS: Mapping[str, Way] = {
 DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
-    "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "Policy": None, "VpcConfiguration": None},
+    "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "VpcConfiguration": None},
     "AWS::S3::Bucket": {
         "AccessControl": frozenset({"Private", "BucketOwnerRead", "BucketOwnerFullControl"}),
         "OwnershipControls": None,

@@ -7,7 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from grantproof.aws.held.carried import hung_by
+from grantproof.aws.held.giving import Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, filled, merged
 from grantproof.aws.templates.placed import Placed, at, documents, place_of, placed_once
 from grantproof.source import Key, Place, read
 
@@ -22,6 +25,7 @@ _HANGS_ON: Mapping[str, tuple[str, ...]] = {
     "AWS::SNS::TopicPolicy": ("Topics",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
     "AWS::Lambda::Permission": ("FunctionName",),
+    **{type_: (hung.target,) for type_, hung in HUNG.items()},
 }
 
 
@@ -56,8 +60,36 @@ class Origins:
         values = self._deployment.facts.values
         return {number: name.split(".", 1)[1] for name, number in values.items() if name.startswith("accounts.")}
 
+    @cached_property
+    def _carriers(self) -> Mapping[str, Resource]:
+        """What carries policies after the table `carriers`, by ARN; else what hangs the policy there."""
+        out = {arn: hanging[0][0] for arn, hanging in self._carried.items()}
+        for resource in self._all:
+            if (carrier := CARRIERS.get(resource.type)) and isinstance(resource.properties, Mapping):
+                id_ = carrier.id_of(resource.physical_id)
+                out[filled(carrier.arn, resource.properties, id_, self._where(resource))] = resource
+        return out
+
+    @cached_property
+    def _carried(self) -> Mapping[str, list[tuple[Resource, Hanging]]]:
+        """The policies that deployed resources put on each, with who does, in the order of their statements."""
+        by: dict[int, Resource] = {}
+        found: list[Hanging] = []
+        for resource in self._all:
+            for one in hung_by(resource, self._where(resource)) if resource.properties is not None else ():
+                by[id(one)] = resource
+                found.append(one)
+        return {arn: [(by[id(one)], one) for one in several] for arn, several in merged(found).items()}
+
+    def _where(self, resource: Resource) -> Where:
+        values = self._deployment.facts.values
+        number = values.get(f"accounts.{resource.account}", resource.account)
+        return Where(values.get("partition", ""), values.get("region", ""), number)
+
     def resource(self, arn: str) -> Resource | None:
         """The resource that created what an ARN names, or None."""
+        if arn in self._carriers:
+            return self._carriers[arn]
         fields = arn.split(":", 5)
         kind, _, name = fields[-1].partition("/")
         account = self._accounts.get(fields[4], "") if len(fields) == 6 else ""
@@ -74,7 +106,7 @@ class Origins:
         """The place of every policy document in the properties of every deployed resource."""
         for resource in self._all:
             properties = _properties(resource)
-            for path in documents(properties):
+            for path in documents(properties, text=way_of(resource.type) is not Way.NONE):
                 if place := place_of(properties, path):
                     yield place
 
@@ -93,6 +125,12 @@ class Origins:
             return None
         resource, path = found
         return place_of(_properties(resource), path) or place_of(_written(resource))
+
+    def places(self, label: str) -> Iterator[Place | None]:
+        """Where a policy is written, of which several resources may write a part."""
+        for resource, one in self._carried.get(label, ()):
+            yield place_of(_properties(resource), one.path)
+        yield self.place(label)
 
     def described(self, label: str, statement: int | None = None) -> str:
         """The resource that holds a policy, by logical id through nested stacks, and for the output of a tool that says
@@ -116,6 +154,12 @@ class Origins:
             return resource, _statement(resource, ("AssumeRolePolicyDocument",), statement)
         if name:
             return self._inline(resource, arn, name, statement)
+        left = statement
+        for carried, one in self._carried.get(label, ()):
+            number = len(one.document["Statement"])
+            if left is None or left < number:
+                return carried, _listed(_properties(carried), one.path, left)
+            left -= number
         for hung in self._hung_on(arn, resource):
             path = _statement(hung, _document(hung), statement)
             if statement is None or path:
@@ -163,12 +207,20 @@ def _written(resource: Resource) -> Any:
 
 def _document(resource: Resource) -> KeyPath:
     properties = _properties(resource)
+    if resource.type in HUNG:
+        return HUNG[resource.type].document
+    if resource.type in CARRIERS:
+        return CARRIERS[resource.type].own
     return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
 
 
 def _statement(resource: Resource, path: KeyPath, number: int | None) -> KeyPath:
-    policy = at(_properties(resource), path)
-    if number is None or not path or not isinstance(policy, Mapping):
+    return _listed(_properties(resource), path, number) if path else path
+
+
+def _listed(properties: Any, path: KeyPath, number: int | None) -> KeyPath:
+    policy = at(properties, path)
+    if number is None or not isinstance(policy, Mapping) or "Statement" not in policy:
         return path
     statements = policy.get("Statement")
     if isinstance(statements, list) and number < len(statements):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.templates.carriers import carrying, more_than_policies
 from grantproof.iam import Layers, Policy, PolicyType, Request, parse_policy
+from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import is_role_entry, resource_type
 
 
@@ -65,20 +67,26 @@ class Policies:
 
     def owner(self, resource: str) -> str | None:
         """The account that owns a resource whose ARN does not say so, such as a bucket; None where it is not known."""
-        entry = self._resource.get(_container(resource))
+        entry = self._resource.get(carrying(resource))
         return None if entry is None else str(entry[0]["Account"])
 
     def resource_policy(self, action: str, resource: str | None) -> Policy | None:
         """The policy on the resource of a request: a role's trust policy for entering it, else the policy of the
-        resource, or of the bucket that holds it."""
+        resource, or of the bucket that holds it.
+
+        Raises:
+            Undecided: more than policies decides over the action there.
+        """
         if resource is None:
             return None
         if is_role_entry(action):
             role = self.held.get(resource)
             return role.trust if role else None
-        found = self._resource.get(_container(resource))
+        found = self._resource.get(carrying(resource))
         if found is None:
             return None
+        if beyond := more_than_policies(found[0]["Type"], action):
+            raise Undecided(f"{action} on {resource}: {beyond}", found[1].label)
         wanted = resource_type(action, resource)
         return found[1] if found[1].type is wanted or wanted is PolicyType.RESOURCE else None
 
@@ -97,11 +105,6 @@ class Policies:
                 or None,
             )
         return found
-
-
-def _container(resource: str) -> str:
-    """The resource that carries the policy: an object's is on its bucket (rule R17)."""
-    return resource.partition("/")[0] if ":s3:::" in resource else resource
 
 
 class _Reader:

@@ -7,7 +7,9 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.giving import Way, let_in_by, may_give_access, way_of
+from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.carriers import CARRIERS, HUNG
 from grantproof.aws.templates.placed import at
 from grantproof.source import read, shown
 
@@ -21,8 +23,20 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+            if is_unread(resource, written):
+                service = resource.type.split("::")[1]
+                yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
             if given := let_in_by(resource.type, written):
                 yield f"{name} lets others in by {given}, of which a contract cannot speak", place
+
+
+def is_unread(resource: Resource, written: Any) -> bool:
+    """Does a resource of a real account write a policy that no export holds? Those of the mocked world are taken from
+    its properties."""
+    if resource.properties is not None or resource.type.split("::")[1].lower() in RESOURCE_POLICIES:
+        return False
+    carrier = CARRIERS.get(resource.type)
+    return resource.type in HUNG or (carrier is not None and bool(carrier.own) and bool(at(written, carrier.own)))
 
 
 def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:

@@ -5,7 +5,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 
 1. A nested stack's outputs, `!GetAtt Stack.Outputs.Name` and `${Stack.Outputs.Name}` in `Fn::Sub`: moto cuts the
    attribute at every dot, looks at the first piece only, and its stacks answer no attribute. See `intrinsics`.
-2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources`.
+2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources` and `carrying`.
 3. A resource that moto cannot create is left out with a warning, and whatever takes something from it is created with a
    hole. Here it is noted, and so is whatever takes something from it.
 4. The partition is `aws` and the URL suffix `amazonaws.com` in every region.
@@ -32,11 +32,11 @@ from moto.cloudformation.exceptions import MissingParameterError, ValidationErro
 from moto.cloudformation.models import Stack
 from moto.ssm.models import ssm_backends
 
-from grantproof.aws.mocked import iam_resources, policy_resources
+from grantproof.aws.mocked import carrying, iam_resources, policy_resources
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
 from grantproof.aws.mocked.existing import ClientOf, existing
 from grantproof.aws.mocked.names import NotCreated, resolve, scope
-from grantproof.aws.templates import intrinsics, parameters
+from grantproof.aws.templates import carriers, intrinsics, parameters
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed
 from grantproof.aws.templates.processed import TemplateError, process
@@ -60,6 +60,7 @@ class Built:
         properties: of each resource, with functions resolved, its objects `Placed`.
         refused: resources that were not created, and why.
         outputs: outputs that have no value, and why.
+        deleted: stacks that are gone, by account alias and name.
     """
 
     documents: dict[str, Document] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Built:
     properties: dict[Name, Any] = field(default_factory=dict)
     refused: dict[Name, str] = field(default_factory=dict)
     outputs: dict[Name, str] = field(default_factory=dict)
+    deleted: set[tuple[str, str]] = field(default_factory=set)
 
     def handed(self, document: Document) -> str:
         """A template as it is handed to moto: the same data as JSON. moto reads YAML with a loader that builds
@@ -132,6 +134,8 @@ class _Creators:
         for module in (iam_resources, policy_resources):
             if found := module.resource_class(type_, self._client_of):
                 return found
+        if found := carrying.resource_class(type_, self._client_of):
+            return found
         if type_.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
             raise UnsupportedResource("it: what a custom resource does is the code of its function")
         found = self._class_of(type_) if type_ in parsing.get_model_map() else None
@@ -150,18 +154,27 @@ class _Creators:
         name = (names.stack_id, logical_id)
         self._built.refused.pop(name, None)
         try:
-            return self._create(logical_id, resource, names, account_id, region_name)
+            made = self._create(logical_id, resource, names, account_id, region_name)
+            self._check_policies(made, resource, self._built.properties.get(name), account_id, region_name)
+            return made
         except (TemplateError, ValidationError, MissingParameterError, RecursionError):
             raise
         except NotResolved as error:
             self._built.refused[name] = f"it: {error}"
         except UnsupportedResource as error:
             self._built.refused[name] = str(error)
+        except carriers.NoPolicy as error:
+            self._built.refused[name] = f"it: {error}"
         except ClientError as error:
             self._built.refused[name] = f"it: {error.response['Error']['Message']}"
         except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
             self._built.refused[name] = f"it: {type(error).__name__} {error}"
         return NotCreated(logical_id, str(resource.get("Type")))
+
+    def _check_policies(self, made: Any, resource: Any, properties: Any, account: str, region: str) -> None:
+        type_, ref = str(resource.get("Type")), getattr(made, "physical_resource_id", None)
+        if made is not None and (type_ in carriers.CARRIERS or type_ in carriers.HUNG):
+            tuple(carriers.hanging(type_, properties, str(ref), carrying.where_of(account, region)))
 
     def update(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
         """moto's `parse_and_update_resource`; what was not created before is created."""

@@ -148,6 +148,7 @@ def delete(world: World, contract: Contract, deployment: Deployment) -> None:
     """Delete the stacks, last first, and the uploads."""
     for stack in reversed(deployment.stacks):
         cloudformation(world, stack.account).delete_stack(StackName=stack.name)
+        world.built.deleted.add((stack.account, stack.name))
     for upload in contract.uploads:
         s3 = world.client(world.root(upload.account), "s3")
         for entry in s3.list_objects_v2(Bucket=upload.bucket).get("Contents", ()):

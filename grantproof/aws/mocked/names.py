@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 
+from grantproof.aws.mocked import carrying
 from grantproof.aws.mocked.created import UnsupportedResource
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
 
@@ -56,7 +57,7 @@ def scope(names: Names) -> Scope:
             mappings=_by_text(template.get("Mappings") or {}),
             conditions=template.get("Conditions") or {},
             reference=lambda name: _reference(_resource(names, name), name),
-            attribute=lambda name, attribute: _attribute(_resource(names, name), name, attribute),
+            attribute=lambda name, attribute: _attribute(names, name, attribute),
             types={name: p.get("Type", "String") for name, p in (template.get("Parameters") or {}).items()},
             exported=lambda name: _exported(names, name),
         )
@@ -86,7 +87,8 @@ def _reference(resource: Any, name: str) -> Any:
     return resource.physical_resource_id
 
 
-def _attribute(resource: Any, name: str, attribute: str) -> Any:
+def _attribute(names: Names, name: str, attribute: str) -> Any:
+    resource = _resource(names, name)
     if attribute.startswith("Outputs.") and hasattr(resource, "output_map"):
         wanted = attribute.split(".", 1)[1]
         for candidate in resource.output_map.values():
@@ -98,8 +100,18 @@ def _attribute(resource: Any, name: str, attribute: str) -> Any:
     except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
         found = None
     if found is None:
+        found = _of_table(names, name, attribute, resource)
+    if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
     return found
+
+
+def _of_table(names: Names, name: str, attribute: str, resource: Any) -> str | None:
+    written = names._resource_json_map.get(name) or {}
+    where = carrying.where_of(names._account_id, names._region_name)
+    ref = str(getattr(resource, "physical_resource_id", ""))
+    # What is named by another property is made here, and knows its own attributes.
+    return carrying.attribute(str(written.get("Type")), attribute, ref, {}, where)
 
 
 def _exported(names: Names, wanted: str) -> Any:

@@ -13,6 +13,7 @@ import boto3
 
 from grantproof.aws.calls.law import Law
 from grantproof.aws.calls.operations import Authorisation
+from grantproof.aws.held.carried import carried
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
@@ -141,8 +142,15 @@ class Stage(Deployed):
                 client = partial(self.world.client, self.world.root(number))
                 # In an account where no call has changed anything there is nothing.
                 taken = take(number, client, services) if changes else AccountSnapshot(number)
-                self._snapshots[number] = (changes, services, taken)
+                self._snapshots[number] = (changes, services, self._with_carried(number, taken))
         return {number: self._as_shown(taken) for number, (_, _, taken) in self._snapshots.items()}
+
+    def _with_carried(self, number: str, taken: AccountSnapshot) -> AccountSnapshot:
+        """The snapshot, with the policies that the mocked services do not hold."""
+        gone = self.world.built.deleted
+        stacks = (s for s in self.deployment.stacks if (s.account, s.name) not in gone)
+        found = tuple(carried(stacks, number, self.contract))
+        return replace(taken, resource_policies=(*taken.resource_policies, *found)) if found else taken
 
     def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         """Trust policies that name somebody who was deleted, or made again, show and mean the old unique id (rule

@@ -14,6 +14,7 @@ from typing import Any
 
 from grantproof.aws.held.giving import let_in_by, says_who
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled, hanging
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.iam import actions
 from grantproof.source import shown
@@ -240,7 +241,24 @@ def _secret_policy(it: Making) -> Made:
     return Made(secret)
 
 
+def _carrier(it: Making) -> Made:
+    """What carries a policy, or hangs one on another, after the table. The policy itself is read once all is made."""
+    where = Where(it.partition, it.scope.pseudo["AWS::Region"], it.account.number)
+    carrier = CARRIERS.get(it.type)
+    if carrier is None:
+        made = Made(it.physical(None))
+    else:
+        known = carrier.id_of(it.known) if it.known else f"{it.stack}-{it.path[-1]}"[:64].lower()
+        name = str(it.properties.get(carrier.named) or known)
+        ref = filled(carrier.arn, it.properties, name, where) if carrier.ref == "arn" else name
+        made = Made(ref, {key: filled(text, it.properties, name, where) for key, text in carrier.attributes.items()})
+    for one in hanging(it.type, it.properties, made.physical_id, where):
+        it.naming(one.document)
+    return made
+
+
 MAKERS: Mapping[str, Maker] = {
+    **dict.fromkeys((*CARRIERS, *HUNG), _carrier),
     "AWS::IAM::Role": _entity("role"),
     "AWS::IAM::Group": _entity("group"),
     "AWS::IAM::User": _entity("user"),

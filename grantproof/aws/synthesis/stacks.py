@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from grantproof.aws.held.carried import carried
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment
 from grantproof.aws.synthesis.made_account import MadeAccount
@@ -62,6 +63,9 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath
         stacks.append(DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources))
         facts = facts.with_values(stacks[-1].facts)
     snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}
+    for number, snapshot in snapshots.items():
+        held = (*snapshot.resource_policies, *carried(stacks, number, contract))
+        snapshots[number] = replace(snapshot, resource_policies=held)
     return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes)
 
 

@@ -89,14 +89,16 @@ def at(value: Any, path: tuple[Key, ...]) -> Any:
     return value
 
 
-def documents(value: Any) -> Iterator[tuple[Key, ...]]:
-    """The paths of the policy documents in a value: objects with a Statement."""
+def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
+    """The paths of the policy documents in a value: objects with a Statement, and `text` that is one."""
     if isinstance(value, Mapping):
         if "Statement" in value:
             yield ()
             return
         for key, item in value.items():
-            yield from ((key, *path) for path in documents(item))
+            yield from ((key, *path) for path in documents(item, text=text))
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from ((number, *path) for path in documents(item))
+            yield from ((number, *path) for path in documents(item, text=text))
+    elif text and isinstance(value, str) and value.lstrip().startswith("{") and '"Statement"' in value:
+        yield ()

@@ -1,0 +1,26 @@
+"""The policies that stacks put on resources, as CloudFormation resolves them, where no service is asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from grantproof.aws.mocked.deploy import DeployedStack, Resource
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, hanging, snapshot_entries
+from grantproof.contract import Contract
+
+
+def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -> Iterator[dict[str, Any]]:
+    """The policies that stacks put on resources in one account, in the shape of a snapshot's. A resource of which they
+    cannot be told was not created (`NoPolicy`)."""
+    where = Where(parameters.partition_of(contract.region)[0], contract.region, account)
+    own = (stack for stack in stacks if contract.accounts.get(stack.account) == account)
+    found = (one for stack in own for resource in stack.resources for one in hung_by(resource, where))
+    return snapshot_entries(found, account)
+
+
+def hung_by(resource: Resource, where: Where) -> Iterator[Hanging]:
+    """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
+    if resource.type in CARRIERS or resource.type in HUNG:
+        yield from hanging(resource.type, resource.properties, resource.physical_id, where)

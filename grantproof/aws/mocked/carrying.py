@@ -1,0 +1,66 @@
+"""Resources that carry a policy, or hang one on a resource, as far as moto has not all of it.
+
+moto 5.2.5 creates some of the types of `carriers` and drops their policies, and knows nothing of others. What it can
+create is created by it; of the rest there is a stand-in, with the name and the attributes that CloudFormation gives, on
+which no call can be carried out. The policies are held by nobody here: they are read from the resolved properties of
+what is deployed (`held/carried`), which is where CloudFormation takes them from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.cloudformation import parsing
+
+from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
+from grantproof.aws.templates import parameters
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+
+
+def where_of(account: str, region: str) -> Where:
+    """Where a resource is made that is made in an account and region."""
+    return Where(parameters.partition_of(region)[0], region, account)
+
+
+def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> Any:
+    """As `iam_resources.resource_class`: a class for what moto does not create."""
+    if type_ == "AWS::Events::EventBus":
+        # moto gives its buses no physical id.
+        return creator(type_, None, _bus, lambda account, region: client_of(account, "events", region))
+    if type_ in HUNG or is_stand_in(type_):
+        return creator(type_, None, _stand_in(type_), where_of)
+    return None
+
+
+def is_stand_in(type_: str) -> bool:
+    """Is there only a stand-in of such resources in the mocked world?"""
+    return type_ in CARRIERS and type_ not in parsing.get_model_map()
+
+
+def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
+    name = p.get("Name") or generated
+    arn = events.create_event_bus(Name=name)["EventBusArn"]
+    return CreatedResource(events, name, {"Arn": arn, "Name": name}, lambda: events.delete_event_bus(Name=name))
+
+
+def _stand_in(type_: str) -> Callable[[Where, Properties, str], CreatedResource]:
+    def create(where: Where, p: Properties, generated: str) -> CreatedResource:
+        carrier = CARRIERS.get(type_)
+        if carrier is None:
+            return CreatedResource(None, generated)
+        name = str(p.get(carrier.named) or carrier.id_of(generated).lower())
+        ref = filled(carrier.arn, p, name, where) if carrier.ref == "arn" else name
+        return CreatedResource(
+            None, ref, {key: filled(text, p, name, where) for key, text in carrier.attributes.items()}
+        )
+
+    return create
+
+
+def attribute(type_: str, name: str, ref: str, properties: Any, where: Where) -> str | None:
+    """An attribute that moto does not give of what it created; None where the table has none either."""
+    carrier = CARRIERS.get(type_)
+    if carrier is None or name not in carrier.attributes:
+        return None
+    return filled(carrier.attributes[name], properties or {}, carrier.id_of(ref), where)

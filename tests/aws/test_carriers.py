@@ -1,0 +1,222 @@
+"""Policies on resources by the table: what it says of each type, and that all who ask it see the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from grantproof.aws.held.agreement import disagreements, resource_policy
+from grantproof.aws.held.origin import Origins
+from grantproof.aws.held.unspoken import is_unread
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.staged.stage import Stage
+from grantproof.aws.synthesis.stacks import synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying, hanging, snapshot_entries
+from grantproof.aws.templates.placed import at, documents
+from grantproof.contract import Facts, load
+from grantproof.iam.errors import Undecided
+
+SHAPE = Path(__file__).parent.parent.parent / "fixtures" / "shapes" / "resource-policies"
+WHERE = Where("aws", "eu-west-1", "111111111111")
+ALLOW = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "events:PutEvents", "Resource": "*"}
+BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/"
+
+
+def policy(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
+    return {"Version": version, "Statement": list(statements)}
+
+
+def entries(*resources: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    found = (one for type_, properties in resources for one in hanging(type_, properties, "made-up", WHERE))
+    return list(snapshot_entries(found, WHERE.account))
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("type_", [*CARRIERS, *HUNG])
+def test_the_table_names_types_properties_and_attributes_that_cloudformation_has(type_: str) -> None:
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
+    properties = schema["properties"]
+    named = [HUNG[type_].target] if type_ in HUNG else [CARRIERS[type_].named]
+    path = HUNG[type_].document if type_ in HUNG else CARRIERS[type_].own
+    assert {name for name in [*named, *path[:1]] if name} <= set(properties)
+    if type_ in CARRIERS:
+        assert set(CARRIERS[type_].attributes) <= {*properties, "Name", "Alias"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "carrier"),
+    [
+        ("arn:aws:s3:::bucket/key/below", "arn:aws:s3:::bucket"),
+        ("arn:aws:s3:eu-west-1:1:accesspoint/a/object/k", "arn:aws:s3:eu-west-1:1:accesspoint/a"),
+        ("arn:aws:dynamodb:eu-west-1:1:table/t/index/i", "arn:aws:dynamodb:eu-west-1:1:table/t"),
+        ("arn:aws:dynamodb:eu-west-1:1:table/t/stream/s", "arn:aws:dynamodb:eu-west-1:1:table/t/stream/s"),
+        ("arn:aws:events:eu-west-1:1:rule/orders/r", "arn:aws:events:eu-west-1:1:event-bus/orders"),
+        ("arn:aws:events:eu-west-1:1:rule/r", "arn:aws:events:eu-west-1:1:event-bus/default"),
+        ("arn:aws:execute-api:eu-west-1:1:abc/prod/GET/x", "arn:aws:apigateway:eu-west-1::/restapis/abc"),
+        ("arn:aws:es:eu-west-1:1:domain/logs/index", "arn:aws:es:eu-west-1:1:domain/logs"),
+        ("arn:aws:codeartifact:eu-west-1:1:package/d/r/npm/n/p", "arn:aws:codeartifact:eu-west-1:1:repository/d/r"),
+        ("arn:aws:logs:eu-west-1:1:log-group:/aws/x:*", "arn:aws:logs:eu-west-1:1:*"),
+        ("arn:aws:kinesis:eu-west-1:1:stream/s/consumer/c:1", "arn:aws:kinesis:eu-west-1:1:stream/s/consumer/c:1"),
+        ("*", "*"),
+    ],
+)
+def test_what_carries_the_policy_of_a_resource_is_known(resource: str, carrier: str) -> None:
+    assert carrying(resource) == carrier
+
+
+# --- how policies are written -----------------------------------------------------------------------------------------
+
+
+def test_put_permission_becomes_the_statement_that_eventbridge_makes_of_it() -> None:
+    organization = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1"}
+    given = {"StatementId": "org", "Action": "events:PutEvents", "Principal": "*", "Condition": organization}
+    (found,) = entries(("AWS::Events::EventBusPolicy", given))
+    assert found["Arn"] == f"{BUS}default"
+    (statement,) = found["Policy"]["Statement"]
+    assert statement["Principal"] == "*"
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+    (found,) = entries(("AWS::Events::EventBusPolicy", {**given, "Principal": "222222222222"}))
+    assert found["Policy"]["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::222222222222:root"}
+
+
+def test_what_hangs_on_one_bus_is_one_policy_in_an_order_of_its_own() -> None:
+    parts = [
+        ("AWS::Events::EventBus", {"Name": "orders", "Policy": policy({**ALLOW, "Sid": "b"})}),
+        ("AWS::Events::EventBusPolicy", {"EventBusName": "orders", "StatementId": "a", "Statement": ALLOW}),
+        ("AWS::Events::EventBusPolicy", {"EventBusName": "other", "StatementId": "c", "Statement": json.dumps(ALLOW)}),
+    ]
+    found = [e for e in entries(*parts) if e["Arn"] != f"{BUS}made-up"]
+    assert entries(*parts) == entries(*reversed(parts))
+    assert {e["Arn"]: [s["Sid"] for s in e["Policy"]["Statement"]] for e in found}[f"{BUS}other"] == ["c"]
+
+
+def test_a_variable_in_a_policy_of_the_old_language_stays_text_beside_a_newer_one() -> None:
+    old = policy({**ALLOW, "Resource": "${aws:username}"}, version="2008-10-17")
+    parts = [
+        ("AWS::Logs::ResourcePolicy", {"PolicyName": "old", "PolicyDocument": json.dumps(old)}),
+        ("AWS::Logs::ResourcePolicy", {"PolicyName": "new", "PolicyDocument": json.dumps(policy(ALLOW))}),
+    ]
+    (found,) = entries(*parts)
+    assert sorted(s["Resource"] for s in found["Policy"]["Statement"]) == ["${$}{aws:username}", "*"]
+
+
+def test_an_api_means_itself_by_the_short_form() -> None:
+    statement = {**ALLOW, "Action": "execute-api:Invoke", "Resource": ["execute-api:/*/GET/x", "arn:aws:x:::y"]}
+    (found,) = entries(("AWS::ApiGateway::RestApi", {"Name": "x", "Policy": policy(statement)}))
+    start = "arn:aws:execute-api:eu-west-1:111111111111:made-up"
+    assert found["Policy"]["Statement"][0]["Resource"] == [f"{start}/*/GET/x", "arn:aws:x:::y"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "why"),
+    [
+        ("AWS::Kinesis::ResourcePolicy", {"ResourceArn": "s", "ResourcePolicy": policy(ALLOW)}, "is no ARN: s"),
+        ("AWS::Kinesis::ResourcePolicy", {"ResourcePolicy": policy(ALLOW)}, "names nothing"),
+        ("AWS::Logs::ResourcePolicy", {"PolicyDocument": "{"}, "is no JSON"),
+        ("AWS::Logs::ResourcePolicy", {}, "has no Statement"),
+        ("AWS::Events::EventBusPolicy", {"Principal": "somebody", "Action": "a"}, "neither an account nor"),
+        ("AWS::Events::EventBusPolicy", {"Statement": [ALLOW]}, "is no object"),
+        ("AWS::CodeArtifact::Repository", {"PermissionsPolicyDocument": policy(ALLOW)}, "no property DomainName"),
+    ],
+)
+def test_a_policy_that_cannot_be_told_is_none(type_: str, properties: dict[str, Any], why: str) -> None:
+    with pytest.raises(NoPolicy, match=why):
+        entries((type_, properties))
+
+
+# --- deployed, worked out, found --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    found = Stage(load(SHAPE))
+    found.open()
+    yield found
+    found.close()
+
+
+def test_what_is_worked_out_is_what_a_deployment_holds(stage: Stage) -> None:
+    (stack,) = stage.deployment.stacks
+    physical = {(stack.alias, *resource.path): resource.physical_id for resource in stack.resources}
+    made = synthesise(stage.contract, physical=physical).snapshots["111111111111"].resource_policies
+    held = stage.snapshots()["111111111111"].resource_policies
+    assert sorted(made, key=str) == sorted(held, key=str)
+    assert len(held) == len({entry["Arn"] for entry in held}) == len(stage.contract.resources)
+
+
+def test_every_statement_is_found_where_it_is_written(stage: Stage) -> None:
+    places = {
+        statement.sid: str(stage.origins.place(policy.label, statement.index))
+        for policy in stage.policies.resource_policies.values()
+        for statement in policy.statements
+        if statement.sid
+    }
+    text = (SHAPE / "shared.yaml").read_text(encoding="utf-8").splitlines()
+    for sid in ("Own", "Read", "Put", "Call"):
+        assert sid in text[int(places[sid].split(":")[1]) - 1], places[sid]
+    assert "Statement:" in text[int(places["rules"].split(":")[1]) - 1]
+
+
+def test_more_than_policies_is_said_and_nobody_is_told_that_it_is_allowed(stage: Stage) -> None:
+    with pytest.raises(Undecided, match="policy of the bucket behind an access point"):
+        stage.policies.resource_policy(
+            "s3:GetObject", "arn:aws:s3:us-east-1:111111111111:accesspoint/orders/object/some"
+        )
+    table = "arn:aws:dynamodb:us-east-1:111111111111:table/orders"
+    assert stage.policies.resource_policy("dynamodb:GetItem", f"{table}/index/x") is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('Principal: {AWS: !Ref Partner}, Action: ["dynamodb', 'Principal: "*", Action: ["dynamodb'),
+        ('"Service":"events.amazonaws.com"', '"AWS":"*"'),
+        ("Value: o-abcdefghij", "Value: o-zzzzzzzzzz"),
+        ('"execute-api:/*/GET/orders"', '"execute-api:/*"'),
+        ('AWS":"${Partner}"', 'AWS":"333333333333"'),
+        ('"s3:GetObject"', '"s3:*"'),
+    ],
+)
+def test_a_policy_that_says_something_else_disagrees_with_the_contract(old: str, new: str, tmp_path: Path) -> None:
+    for file in SHAPE.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert file.suffix != ".yaml" or file.name != "shared.yaml" or old in text
+        (tmp_path / file.name).write_text(text.replace(old, new) if file.name == "shared.yaml" else text, "utf-8")
+    contract = load(tmp_path)
+    view = Synthesised(contract, synthesise(contract))
+    found = []
+    for declared in contract.resources:
+        real = view.resource_policy(declared)
+        assert real is not None
+        found += disagreements(view, resource_policy(view, declared, real))
+    assert any(d.kind == "wider" for d in found)
+    assert all(d.place.startswith(str(tmp_path)) or d.kind == "narrower" for d in found)
+
+
+# --- what is not in the table -----------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
+    assert list(documents({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
+    text = {"Policy": json.dumps(policy(ALLOW))}
+    resources = tuple(Resource(("x",), t, "x", "owner", None, {}, text) for t in ("AWS::X::Y", "AWS::SSM::Parameter"))
+    stack = DeployedStack("s", "owner", "s", SHAPE, {}, {}, resources)
+    origins = Origins(Deployment((stack,), Facts()))
+    assert [at(r.properties, path) for r in resources[:1] for path in documents(r.properties)] == [text["Policy"]]
+    assert list(origins.written()) == []  # neither has a place here; the parameter's value is none of a policy
+
+
+def test_a_policy_of_a_real_account_that_no_export_holds_is_said() -> None:
+    made = Resource(("Bus",), "AWS::Events::EventBusPolicy", "x", "owner", None)
+    assert is_unread(made, {"Principal": "*"})
+    vault = Resource(("Vault",), "AWS::Backup::BackupVault", "x", "owner", None)
+    assert is_unread(vault, {"AccessPolicy": policy(ALLOW)})
+    assert not is_unread(vault, {"BackupVaultName": "v"})
