@@ -28,6 +28,8 @@ PRINCIPAL_KEYS = frozenset(
     principalarn principalaccount principaltype username principalisawsservice principalservicename resourceaccount
     """.split()
 )
+#: The keys that follow from who asks.
+_STATED = PRINCIPAL_KEYS | {"aws:userid"}
 #: Accounts that stand for "some account that nothing names".
 OTHERS = ("210987654321", "321098765432")
 
@@ -75,7 +77,7 @@ class Caller:
 
     def states(self, keys: Iterable[str]) -> dict[str, tuple[Values, ...]]:
         """The states of the keys that follow from who asks and whose the resource is."""
-        asked = (PRINCIPAL_KEYS | {"aws:userid"}).intersection(keys)
+        asked = _STATED.intersection(keys)
         if not asked and self.user_id is None:
             return {}
         derived = Request(self.principal, "-:-", "*", self.owner).values

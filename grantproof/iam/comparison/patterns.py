@@ -24,12 +24,20 @@ def arn_service_of(text: str) -> str | None:
     return fields[2] if len(fields) == 4 else None
 
 
+def everything(globs: Iterable[Glob]) -> bool:
+    """Does one of them match whatever there is?"""
+    # Of many that are looked at nearly all begin with some text.
+    bare = [one for one in globs if not one.prefix]
+    return any(one.everything or one == EVERY_ACTION for one in bare)
+
+
 class Patterns:
     """Patterns of actions or resources, sorted by service, so that those which cannot meet another pattern are not
     looked at."""
 
     def __init__(self, globs: Iterable[Glob], bucket: Bucket) -> None:
-        self.globs = tuple(dict.fromkeys(globs))
+        found = tuple(globs)
+        self.globs = tuple(dict.fromkeys(found)) if len(found) > 1 else found
         self.bucket = bucket
 
     def __bool__(self) -> bool:
@@ -38,7 +46,7 @@ class Patterns:
     @cached_property
     def everything(self) -> bool:
         """Does one of them match whatever there is?"""
-        return any(one.everything or one == EVERY_ACTION for one in self.globs)
+        return everything(self.globs)
 
     @cached_property
     def _sorted(self) -> tuple[dict[str, list[Glob]], list[Glob]]:
@@ -104,7 +112,7 @@ class Index:
 
     def __init__(self, elements: Iterable[tuple[Iterable[Glob], bool]], bucket: Bucket) -> None:
         self._bucket = bucket
-        self._literal: dict[str, int] = {}
+        self._literal = literal = dict[str, int]()
         self._by_bucket: dict[str, list[tuple[Glob, int]]] = {}
         self._anywhere: list[tuple[Glob, int]] = []
         self._negated = self._always = 0
@@ -114,18 +122,21 @@ class Index:
             bit = 1 << number
             self._negated |= bit if negated else 0
             for one in globs:
-                self._add(one, bit)
+                text = one.literal
+                if text is None:
+                    self._add(one, bit)
+                    continue
+                literal[text] = literal.get(text, 0) | bit
+                if negated:
+                    name = bucket(text)
+                    self._excepted[name] = self._excepted.get(name, 0) | bit
         self.counts = bool(self._counting)
         """Does any pattern count characters?"""
         self._throughout: dict[str, int] = {}
 
     def _add(self, one: Glob, bit: int) -> None:
-        if one.literal is not None:
-            self._literal[one.literal] = self._literal.get(one.literal, 0) | bit
-            if bit & self._negated:
-                name = self._bucket(one.literal)
-                self._excepted[name] = self._excepted.get(name, 0) | bit
-        elif one.everything:
+        """A pattern with a wildcard."""
+        if one.everything:
             self._always |= bit
         else:
             name = self._bucket(one.prefix)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, reduce
+from itertools import islice
 from operator import and_
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.comparison.callers import ANYBODY, Named, named_in
+from grantproof.iam.comparison.consulted import Consulted, consulted
 from grantproof.iam.comparison.escape import Kept
 from grantproof.iam.comparison.plan import speaks_of_anybody
 from grantproof.iam.comparison.relaxed import Effect, relaxed
@@ -18,11 +20,13 @@ from grantproof.iam.comparison.settled import bounds_of
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.comparison.variables import generic_values
-from grantproof.iam.condition import Set, Test, Type
 from grantproof.iam.document import Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Values
+
+#: So many requests are worth their cost before a comparison that is the side's first.
+_FIRST_SAMPLES = 3
 
 
 class Prepared:
@@ -44,7 +48,7 @@ class Prepared:
         one comparison takes, and is of use before thousands."""
         if not self.speaks_of_anybody:
             return
-        _ = self.keys, self.plain, self.sets, self.named, self.services, self.throughout, self._written
+        _ = self.consulted, self.named, self.services, self.throughout, self._written
         for one in (self, self.relaxed(Effect.ALLOW, assumptions), self.relaxed(Effect.DENY, assumptions)):
             one.side(assumptions, {}).read()
         deque(self.samples(assumptions), maxlen=0)
@@ -55,42 +59,14 @@ class Prepared:
         self._sides = {at: side for at, side in self._sides.items() if at in self._alone}
 
     @cached_property
-    def keys(self) -> frozenset[str]:
-        """The condition keys that the statements consult."""
-        return self.layers.condition_keys
+    def consulted(self) -> Consulted:
+        """Which condition keys the statements consult."""
+        return consulted(self.statements())
 
-    @cached_property
+    @property
     def variables(self) -> frozenset[str]:
         """The keys that stand as policy variables."""
-        found = set[str]()
-        for statement in self.statements():
-            for pattern in (*(statement.resources or ()), *(p for t in statement.conditions for p in t.values)):
-                if pattern.fixed is None:
-                    found.update(v.key for v in pattern.variables)
-        return frozenset(found)
-
-    @cached_property
-    def counts_characters(self) -> bool:
-        """Does a `?` stand in any pattern?"""
-        patterns = (
-            p for s in self.statements() for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values))
-        )
-        return any("?" in pattern.text for pattern in patterns)
-
-    @cached_property
-    def plain(self) -> frozenset[str]:
-        """The keys that some operator without a set prefix compares with something."""
-        return frozenset(
-            t.key for t in self._tests() if t.operator.prefix is Set.NONE and t.operator.type is not Type.NULL
-        )
-
-    @cached_property
-    def sets(self) -> frozenset[str]:
-        """The keys that some operator with a set prefix tests."""
-        return frozenset(t.key for t in self._tests() if t.operator.prefix is not Set.NONE)
-
-    def _tests(self) -> Iterator[Test]:
-        return (test for statement in self.statements() for test in statement.conditions)
+        return self.consulted.variables
 
     @cached_property
     def named(self) -> Named:
@@ -165,10 +141,12 @@ class Prepared:
         return self._sides[at]
 
     def samples(self, assumptions: Assumptions) -> Iterable[Sample]:
-        """A few requests that are allowed, as `sampled` says. Only of a side that speaks of anybody."""
+        """A few requests that are allowed, as `sampled` says; fewer, as long as the side has not been read for many
+        comparisons: nearly all that is told apart by them is told by the first. Only of a side that speaks of
+        anybody."""
         if assumptions.key not in self._samples:
             self._samples[assumptions.key] = Kept(self._sampled(assumptions))
-        return self._samples[assumptions.key]
+        return islice(self._samples[assumptions.key], None if self._alone else _FIRST_SAMPLES)
 
     def _sampled(self, assumptions: Assumptions) -> Iterator[Sample]:
         try:
@@ -177,8 +155,11 @@ class Prepared:
             return
         side = self.side(assumptions, values)
         yield from unconditional(side)
+        if not side.conditional:
+            return
+        keys = self.consulted.keys
         # One value is what a key may have whatever the other side asks of it.
-        bounds = bounds_of(ANYBODY, self.keys, self.keys, values, identified=True, tied=True)
+        bounds = bounds_of(ANYBODY, keys, keys, values, identified=True, tied=True)
         yield from conditional(side, NOTHING.side(assumptions, {}), Keys(Judge(assumptions), bounds))
 
     def surely_refuses(self, sample: Sample, assumptions: Assumptions) -> bool:

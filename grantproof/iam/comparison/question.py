@@ -8,6 +8,7 @@ from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers
+from grantproof.iam.comparison.consulted import counts_characters
 from grantproof.iam.comparison.escape import Escape, Search
 from grantproof.iam.comparison.language import Effort
 from grantproof.iam.comparison.plan import Plan, plan
@@ -49,10 +50,11 @@ class Question:
     ) -> None:
         self.old, self.new, self.assumptions = old, new, assumptions
         self._owner, self._known, self._effort, self._tied = owner, known, effort, tied
-        self._keys = old.keys | new.keys
-        self._variables = old.variables | new.variables
+        mine, theirs = old.consulted, new.consulted
+        self._keys = mine.keys | theirs.keys
+        self._variables = mine.variables | theirs.variables
         #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
-        self._single = old.plain | new.plain | self._variables
+        self._single = mine.plain | theirs.plain | self._variables
 
     def escapes(
         self, outer: Prepared, inner: Prepared, *, first: bool = False
@@ -155,14 +157,14 @@ class Question:
     @cached_property
     def _length(self) -> int:
         """How long a variable's value is that is nothing in particular."""
-        counts = self.old.counts_characters or self.new.counts_characters
-        return longest(self._statements()) if self._variables and counts else 1
+        counts = self._variables and counts_characters(self._statements())
+        return longest(self._statements()) if counts else 1
 
     @cached_property
     def several_values(self) -> str:
         """Why requests with several values of a key may matter that were not looked at: operators with a set prefix and
         plain ones test the same key, and not in the same statements on both sides (O24)."""
-        for key in sorted((self.old.sets | self.new.sets) & self._single):
+        for key in sorted((self.old.consulted.sets | self.new.consulted.sets) & self._single):
             if self.old.testing(key) != self.new.testing(key):
                 return f"what several values of {key} mean to an operator without a set prefix is not documented (O24)"
         return ""

@@ -15,11 +15,12 @@ from grantproof.iam.comparison.patterns import (
     Index,
     Patterns,
     arn_service_of,
-    bits,
+    everything,
     meet,
+    union,
 )
 from grantproof.iam.comparison.plan import Plan, plan, plan_for_anybody, speaks_of_anybody
-from grantproof.iam.comparison.services import service_of
+from grantproof.iam.comparison.services import on_everything, service_of
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Entry, Layers
@@ -46,10 +47,14 @@ class Side:
                     entries.append((type_, level, (policy, statement)))
         self.entries = tuple(entries)
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
-        self.tells_callers_apart = any(s.principals is not None for s in self.statements)
-        self.conditional = sum(1 << n for n, s in enumerate(self.statements) if s.conditions)
-        self._not_action = sum(1 << n for n, s in enumerate(self.statements) if s.not_action)
-        self._not_resource = sum(1 << n for n, s in enumerate(self.statements) if s.not_resource)
+        self.tells_callers_apart = False
+        self.conditional = self._not_action = self._not_resource = 0
+        for number, one in enumerate(self.statements):
+            bit = 1 << number
+            self.tells_callers_apart |= one.principals is not None
+            self.conditional |= bit if one.conditions else 0
+            self._not_action |= bit if one.not_action else 0
+            self._not_resource |= bit if one.not_resource else 0
         self._patterns: dict[tuple[Dimension, int], Patterns] = {}
         self._starts: dict[tuple[Dimension, int], Patterns] = {}
 
@@ -84,15 +89,18 @@ class Side:
 
     @cached_property
     def _firm_by_action(self) -> int:
-        return self._firm(RESOURCES)
+        return union(1 << n for n, s in self._unconditional if not s.not_resource and self._every_resource(s))
 
     @cached_property
     def _firm_by_resource(self) -> int:
-        return self._firm(ACTIONS)
+        return union(1 << n for n, s in self._unconditional if not s.not_action and everything(s.actions))
 
-    def _firm(self, other: Dimension) -> int:
-        firm = (n for n, s in enumerate(self.statements) if not s.conditions and not other.negated(s))
-        return sum(1 << n for n in firm if self.patterns(other, n).everything)
+    @property
+    def _unconditional(self) -> Iterator[tuple[int, Statement]]:
+        return ((n, s) for n, s in enumerate(self.statements) if not s.conditions)
+
+    def _every_resource(self, statement: Statement) -> bool:
+        return on_everything(statement) or everything(self._resource_globs(statement))
 
     def in_not_form(self, dimension: Dimension) -> int:
         """The statements whose element of this dimension is in Not form."""
@@ -101,8 +109,7 @@ class Side:
     @cached_property
     def whole(self) -> int:
         """The statements that fire on every request."""
-        numbers = bits(self._firm_by_action & self._firm_by_resource)
-        return sum(1 << n for n in numbers)
+        return self._firm_by_action and self._firm_by_action & self._firm_by_resource
 
     @cached_property
     def signatures(self) -> tuple[object, ...]:
