@@ -92,6 +92,7 @@ _BASE: dict[str, Operator] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def operator(name: str) -> Operator:
     """Read an operator's name, with its set prefix and `IfExists`.
 

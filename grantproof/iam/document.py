@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from grantproof.iam.condition import Test, parse_block
@@ -221,9 +222,10 @@ class _Reader:
         return sid or None
 
     def _action(self, text: str, element: str) -> Glob:
-        if text != "*" and not re.fullmatch(r"[A-Za-z0-9*?-]+:[A-Za-z0-9*?_.-]+", text):
+        found = _action_pattern(text)
+        if found is None:
             self._refuse(f"{text!r} is not of the form service:Name (A1)", element)
-        return glob(text.lower())
+        return found
 
     def _resources(self, raw: Mapping[str, Any]) -> tuple[bool, tuple[Pattern, ...] | None]:
         present = [element for element in ("Resource", "NotResource") if element in raw]
@@ -237,7 +239,7 @@ class _Reader:
         return negated, tuple(self._resource(text, present[0]) for text in texts)
 
     def _resource(self, text: str, element: str) -> Pattern:
-        if not re.match(r"\*+$|arn:", text):
+        if not text.startswith("arn:") and (not text or text.strip("*")):
             self._refuse(f"{text!r} is neither an ARN nor '*' (R21)", element)
         fields = text.split(":", 5)
         if len(fields) < 6 and text.strip("*"):
@@ -245,17 +247,10 @@ class _Reader:
                 self._refuse(f"{text!r} is an incomplete ARN, which a session policy may not hold (R9)", element)
             text = ":".join(fields + ["*"] * (6 - len(fields)))  # rule R8
             fields = text.split(":", 5)
-        head, tail = (":".join(fields[:5]) + ":", fields[5]) if len(fields) == 6 else ("", text)
         try:
-            # Variables are replaced only after the fifth colon (rule R19).
-            before = read(head, variables=False, wildcards=True)
-            after = read(tail, variables=self._variables, wildcards=True)
+            return _resource_pattern(text, self._variables)
         except PatternError as error:
             self._refuse(str(error), element)
-        if after.fixed is not None:
-            fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]
-            return Pattern(text, fixed.tokens, fixed)
-        return Pattern(text, (*before.parts, *after.parts), None)
 
     def _conditions(self, raw: Mapping[str, Any]) -> tuple[Test, ...]:
         if "Condition" not in raw:
@@ -333,6 +328,35 @@ class _Reader:
                 self._refuse("a resource control policy only denies (S21)", "Effect")
         elif bare:
             self._refuse("a resource control policy names the service of each action (S21)", "Action")
+
+
+_ACTION = re.compile(r"[A-Za-z0-9*?-]+:[A-Za-z0-9*?_.-]+")
+
+
+# Policies repeat what they name: the same actions and resources stand in most of them.
+
+
+@lru_cache(maxsize=65_536)
+def _action_pattern(text: str) -> Glob | None:
+    """An Action; None where it is not of the form service:Name (rule A1)."""
+    return glob(text.lower()) if text == "*" or _ACTION.fullmatch(text) else None
+
+
+@lru_cache(maxsize=65_536)
+def _resource_pattern(text: str, variables: bool) -> Pattern:
+    """A Resource of six fields, or `*`. Variables are replaced only after the fifth colon (rule R19).
+
+    Raises:
+        PatternError: a variable that cannot be read.
+    """
+    fields = text.split(":", 5)
+    head, tail = (":".join(fields[:5]) + ":", fields[5]) if len(fields) == 6 else ("", text)
+    before = read(head, variables=False, wildcards=True)
+    after = read(tail, variables=variables, wildcards=True)
+    if after.fixed is None:
+        return Pattern(text, (*before.parts, *after.parts), None)
+    fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]
+    return Pattern(text, fixed.tokens, fixed)
 
 
 _PRINCIPAL_ARN = re.compile(

@@ -72,7 +72,7 @@ class Glob:
         self.prefix = first if isinstance(first, str) else ""
         wild = [token for token in self.tokens if isinstance(token, Wild)]
         self.literal = None if wild else self.prefix
-        self.counts = any(token is not Wild.ANY for token in wild)
+        self.counts = wild.count(Wild.ANY) != len(wild)
         self.everything = self.tokens == (Wild.ANY,)
 
     def __getattr__(self, name: str) -> Any:
@@ -108,6 +108,9 @@ def glob(text: str) -> Glob:
 
 def _normalised(tokens: Iterable[Token]) -> tuple[Token, ...]:
     out: list[Token] = []
+    tokens = tuple(tokens)
+    if len(tokens) == 1 and tokens[0]:
+        return tokens
     for token in tokens:
         if token == "":
             continue

@@ -1,14 +1,15 @@
 """Small worlds in which every request can be tried: random policies, and what they allow by enumeration.
 
 Nothing here knows how the comparison searches. Strings are over three letters of which policies write two, so that the
-third is what no policy names; sets of (action, resource, context) are integers.
+third is what no policy names; sets of (resource, context) are integers.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache
+from functools import cache, reduce
 from itertools import product
+from operator import or_
 from random import Random
 from typing import Any
 
@@ -142,37 +143,39 @@ def _where(key: str, state: Values) -> int:
     return sum(1 << n for n, context in enumerate(CONTEXTS) if context[key] == state)
 
 
+# For one action, whatever may be sent is a bit: every context on the first resource, then every one on the next.
+_EACH = sum(1 << n * len(CONTEXTS) for n in range(len(RESOURCES)))
+EVERY_CONTEXT = (1 << len(CONTEXTS)) - 1
+EVERYTHING = EVERY_CONTEXT * _EACH
+JUDGE = Judge(DEFAULTS)
+
+
 @cache
 def _holding(test: Entry) -> int:
-    """The contexts in which one entry of a Condition block holds; those that the law does not decide are left out."""
+    """Where one entry of a Condition block holds; what the law does not decide is left out."""
     out = 0
     for state, value in product(STATES[test.key], STATES["v"]):
         if test.key != "v" or state == value:
             probe = Probe({test.key: state, "v": value})
             with suppress(Undecided):
                 out |= holds(test, probe, JUDGE) * (_where(test.key, state) & _where("v", value))
-    return out
+    return out * _EACH
 
 
-def _contexts(item: Statement) -> int:
-    out = EVERY_CONTEXT
-    for test in item.conditions:
-        out &= _holding(test)
-    return out
+_AT: dict[tuple[Any, ...], int] = {}
 
 
-_AT: dict[tuple[Any, ...], tuple[int, ...]] = {}
-
-
-def _at(policy: Policy, item: Statement) -> tuple[int, ...]:
-    """For every resource the contexts in which a statement's resources, which may hold a variable, cover it."""
+def _at(policy: Policy, item: Statement) -> int:
+    """Where a statement's resources, which may hold a variable, cover the resource."""
     key = (item.resources, item.not_resource)
     if key not in _AT:
-        _AT[key] = tuple(_covered(policy, item, resource) for resource in RESOURCES)
+        covered = (_covered(policy, item, resource) << n * len(CONTEXTS) for n, resource in enumerate(RESOURCES))
+        _AT[key] = sum(covered)
     return _AT[key]
 
 
 def _covered(policy: Policy, item: Statement, resource: str) -> int:
+    """The contexts in which a statement's resources cover one resource."""
     if all(pattern.fixed is not None for pattern in item.resources or ()):
         return EVERY_CONTEXT * resource_matches(policy, item, _request(resource), JUDGE)
     return sum(
@@ -181,49 +184,49 @@ def _covered(policy: Policy, item: Statement, resource: str) -> int:
 
 
 @cache
+def _request(resource: str, value: Values = ()) -> Request:
+    return Request(CALLER, "s3:a", resource, "111111111111", {"v": value})
+
+
+@cache
 def _acting(patterns: tuple[Glob, ...], negated: bool) -> tuple[int, ...]:
     """The numbers of the actions that a statement is about."""
     return tuple(n for n, a in enumerate(ACTIONS) if any(pattern.matches(a) for pattern in patterns) != negated)
 
 
-@cache
-def _request(resource: str, value: Values = ()) -> Request:
-    return Request(CALLER, "s3:a", resource, "111111111111", {"v": value})
-
-
-JUDGE = Judge(DEFAULTS)
-EVERY_CONTEXT = (1 << len(CONTEXTS)) - 1
-
-
 def allowed(side: Layers) -> list[int]:
-    """For every action and resource, the contexts (bits) in which the request is allowed."""
-    groups: dict[tuple[PolicyType, int], list[int]] = {}
-    denied = [0] * len(ACTIONS) * len(RESOURCES)
+    """For every action where it is allowed."""
+    levels: dict[tuple[PolicyType, int], list[int]] = {}
+    denied = [0] * len(ACTIONS)
     for type_, level, policies in side.sets:
-        granted = groups.setdefault((type_, level), [0] * len(denied))
+        granted = levels.setdefault((type_, level), [0] * len(ACTIONS))
         for policy, item in policies.entries:
-            holding = _contexts(item)
-            where = [holding & at for at in _at(policy, item)] if holding else []
+            firing = _at(policy, item)
+            for test in item.conditions:
+                firing &= _holding(test)
             cells = granted if item.allow else denied
-            for a in _acting(item.actions, item.not_action):
-                for r, mask in enumerate(where, start=a * len(RESOURCES)):
-                    cells[r] |= mask
-    out = [EVERY_CONTEXT & ~mask for mask in denied]
-    for group in groups.values():
-        out = [one & other for one, other in zip(out, group, strict=True)]
+            for action in _acting(item.actions, item.not_action):
+                cells[action] |= firing
+    out = [EVERYTHING & ~one for one in denied]
+    for granted in levels.values():
+        out = [one & other for one, other in zip(out, granted, strict=True)]
     return out
+
+
+@cache
+def _decided(keys: frozenset[str]) -> int:
+    """Where none of these keys has several values."""
+    several = (_where(key, state) for key in keys for state in STATES[key] if len(state) > 1)
+    return (EVERY_CONTEXT & ~reduce(or_, several, 0)) * _EACH
 
 
 def differs(old: Layers, new: Layers) -> tuple[bool, bool]:
     """Does `new` allow something that `old` does not, and the other way round?"""
-    decided = EVERY_CONTEXT
-    for key in plain_keys(old, new) | {"v"}:
-        for state in STATES[key]:
-            decided &= ~_where(key, state) if len(state) > 1 else EVERY_CONTEXT
+    decided = _decided(plain_keys(old, new) | {"v"})
     before, after = allowed(old), allowed(new)
     return (
-        any(b & ~a & decided for a, b in zip(before, after, strict=True)),
-        any(a & ~b & decided for a, b in zip(before, after, strict=True)),
+        any(a & ~b & decided for b, a in zip(before, after, strict=True)),
+        any(b & ~a & decided for b, a in zip(before, after, strict=True)),
     )
 
 

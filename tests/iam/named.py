@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from itertools import product
 from random import Random
 from typing import Any
 
-from grantproof.iam import LawError, Layers, evaluate, parse_request
+from grantproof.iam import LawError, Layers, Request, evaluate, parse_request
 from grantproof.iam.comparison.comparisons import layers_of
 
 OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
@@ -123,16 +124,24 @@ def pair(seed: int) -> tuple[Layers, Layers]:
     return layers_of(old), layers_of(new)
 
 
+@cache
+def _requests(kind: str) -> list[Request]:
+    """Every request of the small world."""
+    actions, _, resources, _ = KINDS[kind]
+    out = []
+    for caller, action, resource, mfa in product(CALLERS, actions, resources, (True, False)):
+        context = {"aws:MultiFactorAuthPresent": "true"} if mfa else {}
+        asked = {"principal": caller, "action": action, "resource": resource, "resource_account": OWNER}
+        out.append(parse_request({**asked, "context": context}))
+    return out
+
+
 def differs(old: Layers, new: Layers) -> tuple[bool, bool]:
     """Does some caller of the small world get something new, and does some caller lose something?"""
     assert old.resource is not None
     label = {"TRUST": "trust", "KEY": "key", "RESOURCE": "bucket"}[old.resource.type.name]
-    actions, _, resources, _ = KINDS[label]
     more = less = False
-    for caller, action, resource, mfa in product(CALLERS, actions, resources, (True, False)):
-        context = {"aws:MultiFactorAuthPresent": "true"} if mfa else {}
-        asked = {"principal": caller, "action": action, "resource": resource, "resource_account": OWNER}
-        request = parse_request({**asked, "context": context})
+    for request in _requests(label):
         try:
             before, after = evaluate(request, old).allowed, evaluate(request, new).allowed
         except LawError:

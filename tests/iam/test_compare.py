@@ -340,15 +340,16 @@ def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equ
 # --- against enumeration ----------------------------------------------------------------------------------------------
 
 
-def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool]) -> Verdict:
-    """Whatever enumeration finds, the comparison finds, both ways and each by itself. (It may find more.)"""
+def check(old: Any, new: Any, owner: str | None, truth: tuple[bool, bool], seed: int) -> Verdict:
+    """Whatever enumeration finds, the comparison finds. (It may find more.) One of the ways is asked by itself too, and
+    says the same."""
     old, new = Prepared(old), Prepared(new)
     found = quick_verdict(old, new, owner=owner)
     if found is not Verdict.UNDETERMINED:
         more, less = found in (Verdict.WIDER, Verdict.DIFFERENT), found in (Verdict.NARROWER, Verdict.DIFFERENT)
         assert (truth[0] <= more, truth[1] <= less) == (True, True)
         if owner is None:
-            assert (contained(new, old), contained(old, new)) == (not more, not less)
+            assert contained(old, new) is not less if seed % 2 else contained(new, old) is not more
     return found
 
 
@@ -363,7 +364,7 @@ def test_no_difference_is_missed(kind: str, chunk: int) -> None:
     undetermined = 0
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         old, new = map(brute.parsed, brute.pair(seed, **options))
-        undetermined += check(old, new, None, brute.differs(old, new)) is Verdict.UNDETERMINED
+        undetermined += check(old, new, None, brute.differs(old, new), seed) is Verdict.UNDETERMINED
     assert undetermined <= CHUNK // 20
 
 
@@ -371,7 +372,7 @@ def test_no_difference_is_missed(kind: str, chunk: int) -> None:
 def test_no_difference_between_resource_policies_is_missed(chunk: int) -> None:
     for seed in range(chunk * 25, (chunk + 1) * 25):
         old, new = named.pair(seed)
-        assert check(old, new, named.OWNER, named.differs(old, new)) is not Verdict.UNDETERMINED
+        assert check(old, new, named.OWNER, named.differs(old, new), seed) is not Verdict.UNDETERMINED
 
 
 # --- what holds for all policies --------------------------------------------------------------------------------------
