@@ -193,23 +193,23 @@ def test_who_can_is_not_silent_where_it_cannot_tell(capsys: Printed) -> None:
     assert "stacks.nobody.outputs.Arn" in said
 
 
-SEARCH = "fixtures/shapes/search-domain"
-LOGS = "arn:aws:es:eu-west-1:111111111111:domain/logs/x"
+NETWORK = "fixtures/shapes/service-network"
+ORDERS = "arn:aws:vpc-lattice:eu-west-1:111111111111:service/svc-0123456789abcdef0/x"
 
 
 def test_what_could_not_be_deployed_is_said_and_nothing_is_settled_that_it_could_bear_on(capsys: Printed) -> None:
-    """The access policy of a search domain, and a policy that takes the domain's name."""
-    status, said = asked(capsys, "explain", SEARCH, "--as", "role", "es:ESHttpPost", LOGS)
+    """A service, its auth policy, and a policy that takes the service's ARN."""
+    status, said = asked(capsys, "explain", NETWORK, "--as", "role", "vpc-lattice-svcs:Invoke", ORDERS)
     assert status == 3
     first, second, *rest = said.splitlines()
-    assert first == f"NOT SETTLED  role: es:ESHttpPost on {LOGS}"
+    assert first == f"NOT SETTLED  role: vpc-lattice-svcs:Invoke on {ORDERS}"
     assert second == "  denied by what is deployed"
-    assert sum("not deployed, could bear on this: " in line for line in rest) == 2
+    assert sum("not deployed, could bear on this: " in line for line in rest) == 3
     assert "settles" not in said
     assert "smallest change" not in said
-    status, said = asked(capsys, "who-can", "es:ESHttpPost", LOGS, "--grants", SEARCH)
+    status, said = asked(capsys, "who-can", "vpc-lattice-svcs:Invoke", ORDERS, "--grants", NETWORK)
     assert status == 3
-    assert "by what is deployed; without Domain (AWS::OpenSearchService::Domain), Writer (AWS::IAM::Policy)" in said
+    assert "without Orders (AWS::VpcLattice::Service), WhoMayCall (AWS::VpcLattice::AuthPolicy), Caller (AWS::" in said
 
 
 def test_what_has_no_bearing_on_a_question_leaves_the_answer_as_it_is(capsys: Printed) -> None:
