@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -42,33 +42,63 @@ def heard(
 ) -> Iterator[tuple[T, bytes | None]]:
     """As `forked`, but each whole line as it comes, and None when a child has ended. Without a `limit` in seconds, a
     child takes the time that it needs."""
-    waiting, selector = list(reversed(tasks)), selectors.DefaultSelector()
-    begun: dict[int, bytes] = {}
-    gc.freeze()
-    try:
-        while waiting or begun:
-            while waiting and len(begun) < workers:
-                task = waiting.pop()
-                pid, pipe = _child(task, work, limit)
-                selector.register(pipe, selectors.EVENT_READ, (pid, task))
-                begun[pid] = b""
-            for key, _ in selector.select():
-                pid, task = key.data
-                data = os.read(key.fd, 1 << 20)
-                *lines, begun[pid] = (begun[pid] + data).split(b"\n")
-                yield from ((task, line) for line in lines)
-                if not data:
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
-                    os.waitpid(pid, 0)
-                    del begun[pid]
-                    yield task, None
-    finally:
-        for pid in begun:  # nobody listens any more
+    waiting = list(reversed(tasks))
+    with Children[T](limit) as children:
+        while waiting or children:
+            while waiting and len(children) < workers:
+                children.begin(waiting.pop(), work)
+            yield from children.said()
+
+
+class Children(Generic[T]):
+    """Children at work, each on a task. A context manager: when it is left, nobody listens any more."""
+
+    def __init__(self, limit: int = 0) -> None:
+        self._limit = limit
+        self._selector = selectors.DefaultSelector()
+        self._begun: dict[int, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End those that have not ended."""
+        for key in tuple(self._selector.get_map().values()):
+            pid, _task = key.data
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        selector.close()
+            self._ended(pid, key.fd)
         gc.unfreeze()
+
+    def __len__(self) -> int:
+        """How many have not ended."""
+        return len(self._begun)
+
+    def begin(self, task: T, work: Callable[[T], Iterator[bytes]]) -> None:
+        """Fork one. It says lines, without newlines in them."""
+        gc.freeze()
+        pid, pipe = _child(task, work, self._limit)
+        self._selector.register(pipe, selectors.EVENT_READ, (pid, task))
+        self._begun[pid] = b""
+
+    def said(self) -> Iterator[tuple[T, bytes | None]]:
+        """Wait until some say something: each whole line, and None for a child that has ended."""
+        for key, _ in self._selector.select():
+            pid, task = key.data
+            data = os.read(key.fd, 1 << 20)
+            *lines, self._begun[pid] = (self._begun[pid] + data).split(b"\n")
+            yield from ((task, line) for line in lines)
+            if not data:
+                self._ended(pid, key.fd)
+                yield task, None
+
+    def _ended(self, pid: int, pipe: int) -> None:
+        self._selector.unregister(pipe)
+        os.close(pipe)
+        os.waitpid(pid, 0)
+        del self._begun[pid]
 
 
 def _child(task: T, work: Callable[[T], Iterator[bytes]], limit: int) -> tuple[int, int]:

@@ -51,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="verify against the export of a real account instead of a mocked world; once for each account",
     )
     parser.addini("one_process", "modules whose tests share something costly", "linelist", [])
+    parser.addini(
+        "ahead",
+        "modules that share nothing costly with others: with --grants-processes they begin at once",
+        "linelist",
+        [],
+    )
     group.addoption("--grants-processes", metavar="N", type=int, default=1, help="run the tests in N forked processes")
     group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
@@ -247,7 +253,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if processes > 1 and not hasattr(config, "workerinput"):
         from grantproof.processes import Forked
 
-        config.pluginmanager.register(Forked(config, processes, _units(config)), "grantproof-processes")
+        config.pluginmanager.register(
+            Forked(config, processes, _units(config), config.getini("ahead")), "grantproof-processes"
+        )
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.
         atexit.register(os._exit, 0)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from grantproof.children import heard
+from grantproof.children import Children
 
 _DIED = "the process that was to run it has died"
 _WIDTH = 4
@@ -26,13 +27,25 @@ class Forked:
     here, as if the tests had run here.
 
     Args:
-        processes: how many at most.
+        processes: how many at most, beside the one that goes ahead.
         unit_of: gives, for a node id, what its test shares something costly with; one process runs all of that.
+        ahead: modules that need nothing of what collecting the others imports. Their tests run in a process of their
+            own, which begins before that.
     """
 
-    def __init__(self, config: pytest.Config, processes: int, unit_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, config: pytest.Config, processes: int, unit_of: Callable[[str], str], ahead: Sequence[str]
+    ) -> None:
         self._hook, self._config, self._processes, self._unit_of = config.hook, config, processes, unit_of
+        self._ahead = frozenset(ahead)
+        self._children = Children[None]()
         self._reports: list[pytest.TestReport] | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> None:
+        """Begin with what goes ahead."""
+        if self._ahead and not self._config.option.collectonly:
+            self._children.begin(None, partial(self._go_ahead, session))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -41,34 +54,53 @@ class Forked:
             return None  # pytest says what could not be collected, or lists what was
         units: dict[str, list[pytest.Item]] = {}
         for item in session.items:
-            units.setdefault(self._unit_of(item.nodeid), []).append(item)
-        # The longest first, so that no process is left with it when the others are done; lint has rules to load.
-        shares = sorted(units.items(), key=lambda unit: (unit[0] != "lint", -len(unit[1])))
+            if not self._goes_ahead(item):
+                units.setdefault(self._unit_of(item.nodeid), []).append(item)
+        # The longest first, so that no process is left with it when the others are done.
+        shares = sorted(units.values(), key=len, reverse=True)
         left = {item.nodeid: item for item in session.items}
         with tempfile.TemporaryFile(buffering=0) as queue:
             queue.write(b"".join(number.to_bytes(_WIDTH) for number in range(len(shares))))
             queue.seek(0)
-            work = partial(self._work, [items for _, items in shares], queue)
-            processes = min(self._processes, len(shares))
-            for _, line in heard([None] * processes, work, processes):
-                if line is not None:
-                    self._tell(*map(self._report, json.loads(line)), left=left)
+            for _ in range(min(self._processes, len(shares))):
+                self._children.begin(None, partial(self._work, shares, queue))
+            while self._children:
+                for _, line in self._children.said():
+                    if line is not None:
+                        self._tell(*map(self._report, json.loads(line)), left=left)
         if left:
             self._hook.pytest_testnodedown(node=None, error=_DIED)  # as pytest-xdist says it
         for item in tuple(left.values()):
             self._tell(pytest.TestReport(item.nodeid, item.location, {}, "failed", _DIED, "call"), left=left)
         return True
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Nobody listens any more."""
+        self._children.close()
+
+    def _goes_ahead(self, item: pytest.Item) -> bool:
+        return item.nodeid.partition("::")[0] in self._ahead
+
+    def _go_ahead(self, session: pytest.Session, _: None) -> Iterator[bytes]:
+        """In the child that does: collect what it runs, and nothing else."""
+        self._config.pluginmanager.unregister(name="terminalreporter")
+        self._config.pluginmanager.register(_Only(self._config.rootpath, self._ahead))
+        yield from self._run([item for item in session.perform_collect() if self._goes_ahead(item)])
+
     def _work(self, shares: Sequence[Sequence[pytest.Item]], queue: IO[bytes], _: None) -> Iterator[bytes]:
         """In a child: run one share after another, as long as there are any. All children read the queue by one file
         description, so that each share goes to one of them."""
-        self._reports = []
         while number := queue.read(_WIDTH):
-            items = shares[int.from_bytes(number)]
-            for item, following in zip(items, (*items[1:], None), strict=True):
-                self._hook.pytest_runtest_protocol(item=item, nextitem=following)
-                to_data = self._hook.pytest_report_to_serializable
-                yield json.dumps([to_data(config=self._config, report=report) for report in self._reports]).encode()
+            yield from self._run(shares[int.from_bytes(number)])
+
+    def _run(self, items: Sequence[pytest.Item]) -> Iterator[bytes]:
+        """In a child: what became of each."""
+        for item, following in zip(items, (*items[1:], None), strict=True):
+            self._reports = []
+            self._hook.pytest_runtest_protocol(item=item, nextitem=following)
+            to_data = self._hook.pytest_report_to_serializable
+            yield json.dumps([to_data(config=self._config, report=report) for report in self._reports]).encode()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -91,3 +123,13 @@ class Forked:
         for report in reports:
             self._hook.pytest_runtest_logreport(report=report)
         self._hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+class _Only:
+    """Collects some modules, by their names below a folder, and no others."""
+
+    def __init__(self, folder: Path, modules: Collection[str]) -> None:
+        self._modules = {folder / module for module in modules}
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        return None if collection_path.is_dir() or collection_path in self._modules else True

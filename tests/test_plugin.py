@@ -80,23 +80,30 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
 class Dies:
     """A plugin with which a process dies at one of the tests."""
 
-    def __init__(self) -> None:
-        self._parent = os.getpid()
+    def __init__(self, test: str) -> None:
+        self._test, self._parent = test, os.getpid()
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
-        if "nobody_but_the_declared" in item.name and os.getpid() != self._parent:
+        if self._test in item.nodeid and os.getpid() != self._parent:
             os._exit(0)
 
 
-def test_tests_of_a_process_that_died_failed(tmp_path: Path) -> None:
-    forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys", "-k", "trust"]
-    done = run(tmp_path, *forked, plugins=[Dies()])
+@pytest.mark.parametrize("suite", ["trust", "lint"])
+def test_tests_of_a_process_that_died_failed(suite: str, tmp_path: Path) -> None:
+    """Of that which goes ahead too."""
+    died = {
+        "trust": "test_trust.test_nobody_but_the_declared_principals_is_named[good-reader]",
+        "lint": "test_lint.test_cfn_lint_has_nothing_to_say[good-role.yaml]",
+    }[suite]
+    forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys", "-k", "trust or lint"]
+    done = run(tmp_path, *forked, plugins=[Dies(died.partition(".")[2])])
     assert done.returncode == 1, done.stdout
     assert "NOT VERIFIED  good" in done.stdout
     assert "the process that was to run it has died" in done.stdout
     whole = results(tmp_path)
-    assert len(whole) == 5
-    assert not whole["test_trust.test_nobody_but_the_declared_principals_is_named[good-reader]"]
+    assert len(whole) == 6
+    assert not whole[died]
+    assert all(passed for test, passed in whole.items() if not test.startswith(f"test_{suite}."))
 
 
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
     Raises:
         pytest.UsageError: an export is not a whole snapshot of what the contracts need.
     """
+    if not config.getoption("--snapshot"):
+        return {}  # what reads them takes a second to import
     if _RECORDED not in config.stash:
         from grantproof.aws.real import export, recorded
 
@@ -63,7 +65,7 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
             exports = {
                 alias: export.read_export(path) for alias, path in export.named(config.getoption("--snapshot")).items()
             }
-            config.stash[_RECORDED] = recorded.recorded(contracts(config), exports) if exports else {}
+            config.stash[_RECORDED] = recorded.recorded(contracts(config), exports)
         except export.ExportRefused as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[_RECORDED]

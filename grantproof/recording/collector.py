@@ -34,7 +34,8 @@ class Collector:
         self._read: dict[str, str] = {}
 
     def pytest_sessionstart(self) -> None:
-        """With reports to write: have the folder to itself, and know what the inputs were when the run began."""
+        """Know the day, and with reports to write: have the folder to itself, and know what the inputs were."""
+        today(self._config)
         if folder := self._config.getoption("--grants-report"):
             from grantproof.evidence import bundle
 
