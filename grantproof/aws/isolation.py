@@ -43,7 +43,11 @@ def isolated() -> Generator[None, None, None]:
         del os.environ[name]
     os.environ.update(_OWN)
     try:
-        with patch.object(URLLib3Session, "send", _refuse), patch("botocore.session.create_loader", _loader):
+        with (
+            # Nothing is sent, so that no client needs TLS, which takes as long to prepare as all else of it.
+            patch.multiple(URLLib3Session, __init__=_unprepared, send=_refuse),
+            patch("botocore.session.create_loader", _loader),
+        ):
             yield
     finally:
         for name in _OWN:
@@ -60,6 +64,10 @@ def models() -> Loader:
 
 def _loader(_: str | None = None) -> Loader:
     return models()
+
+
+def _unprepared(_: URLLib3Session, **__: object) -> None:
+    pass
 
 
 def _refuse(_: URLLib3Session, request: AWSPreparedRequest) -> None:

@@ -341,21 +341,21 @@ def test_every_other_operation_is_refused(
     where = world.law.where(world.world.identity(session), grant.region)
     unlisted: list[str] = []
     every = f"every operation of {service} is tried by {principal.alias}"
+    methods = {operation: method for method, operation in caller.meta.method_to_api_mapping.items()}
     for operation in caller.meta.service_model.operation_names:
         shape = caller.meta.service_model.operation_model(operation)
         params = minimal_parameters(shape, resources_named(service, shape, where))
         try:
-            if is_named_and_unaimed(promised, authorisations(service, operation, params, where)):
-                continue
-            if expected(world, session, service, operation, params, promised, grant.region):
-                continue
+            asked = authorisations(service, operation, params, where)
         except UnlistedOperation:
             unlisted.append(operation)
             continue
         except UnmappedOperation as error:
             verdict.unverified(every, f"{operation} was not: {error}", place=str(principal.place))
             continue
-        error = refusal(getattr(caller, method_name(caller, operation)), **params)
+        if is_named_and_unaimed(promised, asked) or are_promised(world, session, asked, promised, grant.region):
+            continue
+        error = refusal(getattr(caller, methods[operation]), **params)
         if not is_refusal(error, service, protocol(caller)):
             verdict.broken(
                 f"{principal.alias} may do nothing else with {service}",
@@ -397,11 +397,17 @@ def contract_layers(world: Stage, principal: DeclaredPrincipal) -> Layers:
 def expected(
     world: Stage, session: boto3.Session, service: str, operation: str, params: Any, promised: Layers, region: str
 ) -> bool:
-    """Does the contract allow the call? On resources of other accounts it never does by itself."""
+    """Does the contract allow the call?"""
+    where = world.law.where(world.world.identity(session), region)
+    return are_promised(world, session, authorisations(service, operation, params, where), promised, region)
+
+
+def are_promised(
+    world: Stage, session: boto3.Session, asked: Sequence[Authorisation], promised: Layers, region: str
+) -> bool:
+    """Does the contract allow all that a call asks? On resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
-    where = world.law.where(identity, region)
-    asked = authorisations(service, operation, params, where)
-    requests = [world.law.request(identity, a, region) for a in asked]
+    requests = (world.law.request(identity, a, region) for a in asked)
     return all(evaluate(request, beside_resource(world, request, promised)).allowed for request in requests)
 
 

@@ -1,36 +1,55 @@
-"""What moto works out anew for every call or service, worked out once in a process.
+"""What moto and botocore work out anew for every call, client or service, worked out once in a process.
 
 moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
-folders of botocore for each service's model; and makes an RSA key for each KMS key, symmetric ones too.
+folders of botocore for each service's model, and starts a session of it to answer with an error; and makes an RSA key
+for each KMS key, symmetric ones too. botocore 1.43 reads the shapes of a service's model for each client, and a world
+has a client or more for everybody who comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import botocore.client
+import botocore.session
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.model import ServiceModel
 from moto.core import loaders, responses, utils
 from moto.kms import models as kms
 from moto.kms.utils import generate_private_key
 
 _method_names = cache(utils.method_names_from_class)
 _loader = cache(loaders.create_loader)
+_service_name = cache(utils.service_name_from_moto_package_name)
 _key_of_no_use = cache(generate_private_key)
+_exceptions = cache(ClientExceptionsFactory)
+_models: dict[int, ServiceModel] = {}
 
 
 def _private_key(key_spec: str) -> Any:
     return (_key_of_no_use if key_spec == "SYMMETRIC_DEFAULT" else generate_private_key)(key_spec)
 
 
+def _model(description: Mapping[str, Any], service_name: str | None = None) -> ServiceModel:
+    """Of a description that botocore's loader keeps, so that no other gets its id."""
+    if id(description) not in _models:
+        _models[id(description)] = ServiceModel(description, service_name)
+    return _models[id(description)]
+
+
 @contextmanager
 def remembered() -> Generator[None, None, None]:
-    """Let moto use what it has worked out before."""
+    """Let moto and botocore use what they have worked out before."""
     with (
         patch.object(responses, "method_names_from_class", _method_names),
         patch.object(utils, "create_loader", _loader),
+        patch.object(utils, "service_name_from_moto_package_name", _service_name),
         patch.object(kms, "generate_private_key", _private_key),
+        patch.object(botocore.client, "ServiceModel", _model),
+        patch.object(botocore.session, "ClientExceptionsFactory", _exceptions),
     ):
         yield

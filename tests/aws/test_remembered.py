@@ -1,0 +1,36 @@
+"""What is remembered is what moto and botocore still ask for; a newer one that does not would be slow, not wrong."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from grantproof.aws.mocked import remembered
+from grantproof.aws.mocked.world import World
+
+
+@pytest.fixture(scope="module")
+def caller() -> boto3.Session:
+    """Who has called, and was answered with an error."""
+    with World({"owner": "111111111111"}, "eu-west-1") as world:
+        session = world.root("owner")
+        with pytest.raises(ClientError, match="NoSuchEntity"):
+            world.client(session, "iam").get_role(RoleName="nobody")
+        key = world.client(session, "kms").create_key()
+        assert key["KeyMetadata"]["KeySpec"] == "SYMMETRIC_DEFAULT"
+    return session
+
+
+@pytest.mark.parametrize("name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions"])
+def test_moto_and_botocore_ask_for_it(caller: boto3.Session, name: str) -> None:
+    found = getattr(remembered, name).cache_info()
+    assert found.hits + found.misses
+
+
+def test_clients_of_a_service_share_its_model() -> None:
+    with World({"owner": "111111111111"}, "eu-west-1") as world:
+        one, other = (world.client(world.user("owner", name), "sts") for name in ("one", "other"))
+        assert one.meta.service_model is other.meta.service_model
+        assert one.exceptions is other.exceptions
+        assert one.meta.events is not other.meta.events
