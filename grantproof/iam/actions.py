@@ -102,6 +102,15 @@ def spelt(action: str) -> str:
     return action if like is None or begins == name.lower() else f"{service}:{like[: len(begins)]}{name[len(begins) :]}"
 
 
+#: Actions of no list, which AWS's own policies name: the one that SNS used to put on topics. Nothing is called so.
+RETIRED = frozenset({"sns:receive"})
+
+
+def names_something(pattern: str) -> bool:
+    """Is there an action that a pattern matches, or was there one that AWS still names?"""
+    return pattern == "*" or bool(matching(pattern)) or pattern.lower() in RETIRED
+
+
 @lru_cache(maxsize=4096)
 def matching(pattern: str) -> tuple[str, ...]:
     """The known actions that a pattern with `*` and `?` matches, sorted."""

@@ -148,7 +148,7 @@ def test_what_is_worked_out_is_what_a_deployment_holds(stage: Stage) -> None:
     physical = {(stack.alias, *resource.path): resource.physical_id for resource in stack.resources}
     made = synthesise(stage.contract, physical=physical).snapshots["111111111111"].resource_policies
     held = stage.snapshots()["111111111111"].resource_policies
-    assert sorted(made, key=str) == sorted(held, key=str)
+    assert {e["Arn"]: e for e in made} == {e["Arn"]: e for e in held}
     assert len(held) == len({entry["Arn"] for entry in held}) == len(stage.contract.resources)
 
 

@@ -362,3 +362,28 @@ def test_moto_still_needs_this_module() -> None:
         except Exception:  # noqa: BLE001 - moto meets what it cannot do with whatever its code runs into
             outputs = []
         assert [o.get("OutputValue") for o in outputs] != ["in"]
+
+
+def test_a_stand_in_has_every_attribute_and_what_sends_elsewhere_is_not_made(world: World) -> None:
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "late"}}
+    away = {"Type": "AWS::SNS::Subscription", "Properties": {"Endpoint": "https://example.com", "Protocol": "https"}}
+    made = create(world, {"A": alarm}, Outputs={"Arn": {"Value": {"Fn::GetAtt": ["A", "Arn"]}}})
+    assert made == {"Arn": f"arn:aws:cloudwatch:eu-west-1:{OWNER}:alarm:late"}
+    create(world, {"S": away}, name="away")
+    assert list(world.built.refused.values()) == ["it: it sends to https://example.com, which is not of its account"]
+
+
+def test_a_function_whose_code_is_in_a_tools_bucket_is_made(world: World) -> None:
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    code = {"S3Bucket": {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}, "S3Key": "a.zip"}
+    properties = {"Code": code, "Handler": "i.h", "Runtime": "python3.12", "Role": {"Fn::GetAtt": ["R", "Arn"]}}
+    create(world, {"R": role, "F": {"Type": "AWS::Lambda::Function", "Properties": properties}})
+    assert world.built.refused == {}
+    assert any("S3Bucket" in (p.get("Code") or {}) for p in world.built.properties.values())
+
+
+def test_a_boundary_that_nobody_made_leaves_the_snapshot_without_what_it_says(world: World) -> None:
+    boundary = f"arn:aws:iam::{OWNER}:policy/of-somebody-else"
+    role = {"AssumeRolePolicyDocument": TRUST, "PermissionsBoundary": boundary}
+    create(world, {"R": {"Type": "AWS::IAM::Role", "Properties": role}})
+    assert snapshot(world).policies == ()

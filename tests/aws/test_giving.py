@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
@@ -10,10 +11,12 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from grantproof.aws.combinations.combined import Noted, note_untold, view
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held import giving
-from grantproof.aws.held.giving import WAYS, Way, let_in_by, may_give_access, way_of
+from grantproof.aws.held.giving import WAYS, Way, let_in_by, may_give_access, open_operation, way_of
 from grantproof.aws.held.unspoken import unspoken
 from grantproof.aws.synthesis.makers import MAKERS
+from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.inert import INERT, sends_away
 from grantproof.contract import load
 
 BY_THEMSELVES = [begins for begins, way in WAYS.items() if way in (Way.ITSELF, Way.HUNG)]
@@ -138,3 +141,97 @@ def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
         "AWS::CloudFormation::Stack",
     }
     assert all(way_of(type_) in (Way.POLICY, Way.NONE) for type_ in MAKERS)
+
+
+# --- APIs -------------------------------------------------------------------------------------------------------------
+
+BY_IAM = {"components": {"securitySchemes": {"iam": {"x-amazon-apigateway-authtype": "awsSigv4"}, "key": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "open_"),
+    [
+        ({}, {}, "GET /x"),
+        ({"security": [{"iam": []}]}, BY_IAM, ""),
+        ({"security": [{"iam": []}, {"key": []}]}, BY_IAM, "GET /x"),
+        ({"security": []}, {**BY_IAM, "security": [{"iam": []}]}, "GET /x"),
+        ({}, {**BY_IAM, "security": [{"iam": []}]}, ""),
+        ({"x-amazon-apigateway-auth": {"type": "AWS_IAM"}}, {}, ""),
+    ],
+)
+def test_an_operation_that_asks_for_no_iam_is_open(operation: Any, more: Any, open_: str) -> None:
+    assert open_operation({"paths": {"/x": {"get": operation, "options": {}}}, **more}) == open_
+
+
+API = """
+Resources:
+  Api:
+    Type: AWS::ApiGateway::RestApi
+    Properties: {api}
+  Get:
+    Type: AWS::ApiGateway::Method
+    Properties: {{RestApiId: !Ref Api, ResourceId: r, HttpMethod: {verb}, AuthorizationType: {auth}}}
+"""
+POLICY = (
+    '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: "*", Action: execute-api:Invoke, Resource: "*"}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("api", "verb", "auth", "said"),
+    [
+        (
+            "{Name: a}",
+            "GET",
+            "NONE",
+            ["Get lets others in by AuthorizationType: NONE, of which a contract cannot speak"],
+        ),
+        ("{Name: a}", "GET", "AWS_IAM", []),
+        ("{Name: a}", "OPTIONS", "NONE", []),
+        (f"{{Name: a, Policy: {POLICY}}}", "GET", "NONE", []),
+        ("{Body: {paths: {/x: {get: {}}}}}", "GET", "AWS_IAM", ["Api lets others in by GET /x, which asks for no IAM"]),
+        (f"{{Body: {{paths: {{/x: {{get: {{}}}}}}, x-amazon-apigateway-policy: {POLICY}}}}}", "GET", "NONE", []),
+    ],
+)
+def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
+    api: str, verb: str, auth: str, said: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "app.yaml").write_text(API.format(api=api, verb=verb, auth=auth), encoding="utf-8")
+    statement = "{Principal: '*', Action: s3:GetObject, Resource: '*'}"
+    promised = f"principals: {{}}\nresources: {{x: {{arn: 'arn:aws:s3:::x', policy: [{statement}]}}}}\n"
+    contract = CONTRACT[: CONTRACT.index("principals")].format() + promised
+    (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")
+    of = load(tmp_path)
+    assert [detail for detail, _ in unspoken(Synthesised(of, synthesise(of)))] == said
+
+
+# --- what lets nobody in ----------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_policy_takes_away_and_gives_nothing() -> None:
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    assert not may_give_access("AWS::EC2::VPCEndpoint", {"PolicyDocument": policy})
+    assert may_give_access("AWS::EC2::VPCEndpoint", {"Other": policy})
+
+
+@pytest.mark.parametrize("type_", sorted(INERT))
+def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by_itself(type_: str) -> None:
+    assert type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1")
+    assert way_of(type_) is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "to"),
+    [
+        ("AWS::SNS::Subscription", {"Endpoint": "arn:aws:sqs:eu-west-1:111111111111:q"}, ""),
+        ("AWS::SNS::Subscription", {"Endpoint": "arn:aws:sqs:eu-west-1:222222222222:q"}, "222222222222"),
+        ("AWS::SNS::Subscription", {"Endpoint": "https://example.com/?arn:aws:sqs:eu-west-1:111111111111:q"}, "https"),
+        ("AWS::SNS::Subscription", {"Endpoint": {"Ref": "Somewhere"}}, "Ref"),
+        ("AWS::Logs::SubscriptionFilter", {"DestinationArn": "arn:aws:logs:eu-west-1:2:destination:d"}, "destination"),
+        ("AWS::CloudWatch::Alarm", {"Endpoint": "https://example.com"}, ""),
+    ],
+)
+def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: str) -> None:
+    said = sends_away(type_, properties, "111111111111")
+    assert to in said
+    assert bool(to) == bool(said)

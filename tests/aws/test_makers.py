@@ -8,6 +8,7 @@ import pytest
 
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import Making
+from grantproof.aws.templates.inert import usual_arn
 from grantproof.aws.templates.intrinsics import Scope
 
 
@@ -25,4 +26,4 @@ def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name:
     scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
     account = MadeAccount("111111111111")
     making = Making(("stack", "R"), type_, name, "", "stack", Path("t.yaml"), account, scope)
-    assert making.usual_arn(making.physical(next(iter(name.values())))) == expected
+    assert usual_arn(type_, making.physical(next(iter(name.values()))), making.where) == expected

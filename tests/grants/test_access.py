@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -30,6 +30,7 @@ from grantproof.aws.staged.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
 from grantproof.iam.layers import is_role_entry, resource_type
+from grantproof.iam.pattern import Pattern
 from grantproof.iam.satisfy import example, satisfying
 
 
@@ -129,7 +130,11 @@ def test_the_session_is_what_aws_makes_of_it(
     arn = world.resolved(role.reference)
     comer = world.comers(role)[0]
     comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
-    answer = people.enter(world, arn, comer)
+    try:
+        answer = people.enter(world, arn, comer)
+    except ClientError as error:
+        verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
+        return
     session = world.world.session(answer["Credentials"])
     account, name = arn.split(":")[4], arn.rsplit("/", 1)[1]
     seen = client(world, session, "sts").get_caller_identity()
@@ -145,7 +150,12 @@ def test_the_session_is_what_aws_makes_of_it(
 def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     comer = world.comers(role)[0]
     comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
-    session = world.world.session(people.enter(world, world.resolved(role.reference), comer)["Credentials"])
+    try:
+        answer = people.enter(world, world.resolved(role.reference), comer)
+    except ClientError as error:
+        verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
+        return
+    session = world.world.session(answer["Credentials"])
     world.world.advance(901)
     try:
         error = refusal(client(world, session, "ssm").describe_parameters)
@@ -205,6 +215,7 @@ def _put_to_the_law(
     for pattern in parsed.resources or ():
         for action in (name for glob in parsed.actions for name in actions.matching(str(glob))):
             asked = inquiry.request(world, who, action, pattern.text if "*" not in pattern.text else "*")
+            asked = with_session_values(asked, (pattern, *(v for test in parsed.conditions for v in test.values)))
             asked = replace(asked, resource=example(pattern, asked))
             met = satisfying(parsed.conditions, asked)
             if met is None:
@@ -222,6 +233,14 @@ def _put_to_the_law(
             f"no operation of {statement.document.get('Action')} can be tried on {resource}",
             place=str(statement.place),
         )
+
+
+def with_session_values(asked: Request, patterns: Iterable[Pattern]) -> Request:
+    """The request with some value for each tag and for the source identity that policy variables speak of: who comes in
+    with others is let in with others."""
+    named = {variable.key for pattern in patterns for variable in pattern.variables}
+    carried = {key: ("example",) for key in named if key.startswith("aws:principaltag/") or key == "aws:sourceidentity"}
+    return replace(asked, context={**carried, **asked.context})
 
 
 def with_its_key(layers: Layers, asked: Request) -> Layers:

@@ -163,7 +163,9 @@ class _Writer:
             yield from (f"      - {scalar(self._abstract(label))}" for label in of_aws)
         documents = self._documents([policy.label for policy in policies if policy.label not in of_aws])
         if documents:
-            yield f"    allows: # {DECIDE}: is all of this meant?"
+            cut = isinstance(held, str) or held.boundary is None
+            asked = "is all of this meant?" if cut else "its boundary takes some of it away? Then promise what is left"
+            yield f"    allows: # {DECIDE}: {asked}"
             yield from self._statements(documents)
         elif not of_aws:
             yield "    allows: []"
@@ -283,7 +285,7 @@ def _that_exists(statement: Any) -> tuple[Any, list[str]]:
     for element in ("Action", "NotAction"):
         written = statement.get(element, [])
         named = [written] if isinstance(written, str) else written
-        known = [name for name in named if name == "*" or actions.matching(name)]
+        known = [name for name in named if actions.names_something(name)]
         if len(known) < len(named):
             unknown = [name for name in named if name not in known]
             return ({**statement, element: known} if known else None), unknown

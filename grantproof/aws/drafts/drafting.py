@@ -15,6 +15,7 @@ from grantproof.aws.drafts.drafted import contract_text
 from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
 from grantproof.aws.held.giving import Way, may_give_access, way_of
+from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates.looked_up import stand_in
 from grantproof.contract import ContractError, load
@@ -55,7 +56,10 @@ def _drafted(found: Skeleton) -> Path:
     stage = Stage(found.contract, partial=True)
     stage.open()
     try:
-        policies = stage.policies
+        try:
+            policies = stage.policies
+        except SnapshotIncomplete as error:
+            raise CannotDraft(f"{error}: no template creates it. Name one that does as well.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_):
             raise CannotDraft(

@@ -40,6 +40,11 @@ WAYS: Mapping[str, Way] = {
             "AWS::IAM::UserToGroupAddition",
             "AWS::KMS::Key",
             "AWS::S3::BucketPolicy",
+            "AWS::SNS::Topic",
+            "AWS::SNS::TopicInlinePolicy",
+            "AWS::SNS::TopicPolicy",
+            "AWS::SQS::QueueInlinePolicy",
+            "AWS::SQS::QueuePolicy",
             "AWS::SecretsManager::ResourcePolicy",
             *CARRIERS,
             *HUNG,
@@ -48,7 +53,13 @@ WAYS: Mapping[str, Way] = {
     ),
     **dict.fromkeys(
         # A nested stack's own resources are looked at; a bucket's properties are below.
-        ("AWS::CloudFormation::Stack", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SSM::Parameter"),
+        (
+            "AWS::CloudFormation::Stack",
+            "AWS::S3::Bucket",
+            "AWS::SQS::Queue",
+            "AWS::SSM::Parameter",
+            "AWS::SecretsManager::Secret",
+        ),
         Way.NONE,
     ),
     "AWS::Lambda::Permission": Way.HUNG,
@@ -94,8 +105,10 @@ WAYS: Mapping[str, Way] = {
 
 #: Properties that decide about access, by type; of those that let others in by themselves, the values that do not.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl and
-#: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+#: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html and
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html
 DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+    "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
     "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "VpcConfiguration": None},
@@ -105,6 +118,22 @@ DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
         "PublicAccessBlockConfiguration": None,
     },
 }
+
+
+#: Properties that hold what looks like a policy, and lets nobody in: it takes away from what others give, or is about
+#: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+LIMITING: Mapping[str, str] = {
+    "AWS::EC2::VPCEndpoint": "PolicyDocument",
+    "AWS::Logs::LogGroup": "DataProtectionPolicy",
+    "AWS::SNS::Topic": "DataProtectionPolicy",
+}
+
+
+def without_limits(type_: str, properties: Any) -> Any:
+    """Properties without those that let nobody in."""
+    if isinstance(properties, Mapping) and LIMITING.get(type_) in properties:
+        return {key: value for key, value in properties.items() if key != LIMITING[type_]}
+    return properties
 
 
 def way_of(type_: str) -> Way | None:
@@ -127,11 +156,40 @@ def let_in_by(type_: str, properties: Any) -> str:
     return ""
 
 
+_IAM_SCHEME = "awsSigv4"
+
+
+def open_operation(body: Any) -> str:
+    """An operation of an API's definition that does not ask for IAM, as `GET /path`; empty where each does. Preflight
+    requests (OPTIONS) are nobody's.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html"""
+    if not isinstance(body, Mapping):
+        return ""
+    schemes = {
+        **(body.get("securityDefinitions") or {}),
+        **((body.get("components") or {}).get("securitySchemes") or {}),
+    }
+    by_iam = {name for name, scheme in schemes.items() if scheme.get("x-amazon-apigateway-authtype") == _IAM_SCHEME}
+    for path, operations in (body.get("paths") or {}).items():
+        for verb, operation in operations.items() if isinstance(operations, Mapping) else ():
+            if verb.lower() not in _VERBS or not isinstance(operation, Mapping):
+                continue
+            asked = operation.get("security", body.get("security")) or ()
+            auth = str((operation.get("x-amazon-apigateway-auth") or {}).get("type", "")).upper()
+            if auth != "AWS_IAM" and not (asked and all(set(one) & by_iam for one in asked)):
+                return f"{verb.upper()} {path}"
+    return ""
+
+
+_VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-apigateway-any-method"})
+
+
 def may_give_access(type_: str, properties: Any) -> bool:
     """May a resource let somebody in, in a way that is seen only once it is deployed, or not at all?"""
     if any(harmless is not None and name in properties for name, harmless in DECIDING.get(type_, {}).items()):
         return True
     way = way_of(type_)
+    properties = without_limits(type_, properties)
     if way is None:
         # Policies are written as text, too, and then once more as text in text.
         return '"Statement' in json.dumps(properties, default=str).replace("\\", "") or says_who(properties)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws.held.carried import hung_by
-from grantproof.aws.held.giving import Way, way_of
+from grantproof.aws.held.giving import LIMITING, Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, filled, merged
 from grantproof.aws.templates.placed import Placed, at, documents, place_of, placed_once
@@ -22,7 +22,9 @@ _SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy",
 _HANGS_ON: Mapping[str, tuple[str, ...]] = {
     "AWS::S3::BucketPolicy": ("Bucket",),
     "AWS::SQS::QueuePolicy": ("Queues",),
+    "AWS::SQS::QueueInlinePolicy": ("Queue",),
     "AWS::SNS::TopicPolicy": ("Topics",),
+    "AWS::SNS::TopicInlinePolicy": ("TopicArn",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
     "AWS::Lambda::Permission": ("FunctionName",),
     **{type_: (hung.target,) for type_, hung in HUNG.items()},
@@ -107,7 +109,7 @@ class Origins:
         for resource in self._all:
             properties = _properties(resource)
             for path in documents(properties, text=way_of(resource.type) is not Way.NONE):
-                if place := place_of(properties, path):
+                if path[:1] != (LIMITING.get(resource.type),) and (place := place_of(properties, path)):
                     yield place
 
     def nested(self, stack: Resource) -> Path | None:
@@ -183,7 +185,12 @@ class Origins:
     def _hung_on(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
         """The resources that hang a policy on what an ARN names."""
         wanted = {arn, arn.rsplit(":", 1)[-1]} | ({resource.physical_id} if resource else set())
+        service = arn.split(":", 3)[2:3]
         for hung in self._all:
+            if hung.properties is not None and hung.type in HUNG:
+                continue  # it is known on what this hangs
+            if hung.type.count("::") == 2 and [hung.type.split("::")[1].lower()] != service:
+                continue
             for name in _HANGS_ON.get(hung.type, ()):
                 value = at(_properties(hung), (name,))
                 values = value if isinstance(value, list) else [value]

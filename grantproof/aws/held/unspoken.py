@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import Way, let_in_by, may_give_access, way_of
+from grantproof.aws.held.giving import Way, let_in_by, may_give_access, open_operation, way_of
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
@@ -26,8 +26,25 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if is_unread(resource, written):
                 service = resource.type.split("::")[1]
                 yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
-            if given := let_in_by(resource.type, written):
+            operation = open_operation(at(written, ("Body",))) if resource.type == _API else ""
+            if operation and not has_policy(deployed, resource.physical_id):
+                yield f"{name} lets others in by {operation}, which asks for no IAM", place
+            given = let_in_by(resource.type, written)
+            if given and not (resource.type == _METHOD and is_decided_by_api(deployed, written)):
                 yield f"{name} lets others in by {given}, of which a contract cannot speak", place
+
+
+_API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
+
+
+def is_decided_by_api(deployed: Deployed, method: Any) -> bool:
+    """Does the policy on its API say who calls a method that asks for no IAM? Preflight requests are nobody's."""
+    return at(method, ("HttpMethod",)) == "OPTIONS" or has_policy(deployed, str(at(method, ("RestApiId",))))
+
+
+def has_policy(deployed: Deployed, api: str) -> bool:
+    """Is there a policy on the API with this id?"""
+    return any(arn.endswith(f"::/restapis/{api}") for arn in deployed.policies.resource_policies)
 
 
 def is_unread(resource: Resource, written: Any) -> bool:

@@ -9,13 +9,15 @@ what is deployed (`held/carried`), which is where CloudFormation takes them from
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from moto.cloudformation import parsing
 
-from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
+from grantproof.aws.mocked.created import Client, CreatedResource, Properties, UnsupportedResource, creator
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.inert import INERT, made_up, name_of, sends_away
 
 
 def where_of(account: str, region: str) -> Where:
@@ -28,9 +30,21 @@ def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> 
     if type_ == "AWS::Events::EventBus":
         # moto gives its buses no physical id.
         return creator(type_, None, _bus, lambda account, region: client_of(account, "events", region))
+    if type_ == "AWS::ApiGateway::RestApi":
+        # moto wants a name, which the Body may have.
+        return creator(type_, None, _api, lambda account, region: client_of(account, "apigateway", region))
     if type_ in HUNG or is_stand_in(type_):
         return creator(type_, None, _stand_in(type_), where_of)
+    if type_ in INERT:
+        return creator(type_, None, partial(_inert, type_), where_of)
     return None
+
+
+def _api(gateway: Client, p: Properties, generated: str) -> CreatedResource:
+    made = gateway.create_rest_api(name=p.get("Name") or generated)["id"]
+    root = next(r["id"] for r in gateway.get_resources(restApiId=made)["items"] if r["path"] == "/")
+    attributes = {"RestApiId": made, "RootResourceId": root}
+    return CreatedResource(gateway, made, attributes, lambda: gateway.delete_rest_api(restApiId=made))
 
 
 def is_stand_in(type_: str) -> bool:
@@ -42,6 +56,28 @@ def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
     name = p.get("Name") or generated
     arn = events.create_event_bus(Name=name)["EventBusArn"]
     return CreatedResource(events, name, {"Arn": arn, "Name": name}, lambda: events.delete_event_bus(Name=name))
+
+
+def _inert(type_: str, where: Where, p: Properties, generated: str) -> CreatedResource:
+    if away := sends_away(type_, p, where.account):
+        raise UnsupportedResource(f"it: it sends to {away}, which is not of its account")
+    name = str(name_of(type_, p) or generated)
+    return CreatedResource(None, name, _MadeUp(type_, name, where))
+
+
+class _MadeUp(dict[str, str]):
+    """Every attribute there may be."""
+
+    def __init__(self, type_: str, name: str, where: Where) -> None:
+        super().__init__()
+        self._of = (type_, name, where)
+
+    def __contains__(self, attribute: object) -> bool:
+        return True
+
+    def __missing__(self, attribute: str) -> str:
+        type_, name, where = self._of
+        return made_up(type_, attribute, name, where)
 
 
 def _stand_in(type_: str) -> Callable[[Where, Properties, str], CreatedResource]:

@@ -7,7 +7,7 @@ from typing import Any
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 
 from grantproof.aws.mocked import carrying
-from grantproof.aws.mocked.created import UnsupportedResource
+from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
 
 #: moto's `ResourceMap`.
@@ -95,12 +95,12 @@ def _attribute(names: Names, name: str, attribute: str) -> Any:
             if candidate is not None and candidate.key == wanted:
                 return candidate.value
         raise UnsupportedResource(f"output {wanted} of the nested stack {name}, which has no such output")
-    try:
-        found = resource.get_cfn_attribute(attribute)
-    except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
-        found = None
+    found = _of_table(names, name, attribute, resource)
     if found is None:
-        found = _of_table(names, name, attribute, resource)
+        try:
+            found = resource.get_cfn_attribute(attribute)
+        except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
+            found = None
     if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
     return found
@@ -110,7 +110,8 @@ def _of_table(names: Names, name: str, attribute: str, resource: Any) -> str | N
     written = names._resource_json_map.get(name) or {}
     where = carrying.where_of(names._account_id, names._region_name)
     ref = str(getattr(resource, "physical_resource_id", ""))
-    # What is named by another property is made here, and knows its own attributes.
+    if isinstance(resource, CreatedResource):
+        return None  # it knows its own
     return carrying.attribute(str(written.get("Type")), attribute, ref, {}, where)
 
 

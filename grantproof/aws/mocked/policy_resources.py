@@ -61,6 +61,14 @@ def _topic_policy(sns: Client, p: Properties, generated: str) -> CreatedResource
     return CreatedResource(sns, generated, {}, remove)
 
 
+def _inline_queue_policy(sqs: Client, p: Properties, generated: str) -> CreatedResource:
+    return _queue_policy(sqs, {**p, "Queues": [p["Queue"]]}, generated)
+
+
+def _inline_topic_policy(sns: Client, p: Properties, generated: str) -> CreatedResource:
+    return _topic_policy(sns, {**p, "Topics": [p["TopicArn"]]}, generated)
+
+
 def _secret(secrets: Client, p: Properties, generated: str) -> CreatedResource:
     more = {name: p[name] for name in ("Description", "KmsKeyId", "Tags") if p.get(name)}
     # What the value is changes nothing of who may read it.
@@ -143,6 +151,8 @@ _CREATORS: Mapping[str, tuple[str, str, Callable[[Client, Properties, str], Crea
     "AWS::S3::BucketPolicy": ("s3", "Bucket PolicyDocument", _bucket_policy),
     "AWS::SQS::QueuePolicy": ("sqs", "Queues PolicyDocument", _queue_policy),
     "AWS::SNS::TopicPolicy": ("sns", "Topics PolicyDocument", _topic_policy),
+    "AWS::SQS::QueueInlinePolicy": ("sqs", "Queue PolicyDocument", _inline_queue_policy),
+    "AWS::SNS::TopicInlinePolicy": ("sns", "TopicArn PolicyDocument", _inline_topic_policy),
     "AWS::SecretsManager::Secret": (
         "secretsmanager",
         "Name Description KmsKeyId SecretString GenerateSecretString Tags",

@@ -11,6 +11,8 @@ from grantproof.aws.mocked.deploy import Resource, nested_file
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.templates import parameters
+from grantproof.aws.templates.carriers import CARRIERS
+from grantproof.aws.templates.inert import made_up
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import Contract
@@ -161,15 +163,10 @@ class MadeStack:
         found, type_ = self.resource(name), self._document["Resources"][name]["Type"]
         if attribute in found.attributes:
             return found.attributes[attribute]
-        if type_ in MAKERS or type_ == _NESTED:
+        if (type_ in MAKERS and type_ not in CARRIERS) or type_ == _NESTED:
             raise NotResolved(f"{attribute} of {name} ({type_}) cannot be said without deploying")
-        if not attribute.endswith("Arn"):
-            return found.physical_id
         # Made up, as the names of resources are. That a deployment has it otherwise would be seen there.
-        making = self._to_make(name, type_, self._properties[name])
-        if attribute == "Arn":
-            return making.usual_arn(found.physical_id)
-        return making.arn(type_.split("::")[1].lower(), found.physical_id)
+        return made_up(type_, attribute, found.physical_id, self._to_make(name, type_, self._properties[name]).where)
 
     def outputs(self) -> dict[str, str]:
         """The outputs whose conditions are true."""

@@ -5,18 +5,17 @@ Nothing is deployed. What cannot be said without deploying is `NotResolved`.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.giving import let_in_by, says_who
+from grantproof.aws.held.giving import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled, hanging
+from grantproof.aws.templates.inert import name_of, plain_arn, sends_away
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
-from grantproof.iam import actions
 from grantproof.source import shown
 
 
@@ -55,19 +54,12 @@ class Making:
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource in the stack's account and region."""
-        return f"arn:{self.partition}:{service}:{self.scope.pseudo['AWS::Region']}:{self.account.number}:{resource}"
+        return plain_arn(service, resource, self.where)
 
-    def usual_arn(self, physical_id: str) -> str:
-        """The ARN of a resource of no kind that is made here: as the action list writes those of its kind, where that
-        takes nothing but its name."""
-        service, kind = (part.lower() for part in self.type.split("::")[1:3])
-        template = actions.arn_template(service, kind)
-        names = [name for name in _VARIABLE.findall(template) if name not in ("Partition", "Region", "Account")]
-        if len(names) != 1:
-            return self.arn(service, physical_id)
-        region = self.scope.pseudo["AWS::Region"]
-        given = {"Partition": self.partition, "Region": region, "Account": self.account.number, names[0]: physical_id}
-        return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
+    @property
+    def where(self) -> Where:
+        """Where it is made."""
+        return Where(self.partition, str(self.scope.pseudo["AWS::Region"]), self.account.number)
 
     def naming(self, document: Any) -> Any:
         """The document of a policy that names principals.
@@ -95,9 +87,6 @@ class InvalidPrincipal(Exception):
     """A principal of another partition: AWS knows nobody of it here, and refuses the policy (rule P33)."""
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
 @dataclass(frozen=True)
 class Made:
     """What `Ref` and `Fn::GetAtt` give."""
@@ -118,13 +107,14 @@ def make(making: Making) -> Made:
     """
     if making.type in MAKERS:
         return MAKERS[making.type](making)
-    if says_who(making.properties):
+    if says_who(without_limits(making.type, making.properties)):
         raise NotResolved(
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
+    if away := sends_away(making.type, making.properties, making.account.number):
+        raise NotResolved(f"{shown(making.template)}: {making.path[-1]} sends to {away}, which is not of its account")
     # What gives nobody access; referred to only by what it is called.
-    names = ("Name", f"{making.type.rsplit('::', 1)[1]}Name")
-    return Made(making.physical(next((text for key, text in making.properties.items() if key in names), None)))
+    return Made(making.physical(name_of(making.type, making.properties)))
 
 
 def listed(item: Any) -> list[Any]:
@@ -243,7 +233,7 @@ def _secret_policy(it: Making) -> Made:
 
 def _carrier(it: Making) -> Made:
     """What carries a policy, or hangs one on another, after the table. The policy itself is read once all is made."""
-    where = Where(it.partition, it.scope.pseudo["AWS::Region"], it.account.number)
+    where = it.where
     carrier = CARRIERS.get(it.type)
     if carrier is None:
         made = Made(it.physical(None))
@@ -255,6 +245,50 @@ def _carrier(it: Making) -> Made:
     for one in hanging(it.type, it.properties, made.physical_id, where):
         it.naming(one.document)
     return made
+
+
+def _queue(it: Making) -> Made:
+    name = it.physical(it.properties.get("QueueName"), 80)
+    url = f"https://sqs.{it.where.region}.{it.scope.pseudo['AWS::URLSuffix']}/{it.account.number}/{name}"
+    name = name.rsplit("/", 1)[-1]  # what a deployment knows it by is its URL
+    return Made(it.known or url, {"Arn": it.arn("sqs", name), "QueueName": name, "QueueUrl": it.known or url})
+
+
+def _queue_policy(it: Making) -> Made:
+    for url in listed(it.properties.get("Queues", it.properties.get("Queue"))):
+        it.hang(it.arn("sqs", str(url).rsplit("/", 1)[-1]), "AWS::SQS::Queue", it.properties["PolicyDocument"])
+    return Made(it.physical(None))
+
+
+def _topic(it: Making) -> Made:
+    name = it.physical(it.properties.get("TopicName"), 256)
+    arn = name if name.startswith("arn:") else it.arn("sns", name)
+    it.hang(arn, it.type, new_topic_policy(arn))
+    return Made(arn, {"TopicArn": arn, "TopicName": arn.rsplit(":", 1)[-1]})
+
+
+def _topic_policy(it: Making) -> Made:
+    for arn in listed(it.properties.get("Topics", it.properties.get("TopicArn"))):
+        held = it.account.resource_policies
+        held[:] = [entry for entry in held if entry["Arn"] != arn]
+        it.hang(arn, "AWS::SNS::Topic", it.properties["PolicyDocument"])
+    return Made(it.physical(None))
+
+
+def new_topic_policy(arn: str) -> dict[str, Any]:
+    """The policy that SNS puts on every topic.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html"""
+    names = "GetTopicAttributes SetTopicAttributes AddPermission RemovePermission DeleteTopic Subscribe "
+    names += "ListSubscriptionsByTopic Publish"
+    statement = {
+        "Effect": "Allow",
+        "Sid": "__default_statement_ID",
+        "Principal": {"AWS": "*"},
+        "Action": [f"SNS:{name}" for name in names.split()],
+        "Resource": arn,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}},
+    }
+    return {"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]}
 
 
 MAKERS: Mapping[str, Maker] = {
@@ -271,6 +305,12 @@ MAKERS: Mapping[str, Maker] = {
     "AWS::S3::Bucket": _bucket,
     "AWS::S3::BucketPolicy": _bucket_policy,
     "AWS::KMS::Key": _key,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SQS::QueuePolicy": _queue_policy,
+    "AWS::SQS::QueueInlinePolicy": _queue_policy,
+    "AWS::SNS::Topic": _topic,
+    "AWS::SNS::TopicPolicy": _topic_policy,
+    "AWS::SNS::TopicInlinePolicy": _topic_policy,
     "AWS::SecretsManager::Secret": _secret,
     "AWS::SecretsManager::ResourcePolicy": _secret_policy,
 }

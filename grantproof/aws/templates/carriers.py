@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grantproof.aws.templates.placed import at, like
@@ -104,6 +104,9 @@ _SEARCH = _arn(
     others={"DomainEndpoint": "search-{id}-example.{region}.es.amazonaws.com", "Id": "{account}/{id}"},
 )
 
+#: What a stream is called by the time at which it is made; in the mocked world always by this one.
+_STREAM = "arn:{partition}:dynamodb:{region}:{account}:table/{id}/stream/2024-01-01T00:00:00.000"
+
 #: By type. The account's own policy of a service stands for what has no ARN: `arn:...:logs:REGION:ACCOUNT:*`.
 CARRIERS: Mapping[str, Carrier] = {
     "AWS::ApiGateway::RestApi": Carrier(
@@ -137,7 +140,16 @@ CARRIERS: Mapping[str, Carrier] = {
         own=("PermissionsPolicyDocument",),
         others={"Name": "{id}", "DomainName": "{DomainName}", "DomainOwner": "{account}"},
     ),
-    "AWS::DynamoDB::Table": _arn("dynamodb", "table/{id}", named="TableName", own=("ResourcePolicy", "PolicyDocument")),
+    "AWS::DynamoDB::GlobalTable": _arn(
+        "dynamodb", "table/{id}", named="TableName", others={"StreamArn": _STREAM, "TableId": "{id}"}
+    ),
+    "AWS::DynamoDB::Table": _arn(
+        "dynamodb",
+        "table/{id}",
+        named="TableName",
+        own=("ResourcePolicy", "PolicyDocument"),
+        others={"StreamArn": _STREAM},
+    ),
     "AWS::EFS::FileSystem": _arn(
         "elasticfilesystem",
         "file-system/{id}",
@@ -185,10 +197,10 @@ def hanging(type_: str, properties: Any, ref: str, where: Where) -> Iterator[Han
     """
     properties = properties if isinstance(properties, Mapping) else {}
     carrier, hung = CARRIERS.get(type_), HUNG.get(type_)
-    if carrier is not None and carrier.own and (written := at(properties, carrier.own)):
-        arn = filled(carrier.arn, properties, carrier.id_of(ref), where)
-        document = _OWN.get(type_, _as_it_is)(_document(written, type_), carrier.id_of(ref), where)
-        yield Hanging(arn, type_, document, carrier.own)
+    if carrier is not None:
+        for path, arn in _own(type_, carrier, properties, carrier.id_of(ref), where):
+            written = _document(at(properties, path), type_)
+            yield Hanging(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
     if hung is not None:
         for arn in _targets(hung, properties, where):
             written = _of_bus(properties, arn) if not hung.document else at(properties, hung.document)
@@ -329,6 +341,42 @@ def _of_bus(properties: Mapping[str, Any], bus: str) -> Any:
     if asked := properties.get("Condition"):
         made["Condition"] = {asked["Type"]: {asked["Key"]: asked["Value"]}}
     return {"Version": "2012-10-17", "Statement": [made]}
+
+
+def _own(
+    type_: str, carrier: Carrier, properties: Mapping[str, Any], id_: str, where: Where
+) -> Iterator[tuple[KeyPath, str]]:
+    """Where a resource writes policies of its own, and the ARN of what each is on."""
+    paths = [carrier.own] if carrier.own and at(properties, carrier.own) else []
+    if type_ == "AWS::ApiGateway::RestApi":
+        paths += _in_definition(properties)
+        if len(paths) > 1:
+            raise NoPolicy("it has a Policy, and another in its Body")
+    yield from ((path, filled(carrier.arn, properties, id_, where)) for path in paths)
+    stream = ("StreamSpecification", "ResourcePolicy", "PolicyDocument")
+    if type_ == "AWS::DynamoDB::Table" and at(properties, stream):
+        yield stream, filled(_STREAM, properties, id_, where)
+    if type_ == "AWS::DynamoDB::GlobalTable":
+        for number, replica in enumerate(properties.get("Replicas") or ()):
+            there = replace(where, region=str(at(replica, ("Region",))))
+            for inside, arn in (
+                (("ResourcePolicy",), carrier.arn),
+                (("ReplicaStreamSpecification", "ResourcePolicy"), _STREAM),
+            ):
+                path = ("Replicas", number, *inside, "PolicyDocument")
+                if at(properties, path):
+                    yield path, filled(arn, properties, id_, there)
+
+
+def _in_definition(properties: Mapping[str, Any]) -> list[KeyPath]:
+    """The policy in an API's definition.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/openapi-extensions-policy.html"""
+    if "BodyS3Location" in properties:
+        raise NoPolicy("its definition is in S3 (BodyS3Location), and may hold a policy")
+    if isinstance(properties.get("Body"), str):
+        raise NoPolicy("its Body is text, and may hold a policy")
+    inside = ("Body", "x-amazon-apigateway-policy")
+    return [inside] if at(properties, inside) else []
 
 
 def _as_it_is(document: Mapping[str, Any], id_: str, where: Where) -> Mapping[str, Any]:

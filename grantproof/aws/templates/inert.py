@@ -1,0 +1,82 @@
+"""Types that moto does not create, or not whatever their properties, and by which nobody gets in.
+
+Each was looked up in the template reference: what resources of it do is done with the permissions of roles and policies
+that are read, and no property of theirs names somebody who may do something, but for those that `held/giving` has. So
+there is a stand-in for them in the mocked world. All others that cannot be created are said, one by one.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from grantproof.aws.templates.carriers import Where
+from grantproof.iam import actions
+
+INERT = frozenset(
+    f"AWS::{name}"
+    for name in """
+    ApiGateway::Account ApiGateway::BasePathMapping ApiGateway::Deployment ApiGateway::DocumentationPart
+    ApiGateway::DocumentationVersion ApiGateway::GatewayResponse ApiGateway::Method ApiGateway::Model
+    ApiGateway::RequestValidator ApiGateway::Resource ApiGateway::Stage ApiGateway::UsagePlan ApiGateway::UsagePlanKey
+    ApplicationAutoScaling::ScalableTarget ApplicationAutoScaling::ScalingPolicy
+    Athena::WorkGroup Backup::BackupPlan Backup::BackupSelection CertificateManager::Certificate CloudTrail::Trail
+    CloudWatch::Alarm CloudWatch::AnomalyDetector CloudWatch::CompositeAlarm CloudWatch::Dashboard
+    Config::ConfigRule Events::Archive Glue::Database GuardDuty::Detector Lambda::Alias Lambda::EventInvokeConfig
+    Logs::MetricFilter Logs::SubscriptionFilter SNS::Subscription SecretsManager::RotationSchedule
+    SecretsManager::SecretTargetAttachment WAFv2::WebACL WAFv2::WebACLAssociation
+    """.split()
+)
+
+#: Properties that say where resources send what they are given: by type.
+_SENDING: Mapping[str, str] = {"AWS::Logs::SubscriptionFilter": "DestinationArn", "AWS::SNS::Subscription": "Endpoint"}
+
+
+def sends_away(type_: str, properties: Any, account: str) -> str:
+    """Where a resource sends to that is not in its account; empty where it does not."""
+    target = properties.get(_SENDING.get(type_, "")) if isinstance(properties, Mapping) else None
+    if target is None or (isinstance(target, str) and target.startswith("arn:") and f":{account}:" in target):
+        return ""
+    return str(target)
+
+
+def name_of(type_: str, properties: Mapping[str, Any]) -> Any:
+    """What the properties call a resource; None where they do not."""
+    names = ("Name", f"{type_.rsplit('::', 1)[1]}Name")
+    return next((text for key, text in properties.items() if key in names), None)
+
+
+def usual_arn(type_: str, physical_id: str, where: Where) -> str:
+    """The ARN of a resource of no kind that is known here: as the action list writes those of its kind, where that
+    takes nothing but its name."""
+    service, kind = (part.lower() for part in type_.split("::")[1:3])
+    template = actions.arn_template(service, kind)
+    names = [name for name in _VARIABLE.findall(template) if name not in ("Partition", "Region", "Account")]
+    if len(names) != 1:
+        return plain_arn(service, physical_id, where)
+    given = {
+        "Partition": where.partition,
+        "Region": where.region,
+        "Account": where.account,
+        names[0]: physical_id,
+    }
+    return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
+
+
+def plain_arn(service: str, resource: str, where: Where) -> str:
+    """An ARN with region and account."""
+    return f"arn:{where.partition}:{service}:{where.region}:{where.account}:{resource}"
+
+
+def made_up(type_: str, attribute: str, physical_id: str, where: Where) -> str:
+    """What `Fn::GetAtt` gives of a resource that is not made: its name, but for ARNs."""
+    if not attribute.endswith("Arn"):
+        return physical_id
+    if attribute == "Arn":
+        return usual_arn(type_, physical_id, where)
+    return plain_arn(type_.split("::")[1].lower(), physical_id, where)
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
