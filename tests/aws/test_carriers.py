@@ -11,6 +11,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from grantproof.aws.held.agreement import disagreements, resource_policy
+from grantproof.aws.held.carried import joined
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.unspoken import is_unread
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
@@ -220,3 +221,84 @@ def test_a_policy_of_a_real_account_that_no_export_holds_is_said() -> None:
     vault = Resource(("Vault",), "AWS::Backup::BackupVault", "x", "owner", None)
     assert is_unread(vault, {"AccessPolicy": policy(ALLOW)})
     assert not is_unread(vault, {"BackupVaultName": "v"})
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
+
+FUNCTION = "arn:aws:lambda:eu-west-1:111111111111:function:f"
+
+
+@pytest.mark.parametrize(
+    ("more", "principal", "condition"),
+    [
+        ({"Principal": "222222222222"}, {"AWS": "222222222222"}, None),
+        ({"Principal": "arn:aws:iam::222222222222:role/r"}, {"AWS": "arn:aws:iam::222222222222:role/r"}, None),
+        ({"Principal": "*", "PrincipalOrgID": "o-1"}, "*", {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        (
+            {"Principal": "s3.amazonaws.com", "SourceArn": "arn:aws:s3:::b", "SourceAccount": 111111111111},
+            {"Service": "s3.amazonaws.com"},
+            {"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::b"}, "StringEquals": {"AWS:SourceAccount": "111111111111"}},
+        ),
+        (
+            {"Principal": "*", "FunctionUrlAuthType": "NONE", "InvokedViaFunctionUrl": True},
+            "*",
+            {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}, "Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+        ),
+    ],
+)
+def test_a_permission_becomes_the_statement_that_lambda_makes_of_it(more: Any, principal: Any, condition: Any) -> None:
+    given = {"FunctionName": "f", "Action": "lambda:InvokeFunction", **more}
+    (found,) = entries(("AWS::Lambda::Permission", given))
+    (statement,) = found["Policy"]["Statement"]
+    assert (found["Arn"], statement["Resource"], statement["Principal"]) == (FUNCTION, FUNCTION, principal)
+    assert statement.get("Condition") == condition
+
+
+@pytest.mark.parametrize(
+    ("name", "arn"),
+    [
+        ("f", FUNCTION),
+        (FUNCTION, FUNCTION),
+        ("111111111111:function:f", FUNCTION),
+        ("f:live", f"{FUNCTION}:live"),
+        (f"{FUNCTION}:live", f"{FUNCTION}:live"),
+    ],
+)
+def test_a_function_is_named_in_every_way_that_lambda_takes(name: str, arn: str) -> None:
+    given = {"FunctionName": name, "Action": "lambda:InvokeFunction", "Principal": "222222222222"}
+    assert [entry["Arn"] for entry in entries(("AWS::Lambda::Permission", given))] == [arn]
+
+
+def test_a_principal_that_lambda_does_not_take_is_no_policy() -> None:
+    with pytest.raises(NoPolicy, match="neither account, role, user nor service"):
+        entries(("AWS::Lambda::Permission", {"FunctionName": "f", "Action": "a", "Principal": "somebody"}))
+
+
+def test_what_a_service_holds_beside_what_stacks_put_there_is_not_lost() -> None:
+    held = {"Arn": FUNCTION, "Type": "T", "Account": "1", "Policy": {"Statement": {"Sid": "by a call"}}}
+    own = {**held, "Policy": policy({"Sid": "by a stack"})}
+    (both,) = joined([own], [held])
+    assert [s["Sid"] for s in both["Policy"]["Statement"]] == ["by a stack", "by a call"]
+    assert own["Policy"]["Statement"] == [{"Sid": "by a stack"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "unread"),
+    [
+        ({"Ref": "F"}, False),
+        ({"Fn::GetAtt": ["F", "Arn"]}, False),
+        ({"Fn::Sub": "${F.Arn}"}, False),
+        (FUNCTION, False),
+        (f"{FUNCTION}:live", True),
+        ("f:live", True),
+        ({"Ref": "A"}, True),
+        ({"Ref": "F.Alias"}, True),
+        ({"Fn::Join": [":", [{"Ref": "F"}, "live"]]}, True),
+        (None, True),
+    ],
+)
+def test_a_permission_on_an_alias_of_a_real_account_is_said(name: Any, unread: bool, tmp_path: Path) -> None:
+    resources = {"F": {"Type": "AWS::Lambda::Function"}, "A": {"Type": "AWS::Lambda::Alias"}}
+    (tmp_path / "t.json").write_text(json.dumps({"Resources": resources}), encoding="utf-8")
+    made = Resource(("P",), "AWS::Lambda::Permission", "x", "owner", tmp_path / "t.json")
+    assert is_unread(made, {"FunctionName": name}) is unread

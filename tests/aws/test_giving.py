@@ -19,7 +19,7 @@ from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.inert import INERT, sends_away
 from grantproof.contract import load
 
-BY_THEMSELVES = [begins for begins, way in WAYS.items() if way in (Way.ITSELF, Way.HUNG)]
+BY_THEMSELVES = [begins for begins, way in WAYS.items() if way is Way.ITSELF]
 TEMPLATE = """
 Parameters:
   More: {{Type: String, Default: "no", AllowedValues: ["no", "yes"]}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.mocked.deploy import DeployedStack, Resource
@@ -24,3 +24,21 @@ def hung_by(resource: Resource, where: Where) -> Iterator[Hanging]:
     """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
     if resource.type in CARRIERS or resource.type in HUNG:
         yield from hanging(resource.type, resource.properties, resource.physical_id, where)
+
+
+def joined(carried_: Iterable[Mapping[str, Any]], read: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The policies that stacks put on resources, and those that services hold: of one resource, both."""
+    by = {entry["Arn"]: dict(entry) for entry in carried_}
+    for entry in read:
+        own = by.get(entry["Arn"])
+        if own is None:
+            by[entry["Arn"]] = dict(entry)
+            continue
+        statements = own["Policy"]["Statement"]
+        more = [s for s in _listed(entry["Policy"]["Statement"]) if s not in statements]
+        own["Policy"] = {**own["Policy"], "Statement": [*statements, *more]}
+    return tuple(by.values())
+
+
+def _listed(statements: Any) -> list[Any]:
+    return statements if isinstance(statements, list) else [statements]

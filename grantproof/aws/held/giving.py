@@ -20,7 +20,6 @@ class Way(Enum):
     """How resources of a type give access."""
 
     POLICY = "by policies, which are held against the contract"
-    HUNG = "by a policy that it hangs on another resource, where it is read once it is deployed"
     ITSELF = "by being there: no policy that is read says whom it lets in"
     NONE = "in no way, whatever text is in it"
 
@@ -62,7 +61,6 @@ WAYS: Mapping[str, Way] = {
         ),
         Way.NONE,
     ),
-    "AWS::Lambda::Permission": Way.HUNG,
     **dict.fromkeys(
         (
             "AWS::CleanRooms::",  # members are other accounts
@@ -193,11 +191,11 @@ def may_give_access(type_: str, properties: Any) -> bool:
     if way is None:
         # Policies are written as text, too, and then once more as text in text.
         return '"Statement' in json.dumps(properties, default=str).replace("\\", "") or says_who(properties)
-    return way in (Way.HUNG, Way.ITSELF)
+    return way is Way.ITSELF
 
 
 def says_who(item: Any) -> bool:
-    """Is there a policy document in a value, or a principal by itself (AWS::Lambda::Permission)?"""
+    """Is there a policy document in a value, or a principal by itself?"""
     if isinstance(item, Mapping):
         return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(map(says_who, item.values()))
     return isinstance(item, list) and any(map(says_who, item))

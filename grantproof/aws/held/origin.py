@@ -26,7 +26,6 @@ _HANGS_ON: Mapping[str, tuple[str, ...]] = {
     "AWS::SNS::TopicPolicy": ("Topics",),
     "AWS::SNS::TopicInlinePolicy": ("TopicArn",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
-    "AWS::Lambda::Permission": ("FunctionName",),
     **{type_: (hung.target,) for type_, hung in HUNG.items()},
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.giving import Way, let_in_by, may_give_access, open_operation, way_of
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.inert import sends_away
 from grantproof.aws.templates.placed import at
 from grantproof.source import read, shown
 
@@ -23,6 +24,10 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+            if resource.type == "AWS::SNS::Topic" and (
+                away := sends_away(resource.type, written, number_of(deployed, stack))
+            ):
+                yield f"{name} sends to {away}, which is not of its account", place
             if is_unread(resource, written):
                 service = resource.type.split("::")[1]
                 yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
@@ -50,10 +55,32 @@ def has_policy(deployed: Deployed, api: str) -> bool:
 def is_unread(resource: Resource, written: Any) -> bool:
     """Does a resource of a real account write a policy that no export holds? Those of the mocked world are taken from
     its properties."""
-    if resource.properties is not None or resource.type.split("::")[1].lower() in RESOURCE_POLICIES:
+    if resource.properties is not None:
+        return False
+    if resource.type == "AWS::Lambda::Permission":
+        # Exports hold the policies of functions, not those of their aliases and versions.
+        return not _names_function(at(written, ("FunctionName",)), resource)
+    if resource.type.split("::")[1].lower() in RESOURCE_POLICIES:
         return False
     carrier = CARRIERS.get(resource.type)
     return resource.type in HUNG or (carrier is not None and bool(carrier.own) and bool(at(written, carrier.own)))
+
+
+def _names_function(name: Any, permission: Resource) -> bool:
+    """Is a function named, as it is written: by a text without qualifier, or by reference to one of its template?"""
+    if isinstance(name, str):
+        return len(name.rpartition(":function:")[2].split(":")) == 1
+    referred = at(name, ("Ref",)) or at(name, ("Fn::GetAtt", 0)) or str(at(name, ("Fn::Sub",)) or "")[2:-1]
+    resources = read(permission.template).value["Resources"] if permission.template is not None else {}
+    type_ = str(at(resources, (str(referred).partition(".")[0], "Type")))
+    return "." not in str(referred).removesuffix(".Arn") and type_.endswith(
+        ("Lambda::Function", "Serverless::Function")
+    )
+
+
+def number_of(deployed: Deployed, stack: DeployedStack) -> str:
+    """The number of a stack's account."""
+    return deployed.contract.accounts.get(stack.account, stack.account)
 
 
 def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:

@@ -49,7 +49,11 @@ def _api(gateway: Client, p: Properties, generated: str) -> CreatedResource:
 
 def is_stand_in(type_: str) -> bool:
     """Is there only a stand-in of such resources in the mocked world?"""
-    return type_ in CARRIERS and type_ not in parsing.get_model_map()
+    return type_ in CARRIERS and (type_ in _WITHOUT_ID or type_ not in parsing.get_model_map())
+
+
+#: Types that moto creates without saying what they are called.
+_WITHOUT_ID = frozenset({"AWS::Lambda::Version"})
 
 
 def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:

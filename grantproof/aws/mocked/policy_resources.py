@@ -1,7 +1,7 @@
 """Resources of other services that carry a policy, or hang one on a resource.
 
 moto 5.2.5 has no `AWS::S3::BucketPolicy`, `AWS::SQS::QueuePolicy`, `AWS::SNS::TopicPolicy` and nothing of Secrets
-Manager, drops the policy of `AWS::ECR::Repository` and conditions of `AWS::Lambda::Permission`, and requires a key
+Manager, drops the policy of `AWS::ECR::Repository`, and requires a key
 policy where CloudFormation does not. They are made here through the mocked services' own APIs, property by property, as
 in `iam_resources`.
 """
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grantproof.aws.mocked.created import Client, CreatedResource, Properties, UnsupportedResource, creator
+from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
 
 
 def _text(document: Any) -> str:
@@ -122,31 +122,6 @@ def _repository(ecr: Client, p: Properties, generated: str) -> CreatedResource:
     )
 
 
-def _permission(functions: Client, p: Properties, generated: str) -> CreatedResource:
-    optional = "EventSourceToken PrincipalOrgID SourceAccount SourceArn FunctionUrlAuthType"
-    more = {name: p[name] for name in optional.split() if p.get(name)}
-    function, statement = p["FunctionName"], generated.rsplit(":", 1)[-1][-100:]
-    functions.add_permission(
-        FunctionName=function, StatementId=statement, Action=p["Action"], Principal=p["Principal"], **more
-    )
-    held = json.loads(functions.get_policy(FunctionName=function)["Policy"])["Statement"]
-    own = next(s for s in held if s.get("Sid") == statement)
-    conditions = json.dumps(own.get("Condition") or {})
-    for name, value in more.items():
-        if str(value) not in conditions:
-            # moto keeps some conditions and forgets others: without it the permission is wider than the template.
-            functions.remove_permission(FunctionName=function, StatementId=statement)
-            raise UnsupportedResource(f"property {name} of AWS::Lambda::Permission")
-
-    def remove() -> None:
-        try:
-            functions.remove_permission(FunctionName=function, StatementId=statement)
-        except functions.exceptions.ResourceNotFoundException:
-            return  # the function went first
-
-    return CreatedResource(functions, statement, {"Id": statement}, remove)
-
-
 _CREATORS: Mapping[str, tuple[str, str, Callable[[Client, Properties, str], CreatedResource]]] = {
     "AWS::S3::BucketPolicy": ("s3", "Bucket PolicyDocument", _bucket_policy),
     "AWS::SQS::QueuePolicy": ("sqs", "Queues PolicyDocument", _queue_policy),
@@ -174,11 +149,6 @@ _CREATORS: Mapping[str, tuple[str, str, Callable[[Client, Properties, str], Crea
         "RepositoryName RepositoryPolicyText EmptyOnDelete EncryptionConfiguration ImageScanningConfiguration "
         "ImageTagMutability LifecyclePolicy Tags",
         _repository,
-    ),
-    "AWS::Lambda::Permission": (
-        "lambda",
-        "Action FunctionName Principal EventSourceToken PrincipalOrgID SourceAccount SourceArn FunctionUrlAuthType",
-        _permission,
     ),
 }
 

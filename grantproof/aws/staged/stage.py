@@ -13,7 +13,7 @@ import boto3
 
 from grantproof.aws.calls.law import Law
 from grantproof.aws.calls.operations import Authorisation
-from grantproof.aws.held.carried import carried
+from grantproof.aws.held.carried import carried, joined
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
@@ -150,7 +150,7 @@ class Stage(Deployed):
         gone = self.world.built.deleted
         stacks = (s for s in self.deployment.stacks if (s.account, s.name) not in gone)
         found = tuple(carried(stacks, number, self.contract))
-        return replace(taken, resource_policies=(*taken.resource_policies, *found)) if found else taken
+        return replace(taken, resource_policies=joined(found, taken.resource_policies)) if found else taken
 
     def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         """Trust policies that name somebody who was deleted, or made again, show and mean the old unique id (rule

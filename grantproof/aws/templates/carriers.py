@@ -11,6 +11,7 @@ that more than these policies decides.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -160,6 +161,10 @@ CARRIERS: Mapping[str, Carrier] = {
     "AWS::Elasticsearch::Domain": _SEARCH,
     "AWS::Events::EventBus": _arn("events", "event-bus/{id}", named="Name", own=("Policy",), others={"Name": "{id}"}),
     "AWS::Kinesis::Stream": _arn("kinesis", "stream/{id}", named="Name"),
+    "AWS::Lambda::Alias": _arn("lambda", "function:{function}:{id}", "AliasArn", named="Name", ref="arn"),
+    "AWS::Lambda::Function": _arn("lambda", "function:{id}", named="FunctionName"),
+    # Every version is the first one here.
+    "AWS::Lambda::Version": _arn("lambda", "function:{function}:1", "FunctionArn", ref="arn", others={"Version": "1"}),
     "AWS::Logs::Destination": _arn("logs", "destination:{id}", named="DestinationName", own=("DestinationPolicy",)),
     "AWS::OpenSearchService::Domain": _SEARCH,
     "AWS::S3::AccessPoint": _arn(
@@ -177,6 +182,8 @@ HUNG: Mapping[str, Hung] = {
     "AWS::CloudTrail::ResourcePolicy": Hung("AWS::CloudTrail::EventDataStore", "ResourceArn", ("ResourcePolicy",)),
     "AWS::Events::EventBusPolicy": Hung("AWS::Events::EventBus", "EventBusName", ()),
     "AWS::Kinesis::ResourcePolicy": Hung("AWS::Kinesis::Stream", "ResourceArn", ("ResourcePolicy",)),
+    "AWS::Lambda::Permission": Hung("AWS::Lambda::Function", "FunctionName", ()),
+    "AWS::Lambda::ResourcePolicy": Hung("AWS::Lambda::Function", "ResourceArn", ("PolicyDocument",)),
     "AWS::Logs::ResourcePolicy": Hung("AWS::Logs::LogGroup", "", ("PolicyDocument",)),
     "AWS::MSK::ClusterPolicy": Hung("AWS::MSK::Cluster", "ClusterArn", ("Policy",)),
     "AWS::S3Tables::TableBucketPolicy": Hung("AWS::S3Tables::TableBucket", "TableBucketARN", ("ResourcePolicy",)),
@@ -203,7 +210,7 @@ def hanging(type_: str, properties: Any, ref: str, where: Where) -> Iterator[Han
             yield Hanging(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
     if hung is not None:
         for arn in _targets(hung, properties, where):
-            written = _of_bus(properties, arn) if not hung.document else at(properties, hung.document)
+            written = at(properties, hung.document) if hung.document else _BY_PROPERTIES[type_](properties, arn)
             yield Hanging(arn, hung.on, _document(written, type_), hung.document)
 
 
@@ -211,7 +218,14 @@ def filled(template: str, properties: Any, id_: str, where: Where) -> str:
     """An ARN or attribute of the table, filled in."""
     try:
         return template.format_map(
-            {**properties, "id": id_, "partition": where.partition, "region": where.region, "account": where.account}
+            {
+                **properties,
+                "id": id_,
+                "partition": where.partition,
+                "region": where.region,
+                "account": where.account,
+                "function": str(properties.get("FunctionName", "")).rpartition(":function:")[2],
+            }
         )
     except KeyError as error:
         raise NoPolicy(f"it has no property {error.args[0]}") from None
@@ -314,7 +328,10 @@ def _targets(hung: Hung, properties: Mapping[str, Any], where: Where) -> Iterato
         carrier = CARRIERS.get(hung.on)
         if not name.startswith("arn:") and (carrier is None or hung.target.lower().endswith("arn")):
             raise NoPolicy(f"its {hung.target} is no ARN: {name}")
-        yield name if carrier is None or name.startswith("arn:") else filled(carrier.arn, properties, name, where)
+        whole = carrier is None or name.startswith("arn:")
+        # A function may also be named by part of its ARN.
+        part = name.rpartition(":function:")[2] if hung.on == "AWS::Lambda::Function" else name
+        yield name if whole or carrier is None else filled(carrier.arn, properties, part, where)
 
 
 def _of_bus(properties: Mapping[str, Any], bus: str) -> Any:
@@ -341,6 +358,44 @@ def _of_bus(properties: Mapping[str, Any], bus: str) -> Any:
     if asked := properties.get("Condition"):
         made["Condition"] = {asked["Type"]: {asked["Key"]: asked["Value"]}}
     return {"Version": "2012-10-17", "Statement": [made]}
+
+
+def _of_function(properties: Mapping[str, Any], function: str) -> Any:
+    """The policy that AddPermission makes of an AWS::Lambda::Permission.
+    https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
+    named = str(properties["Principal"])
+    kind = "AWS" if named.startswith("arn:") or named.isdigit() else "Service"
+    if kind == "Service" and named != "*" and not _SERVICE.fullmatch(named):
+        raise NoPolicy(f"its Principal is neither account, role, user nor service: {named!r}")
+    made: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": "*" if named == "*" else {kind: named},
+        "Action": properties["Action"],
+        "Resource": function,
+    }
+    condition: dict[str, dict[str, str]] = {}
+    for name, operator, key in _PERMISSION_CONDITIONS:
+        if properties.get(name) not in (None, "", False, "false"):
+            value = str(properties[name])
+            condition.setdefault(operator, {})[key] = value.lower() if operator == "Bool" else value
+    if condition:
+        made["Condition"] = condition
+    return {"Version": "2012-10-17", "Statement": [made]}
+
+
+_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+_PERMISSION_CONDITIONS = (
+    ("SourceArn", "ArnLike", "AWS:SourceArn"),
+    ("SourceAccount", "StringEquals", "AWS:SourceAccount"),
+    ("PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"),
+    ("EventSourceToken", "StringEquals", "lambda:EventSourceToken"),
+    ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
+    ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
+)
+_BY_PROPERTIES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
+    "AWS::Events::EventBusPolicy": _of_bus,
+    "AWS::Lambda::Permission": _of_function,
+}
 
 
 def _own(

@@ -24,7 +24,7 @@ INERT = frozenset(
     ApplicationAutoScaling::ScalableTarget ApplicationAutoScaling::ScalingPolicy
     Athena::WorkGroup Backup::BackupPlan Backup::BackupSelection CertificateManager::Certificate CloudTrail::Trail
     CloudWatch::Alarm CloudWatch::AnomalyDetector CloudWatch::CompositeAlarm CloudWatch::Dashboard
-    Config::ConfigRule Events::Archive Glue::Database GuardDuty::Detector Lambda::Alias Lambda::EventInvokeConfig
+    Config::ConfigRule Events::Archive Glue::Database GuardDuty::Detector Lambda::EventInvokeConfig
     Logs::MetricFilter Logs::SubscriptionFilter SNS::Subscription SecretsManager::RotationSchedule
     SecretsManager::SecretTargetAttachment WAFv2::WebACL WAFv2::WebACLAssociation
     """.split()
@@ -36,7 +36,13 @@ _SENDING: Mapping[str, str] = {"AWS::Logs::SubscriptionFilter": "DestinationArn"
 
 def sends_away(type_: str, properties: Any, account: str) -> str:
     """Where a resource sends to that is not in its account; empty where it does not."""
-    target = properties.get(_SENDING.get(type_, "")) if isinstance(properties, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return ""
+    if type_ == "AWS::SNS::Topic":
+        within = properties.get("Subscription") or ()
+        found = (sends_away("AWS::SNS::Subscription", one, account) for one in within if isinstance(within, list))
+        return next(filter(None, found), "")
+    target = properties.get(_SENDING.get(type_, ""))
     if target is None or (isinstance(target, str) and target.startswith("arn:") and f":{account}:" in target):
         return ""
     return str(target)
