@@ -37,6 +37,9 @@ class Type(Enum):
     IP = "IP address"
     NULL = "presence"
 
+    # Enum's own hash is made of the name, in Python; members are singletons.
+    __hash__ = object.__hash__
+
 
 class Set(Enum):
     """The set prefix of an operator."""
@@ -44,6 +47,8 @@ class Set(Enum):
     NONE = ""
     ALL = "ForAllValues:"
     ANY = "ForAnyValue:"
+
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class Operator:
     ignore_case: bool = False
     prefix: Set = Set.NONE
     if_exists: bool = False
+
+    def __hash__(self) -> int:
+        # The name says it all, and a text's hash is kept.
+        return hash(self.name)
 
 
 _ORDER = {"LessThan": "<", "LessThanEquals": "<=", "GreaterThan": ">", "GreaterThanEquals": ">="}

@@ -41,6 +41,10 @@ class Pattern:
     parts: tuple[Token | Variable, ...]
     fixed: Glob | None
 
+    def __hash__(self) -> int:
+        # The same text is nearly always the same pattern, and a text's hash is kept.
+        return hash(self.text)
+
     def resolve(self, value_of: Callable[[str], str | None]) -> Glob | None:
         """The glob for one request, or None when a variable has no value and no default (rule V7).
 

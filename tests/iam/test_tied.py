@@ -128,11 +128,19 @@ def holding(world: str, test: Entry) -> tuple[int, int]:
     """The contexts (bits) in which a test holds, and those in which it may: an empty text is no number (O24)."""
     sure = maybe = 0
     for n, found in enumerate(WORLDS[world][0]):
-        try:
-            sure |= holds(test, Probe(found), Judge(DEFAULTS)) << n
-        except Undecided:
-            maybe |= 1 << n
-    return sure, sure | maybe
+        answer = in_state(test, found.get(test.key, ()))
+        sure, maybe = sure | (answer is True) << n, maybe | (answer is not False) << n
+    return sure, maybe
+
+
+@cache
+def in_state(test: Entry, state: Values) -> bool | None:
+    """Does a test without variables hold where its key has these values? None where the law does not decide it."""
+    assert all(pattern.fixed is not None for pattern in test.values)
+    try:
+        return holds(test, Probe({test.key: state}), Judge(DEFAULTS))
+    except Undecided:
+        return None
 
 
 def allowed(world: str, statements: list[dict[str, Any]]) -> tuple[int, int]:
