@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.iam import Undecided
-from grantproof.source import Document, Place, SourceError, parse, read
+from grantproof.source import Document, Place, SourceError, as_written, instead, parse, read
 
 HERE = Path("template.yaml")
 
@@ -120,3 +120,34 @@ def test_the_errors_survive_a_context_manager() -> None:
     for error in (SourceError(HERE, "wrong"), Undecided("unclear")):
         with pytest.raises(type(error)), block():
             raise error
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"a": 1},
+        {"a": {}, "b": [], "c": [{}, [], 1, None, True, 1.5, "2012-10-17"]},
+        {"a": {"b": {"c": [[{"d": "e"}], {"f": [1, 2]}]}}, "g": "line\nline é"},
+        {"Fn::GetAtt": ["a", "b"]},
+    ],
+    ids=str,
+)
+def test_places_of_what_was_written_as_json_are_counted_as_a_parser_sees_them(value: object) -> None:
+    path = Path("t.json")
+    counted, seen = as_written(value, path), parse(json.dumps(value, indent=1), path)
+    assert (counted.value, counted._places) == (seen.value, seen._places)
+
+
+def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_path: Path) -> None:
+    file, value = tmp_path / "t.yaml", {"Resources": {"A": {"Type": "x", "List": [1, {"b": "c"}]}}}
+    file.write_text("Resources: {}", encoding="utf-8")
+    found = []
+    for written in (True, False):
+        with instead({file: json.dumps(value, indent=1)}, written=written):
+            document = read(file)
+            found.append(
+                (document.value, document.place("Resources", "A", "List", 1, "b"), document.lines("Resources"))
+            )
+    assert found[0] == found[1]
+    assert read(file).value == {"Resources": {}}

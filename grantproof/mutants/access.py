@@ -1,182 +1,35 @@
-"""What a deployment holds, in a form in which two deployments can be compared, and whether two hold the same.
-
-Names that CloudFormation makes up differ from one deployment to the next, so entities are called by the place of their
-resource in the stacks. The same access is never assumed: it is shown, for every policy by itself and over all requests.
-"""
+"""Do two deployments give the same access? That is never assumed: it is shown, for every policy by itself and over all
+requests."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import DECIDING, Way, way_of
-from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.accepted import could_widen
 from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from grantproof.iam.comparison.promise import denied_less
+from grantproof.mutants.held import (
+    BOUNDARY,
+    GROUPS,
+    PERMISSIONS,
+    PROPERTIES,
+    SESSION,
+    TAGS,
+    TRUST,
+    Access,
+    Held,
+    changes,
+    statements_of,
+)
 from grantproof.mutants.sites import reaching_policies
 from grantproof.source import Document, read
-
-Documents = Mapping[str, Any]
-
-#: Aspects of an entity, in which it can have changed.
-TRUST, PERMISSIONS, BOUNDARY, SESSION, GROUPS, TAGS = "trust", "permissions", "boundary", "session", "groups", "tags"
-PROPERTIES = "properties"
-
-
-@dataclass(frozen=True)
-class Held:
-    """One entity, or resource with a policy. Documents by their label, with entities called by their place."""
-
-    arn: str
-    account: str
-    """The number of the account that has it, which the ARN of a bucket does not say."""
-    kind: str
-    documents: Mapping[str, Documents]
-    """Aspect to label to document."""
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Access:
-    """All that the accounts hold, by the name that stays the same from one deployment to the next."""
-
-    entities: Mapping[str, Held]
-
-
-@dataclass(frozen=True)
-class Change:
-    """How one entity differs: what it is called, in which aspect (`came along`, `gone`, or one of the above), its ARN,
-    and the labels and statements that are new in it."""
-
-    name: str
-    aspect: str
-    arn: str
-    statements: tuple[tuple[str, int], ...] = ()
-
-
-def access(stage: Deployed) -> Access:
-    """What accounts hold, before anybody else has been created in them."""
-    names = _names(stage)
-
-    def called(value: Any) -> Any:
-        text = json.dumps(value, sort_keys=True)
-        for old, new in names.items():
-            text = text.replace(old, new)
-        return json.loads(text)
-
-    entities: dict[str, Held] = {}
-    for account, snapshot in stage.snapshots().items():
-        managed = {policy["Arn"]: policy["PolicyVersionList"][0]["Document"] for policy in snapshot.policies}
-        for kind, entries in (("Role", snapshot.roles), ("User", snapshot.users), ("Group", snapshot.groups)):
-            for entry in entries:
-                arn, documents, facts = entry["Arn"], _documents(kind, entry, managed), _facts(entry)
-                entities[called(arn)] = Held(arn, account, kind.lower(), called(documents), called(facts))
-        for policy in snapshot.policies:
-            if stage.origins.resource(policy["Arn"]) is not None:
-                documents = {PERMISSIONS: {policy["Arn"]: managed[policy["Arn"]]}}
-                entities[called(policy["Arn"])] = Held(policy["Arn"], account, "policy", called(documents), {})
-        for entry in snapshot.resource_policies:
-            documents = {PERMISSIONS: {entry["Arn"]: entry["Policy"]}}
-            facts = {"type": entry["Type"]}
-            entities[called(entry["Arn"])] = Held(entry["Arn"], account, "resource", called(documents), facts)
-    for stack in stage.deployment.stacks:
-        for resource in stack.resources:
-            name = f"{stack.alias}.{'.'.join(resource.path)}"
-            if not any(name in called_already for called_already in entities):
-                entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
-            if deciding := _deciding(resource):
-                facts = {PROPERTIES: called(deciding)}
-                entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
-    return Access(entities)
-
-
-def _deciding(resource: Resource) -> dict[str, str]:
-    """The properties by which a resource lets somebody in without a policy that is read."""
-    properties = resource.properties or {}
-    names = properties if way_of(resource.type) is Way.ITSELF else DECIDING.get(resource.type, {})
-    return {name: json.dumps(properties[name], sort_keys=True, default=str) for name in names if name in properties}
-
-
-def _documents(kind: str, entry: Mapping[str, Any], managed: Documents) -> dict[str, Documents]:
-    """The policies of an entity, by aspect and label."""
-    arn = entry["Arn"]
-    own = {f"{arn}#{p['PolicyName']}": p["PolicyDocument"] for p in entry.get(f"{kind}PolicyList") or ()}
-    own |= {a["PolicyArn"]: managed[a["PolicyArn"]] for a in entry.get("AttachedManagedPolicies") or ()}
-    boundary = (entry.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-    limit: Documents = {boundary: managed[boundary]} if boundary else {}
-    documents: dict[str, Documents] = {PERMISSIONS: own, BOUNDARY: limit}
-    if kind == "Role":
-        documents[TRUST] = {f"{arn}#trust": entry["AssumeRolePolicyDocument"]}
-    return documents
-
-
-def _facts(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        SESSION: entry.get("MaxSessionDuration"),
-        GROUPS: sorted(entry.get("GroupList") or ()),
-        TAGS: sorted((t["Key"], t["Value"]) for t in entry.get("Tags") or ()),
-    }
-
-
-#: Names that CloudFormation makes up, ids of keys, and ARNs of secrets.
-_MADE_UP = re.compile(r"-[A-Z0-9]{12}$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|:secret:.*-[A-Za-z0-9]{6}$")
-
-
-def _names(stage: Deployed) -> dict[str, str]:
-    """What to replace by what, longest first: ARNs of entities, and physical names that were made up."""
-    out: dict[str, str] = {}
-    places: dict[str, str] = {}
-    for stack in stage.deployment.stacks:
-        for resource in stack.resources:
-            # A bucket's policy is called as the bucket is.
-            places.setdefault(resource.physical_id, f"{stack.alias}.{'.'.join(resource.path)}")
-    for arn in (*stage.policies.held, *stage.policies.managed):
-        made = stage.origins.resource(arn)
-        if made is not None:
-            head, _, name = arn.partition("/")
-            out[arn] = f"{head}/{places[made.physical_id]}"
-            out |= {name: places[made.physical_id]} if _MADE_UP.search(name) else {}
-    # An ARN stays one: policies name it as a resource.
-    made_up = {p: f"{p.rpartition(':')[0]}:{place}".lstrip(":") for p, place in places.items() if _MADE_UP.search(p)}
-    out = made_up | out
-    return dict(sorted(out.items(), key=lambda item: -len(item[0])))
-
-
-def changes(before: Access, after: Access) -> tuple[Change, ...]:
-    """Where two deployments are not plainly the same: an empty answer means that every document reads the same."""
-    out = [Change(n, "gone", h.arn) for n, h in before.entities.items() if n not in after.entities]
-    for name, held in after.entities.items():
-        if name not in before.entities:
-            out.append(Change(name, "came along", held.arn))
-            continue
-        old = before.entities[name]
-        for aspect in held.documents:
-            if held.documents[aspect] != old.documents.get(aspect):
-                new = tuple(_new_statements(old.documents.get(aspect) or {}, held.documents[aspect]))
-                out.append(Change(name, aspect, held.arn, new))
-        out += [Change(name, aspect, held.arn) for aspect in held.facts if held.facts[aspect] != old.facts.get(aspect)]
-    return tuple(out)
-
-
-def _new_statements(before: Documents, after: Documents) -> Iterator[tuple[str, int]]:
-    there = [statement for document in before.values() for statement in _statements(document)]
-    for label, document in after.items():
-        for number, statement in enumerate(_statements(document)):
-            if statement not in there:
-                yield label, number
-
-
-def _statements(document: Any) -> list[Any]:
-    found = document.get("Statement", [])
-    return found if isinstance(found, list) else [found]
 
 
 def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
@@ -219,7 +72,7 @@ def _asked_for(tags: set[str], access_: Access) -> str:
 def _partitions(held: Held, aspect: str) -> set[str]:
     """The partitions of whom an aspect names, other than its own: the law looks at their accounts. An account that is
     named by its number is of its own."""
-    statements = [s for document in held.documents.get(aspect, {}).values() for s in _statements(document)]
+    statements = [s for document in held.documents.get(aspect, {}).values() for s in statements_of(document)]
     named = [s.get(key) for s in statements if isinstance(s, Mapping) for key in ("Principal", "NotPrincipal")]
     own = held.arn.split(":")[1] if held.arn else ""
     return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named))) - {own}
@@ -268,9 +121,9 @@ def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
     without it does under it. None where one has no counterpart."""
     if {**old, "Statement": 0} != {**new, "Statement": 0}:
         return None
-    if not all(isinstance(statement, Mapping) for statement in (*_statements(old), *_statements(new))):
+    if not all(isinstance(statement, Mapping) for statement in (*statements_of(old), *statements_of(new))):
         return None
-    left, right = ([_without(s, "Sid") for s in _statements(document)] for document in (old, new))
+    left, right = ([_without(s, "Sid") for s in statements_of(document)] for document in (old, new))
     gone, come = [s for s in left if s not in right], [s for s in right if s not in left]
     if len(gone) != len(come):
         return None

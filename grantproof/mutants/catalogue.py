@@ -19,7 +19,8 @@ from grantproof.contract import Contract
 from grantproof.mutants import sites
 from grantproof.mutants.edits import TEXT
 from grantproof.mutants.sites import Site, at
-from grantproof.mutants.structure import EDITS, Surroundings
+from grantproof.mutants.structure import EDITS
+from grantproof.mutants.touched import Surroundings
 from grantproof.source import Document, Key, SourceError, read
 
 

@@ -20,8 +20,8 @@ from grantproof.children import forked
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
-from grantproof.mutants.access import access
 from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.held import access
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
 from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
@@ -70,7 +70,7 @@ class Deploying:
 
     def _judged(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant) -> Result:
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}):
+        with instead({mutant.template: mutant.text}, written=True):
             broken = read(mutant.template)
             found = self._verdict(trial, suites, stage, mutant, original)
         return in_the_original(found, broken)

@@ -7,9 +7,8 @@ deployed (`deploying`).
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -17,16 +16,16 @@ import pytest
 
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
-from grantproof.aws.synthesis.stacks import Refused
-from grantproof.aws.templates.intrinsics import NotResolved
-from grantproof.children import forked
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
 from grantproof.mutants.branches import Branches
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
 from grantproof.mutants.deploying import Deploying
+from grantproof.mutants.elsewhere import UNSEEN, all_in_branches, branches_of, in_branches
 from grantproof.mutants.reading import Reading
-from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result, Score
+from grantproof.mutants.score import MISPLACED, SURVIVED, Result, Score
+from grantproof.mutants.shares import shared
+from grantproof.mutants.suites import by_cost, by_suite, reads_only
 from grantproof.mutants.trial import Trial, red
 from grantproof.mutants.unbroken import Suites, Unbroken
 
@@ -81,9 +80,9 @@ class Engine:
     def _score(self, trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Score:
         by_operator = groupby(mutants(contract, self._operators), key=lambda mutant: mutant.operator.name)
         found = tuple(mutant for _, of_one in by_operator for mutant in islice(of_one, self._each))
-        static, others = _by_cost(items)
+        static, others = by_cost(items)
         unbroken = _unbroken(trial, contract, static)
-        whole, suites, branches = Deploying(unbroken), _by_suite(static), _branches(contract)
+        whole, suites, branches = Deploying(unbroken), by_suite(static), branches_of(contract)
         results: dict[str, Result] = {}
         if self._by_reading:
             read_ = _read(trial, unbroken, branches, suites, found, self._workers)
@@ -94,13 +93,11 @@ class Engine:
         if open_:
             # What reads policies has not caught them. All that is left is tried, calls and deployments included.
             _unbroken(trial, contract, others)
-            suites = (*suites, *_by_suite(others))
+            suites = (*suites, *by_suite(others))
             results |= self._told(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
-        unseen = [m for m in (*left, *open_) if results[m.id].verdict in (DORMANT, EQUIVALENT, INVALID)]
-        if branches is not None and unseen:
-            seen = _shared(unseen, lambda mutant: _in_branches(branches, results[mutant.id]), self._workers)
-            told = self._told(contract, seen, len(unseen))
-            results |= {m.id: told.get(m.id, Result(m, SURVIVED, _NOT_JUDGED)) for m in unseen}
+        unseen = [results[m.id] for m in (*left, *open_) if results[m.id].verdict in UNSEEN]
+        if branches is not None:
+            results |= self._told(contract, all_in_branches(branches, unseen, self._workers), len(unseen))
         return Score.of(contract, tuple(results[mutant.id] for mutant in found))
 
     def _told(self, contract: Contract, results: Iterator[Result], all_: int, already: int = 0) -> dict[str, Result]:
@@ -148,67 +145,13 @@ def _read(
     reading = Reading.of(unbroken)
     if reading is None:
         return
-    tests = [items for suite in suites if (items := [item for item in suite if _reads_only(item)])]
+    tests = [items for suite in suites if (items := [item for item in suite if reads_only(item)])]
 
     def judge(mutant: Mutant) -> Result | None:
         found = reading.judge(trial, tests, mutant)
-        return found and _in_branches(branches, found)
+        return found and in_branches(branches, found)
 
-    yield from _shared(these, judge, workers)
-
-
-_NOT_JUDGED = "what it does under the contract's variants could not be judged"
-
-
-def _branches(contract: Contract) -> Branches | None:
-    """None where they cannot be worked out: the suites have not looked there either."""
-    with suppress(NotResolved, Refused):
-        return Branches(contract)
-    return None
-
-
-def _in_branches(branches: Branches | None, found: Result) -> Result:
-    """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
-    contract's variants."""
-    if branches is None or found.verdict not in (DORMANT, EQUIVALENT, INVALID):
-        return found
-    with suppress(Exception):
-        if found.verdict != INVALID:
-            return branches.judge(found.mutant)
-        elsewhere = branches.judge(found.mutant, refused=found.why)
-        return elsewhere if elsewhere.verdict in (KILLED, MISPLACED) else found
-    return Result(found.mutant, SURVIVED, _NOT_JUDGED)
-
-
-def _shared(these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], workers: int) -> Iterator[Result]:
-    """Judge in children, each of which takes a share. None of a mutant that cannot be judged so, and of those that its
-    child no longer came to."""
-    by_id = {mutant.id: mutant for mutant in these}
-
-    def work(share: Sequence[Mutant]) -> Iterator[bytes]:
-        for mutant in share:
-            found = None
-            # Whoever asks has something else to say of what cannot be judged here.
-            with suppress(Exception):
-                found = judge(mutant)
-            if found is not None:
-                yield json.dumps([mutant.id, found.said()]).encode()
-
-    for _, lines in forked([these[number::workers] for number in range(workers)], work, workers):
-        for name, said in map(json.loads, lines):
-            yield Result.from_said(by_id[name], json.dumps(said).encode())
-
-
-#: The suites whose tests ask for nothing but what policies say.
-_READING = ("test_proof", "test_trust", "test_permissions")
-
-
-def _reads_only(item: pytest.Item) -> bool:
-    return item.path.stem in _READING or (item.path.stem == "test_deployment" and not _worlds(item))
-
-
-def _worlds(item: pytest.Item) -> bool:
-    return not {"world", "deploy", "varied", "sessions"}.isdisjoint(getattr(item, "fixturenames", ()))
+    yield from shared(these, judge, workers)
 
 
 #: Each test runs hundreds of times; what pytest does around it for people to read is of no use here.
@@ -227,25 +170,3 @@ def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> None:
         status = pytest.main(arguments, plugins=[engine])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         engine.refusal = engine.refusal or said.getvalue()
-
-
-def _by_cost(items: Sequence[pytest.Item]) -> tuple[tuple[pytest.Item, ...], tuple[pytest.Item, ...]]:
-    """Tests that read what is deployed, and those that lint, call or deploy."""
-    static: list[pytest.Item] = []
-    others: list[pytest.Item] = []
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        slow = "deploy" in fixtures or "swept" in fixtures or item.path.stem in ("test_access", "test_lint")
-        (others if slow else static).append(item)
-    return tuple(static), tuple(others)
-
-
-#: The suites that catch most come first: a mutant's tests end with the suite that catches it.
-_ORDER = ("test_proof", "test_trust", "test_permissions", "test_deployment")
-
-
-def _by_suite(items: Sequence[pytest.Item]) -> Suites:
-    runs: dict[str, list[pytest.Item]] = {suite: [] for suite in _ORDER}
-    for item in items:
-        runs.setdefault(item.path.stem, []).append(item)
-    return tuple(run for run in runs.values() if run)

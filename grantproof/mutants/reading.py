@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.intrinsics import NotResolved
@@ -27,29 +28,32 @@ class Reading:
     """A grant as it was worked out unbroken, of which a deployment holds the same."""
 
     unbroken: Unbroken
+    kept: Kept
 
     @staticmethod
     def of(deployed: Unbroken) -> Reading | None:
         """None where it cannot be worked out, or not as it was deployed, when things were called so."""
+        kept = Kept()
         try:
-            found = Unbroken.of(_worked_out(deployed))
+            found = Unbroken.of(_worked_out(deployed, kept))
         except (Refused, NotResolved, MalformedPolicy):
             return None
-        return None if difference(deployed.holds, found.holds) else Reading(found)
+        return None if difference(deployed.holds, found.holds) else Reading(found, kept)
 
     def judge(self, trial: Trial, suites: Suites, mutant: Mutant) -> Result | None:
         """What becomes of a mutant; None where it has to be deployed."""
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}):
+        with instead({mutant.template: mutant.text}, written=True):
             broken = read(mutant.template)
             try:
                 check_contract(self.unbroken.contract, original.value, mutant)
-                found = self.unbroken.judge(mutant, _worked_out(self.unbroken), trial, suites)
+                found = self.unbroken.judge(mutant, _worked_out(self.unbroken, Kept(self.kept)), trial, suites)
             except (ContractError, Refused, NotResolved, MalformedPolicy):
                 return None
         return in_the_original(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
 
 
-def _worked_out(unbroken: Unbroken) -> Synthesised:
+def _worked_out(unbroken: Unbroken, kept: Kept) -> Synthesised:
     """What the stacks would hold as the templates are read now."""
-    return Synthesised(unbroken.contract, synthesise(unbroken.contract, physical=unbroken.physical))
+    found = synthesise(unbroken.contract, physical=unbroken.physical, kept=kept)
+    return Synthesised(unbroken.contract, found)

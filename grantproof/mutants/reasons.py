@@ -14,8 +14,8 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references
 from grantproof.evidence.finding import Finding
-from grantproof.mutants.access import TRUST, Change
 from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.held import TRUST, Change
 from grantproof.source import Document, Place, read, shown
 
 #: Below these a touched path is looked at as a whole: a finding names a statement, not a word of it.

@@ -1,41 +1,17 @@
-"""Edits of a template's structure: what is set, added, removed, renamed or turned round.
-
-Each takes a template that it may change, the path of the site, its argument from the catalogue and the surroundings,
-and says what it touched; None where it does not apply.
-"""
+"""Edits of a template's structure: what is set, added, removed, renamed or turned round."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 from typing import Any
 
 from grantproof.iam import actions
-from grantproof.mutants.edits import NOTHING, edit_text
+from grantproof.mutants import conditions
+from grantproof.mutants.edits import edit_text
 from grantproof.mutants.sites import Path, at, is_intrinsic
-
-
-@dataclass(frozen=True)
-class Touched:
-    """What an edit changed: paths in the changed template, and names of what came along."""
-
-    paths: tuple[Path, ...]
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What an edit may need to know: the logical id that the site belongs to, and the file names of the grant's other
-    templates."""
-
-    owner: str
-    others: tuple[str, ...] = ()
-
-
-Edit = Callable[[Any, Path, Any, Surroundings], Touched | None]
+from grantproof.mutants.touched import Edit, Surroundings, Touched, replaced
 
 
 def filled(value: Any, current: Any, around: Surroundings) -> Any:
@@ -51,20 +27,13 @@ def filled(value: Any, current: Any, around: Surroundings) -> Any:
     return value
 
 
-def _replace(template: Any, path: Path, value: Any) -> Touched | None:
-    if not path or value is NOTHING or value == at(template, path):
-        return None
-    at(template, path[:-1])[path[-1]] = value
-    return Touched((path,))
-
-
 def _set(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
-    return _replace(template, path, filled(argument, at(template, path), around))
+    return replaced(template, path, filled(argument, at(template, path), around))
 
 
 def _text(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     ((name, inner),) = argument.items()
-    return _replace(template, path, edit_text(at(template, path), name, inner))
+    return replaced(template, path, edit_text(at(template, path), name, inner))
 
 
 def _add(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -72,7 +41,7 @@ def _add(template: Any, path: Path, argument: Any, around: Surroundings) -> Touc
     current = at(template, path)
     values = current if isinstance(current, list) else [current]
     new = filled(argument, current, around)
-    return None if new in values or "*" in values else _replace(template, path, [*values, new])
+    return None if new in values or "*" in values else replaced(template, path, [*values, new])
 
 
 def _remove(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -108,7 +77,7 @@ def _into(target: dict[str, Any], more: Mapping[str, Any]) -> None:
 def _rename(template: Any, path: Path, argument: Mapping[str, str], around: Surroundings) -> Touched | None:
     current = at(template, path)
     renamed = {argument.get(key, key): value for key, value in current.items()}
-    return _replace(template, path, renamed) if len(renamed) == len(current) else None
+    return replaced(template, path, renamed) if len(renamed) == len(current) else None
 
 
 def _resources(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -133,7 +102,7 @@ def _in_region(template: Any, path: Path, argument: Mapping[str, Any], around: S
 
 def _reverse(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     current = at(template, path)
-    return _replace(template, path, current[::-1]) if isinstance(current, list) and len(current) > 1 else None
+    return replaced(template, path, current[::-1]) if isinstance(current, list) and len(current) > 1 else None
 
 
 def _twice(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -141,20 +110,20 @@ def _twice(template: Any, path: Path, argument: Any, around: Surroundings) -> To
     current = at(template, path)
     values = current if isinstance(current, list) else [current]
     copies = [{k: v for k, v in c.items() if k != "Sid"} if isinstance(c, dict) else c for c in copy.deepcopy(values)]
-    return _replace(template, path, [*values, *copies])
+    return replaced(template, path, [*values, *copies])
 
 
 def _alone(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     """A list of one becomes its only value."""
     current = at(template, path)
-    return _replace(template, path, current[0]) if isinstance(current, list) and len(current) == 1 else None
+    return replaced(template, path, current[0]) if isinstance(current, list) and len(current) == 1 else None
 
 
 def _branches(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     """`Fn::If` with other branches: for each the number of the one that takes its place, or a value."""
     condition, *branches = at(template, path)["Fn::If"]
     new = [copy.deepcopy(branches[item]) if isinstance(item, int) else item for item in argument]
-    return _replace(template, path, {"Fn::If": [condition, *new]})
+    return replaced(template, path, {"Fn::If": [condition, *new]})
 
 
 def _another_action(template: Any, path: Path, argument: str, around: Surroundings) -> Touched | None:
@@ -167,82 +136,8 @@ def _another_action(template: Any, path: Path, argument: str, around: Surroundin
     for service in dict.fromkeys(text.partition(":")[0].lower() for text in there if ":" in text):
         for name in actions.in_service(service):
             if name not in covered and argument in actions.details(name).levels:
-                return _replace(template, path, [*there, name])
+                return replaced(template, path, [*there, name])
     return None
-
-
-_NEGATED = {"StringEquals": "StringNotEquals", "StringLike": "StringNotLike", "ArnLike": "ArnNotLike",
-            "ArnEquals": "ArnNotEquals", "NumericEquals": "NumericNotEquals", "DateEquals": "DateNotEquals",
-            "IpAddress": "NotIpAddress", "StringEqualsIgnoreCase": "StringNotEqualsIgnoreCase",
-            "NumericLessThan": "NumericGreaterThanEquals", "NumericLessThanEquals": "NumericGreaterThan",
-            "DateLessThan": "DateGreaterThanEquals", "DateGreaterThan": "DateLessThanEquals"}  # fmt: skip
-
-
-def _condition(template: Any, path: Path, argument: Mapping[str, Any], around: Surroundings) -> Touched | None:
-    """One entry of a Condition: another operator, another key, other values or more of them. `only`, `of`: where its
-    operator, its key are so called."""
-    *above, operator, key = path
-    if not (fnmatchcase(str(operator), argument.get("only", "*")) and fnmatchcase(str(key), argument.get("of", "*"))):
-        return None
-    block = at(template, tuple(above))
-    values = block[operator][key]
-    new = str(argument.get("operator", "{operator}")).replace("{operator}", str(operator))
-    if new == "!":
-        if operator not in _NEGATED:
-            return None
-        new = _NEGATED[str(operator)]
-    if new.count("IfExists") > 1 or new.count(":") > 1:
-        return None
-    name = getattr(key, argument["key-case"])() if "key-case" in argument else str(argument.get("key", key))
-    if "values" in argument:
-        values = argument["values"]
-    if "append" in argument:
-        longer = [
-            edit_text(v, "append", argument["append"]) for v in (values if isinstance(values, list) else [values])
-        ]
-        if NOTHING in longer:
-            return None
-        values = longer if isinstance(values, list) else longer[0]
-    if "more" in argument:
-        values = [*(values if isinstance(values, list) else [values]), argument["more"]]
-    if argument.get("flip"):
-        values = {"true": "false", "false": "true"}.get(str(values).lower(), values)
-    if (new, name, values) == (operator, key, block[operator][key]):
-        return None
-    del block[operator][key]
-    if not block[operator]:
-        del block[operator]
-    block.setdefault(new, {})[name] = values
-    return Touched((tuple(above),))
-
-
-def _no_condition(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
-    """One entry of a Condition goes, and the Condition with its last."""
-    *above, operator, key = path
-    block = at(template, tuple(above))
-    del block[operator][key]
-    if not block[operator]:
-        del block[operator]
-    if not block:
-        del at(template, tuple(above[:-1]))[above[-1]]
-    return Touched((tuple(above[:-1]),))
-
-
-def _conditions_apart(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
-    """A statement for each entry of a statement's Condition, which then need not hold together."""
-    statement = at(template, path)
-    block = statement["Condition"]
-    entries = [(operator, key) for operator, keys in block.items() if isinstance(keys, dict) for key in keys]
-    if len(entries) < 2:
-        return None
-    # Sids must differ within a policy.
-    rest = {name: value for name, value in statement.items() if name not in ("Sid", "Condition")}
-    apart = [{**copy.deepcopy(rest), "Condition": {operator: {key: block[operator][key]}}} for operator, key in entries]
-    *above, last = path
-    if isinstance(last, int):
-        at(template, tuple(above))[last : last + 1] = apart
-        return Touched(tuple((*above, last + number) for number in range(len(apart))))
-    return _replace(template, path, apart) if last == "Statement" else None
 
 
 def _another_template(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
@@ -252,7 +147,7 @@ def _another_template(template: Any, path: Path, argument: Any, around: Surround
     here = [name for name in around.others if f"/{name}" in text]
     for other in around.others if here else ():
         if other not in here:
-            return _replace(template, path, _swapped(current, f"/{here[0]}", f"/{other}"))
+            return replaced(template, path, _swapped(current, f"/{here[0]}", f"/{other}"))
     return None
 
 
@@ -268,8 +163,8 @@ def _pattern(template: Any, path: Path, argument: str, around: Surroundings) -> 
     """A regular expression that takes more: `star` in its character classes, `open` at both ends."""
     current = at(template, path)
     if argument == "star":
-        return _replace(template, path, _CLASS.sub(r"\1*", current))
-    return _replace(template, path, current.removeprefix("^").removesuffix("$"))
+        return replaced(template, path, _CLASS.sub(r"\1*", current))
+    return replaced(template, path, current.removeprefix("^").removesuffix("$"))
 
 
 #: The beginning of a character class that is not negated.
@@ -290,9 +185,7 @@ EDITS: Mapping[str, Edit] = {
     "alone": _alone,
     "branches": _branches,
     "another-action": _another_action,
-    "condition": _condition,
-    "no-condition": _no_condition,
-    "conditions-apart": _conditions_apart,
+    **conditions.EDITS,
     "another-template": _another_template,
     "pattern": _pattern,
 }

@@ -12,8 +12,9 @@ import pytest
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.contract import Contract, load
-from grantproof.mutants.access import Access, access, changes, constraints, difference
+from grantproof.mutants.access import constraints, difference
 from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.held import Access, access, changes
 from grantproof.mutants.reasons import spoken_of, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
 from grantproof.mutants.trial import Trial

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.synthesis.stacks import synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
-from grantproof.mutants.access import PERMISSIONS, says_the_same
+from grantproof.mutants.access import says_the_same
 from grantproof.mutants.branches import Branches
+from grantproof.mutants.cases import alike
 from grantproof.mutants.catalogue import Mutant, chosen, mutants, operators
+from grantproof.mutants.held import PERMISSIONS
 from grantproof.source import read
+from grantproof.variants import with_variants
 
 ROOT = Path(__file__).parent.parent.parent
 GRANT = ROOT / "templates" / "many-partners"
@@ -115,7 +122,76 @@ def test_what_aws_refuses_without_variants_is_looked_for_under_them(branches: Br
         of(GRANT, "instance-profile-more owner.yaml[3]"), refused="Unresolved resource dependencies"
     )
     assert result.verdict == "killed", str(result)
-    assert "refuses" not in result.findings[0].detail
+    assert "ExtraProfile (AWS::IAM::InstanceProfile) comes with it, and whom it lets in is not known" in str(result)
+
+
+# --- what is as it is without the fault -----------------------------------------------------------------------------
+
+
+def synthesised(grant: Path, *variants: str) -> Synthesised:
+    contract = with_variants(load(grant), variants)
+    return Synthesised(contract, synthesise(contract))
+
+
+def test_two_are_alike_where_all_that_a_suite_looks_at_is_the_same(of_parameter: Branches) -> None:
+    (aliases, *others) = [[v.alias for v in case.chosen] for case in of_parameter.cases.every[:40:8]]
+    assert alike(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *aliases))
+    for variants in others:
+        assert not alike(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *variants)), variants
+
+
+def but_for(what: str, found: Synthesised) -> Synthesised:
+    """The same with one thing changed."""
+    snapshots, stacks = found._synthesis.snapshots, found.deployment.stacks
+    number, snapshot = next((number, snapshot) for number, snapshot in snapshots.items() if snapshot.roles)
+    (stack, *more), resources = stacks, stacks[0].resources
+    deployment, synthesis = found.deployment, found._synthesis
+    if what in ("MaxSessionDuration", "AssumeRolePolicyDocument", "RolePolicyList"):
+        value: Any = {
+            "MaxSessionDuration": 7200,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+            "RolePolicyList": [],
+        }[what]
+        roles = tuple({**role, what: value} for role in snapshot.roles)
+        synthesis = replace(synthesis, snapshots={**snapshots, number: replace(snapshot, roles=roles)})
+    elif what == "resource policies":
+        gone = {n: replace(s, resource_policies=()) for n, s in snapshots.items()}
+        synthesis = replace(synthesis, snapshots=gone)
+    elif what == "facts":
+        deployment = replace(deployment, facts=deployment.facts.with_values({"stacks.x.outputs.Y": "z"}))
+    else:
+        changed = {
+            "a resource": resources[1:],
+            "what it is called": (replace(resources[0], physical_id="other"), *resources[1:]),
+            "how it lets in": (*resources, profile("one")),
+        }[what]
+        deployment = replace(deployment, stacks=(replace(stack, resources=changed), *more))
+    return Synthesised(found.contract, replace(synthesis, deployment=deployment))
+
+
+def profile(role: str) -> Resource:
+    return Resource(("P",), "AWS::IAM::InstanceProfile", "p", "owner", None, {}, {"Roles": [role]})
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "MaxSessionDuration",
+        "AssumeRolePolicyDocument",
+        "RolePolicyList",
+        "resource policies",
+        "facts",
+        "a resource",
+        "what it is called",
+        "how it lets in",
+    ],
+)
+def test_two_are_not_alike_where_they_differ_in_one_thing(what: str) -> None:
+    """Else what another combination was found to be would be taken for this one's."""
+    grant = ROOT / "templates" / "cross-account-secret"
+    one, other = synthesised(grant), synthesised(grant)
+    assert alike(one, other)
+    assert not alike(one, but_for(what, other))
 
 
 # --- documents --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from grantproof.contract import load
 from grantproof.mutants import edits, sites
 from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chosen, mutants, operators
 from grantproof.mutants.sites import Site
-from grantproof.mutants.structure import EDITS, Surroundings
+from grantproof.mutants.structure import EDITS
+from grantproof.mutants.touched import Surroundings
 from grantproof.source import instead, read
 
 ROOT = Path(__file__).parent.parent.parent

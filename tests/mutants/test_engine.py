@@ -12,8 +12,8 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.evidence.finding import Finding
-from grantproof.mutants.access import TRUST
 from grantproof.mutants.catalogue import chosen, mutants, operators
+from grantproof.mutants.held import TRUST
 from grantproof.mutants.reasons import Promise, Traces, right
 from tests.commands import Done, grantproof
 

@@ -17,9 +17,10 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
-from grantproof.mutants.access import BOUNDARY, PERMISSIONS, TAGS, Access, Held, access, difference
+from grantproof.mutants.access import difference
 from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.engine import Engine, run
+from grantproof.mutants.held import BOUNDARY, PERMISSIONS, TAGS, Access, Held, access
 from grantproof.mutants.reading import Reading
 from grantproof.mutants.unbroken import Unbroken, check_contract
 from grantproof.source import instead, read

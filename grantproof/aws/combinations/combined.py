@@ -18,7 +18,7 @@ from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates import parameters
 from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
 from grantproof.source import shown
-from grantproof.variants import Incompatible, with_variants
+from grantproof.variants import Incompatible
 
 #: A place in a template or a contract; or what looks it up, which takes longer than most comparisons.
 Spot = str | Callable[[], str]
@@ -93,7 +93,7 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
         noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
         return None
     partition, _ = parameters.partition_of(region)
-    varied = with_variants(space.contract, [variant.alias for variant in chosen])
+    varied = space.varied(frozenset(variant.alias for variant in chosen))
     return Synthesised(replace(varied, region=region, partition=partition), found)
 
 

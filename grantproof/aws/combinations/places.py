@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,21 +25,38 @@ def places(contract: Contract) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _places(first: str, documents: tuple[Document, ...]) -> tuple[str, ...]:
     out: dict[Any, tuple[int, str]] = {}
-    for number, region in enumerate((first, *parameters.regions())):
-        truths, missing = zip(*(_of_place(document, region) for document in documents), strict=True)
+    regions = (first, *parameters.regions())
+    found = [_of_places(document, regions) for document in documents]
+    for number, (region, *of_documents) in enumerate(zip(regions, *found, strict=True)):
+        truths, missing = zip(*of_documents, strict=True)
         lacks = sum(missing) if number else 0
         if truths not in out or lacks < out[truths][0]:
             out[truths] = lacks, region
     return tuple(region for _, region in out.values())
 
 
-def _of_place(document: Document, region: str) -> tuple[tuple[bool, ...], int]:
-    """What the conditions of a template ask of the place, and how many look-ups by the place fail there."""
+#: The truth of what a template's conditions ask of a place, and how many look-ups by the place fail there.
+_Place = tuple[tuple[bool, ...], int]
+_ANYWHERE: _Place = ((), 0)
+
+
+def _of_places(document: Document, regions: tuple[str, ...]) -> Sequence[_Place]:
     comparisons, lookups = _asked_of_place(document)
     if not comparisons and not lookups:
-        return (), 0
-    pseudo = parameters.pseudo_parameters(region=region)
-    scope = parameters.scope_of({**document.value, "Parameters": {}}, {}, pseudo)
+        return [_ANYWHERE] * len(regions)
+    # All that they can name: parameters are left out, and so are the resources.
+    named = {name: document.value[name] for name in ("Mappings", "Conditions") if name in document.value}
+    return _of_asked(json.dumps([comparisons, lookups, named]), regions)
+
+
+@lru_cache(maxsize=64)
+def _of_asked(asked: str, regions: tuple[str, ...]) -> Sequence[_Place]:
+    comparisons, lookups, named = json.loads(asked)
+    return [_of_place(comparisons, lookups, named, region) for region in regions]
+
+
+def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping[str, Any], region: str) -> _Place:
+    scope = parameters.scope_of(named, {}, parameters.pseudo_parameters(region=region))
     missing = 0
     for lookup in lookups:
         try:

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from grantproof.aws.combinations.dependencies import Dependencies, Part
+from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, Variant, load, references
@@ -31,11 +32,18 @@ def _space(path: Path, documents: tuple[Document, ...]) -> Space:
 
 
 class Space:
-    """The combinations of one contract's variants."""
+    """The combinations of one contract's variants.
 
-    def __init__(self, contract: Contract) -> None:
+    Args:
+        before: one of the same contract, whose templates read otherwise then: what says nothing of them, and stacks of
+            those that still read the same, are not worked out again.
+    """
+
+    def __init__(self, contract: Contract, before: Space | None = None) -> None:
         self.contract = contract
         self.dependencies = Dependencies(contract)
+        self._varied: dict[frozenset[str], Contract] = {} if before is None else before._varied
+        self._kept: Kept = Kept(None if before is None else before._kept)
         self._seen: dict[tuple[frozenset[str], str], Synthesis | Refused] = {}
 
     @cached_property
@@ -45,7 +53,7 @@ class Space:
         Raises:
             Refused, NotResolved: see `synthesise`.
         """
-        return synthesise(self.contract)
+        return synthesise(self.contract, kept=self._kept)
 
     @cached_property
     def parts(self) -> Mapping[Part, tuple[Variant, ...]]:
@@ -70,10 +78,20 @@ class Space:
         key = (frozenset(variant.alias for variant in chosen), region)
         if key not in self._seen:
             try:
-                self._seen[key] = synthesise(with_variants(self.contract, key[0]), region)
+                self._seen[key] = synthesise(self.varied(key[0]), region, kept=self._kept)
             except Refused as refused:
                 self._seen[key] = refused
         return self._seen[key]
+
+    def varied(self, aliases: frozenset[str]) -> Contract:
+        """The contract under a combination of variants.
+
+        Raises:
+            Incompatible: the variants contradict each other.
+        """
+        if aliases not in self._varied:
+            self._varied[aliases] = with_variants(self.contract, aliases)
+        return self._varied[aliases]
 
     def gatherings(self) -> tuple[tuple[Variant, ...], ...]:
         """A few combinations that hold every variant at least once, each with as many as go together: enough to deploy,

@@ -11,6 +11,7 @@ from typing import Any
 
 from grantproof.aws.held import promises
 from grantproof.aws.held.origin import Origins
+from grantproof.aws.held.parsed import parsed
 from grantproof.aws.held.policies import Held, Policies, SnapshotIncomplete
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import Deployment
@@ -22,7 +23,7 @@ from grantproof.contract import (
     references,
     resolve,
 )
-from grantproof.iam import Policy, PolicyType, parse_policy
+from grantproof.iam import Policy, PolicyType
 
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
 _DYNAMIC = "{{resolve:"
@@ -93,7 +94,7 @@ class Deployed(ABC):
             SnapshotIncomplete: one names an output that no stack has.
         """
         document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
-        return parse_policy(document, type_, "contract")
+        return parsed(document, type_, "contract")
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
         """What the declared principal really holds; None where no such entity is deployed.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grantproof.aws.held.parsed import parsed
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.templates.carriers import carrying, more_than_policies
-from grantproof.iam import Layers, Policy, PolicyType, Request, parse_policy
+from grantproof.iam import Layers, Policy, PolicyType, Request
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import is_role_entry, resource_type
 
@@ -58,12 +59,17 @@ class Policies:
                 self.held[held.arn] = held
             for entry in snapshot.resource_policies:
                 type_ = PolicyType.KEY if entry["Type"] == "AWS::KMS::Key" else PolicyType.RESOURCE
-                self._resource[entry["Arn"]] = (entry, parse_policy(entry["Policy"], type_, entry["Arn"]))
+                self._resource[entry["Arn"]] = (entry, parsed(entry["Policy"], type_, entry["Arn"]))
 
     @property
     def resource_policies(self) -> Mapping[str, Policy]:
         """Resource policies by the ARN of their resource, without trust policies."""
         return {arn: policy for arn, (_, policy) in self._resource.items()}
+
+    def same_as(self, other: Policies) -> bool:
+        """Do two say the same of the same entities and resources?"""
+        mine = self.held, self.managed, self.documents, self._resource
+        return mine == (other.held, other.managed, other.documents, other._resource)
 
     def owner(self, resource: str) -> str | None:
         """The account that owns a resource whose ARN does not say so, such as a bucket; None where it is not known."""
@@ -101,8 +107,7 @@ class Policies:
                 identity=caller.identity if caller else (),
                 boundary=caller.boundary if caller else None,
                 resource=resource,
-                session=tuple(parse_policy(d, PolicyType.SESSION, f"session[{n}]") for n, d in enumerate(session))
-                or None,
+                session=tuple(parsed(d, PolicyType.SESSION, f"session[{n}]") for n, d in enumerate(session)) or None,
             )
         return found
 
@@ -116,7 +121,7 @@ class _Reader:
         self._managed = managed
         for arn, document in self._documents.items():
             if arn not in managed:
-                managed[arn] = parse_policy(document, PolicyType.IDENTITY, arn)
+                managed[arn] = parsed(document, PolicyType.IDENTITY, arn)
 
     def entities(self) -> Iterator[Held]:
         groups = {group["GroupName"]: self._group(group) for group in self._snapshot.groups}
@@ -128,7 +133,7 @@ class _Reader:
             names = tuple(group.arn for group in member_of)
             yield Held(user["Arn"], "user", user["UserId"], identity, self._boundary(user), groups=names)
         for role in self._snapshot.roles:
-            trust = parse_policy(role["AssumeRolePolicyDocument"], PolicyType.TRUST, f"{role['Arn']}#trust")
+            trust = parsed(role["AssumeRolePolicyDocument"], PolicyType.TRUST, f"{role['Arn']}#trust")
             yield Held(
                 role["Arn"],
                 "role",
@@ -144,7 +149,7 @@ class _Reader:
 
     def _own(self, entity: Mapping[str, Any], inline: str) -> tuple[Policy, ...]:
         out = [
-            parse_policy(entry["PolicyDocument"], PolicyType.IDENTITY, f"{entity['Arn']}#{entry['PolicyName']}")
+            parsed(entry["PolicyDocument"], PolicyType.IDENTITY, f"{entity['Arn']}#{entry['PolicyName']}")
             for entry in entity.get(inline) or ()
         ]
         for attached in entity.get("AttachedManagedPolicies") or ():
@@ -158,7 +163,7 @@ class _Reader:
             return None
         arn = boundary["PermissionsBoundaryArn"]
         self._require(arn, entity["Arn"])
-        return (parse_policy(self._documents[arn], PolicyType.BOUNDARY, arn),)
+        return (parsed(self._documents[arn], PolicyType.BOUNDARY, arn),)
 
     def _require(self, arn: str, entity: str) -> None:
         if arn not in self._documents:

@@ -16,9 +16,16 @@ from grantproof.aws.templates.intrinsics import NotResolved
 
 @dataclass
 class MadeAccount:
-    """IAM's entities by kind and ARN, and policies on resources."""
+    """IAM's entities by kind and ARN, and policies on resources.
+
+    Attributes:
+        under: what other stacks have made in the account, where this is what one stack adds.
+        reached: has the stack reached for what is under it?
+    """
 
     number: str
+    under: MadeAccount | None = None
+    reached: bool = False
     entities: dict[str, dict[str, dict[str, Any]]] = field(
         default_factory=lambda: {kind: {} for kind in ("user", "group", "role", "policy")}
     )
@@ -33,7 +40,20 @@ class MadeAccount:
         for entity in self.entities[kind].values():
             if entity[f"{kind.capitalize()}Name"] == name:
                 return entity
+        if self.under is not None:
+            self.reached = True
+            return self.under.named(kind, name)
         raise NotResolved(f"the {kind} {name} is made by no stack")
+
+    def add(self, more: MadeAccount) -> None:
+        """Take over what a stack adds. Stacks that come later may hang policies on its entities, of which this account
+        has its own."""
+        for kind, entities in more.entities.items():
+            self.entities[kind] |= {
+                arn: {name: list(entry) if isinstance(entry, list) else entry for name, entry in entity.items()}
+                for arn, entity in entities.items()
+            }
+        self.resource_policies += more.resource_policies
 
     def snapshot(self) -> AccountSnapshot:
         """The account, with those policies of AWS that its entities have attached."""

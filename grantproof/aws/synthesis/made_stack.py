@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws.mocked.deploy import Resource, nested_file
+from grantproof.aws.synthesis.kept import Kept, KeptStack, key_of
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.templates import parameters
@@ -41,13 +42,15 @@ class Shared:
 
     Attributes:
         physical: physical ids of resources, by path, where those of a real deployment are to be used.
-        accounts: by number.
+        accounts: by number; of the stack that is being made, what it adds.
+        kept: stacks that were worked out before.
         conditions, scopes: see `Synthesis`.
     """
 
     contract: Contract
     physical: Mapping[StackPath, str]
-    accounts: Mapping[str, MadeAccount]
+    accounts: dict[str, MadeAccount]
+    kept: Kept
     conditions: dict[StackPath, dict[str, bool]] = field(default_factory=dict)
     scopes: dict[StackPath, Scope] = field(default_factory=dict)
 
@@ -57,15 +60,36 @@ class Shared:
         Raises:
             Refused, NotResolved: see `synthesise`.
         """
+        key = key_of(self.contract, path, account, name, template, given)
+        found = self.kept.get(key)
+        if found is None:
+            found = self._made(path, account, name, template, given)
+            if not found.account.reached:
+                self.kept.stacks[key] = found
+        self.accounts[account].add(found.account)
+        self.conditions |= found.conditions
+        self.scopes |= found.scopes
+        return found.stack
+
+    def _made(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> KeptStack:
         document = placed_once(read(template))
         pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
         try:
             parameters.check(document, given, pseudo)
         except parameters.RefusedParameters as error:
             raise Refused(path, str(error)) from None
+        before, added = self.accounts[account], MadeAccount(account, self.accounts[account])
         made = MadeStack(self, path, account, name, template, parameters.scope_of(document, given, pseudo))
-        made.create()
-        return made
+        self.accounts[account] = added
+        try:
+            made.create()
+        finally:
+            self.accounts[account] = before
+        depth = len(path)
+        conditions = {p: truths for p, truths in self.conditions.items() if p[:depth] == path}
+        scopes = {p: scope for p, scope in self.scopes.items() if p[:depth] == path}
+        return KeptStack(made, MadeAccount(account, None, added.reached, added.entities, added.resource_policies),
+                         conditions, scopes)  # fmt: skip
 
 
 class MadeStack:
@@ -81,6 +105,7 @@ class MadeStack:
         self._made: dict[str, Made] = {}
         self._properties: dict[str, Any] = {}
         self._nested: dict[str, MadeStack] = {}
+        self._resources: tuple[Resource, ...] | None = None
 
     def create(self) -> None:
         """Make every resource whose condition is true.
@@ -176,12 +201,18 @@ class MadeStack:
             if self._exists(output)
         }
 
-    def resources(self) -> Iterator[Resource]:
-        """This stack's resources and those of its nested stacks, with the alias of the contract's stack in the path."""
+    def resources(self, account: str) -> tuple[Resource, ...]:
+        """This stack's resources and those of its nested stacks, as a deployment has them: without the alias of the
+        contract's stack in the path, and in an account that is given by its alias."""
+        if self._resources is None:
+            self._resources = tuple(replace(r, path=r.path[1:], account=account) for r in self._all())
+        return self._resources
+
+    def _all(self) -> Iterator[Resource]:
         for name, made in self._made.items():
             entry, path = self._document["Resources"][name], (*self._path, name)
             yield Resource(
                 path, entry["Type"], made.physical_id, self._account, self._template, entry, self._properties[name]
             )
             if name in self._nested:
-                yield from self._nested[name].resources()
+                yield from self._nested[name]._all()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from grantproof.aws.held.carried import carried
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment
+from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
 from grantproof.aws.templates import parameters
@@ -39,12 +40,15 @@ class Synthesis:
     scopes: Mapping[StackPath, Scope]
 
 
-def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath, str] | None = None) -> Synthesis:
+def synthesise(
+    contract: Contract, region: str = "", physical: Mapping[StackPath, str] | None = None, kept: Kept | None = None
+) -> Synthesis:
     """Work a contract's stacks out.
 
     Args:
         region: instead of the contract's, to see another partition's branch.
         physical: physical ids of resources, by path, where the generated ones of a real deployment are to be used.
+        kept: stacks of this contract or of it under other variants, worked out before with the same physical ids.
 
     Raises:
         Refused: CloudFormation would refuse a stack.
@@ -53,13 +57,14 @@ def synthesise(contract: Contract, region: str = "", physical: Mapping[StackPath
     region = region or contract.region
     partition, _ = parameters.partition_of(region)
     contract = replace(contract, region=region, partition=partition)
-    shared = Shared(contract, physical or {}, {number: MadeAccount(number) for number in contract.accounts.values()})
+    accounts = {number: MadeAccount(number) for number in contract.accounts.values()}
+    shared = Shared(contract, physical or {}, accounts, kept if kept is not None else Kept())
     facts, stacks = facts_of(contract), []
     for stack in contract.stacks:
         given, account = resolve(stack.parameters, facts), contract.accounts[stack.account]
         made = shared.stack((stack.alias,), account, stack.name, stack.template, given)
         outputs = made.outputs()
-        resources = tuple(replace(r, path=r.path[1:], account=stack.account) for r in made.resources())
+        resources = made.resources(stack.account)
         stacks.append(DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources))
         facts = facts.with_values(stacks[-1].facts)
     snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}

@@ -1,0 +1,79 @@
+"""Stacks that are worked out once, for all who come to the same: of a grant's many combinations most give most stacks
+the same values, and a template that is broken on purpose leaves those of the others as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grantproof.aws.synthesis.made_account import MadeAccount
+from grantproof.aws.templates.intrinsics import Scope
+from grantproof.contract import TEMPLATE_SUFFIXES, Contract
+from grantproof.source import Document, SourceError, read
+
+if TYPE_CHECKING:
+    from grantproof.aws.synthesis.made_stack import MadeStack
+
+
+@dataclass(frozen=True)
+class KeptStack:
+    """A stack, and all that came of making it.
+
+    Attributes:
+        account: what it and its nested stacks added to their account.
+        conditions, scopes: of it and its nested stacks, see `Synthesis`.
+    """
+
+    stack: MadeStack
+    account: MadeAccount
+    conditions: Mapping[tuple[str, ...], dict[str, bool]]
+    scopes: Mapping[tuple[str, ...], Scope]
+
+
+@dataclass
+class Kept:
+    """Stacks of one contract and its variants, under the same physical ids.
+
+    A stack is what its template makes of its name, place and parameters, and the files of nested stacks. One that
+    touches what another stack has made is not kept.
+
+    Attributes:
+        under: those that somebody else keeps, whose documents are still read.
+    """
+
+    under: Kept | None = None
+    stacks: dict[Hashable, KeptStack] = field(default_factory=dict)
+
+    def get(self, key: Hashable) -> KeptStack | None:
+        """A stack that was worked out, by `key_of`."""
+        found = self.stacks.get(key)
+        return found if found is not None or self.under is None else self.under.get(key)
+
+
+def key_of(
+    contract: Contract, path: tuple[str, ...], account: str, name: str, template: Path, given: Mapping[str, str]
+) -> Hashable:
+    """All that a stack turns on, but for what other stacks have made and the contract's uploads, which no variant
+    changes. Documents are told apart by identity: what was read again is another."""
+    document = read(template)
+    documents: tuple[Document | None, ...] = (document,)
+    if _nests(document):
+        documents += tuple(_read(file) for upload in contract.uploads for file in upload.files)
+    return path, account, contract.region, name, template, tuple(sorted(given.items())), documents
+
+
+def _read(file: Path) -> Document | None:
+    """None of a file that is no template: it stands still."""
+    if file.suffix.lower() in TEMPLATE_SUFFIXES:
+        with suppress(SourceError):
+            return read(file)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _nests(document: Document) -> bool:
+    return "AWS::CloudFormation::Stack" in str(document.value)

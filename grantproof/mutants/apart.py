@@ -1,0 +1,169 @@
+"""Where a broken template differs from the one without the fault, and what that comes to under the values of a stack.
+
+A change counts only where the changed part is taken and has another value there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.templates.parameters import problem, text
+from grantproof.mutants.access import says_the_same
+from grantproof.mutants.held import PERMISSIONS, TRUST
+from grantproof.source import Key
+
+Path_ = tuple[Key, ...]
+Template = Mapping[str, Any]
+TRUST_POLICY = "AssumeRolePolicyDocument"
+#: Properties that hold a policy document, which is looked at as a whole.
+_DOCUMENTS = (TRUST_POLICY, "PolicyDocument", "KeyPolicy", "ResourcePolicy")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Two readings of one template.
+
+    Attributes:
+        given: the parameters that get a value wherever the template is used: nothing turns on their defaults.
+    """
+
+    before: Template
+    after: Template
+    given: frozenset[str]
+
+    @cached_property
+    def changed(self) -> tuple[Path_, ...]:
+        """The smallest parts of the resources that differ, policies as a whole."""
+        return tuple(dict.fromkeys(_changes(self.before["Resources"], self.after["Resources"], ())))
+
+    @cached_property
+    def narrowed(self) -> Mapping[str, Any]:
+        """The parameters whose constraints differ, as they are now."""
+        old, new = self.before.get("Parameters") or {}, self.after.get("Parameters") or {}
+        return {name: p for name, p in new.items() if _without(p, _SAID) != _without(old.get(name, {}), _SAID)}
+
+    @cached_property
+    def elsewhere(self) -> bool:
+        """Does anything differ that decides what all resources are, or whether they are made?"""
+        return _sections(self.before, self.given) != _sections(self.after, self.given)
+
+    @cached_property
+    def asks_otherwise(self) -> bool:
+        """Does anything differ by which a template refuses parameters together?"""
+        old, new = _sections(self.before, self.given), _sections(self.after, self.given)
+        return any(old.get(name) != new.get(name) for name in ("Parameters", "Rules", "Mappings"))
+
+    def ways(self, scope: Scope) -> list[Any]:
+        """What each difference comes to in a stack; nothing where none comes to anything."""
+        ways = [_way(scope, self.before["Resources"], self.after["Resources"], change) for change in self.changed]
+        ways += [problem(name, p, text(scope.parameters[name])) for name, p in self.narrowed.items()]
+        return ways if any(ways) else []
+
+    def says_the_same(self, ways: Iterable[Any], scope: Scope) -> bool:
+        """Are these only policies that say the same as before, whatever stands beside them?"""
+        if self.narrowed:
+            return False
+        pairs = zip(self.changed, ways, strict=True)
+        return all(not pair or self._same_wherever_it_stands(change, pair, scope) for change, pair in pairs)
+
+    def _same_wherever_it_stands(self, change: Path_, pair: Any, scope: Scope) -> bool:
+        if change[-1] not in _DOCUMENTS or not (isinstance(pair, tuple) and all(isinstance(p, Mapping) for p in pair)):
+            return False
+        old, new = pair
+        type_ = self.before["Resources"][str(change[0])]["Type"]
+        aspect = TRUST if change[-1] == TRUST_POLICY else PERMISSIONS
+        return says_the_same(old, new, type_, aspect, str(scope.pseudo["AWS::AccountId"]))
+
+    def is_taken(self, scopes: Iterable[Scope]) -> bool:
+        """Is all that differs part of what some stack makes?"""
+        if {**self.before, "Resources": 0} != {**self.after, "Resources": 0}:
+            return True
+        here, resources = tuple(scopes), self.before["Resources"]
+        changed = _changes(resources, self.after["Resources"], (), whole=False)
+        return all(any(_is_made(scope, resources, change) for scope in here) for change in changed)
+
+
+_CONSTRAINTS = ("AllowedPattern", "AllowedValues", "MinLength", "MaxLength", "MinValue", "MaxValue")
+_SAID = ("Description", "ConstraintDescription")
+
+
+def _sections(template: Template, always_given: frozenset[str]) -> dict[str, Any]:
+    """What of a template is not a resource, without what is only said, what parameters take, and defaults that are
+    never taken; and of resources, whether they are made."""
+    out = {name: section for name, section in template.items() if name not in ("Resources", "Description", "Metadata")}
+    given = {
+        name: _without(p, (*_CONSTRAINTS, *_SAID, *(("Default",) if name in always_given else ())))
+        for name, p in (template.get("Parameters") or {}).items()
+    }
+    told = {name: _without(o, _SAID) for name, o in (template.get("Outputs") or {}).items()}
+    made = {name: (r.get("Type"), r.get("Condition")) for name, r in template["Resources"].items()}
+    return {**out, "Parameters": given, "Outputs": told, "made": made}
+
+
+def _without(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: entry for name, entry in item.items() if name not in names}
+
+
+def _changes(before: Any, after: Any, path: Path_, *, whole: bool = True) -> Iterator[Path_]:
+    """The paths of the smallest parts that differ and whose values can be worked out by themselves; of a policy, its
+    whole document where it is asked for as a `whole`, since one statement can hide what another says."""
+    if before == after:
+        return
+    if whole and path and path[-1] in _DOCUMENTS:
+        yield path
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping) and set(before) == set(after):
+        (name,) = before if len(before) == 1 else ("",)
+        if not name.startswith("Fn::") or (name == "Fn::If" and before[name][0] == after[name][0]):
+            for key in before:
+                yield from _changes(before[key], after[key], (*path, key), whole=whole)
+            return
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (left, right) in enumerate(zip(before, after, strict=True)):
+            yield from _changes(left, right, (*path, number), whole=whole)
+        return
+    yield path
+
+
+def _is_made(scope: Scope, resources: Any, path: Path_) -> bool:
+    """Is a part of the resources in a branch that is taken?"""
+    entry, item = resources[path[0]] if path else {}, resources
+    if "Condition" in entry and not condition(entry["Condition"], scope):
+        return False
+    for number, key in enumerate(path):
+        if key == "Fn::If" and number + 1 < len(path):
+            taken = 1 if condition(item[key][0], scope) else 2
+            if path[number + 1] not in (0, taken):
+                return False
+        item = item[key]
+    return True
+
+
+def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
+    """What a change makes of a part of the resources: both values, or nothing where it makes no difference."""
+    if not _is_made(scope, before, path):
+        return None
+    for key in path:
+        before, after = before[key], after[key]
+    try:
+        values = value(before, scope), value(after, scope)
+    except NotResolved as error:
+        return str(error)
+    return values if values[0] != values[1] else None
+
+
+def given_wherever_used(uses: Iterable[frozenset[str]]) -> frozenset[str]:
+    """What every use of a template gives a value; nothing where nobody uses it."""
+    found = list(uses)
+    return frozenset.intersection(*found) if found else frozenset()
+
+
+def passed(parameters: Any) -> frozenset[str]:
+    """The parameters that a template gives to a nested stack, whatever its own are."""
+    written = parameters.items() if isinstance(parameters, Mapping) and "Fn::If" not in parameters else ()
+    return frozenset(name for name, entry in written if "AWS::NoValue" not in json.dumps(entry))

@@ -1,0 +1,175 @@
+"""A grant without a fault, under every combination of its variants: what mutants are told from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from grantproof.aws.combinations.combined import Noted, Seen, compare_part, compare_rest, named, note_untold, view
+from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.held.unspoken import untold
+from grantproof.aws.mocked.deploy import Deployment
+from grantproof.aws.synthesis.stacks import Refused, Synthesis
+from grantproof.aws.templates.intrinsics import NotResolved, Scope
+from grantproof.contract import Contract, UnknownFact, Variant
+from grantproof.evidence.finding import Finding
+from grantproof.iam import LawError
+from grantproof.mutants.apart import TRUST_POLICY, Path_
+from grantproof.source import instead
+from grantproof.variants import Incompatible
+
+
+@dataclass(frozen=True)
+class Case:
+    """A combination of variants in a region, as the templates are unbroken."""
+
+    chosen: tuple[Variant, ...]
+    region: str
+    seen: Synthesis
+
+    def around(self, changed: Sequence[Path_]) -> str:
+        """What beside changed parts can hide that they give more or less: what else the entities hold. Who enters a
+        role is for its trust policy alone to say."""
+        return "" if all(path[-1] == TRUST_POLICY for path in changed) else self._without_trust
+
+    @cached_property
+    def _without_trust(self) -> str:
+        accounts = [
+            {**snapshot.as_dict(), "RoleDetailList": [{**role, TRUST_POLICY: None} for role in snapshot.roles]}
+            for snapshot in self.seen.snapshots.values()
+        ]
+        return hashlib.sha256(json.dumps(accounts, sort_keys=True).encode()).hexdigest()
+
+
+class Cases:
+    """The combinations of a contract's variants, in the regions in which its templates differ.
+
+    Attributes:
+        every: those that are deployed, with the fewest variants first: where less is there besides, less can hide a
+            fault.
+        excluded: those that the contract excludes and the templates refuse, and which stack does.
+
+    Raises:
+        NotResolved: what the stacks hold cannot be worked out.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.space = Space(contract)
+        self.regions = places(contract)
+        self._parts = tuple(self.space.parts)
+        self._held: dict[tuple[frozenset[str], str], Deployed | None] = {}
+        self.every = tuple(sorted(self._all(), key=lambda case: len(case.chosen)))
+        # Now, as long as no template is broken.
+        self.excluded = tuple(self._all_excluded())
+
+    def _all(self) -> Iterator[Case]:
+        for chosen, region in self._combinations():
+            with suppress(Incompatible):
+                found = self.space.seen(chosen, region) if is_meant(chosen) else Refused((), "")
+                if not isinstance(found, Refused):
+                    yield Case(chosen, region, found)
+
+    def _combinations(self) -> Iterator[tuple[tuple[Variant, ...], str]]:
+        """Each once, those that the contract excludes included."""
+        told: set[tuple[frozenset[str], str]] = set()
+        for region in self.regions if self.contract.accounts_for_options else self.regions[:1]:
+            combinations = [c for part in self._parts for c in self.space.combinations(part)]
+            for chosen in [(), *self.space.gatherings(), *combinations]:
+                key = frozenset(variant.alias for variant in chosen), region
+                if key not in told:
+                    told.add(key)
+                    yield tuple(chosen), region
+
+    def _all_excluded(self) -> Iterator[tuple[tuple[Variant, ...], str, Refused]]:
+        for chosen, region in self._combinations():
+            if not is_meant(chosen):
+                with suppress(Incompatible, NotResolved):
+                    found = self.space.seen(chosen, region)
+                    if isinstance(found, Refused):
+                        yield chosen, region, found
+
+    def scopes(self, stacks: Sequence[tuple[str, ...]]) -> Iterator[Scope]:
+        """What the names of templates stand for, in those of these stacks that are there, case by case."""
+        for case in self.every:
+            yield from (scope for path in stacks if (scope := case.seen.scopes.get(path)) is not None)
+
+    def findings(self, space: Space, case: Case) -> tuple[Finding, ...]:
+        """What the suite variants says of a case in another space: that of the templates with a fault.
+
+        Raises:
+            LawError, NotResolved, SnapshotIncomplete, UnknownFact: it cannot be judged.
+        """
+        noted = Noted(under=named(case.chosen))
+        found = view(space, case.chosen, case.region, noted)
+        if found is not None:
+            fine = self._fine(case)
+            if fine is not None and alike(fine, found) and self._untold(space) == self._untold(self.space):
+                return ()
+            self._judge(space, found, noted)
+        return tuple(_as_finding(self.contract, noted.under, *item) for item in noted.found.items())
+
+    def _judge(self, space: Space, found: Deployed, noted: Noted) -> None:
+        for part in self._parts:
+            compare_part(found, part, noted, whole=False)
+        compare_rest(found, noted)
+        note_untold(space, found, noted)
+
+    def _fine(self, case: Case) -> Deployed | None:
+        """What the stacks hold in a case without a fault, where nothing is found in it. Judged when it is first asked
+        for, with the templates as they stand in their files."""
+        key = frozenset(variant.alias for variant in case.chosen), case.region
+        if key not in self._held:
+            self._held[key] = None
+            noted = Noted()
+            with instead({}), suppress(LawError, NotResolved, SnapshotIncomplete, UnknownFact):
+                found = view(self.space, case.chosen, case.region, noted)
+                if found is not None:
+                    self._judge(self.space, found, noted)
+                    self._held[key] = None if noted.found else found
+        return self._held[key]
+
+    def _untold(self, space: Space) -> Mapping[tuple[str, ...], Any]:
+        """What the contract's own deployment has that is not worked out, against which every case is held."""
+        found = space.seen((), self.contract.region)
+        return {} if isinstance(found, Refused) else {p: r.properties for p, r in untold(found.deployment).items()}
+
+
+def alike(one: Deployed, other: Deployed) -> bool:
+    """Do two hold the same under the same contract? All that a suite looks at that reads policies: policies and who has
+    them, what the contract's references stand for, what was made, and how where that may let somebody in."""
+    return (
+        one.deployment.facts == other.deployment.facts
+        and one.policies.same_as(other.policies)
+        and _made(one.deployment) == _made(other.deployment)
+        and _properties(one.deployment) == _properties(other.deployment)
+    )
+
+
+def _made(deployment: Deployment) -> list[tuple[str, ...]]:
+    return [
+        (stack.alias, resource.type, resource.physical_id, resource.account, *resource.path)
+        for stack in deployment.stacks
+        for resource in stack.resources
+    ]
+
+
+def _properties(deployment: Deployment) -> Mapping[tuple[str, ...], Any]:
+    """Of the resources of which policies do not say all."""
+    every = {(stack.alias, *r.path): r for stack in deployment.stacks for r in stack.resources}
+    apart = untold(deployment)
+    return {path: r.properties for path, r in every.items() if path in apart or not r.type.startswith("AWS::IAM::")}
+
+
+def _as_finding(contract: Contract, under: str, where: tuple[str, str, str], seen: Seen) -> Finding:
+    clause, detail, place = where
+    kind: Literal["broken", "unverified"] = "broken" if seen.kind == "broken" else "unverified"
+    return Finding(contract.grant, clause, kind, f"with {under}: {detail}", place)

@@ -1,0 +1,52 @@
+"""What becomes of mutants that make no difference to what is deployed: they may make one in a branch that it does not
+take. None of them is taken to make none because it could not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from grantproof.aws.synthesis.stacks import Refused
+from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.contract import Contract
+from grantproof.mutants.branches import Branches
+from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
+from grantproof.mutants.shares import shared
+
+#: What a deployment says of a mutant that may do more elsewhere.
+UNSEEN = (DORMANT, EQUIVALENT, INVALID)
+NOT_JUDGED = "what it does under the contract's variants could not be judged"
+
+
+def branches_of(contract: Contract) -> Branches | None:
+    """None where they cannot be worked out: the suites have not looked there either."""
+    with suppress(NotResolved, Refused):
+        return Branches(contract)
+    return None
+
+
+def in_branches(branches: Branches | None, found: Result) -> Result:
+    """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
+    contract's variants."""
+    if branches is None or found.verdict not in UNSEEN:
+        return found
+    with suppress(Exception):
+        if found.verdict != INVALID:
+            return branches.judge(found.mutant)
+        elsewhere = branches.judge(found.mutant, refused=found.why)
+        return elsewhere if elsewhere.verdict in (KILLED, MISPLACED) else found
+    return Result(found.mutant, SURVIVED, NOT_JUDGED)
+
+
+def all_in_branches(branches: Branches, found: Sequence[Result], workers: int) -> Iterator[Result]:
+    """The same of many, in children: one result for each, also for those that a child did not come to."""
+    by_id = {result.mutant.id: result for result in found}
+
+    def judge(mutant: Mutant) -> Result:
+        return in_branches(branches, by_id[mutant.id])
+
+    for result in shared([result.mutant for result in found], judge, workers):
+        del by_id[result.mutant.id]
+        yield result
+    yield from (Result(result.mutant, SURVIVED, NOT_JUDGED) for result in by_id.values())

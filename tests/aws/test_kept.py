@@ -1,0 +1,124 @@
+"""Stacks that were worked out before are what they would be if they were worked out again."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.synthesis.kept import Kept
+from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
+from grantproof.contract import Contract, load
+from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.source import instead
+from grantproof.variants import with_variants
+
+ROOT = Path(__file__).parent.parent.parent
+SHIPPED = ROOT / "templates" / "cross-account-ssm"
+
+
+def said(found: Synthesis) -> Any:
+    resources = [
+        (stack.alias, stack.outputs, r.path, r.type, r.physical_id, r.account, r.properties)
+        for stack in found.deployment.stacks
+        for r in stack.resources
+    ]
+    scopes = {path: (scope.parameters, scope.pseudo) for path, scope in found.scopes.items()}
+    held = {number: snapshot.as_dict() for number, snapshot in found.snapshots.items()}
+    return resources, found.deployment.facts, dict(found.conditions), scopes, held
+
+
+def test_every_combination_is_the_same_with_stacks_of_others() -> None:
+    contract = load(SHIPPED)
+    space = Space(contract)
+    every = (c for part in space.parts for c in space.combinations(part) if is_meant(c))
+    for combination in islice(every, 0, None, 17):
+        found = space.seen(combination, contract.region)
+        assert not isinstance(found, Refused)
+        anew = synthesise(with_variants(contract, [v.alias for v in combination]), contract.region)
+        assert said(found) == said(anew), [v.alias for v in combination]
+
+
+def test_a_stack_in_another_region_or_of_a_broken_template_is_another() -> None:
+    contract = load(SHIPPED)
+    before = Space(contract)
+    home, elsewhere = (before.seen((), region) for region in (contract.region, "us-iso-east-1"))
+    assert not isinstance(elsewhere, Refused)
+    assert said(elsewhere) == said(synthesise(contract, "us-iso-east-1"))
+    (mutant, *_) = mutants(contract, chosen(["role-name-fixed"]))
+    with instead({mutant.template: mutant.text}, written=True):
+        broken = Space(contract, before).seen((), contract.region)
+        assert not isinstance(broken, Refused)
+        assert said(broken) == said(synthesise(contract))
+        assert not isinstance(home, Refused)
+        assert said(broken) != said(home), "the fault is seen, though the nested stack is made by another template"
+
+
+ROLE = """
+Resources:
+  Reader:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: reader
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: sts:AssumeRole}]
+"""
+POLICY = """
+Parameters:
+  Bucket: {Type: String}
+Resources:
+  More:
+    Type: AWS::IAM::Policy
+    Properties:
+      PolicyName: more
+      Roles: [reader]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: s3:GetObject, Resource: !Sub "arn:aws:s3:::${Bucket}/*"}]
+"""
+CONTRACT = """
+version: 1
+accounts: {owner: "111111111111"}
+region: eu-west-1
+stacks:
+  role: {account: owner, template: role.yaml}
+  more: {account: owner, template: more.yaml, parameters: {Bucket: one}}
+principals:
+  reader:
+    role: reader
+    trust: [{Principal: {Service: ec2.amazonaws.com}, Action: sts:AssumeRole}]
+    allows: [{Action: s3:GetObject, Resource: "arn:aws:s3:::one/*"}]
+"""
+
+
+def two_stacks(folder: Path) -> Contract:
+    folder.mkdir(exist_ok=True)
+    for name, text in (("role.yaml", ROLE), ("more.yaml", POLICY), ("contract.yaml", CONTRACT)):
+        (folder / name).write_text(text, encoding="utf-8")
+    return load(folder)
+
+
+def test_what_one_stack_hangs_on_the_role_of_another_is_hung_there_each_time_and_once(tmp_path: Path) -> None:
+    contract, kept = two_stacks(tmp_path), Kept()
+    found = [synthesise(contract, kept=kept) for _ in range(3)]
+    for each in found:
+        (role,) = each.snapshots["111111111111"].roles
+        assert [policy["PolicyName"] for policy in role["RolePolicyList"]] == ["more"]
+    aliases = {json.dumps(key[0]) for key in kept.stacks if isinstance(key, tuple)}
+    assert aliases == {'["role"]'}, "a stack that reaches for what another made is made again"
+
+
+def test_stacks_that_were_kept_are_those_of_one_only_if_they_are_given_the_same(tmp_path: Path) -> None:
+    contract, kept = two_stacks(tmp_path), Kept()
+    synthesise(contract, kept=kept)
+    text = (tmp_path / "more.yaml").read_text(encoding="utf-8").replace("s3:GetObject", "s3:*")
+    with instead({tmp_path / "more.yaml": text}):
+        (role,) = synthesise(contract, kept=Kept(kept)).snapshots["111111111111"].roles
+        assert role["RolePolicyList"][0]["PolicyDocument"]["Statement"][0]["Action"] == "s3:*"
+    text = (tmp_path / "role.yaml").read_text(encoding="utf-8").replace("ec2.amazonaws.com", "lambda.amazonaws.com")
+    with instead({tmp_path / "role.yaml": text}):
+        (role,) = synthesise(contract, kept=Kept(kept)).snapshots["111111111111"].roles
+        assert "lambda" in str(role["AssumeRolePolicyDocument"])
