@@ -235,3 +235,60 @@ def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: 
     said = sends_away(type_, properties, "111111111111")
     assert to in said
     assert bool(to) == bool(said)
+
+
+# --- the block on public access ---------------------------------------------------------------------------------------
+
+ALL = "BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets"
+
+
+@pytest.mark.parametrize(
+    ("properties", "off"),
+    [
+        ("{}", ""),
+        (f"{{PublicAccessBlockConfiguration: {{{ALL}: true}}}}", ""),
+        (f"{{PublicAccessBlockConfiguration: {{{ALL}: 'true'}}}}", ""),
+        (f"{{PublicAccessBlockConfiguration: {{{ALL}: false}}}}", "RestrictPublicBuckets must be true"),
+        ("{PublicAccessBlockConfiguration: {BlockPublicPolicy: true}}", "BlockPublicAcls, IgnorePublicAcls, Restrict"),
+        ("{PublicAccessBlockConfiguration: {}}", "BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, Restrict"),
+        ("{PublicAccessBlockConfiguration: !Ref AWS::NoValue}", ""),
+        # It turns on an option, of which the contract says nothing.
+        (f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, true, false]}}}}", "RestrictPublicBuckets must"),
+    ],
+)
+def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, properties: str, off: str) -> None:
+    """What is left out is off as soon as anything is said."""
+    found = Synthesised((of := space(tmp_path, "AWS::S3::Bucket", properties, "")).contract, of.base)
+    details = [detail for detail, _ in unspoken(found)]
+    assert bool(details) is bool(off)
+    assert all(off in detail and "Leave PublicAccessBlockConfiguration out" in detail for detail in details)
+
+
+def test_a_block_that_an_option_turns_off_is_noted_under_it(tmp_path: Path) -> None:
+    properties = f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, false, true]}}}}"
+    of, noted = space(tmp_path, "AWS::S3::Bucket", properties, ""), Noted()
+    found = view(of, of.contract.variants, "eu-west-1", noted)
+    assert found is not None
+    note_untold(of, found, noted)
+    assert [clause for clause, _, _ in noted.found] == [
+        "what is not worked out stays as the contract's own deployment has it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("principal", "spoken_of"), [("'*'", True), ("{AWS: '*'}", True), ("{AWS: '111111111111'}", False)]
+)
+def test_a_bucket_that_the_contract_opens_to_everybody_blocks_nothing(
+    tmp_path: Path, principal: str, spoken_of: bool
+) -> None:
+    contract = space(tmp_path, "AWS::S3::Bucket", "{BucketName: b, PublicAccessBlockConfiguration: {}}", "").contract
+    text = contract.path.read_text(encoding="utf-8")
+    declared = f"""
+resources:
+  bucket:
+    arn: arn:aws:s3:::b
+    policy: [{{Principal: {principal}, Action: s3:GetObject, Resource: "arn:aws:s3:::b/*"}}]
+"""
+    contract.path.write_text(text.replace("\nvariants:", f"{declared}variants:"), encoding="utf-8")
+    contract = load(tmp_path)
+    assert bool(list(unspoken(Synthesised(contract, synthesise(contract))))) is not spoken_of

@@ -42,6 +42,8 @@ ELSEWHERE = {
         "resource-removed",
         "attribute-everything",
         "bucket-opened-by-acl",
+        "public-access-no-longer-blocked",
+        "public-policies-no-longer-blocked",
     ],
     SHAPES: ["action-instead-of-not-action", "resource-instead-of-not-resource"],
 }

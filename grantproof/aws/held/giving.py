@@ -154,6 +154,23 @@ def let_in_by(type_: str, properties: Any) -> str:
     return ""
 
 
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_BLOCK = "PublicAccessBlockConfiguration"
+
+
+def unblocked(type_: str, properties: Any) -> tuple[str, ...]:
+    """What of S3's block on public access a bucket or access point turns off. One that says nothing has all of it: that
+    is the default of what is new. What says something has what it says, and a setting that is left out, or that is not
+    resolved, is off.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html"""
+    if _BLOCK not in DECIDING.get(type_, {}) or not isinstance(properties, Mapping) or _BLOCK not in properties:
+        return ()
+    written = properties[_BLOCK]
+    settings = written if isinstance(written, Mapping) else {}
+    return tuple(name for name in _BLOCKS if str(settings.get(name)).lower() != "true")
+
+
 _IAM_SCHEME = "awsSigv4"
 
 
@@ -185,6 +202,8 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-a
 def may_give_access(type_: str, properties: Any) -> bool:
     """May a resource let somebody in, in a way that is seen only once it is deployed, or not at all?"""
     if any(harmless is not None and name in properties for name, harmless in DECIDING.get(type_, {}).items()):
+        return True
+    if unblocked(type_, properties):
         return True
     way = way_of(type_)
     properties = without_limits(type_, properties)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import Way, let_in_by, may_give_access, open_operation, way_of
+from grantproof.aws.held.giving import Way, let_in_by, may_give_access, open_operation, unblocked, way_of
+from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
@@ -37,6 +39,12 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             given = let_in_by(resource.type, written)
             if given and not (resource.type == _METHOD and is_decided_by_api(deployed, written)):
                 yield f"{name} lets others in by {given}, of which a contract cannot speak", place
+            if (off := unblocked(resource.type, written)) and not _is_open_to_all(deployed, resource):
+                yield (
+                    f"{name} does not block public access: {', '.join(off)} must be true. Leave "
+                    "PublicAccessBlockConfiguration out for what a new one has, which is all of it",
+                    place,
+                )
 
 
 _API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
@@ -50,6 +58,16 @@ def is_decided_by_api(deployed: Deployed, method: Any) -> bool:
 def has_policy(deployed: Deployed, api: str) -> bool:
     """Is there a policy on the API with this id?"""
     return any(arn.endswith(f"::/restapis/{api}") for arn in deployed.policies.resource_policies)
+
+
+def _is_open_to_all(deployed: Deployed, resource: Resource) -> bool:
+    """Does the contract promise everybody something there? Then public access cannot be blocked."""
+    for declared in deployed.contract.resources:
+        with suppress(SnapshotIncomplete):
+            if str(deployed.resolved(declared.reference)).rpartition(":")[2] == resource.physical_id:
+                said = [s.document for s in declared.policy if s.document.get("Effect", "Allow") == "Allow"]
+                return any(s.get("Principal") in ("*", {"AWS": "*"}) and "Condition" not in s for s in said)
+    return False
 
 
 def is_unread(resource: Resource, written: Any) -> bool:
