@@ -73,6 +73,14 @@ class Statement:
         """`Allow` or `Deny`."""
         return "Allow" if self.allow else "Deny"
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """Everything but its effect and its name, as a key of dictionaries; lists in whatever order."""
+        resources = None if self.resources is None else frozenset(self.resources)
+        who = (self.principals, self.not_principal)
+        what = (frozenset(self.actions), self.not_action, resources, self.not_resource)
+        return *what, *who, frozenset(self.conditions)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -203,11 +203,12 @@ def _one_of(star: Token | None) -> Wild:
 
 
 def fragments(before: Glob, after: Glob, whole: Glob) -> tuple[Glob, ...]:
-    """Which strings can stand between `before` and `after` so that the whole is one of `whole`'s, as patterns."""
+    """Which strings can stand between `before` and `after` so that the whole is one of `whole`'s, as patterns, of which
+    some may lie in others."""
     tokens = _characters(whole)
     starts = _reached(_characters(before), tokens)
     ends = {len(tokens) - k for k in _reached(_characters(after)[::-1], tokens[::-1])}
-    return without_covered(Glob(tokens[i:j]) for i in sorted(starts) for j in sorted(ends) if i <= j)
+    return tuple(dict.fromkeys(Glob(tokens[i:j]) for i in sorted(starts) for j in sorted(ends) if i <= j))
 
 
 def _reached(part: tuple[Token, ...], whole: tuple[Token, ...]) -> set[int]:

@@ -113,7 +113,7 @@ class Prepared:
         present = tuple((type_, level) for type_, level, _ in layers.sets)
         type_ = None if layers.resource is None else layers.resource.type
         parts = [
-            frozenset((t, n, _essence(s)) for t, n, p in layers.sets for _, s in p.entries if s.allow is allow)
+            frozenset((t, n, s.essence) for t, n, p in layers.sets for _, s in p.entries if s.allow is allow)
             for allow in (True, False)
         ]
         return (present, type_, layers.scp is None, layers.rcp is None, layers.grants), parts[0], parts[1]
@@ -178,7 +178,7 @@ class Prepared:
     def testing(self, key: str) -> set[tuple[object, ...]]:
         """What makes up the statements that test a key."""
         return {
-            (type_, level, s.allow, _essence(s))
+            (type_, level, s.allow, s.essence)
             for type_, level, policies in self.layers.sets
             for _, s in policies.entries
             if any(test.key == key for test in s.conditions)
@@ -187,14 +187,6 @@ class Prepared:
 
 #: A side that allows nothing.
 NOTHING = Prepared(Layers())
-
-
-def _essence(statement: Statement) -> tuple[object, ...]:
-    """Everything about a statement but its effect and its name; lists in whatever order."""
-    s = statement
-    resources = None if s.resources is None else frozenset(s.resources)
-    who = (s.principals, s.not_principal)
-    return frozenset(s.actions), s.not_action, resources, s.not_resource, *who, frozenset(s.conditions)
 
 
 def _acts(statement: Statement, action: str) -> bool:

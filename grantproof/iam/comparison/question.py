@@ -20,7 +20,6 @@ from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import (
     generic_values,
     longest,
-    relevant,
     settled_by_generic,
     special_values,
 )
@@ -76,13 +75,13 @@ class Question:
         if found or not self._variables or self._whatever_the_values(outer, inner):
             return
         # No difference where the variables' values are nothing in particular: try those that other patterns single out.
-        statements = relevant(inner.layers, outer.layers)
         for caller in self._callers():
             free = self._variables - caller.states(self._variables).keys()
             plainly = self._taken_plainly and inner.denies_what(outer)
             if plainly and settled_by_generic(inner.layers, outer.layers, free):
                 continue
-            for variables in special_values(self._variables, caller, statements, fields=self._held_in_fields):
+            fields = self._held_in_fields
+            for variables in special_values(self._variables, caller, inner.layers, outer.layers, fields=fields):
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
 

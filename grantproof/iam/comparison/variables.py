@@ -7,18 +7,28 @@ own key names them; those are found here. Where the values cannot matter at all,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, product, takewhile
+from itertools import product
 
 from grantproof.iam.comparison.callers import Caller
-from grantproof.iam.comparison.language import FRESH, TooHard, covers, fragments, generic_point, intersection, overlap
+from grantproof.iam.comparison.entangled import entangled, made, needed, told_apart
+from grantproof.iam.comparison.language import (
+    FRESH,
+    TooHard,
+    covers,
+    fragments,
+    generic_point,
+    intersection,
+    overlap,
+    without_covered,
+)
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE, Patterns
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.condition import Type
 from grantproof.iam.document import Statement
-from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
+from grantproof.iam.glob import ONE_OF, Glob, Wild
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
@@ -27,12 +37,8 @@ from grantproof.iam.request import Values
 FIRST = 0xE100
 #: The longest of such values; every variable has so many characters of its own.
 MOST_LENGTH = 8
-#: Stands for what is free in a special value, as `FRESH` does elsewhere.
-_FREE = "\ue001"
-Parts = tuple[Token | Variable, ...]
-
 _MOST_SPECIAL = 32
-_MOST_ASSIGNMENTS = 256
+_MOST_ASSIGNMENTS = 512
 
 
 def generic_values(variables: frozenset[str], caller: Caller, length: int = 1) -> dict[str, Values]:
@@ -128,136 +134,134 @@ def relevant(inner: Layers, outer: Layers) -> tuple[Statement, ...]:
 
 
 def special_values(
-    variables: frozenset[str], caller: Caller, statements: tuple[Statement, ...], *, fields: bool = False
+    variables: frozenset[str], caller: Caller, inner: Layers, outer: Layers, *, fields: bool = False
 ) -> Iterator[dict[str, Values]]:
-    """The other assignments that can matter: a variable without value, with a shorter value, and with each value by
-    which a pattern with the variable meets another pattern, or which a condition on its own key names.
+    """The other assignments that can matter to what `inner` allows and `outer` does not: a variable without value,
+    with a shorter value, and with each value by which a pattern with the variable meets another pattern, or which a
+    condition on its own key names; of several variables each in view of the values of those before it.
 
     Args:
-        statements: those that can matter; variables of which none of them speaks keep their value.
         fields: whether wildcards of resources stop at colons, which a value may hold (O5).
 
     Raises:
         TooHard: there are too many of them, or some can matter that are not found like this.
     """
+    statements = relevant(inner, outer)
     length = longest(statements)
     generic = generic_values(variables, caller, length)
-    settled = caller.states(variables)
-    asked = {v.key for patterns in _comparable(statements) for pattern in patterns for v in pattern.variables}
-    asked |= {test.key for statement in statements for test in statement.conditions}
-    choices: list[list[Values]] = []
-    total = 1
-    for key in sorted(variables):
-        choices.append([generic[key]])
-        if key in asked and key not in settled:
-            shorter = [generic_values(variables, caller, size)[key] for size in range(1, length)]
-            shorter += [(f"{_FREE}:{_FREE}",)] if fields else []
-            choices[-1] += [MISSING, *shorter, *((text,) for text in _values_of(key, generic, statements, length))]
-        total *= len(choices[-1])
-    if total > _MOST_ASSIGNMENTS:
-        raise TooHard(f"the policy variables have {total} combinations of values that may matter")
-    for number, values in enumerate(product(*choices)):
-        if number:
-            yield dict(zip(sorted(variables), values, strict=True))
+    free = frozenset(_asked(statements) & variables - caller.states(variables).keys())
+    order = sorted(free)
+    values = _Values(generic, statements, length, order, fields)
+    fixed = {key: value for key, value in generic.items() if key not in free}
+    seen = {tuple(generic.items())}
+    # Which variable comes first makes no difference to what is found, but to what is seen of it at once.
+    for keys in dict.fromkeys((tuple(order), tuple(order[::-1]))):
+        for found in values.assignments(keys, fixed):
+            assignment = {key: found[key] for key in generic}
+            if (at := tuple(assignment.items())) not in seen:
+                seen.add(at)
+                yield assignment
+            if len(seen) > _MOST_ASSIGNMENTS:
+                raise TooHard(f"the policy variables have more than {_MOST_ASSIGNMENTS} values that may matter")
     # A difference that one of those values makes is one, whatever others do.
-    for key in sorted(asked & variables - settled.keys()):
-        entangled = [*_entangled(key, statements)]
-        for text in dict.fromkeys(text for pair in entangled for parts in pair for text in _ends(parts)):
-            yield {**generic, key: (text,)}
-        if entangled:
-            raise TooHard(f"the policy variable {key} stands at different places of patterns that may meet")
+    together = entangled(needed(inner, outer, statements), free)
+    for pair in together:
+        yield from ({**generic, **{key: (text,) for key, text in some.items()}} for some in made(pair))
+    if together:
+        names = " and ".join(sorted(together[0].keys))
+        raise TooHard(f"the policy variable {names} stands at different places of patterns that may meet")
 
 
-def _entangled(key: str, statements: tuple[Statement, ...]) -> Iterator[tuple[Parts, Parts]]:
-    """Two patterns in which the variable stands at different places may meet for values that are made for it: `a${v}`
-    and `${v}*` meet where the value is nothing but `a`s. Each such two, without what both begin or end with."""
-    for patterns in _comparable(statements):
-        holding = [pattern.parts for pattern in patterns if any(v.key == key for v in pattern.variables)]
-        for one, other in combinations(holding, 2):
-            left, right = _stripped(*_stripped(one, other, forwards=True), forwards=False)
-            if _may_meet(key, left, right):
-                yield left, right
+def _asked(statements: tuple[Statement, ...]) -> set[str]:
+    """The keys of which these statements speak."""
+    found = {v.key for patterns in _comparable(statements) for pattern in patterns for v in pattern.variables}
+    return found | {test.key for statement in statements for test in statement.conditions}
 
 
-def _ends(parts: Parts) -> Iterator[str]:
-    """The literal text with which a pattern begins, and with which it ends."""
-    for letters in (parts, parts[::-1]):
-        text = "".join(str(part) for part in takewhile(lambda part: isinstance(part, str), letters))
-        if text:
-            yield text if letters is parts else text[::-1]
+class _Values:
+    """The values of variables that can matter, one variable after the other."""
 
+    def __init__(
+        self,
+        generic: Mapping[str, Values],
+        statements: tuple[Statement, ...],
+        longest_counted: int,
+        keys: Sequence[str],
+        fields: bool,
+    ) -> None:
+        self._generic, self._statements, self._longest, self._fields = generic, statements, longest_counted, fields
+        self._patterns = list(_comparable(statements))
+        self._numbers = {key: number for number, key in enumerate(keys)}
 
-def _may_meet(key: str, left: Parts, right: Parts) -> bool:
-    if not (_holds(key, left) and _holds(key, right)):
-        return False
-    if not any(isinstance(part, Wild) for part in (*left, *right)):
-        # Without wildcards and with the variable as often, both have to be of one length.
-        fixed = [sum(len(part) for part in parts if isinstance(part, str)) for parts in (left, right)]
-        variables = [sorted(part.key for part in parts if isinstance(part, Variable)) for parts in (left, right)]
-        if variables[0] == variables[1] and fixed[0] != fixed[1]:
-            return False
-    free = [Glob(Wild.ANY if isinstance(part, Variable) else part for part in parts) for parts in (left, right)]
-    return overlap(*free)
+    def assignments(self, keys: Sequence[str], chosen: Mapping[str, Values]) -> Iterator[Mapping[str, Values]]:
+        """Every combination, with those that are chosen."""
+        if not keys:
+            yield chosen
+            return
+        key, *rest = keys
+        for value in self._of(key, chosen):
+            yield from self.assignments(rest, {**chosen, key: value})
 
+    def _of(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Values]:
+        """The values of one variable in view of those that are chosen; the others may have any."""
+        value = self._generic[key]
+        yield value
+        yield MISSING
+        yield from ((value[0][:size],) for size in range(1, self._longest))
+        number = self._numbers[key]
+        if self._fields:
+            yield (told_apart(f"{FRESH}:{FRESH}", number),)
+        texts = (text for one in self._closed(key, chosen) for text in _points(one, self._longest, number))
+        yield from ((text,) for text in dict.fromkeys(texts) if text)
 
-def _holds(key: str, parts: Parts) -> bool:
-    return any(isinstance(part, Variable) and part.key == key for part in parts)
+    def _closed(self, key: str, chosen: Mapping[str, Values]) -> list[Glob]:
+        """What a pattern or a condition asks of the variable, and what several of them ask together."""
+        closed = list(dict.fromkeys((*self._by_conditions(key, chosen), *self._by_meeting(key, chosen))))
+        for one in closed:
+            closed += [p for other in closed for p in intersection(one, other) if p not in closed]
+            if len(closed) > _MOST_SPECIAL:
+                raise TooHard(f"the policy variable {key} meets other patterns in too many ways")
+        return closed
 
-
-def _stripped(one: Parts, other: Parts, *, forwards: bool) -> tuple[Parts, Parts]:
-    """Both without the literal text and the variables with which both begin, or end."""
-    at = 0 if forwards else -1
-    left, right = list(_letters(one)), list(_letters(other))
-    while left and right and left[at] == right[at] and not isinstance(left[at], Wild):
-        left.pop(at)
-        right.pop(at)
-    return tuple(left), tuple(right)
-
-
-def _letters(parts: Parts) -> Iterator[Token | Variable]:
-    for part in parts:
-        yield from part if isinstance(part, str) else (part,)
-
-
-def _values_of(
-    key: str, generic: Mapping[str, Values], statements: tuple[Statement, ...], longest_counted: int
-) -> list[str]:
-    found: dict[Glob, None] = {}
-    for statement in statements:
-        for test in statement.conditions:
+    def _by_conditions(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
+        for test in (test for statement in self._statements for test in statement.conditions):
             if test.key == key and test.operator.type in (Type.STRING, Type.ARN):
-                found.update((filled(pattern, generic), None) for pattern in test.values)
-    for patterns in _comparable(statements):
-        places = [place for pattern in patterns for place in _around(pattern, key, generic)]
-        wholes = [filled(pattern, generic, key) for pattern in patterns] if places else []
-        for before, after in dict.fromkeys(places):
-            found.update((part, None) for whole in wholes for part in fragments(before, after, whole))
-    closed = list(found)
-    for one in closed:
-        closed += [p for other in closed for p in intersection(one, other) if p not in closed]
-        if len(closed) > _MOST_SPECIAL:
-            raise TooHard(f"the policy variable {key} meets other patterns in too many ways")
-    texts = dict.fromkeys(text for one in closed for text in _points(one, longest_counted))
-    return [text for text in texts if text]
+                yield from (filled(pattern, chosen) for pattern in test.values)
+
+    def _by_meeting(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
+        for patterns in self._patterns:
+            # Of a part that lies in another one, a variable that is chosen later may make the only one.
+            alone = all(v.key == key or v.key in chosen for pattern in patterns for v in pattern.variables)
+            meetings = dict.fromkeys(
+                (*place, filled(other, chosen, key))
+                for pattern in patterns
+                for place in _around(pattern, key, chosen)
+                for other in patterns
+                if other.parts != pattern.parts
+            )
+            for before, after, whole in meetings:
+                found = fragments(before, after, whole)
+                yield from without_covered(found) if alone else found
 
 
-def _points(glob: Glob, longest_counted: int) -> Iterator[str]:
+def _points(glob: Glob, longest_counted: int, number: int) -> Iterator[str]:
     """Strings that stand for all of a pattern's: where other patterns count characters, with as many for each `*` as
-    can be told apart.
+    can be told apart. `number`: of the variable.
 
     Raises:
         TooHard: there are too many of them.
     """
     stars = sum(token in ONE_OF for token in glob.tokens)
     if longest_counted == 1 or not stars:
-        yield generic_point(glob).replace(FRESH, _FREE)
+        yield told_apart(generic_point(glob), number)
         return
     if (longest_counted + 1) ** stars > _MOST_SPECIAL:
         raise TooHard("values of policy variables meet patterns that count characters in too many ways")
     for sizes in product(range(longest_counted + 1), repeat=stars):
         free = iter(sizes)
-        yield "".join(
-            token if isinstance(token, str) else _FREE * (next(free) if token in ONE_OF else 1) for token in glob.tokens
+        yield told_apart(
+            "".join(t if isinstance(t, str) else FRESH * (next(free) if t in ONE_OF else 1) for t in glob.tokens),
+            number,
         )
 
 

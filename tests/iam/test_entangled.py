@@ -1,0 +1,154 @@
+"""Several policy variables in patterns that have to match the same text, against enumeration of a small world."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+
+from grantproof.iam import Layers, parse_layers
+from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
+from tests.iam.test_compare import allow, deny, identity, when
+
+BUCKET = "arn:aws:s3:::"
+KEYS = ("aws:principaltag/u", "aws:principaltag/v")
+U, V = (f"${{{key}}}" for key in KEYS)
+PATTERNS = [
+    *(U, V, f"{U}a", f"a{U}", f"{V}a", f"a{V}", f"{U}*", f"*{V}", f"{V}*", f"*{U}"),
+    *(f"{U}{V}", f"{V}{U}", f"{U}b{V}", f"{U}b{U}", f"a{U}b", f"b{V}a", f"{U}*{V}"),
+    *("*", "a*", "*b", "ab", "a", "a*b", "*a*", "bab", "aba"),
+]
+WORDS = ["".join(letters) for length in range(5) for letters in product("abc", repeat=length)]
+VALUES = ["", *(word for word in WORDS if 0 < len(word) <= 2)]
+EVERYWHERE = (1 << len(WORDS)) - 1
+
+
+@cache
+def _matched(pattern: str, u: str, v: str) -> int:
+    """The words (bits) that a pattern matches; none where a variable in it has no value."""
+    if (U in pattern and not u) or (V in pattern and not v):
+        return 0
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(re.escape(U), u).replace(re.escape(V), v)
+    return sum(1 << n for n, word in enumerate(WORDS) if re.fullmatch(expression, word))
+
+
+def _fires(statement: dict[str, Any], u: str, v: str) -> int:
+    for key, wanted in statement.get("Condition", {}).get("StringLike", {}).items():
+        value = dict(zip(KEYS, (u, v), strict=True))[key]
+        if not value or not re.fullmatch(wanted.replace("*", ".*"), value):
+            return 0
+    element = "Resource" if "Resource" in statement else "NotResource"
+    found = 0
+    for pattern in statement[element]:
+        found |= _matched(pattern.removeprefix(BUCKET), u, v)
+    return found if element == "Resource" else EVERYWHERE & ~found
+
+
+def _allowed(side: dict[str, Any], u: str, v: str) -> int:
+    out = EVERYWHERE
+    for documents in side.values():
+        granted = 0
+        for statement in (statement for document in documents for statement in document["Statement"]):
+            if statement["Effect"] == "Allow":
+                granted |= _fires(statement, u, v)
+            else:
+                out &= ~_fires(statement, u, v)
+        out &= granted
+    return out
+
+
+def _differs(old: dict[str, Any], new: dict[str, Any]) -> tuple[bool, bool]:
+    more = less = False
+    for u, v in product(VALUES, VALUES):
+        before, after = _allowed(old, u, v), _allowed(new, u, v)
+        more, less = more or bool(after & ~before), less or bool(before & ~after)
+    return more, less
+
+
+def _statement(random: Random) -> dict[str, Any]:
+    out: dict[str, Any] = {"Effect": random.choice(["Allow", "Allow", "Deny"]), "Action": "s3:*"}
+    element = random.choice(["Resource", "Resource", "Resource", "NotResource"])
+    out[element] = [f"{BUCKET}{name}" for name in random.sample(PATTERNS, random.randint(1, 2))]
+    if random.random() < 0.25:
+        out["Condition"] = {"StringLike": {random.choice(KEYS): random.choice(["a", "a*", "*b", "ab", "c*"])}}
+    return out
+
+
+def _side(random: Random) -> dict[str, Any]:
+    names = ("identity", "boundary") if random.random() < 0.6 else ("identity",)
+    made = {name: [_statement(random) for _ in range(random.randint(1, 2))] for name in names}
+    return {name: [{"Version": "2012-10-17", "Statement": statements}] for name, statements in made.items()}
+
+
+def pair(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two sides to compare, the same for the same seed."""
+    random = Random(seed)  # noqa: S311 - random policies, not secrets
+    old = _side(random)
+    if random.random() < 0.3:
+        return old, _side(random)
+    new = {name: [{**document, "Statement": [*document["Statement"]]} for document in old[name]] for name in old}
+    statements = new[random.choice(sorted(new))][0]["Statement"]
+    statements[random.randrange(len(statements))] = _statement(random)
+    return old, new
+
+
+def missed(seed: int) -> bool | None:
+    """Is there a difference that the comparison says is not there? None where it says nothing."""
+    old, new = pair(seed)
+    sides: list[Layers] = [parse_layers(side) for side in (old, new)]
+    verdict = quick_verdict(*sides)
+    if verdict is Verdict.UNDETERMINED:
+        return None
+    more, less = _differs(old, new)
+    seen = (verdict in (Verdict.WIDER, Verdict.DIFFERENT), verdict in (Verdict.NARROWER, Verdict.DIFFERENT))
+    return (more and not seen[0]) or (less and not seen[1])
+
+
+#: Pairs of which one that tried each variable by itself missed a difference.
+HARD = (144, 314, 330, 358)
+
+
+def test_no_difference_between_two_variables_is_missed() -> None:
+    answers = [missed(seed) for seed in (*range(40), *HARD)]
+    assert True not in answers
+    assert answers.count(None) <= len(answers) // 4
+
+
+MADE_FOR_EACH_OTHER = {
+    "one ends as the other begins": (f"acme-{U}", f"{V}-logs"),
+    "two share the text between them": (f"{U}-{V}", "acme-logs"),
+    "two share the text between them, with more inside": (f"{U}-{V}", "acme-*-logs"),
+    "side by side": (f"{U}{V}", "xy"),
+    "both begin and end otherwise": (f"a-{U}-b", f"{V}-a-b"),
+}
+
+
+@pytest.mark.parametrize(("allowed", "limit"), MADE_FOR_EACH_OTHER.values(), ids=MADE_FOR_EACH_OTHER)
+def test_values_of_two_variables_that_are_made_for_each_other_are_found(allowed: str, limit: str) -> None:
+    def side(*more: Any) -> Any:
+        boundary = [{"Version": "2012-10-17", "Statement": [allow("s3:*", BUCKET + limit)]}]
+        return identity(allow("s3:*", BUCKET + allowed), *more, boundary=boundary)
+
+    found = compare(side(deny("s3:*")), side())
+    assert found.verdict is Verdict.WIDER
+    assert set(found.new_access[0].witness.context) == set(KEYS)
+
+
+def test_what_must_not_match_makes_no_doubt_about_a_variable_at_another_place() -> None:
+    away = deny("s3:*", [f"{BUCKET}a{U}", f"{BUCKET}{U}b"], **when("StringEquals", "aws:PrincipalTag/v", "x"))
+    old = identity(allow("s3:*", f"{BUCKET}{U}*"), away)
+    assert compare(old, identity(allow("s3:*", [f"{BUCKET}{U}*", f"{BUCKET}{U}"]), away)).verdict is Verdict.EQUAL
+
+
+def test_a_variable_that_begins_at_two_places_of_what_must_match_is_undetermined_where_nothing_is_found() -> None:
+    def side(*more: Any) -> Any:
+        boundary = [{"Version": "2012-10-17", "Statement": [allow("s3:*", f"{BUCKET}{U}b{U}*")]}]
+        return identity(allow("s3:*", f"{BUCKET}{U}*{U}b"), *more, boundary=boundary)
+
+    found = compare(side(deny("s3:*")), side(deny("s3:*", f"{BUCKET}*b*b*")))
+    assert found.verdict is Verdict.UNDETERMINED
+    assert "at different places" in found.reason
