@@ -250,6 +250,17 @@ def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_c
     assert "Traceback" not in done.stdout
 
 
+def test_of_a_mistyped_principal_every_test_says_in_one_line_what_there_is_instead(tmp_path: Path) -> None:
+    folder = tmp_path / "grant"
+    shutil.copytree(ROOT / "fixtures" / "shapes" / "search-domain", folder)
+    contract = folder / "contract.yaml"
+    contract.write_text(contract.read_text(encoding="utf-8").replace(":role/", ":role/x"), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "not lint", grants=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("is deployed; the stacks create arn:aws:iam::111111111111:role/") > 15
+    assert ".py:" not in done.stdout + done.stderr
+
+
 def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tmp_path: Path) -> None:
     """The role is not there then, and no test of it may end in an error of ours."""
     folder = tmp_path / "grant"

@@ -44,7 +44,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         result = yield
     except not_understood() as error:
-        place = shown(contract.path)
+        place = str(getattr(error, "place", None) or shown(contract.path))
         record.unverified("what is asked can be judged", f"not verified: {error}", place=place)
         result = True
     record.findings = _under_waivers(pyfuncitem, contract, record.findings)

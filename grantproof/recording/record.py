@@ -73,10 +73,11 @@ def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """The errors that say: this cannot be judged."""
     from grantproof.aws.calls.law import NotJudged
+    from grantproof.aws.held.deployed import NotHeld
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.staged.people import NotPresentable
     from grantproof.aws.templates.intrinsics import NotResolved
     from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 
-    return NotJudged, NotPresentable, NotResolved, SnapshotIncomplete, UnknownFact, LawError, *more
+    return NotHeld, NotJudged, NotPresentable, NotResolved, SnapshotIncomplete, UnknownFact, LawError, *more

@@ -19,8 +19,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
 ) -> None:
     """In one account a resource policy that names a role or user lets it in by itself (rules E11, E12, E17): the
     buckets, keys, queues and roles of others are looked at for that."""
-    held = world.held(caller)
-    assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
+    held = world.holder(caller)
     clause = f"{caller.alias} may do exactly what the contract says"
     declared = world.promised(world.allowed(caller), PolicyType.IDENTITY)
     for policy, document in others(grant, world, held):

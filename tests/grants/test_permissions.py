@@ -7,6 +7,7 @@ from typing import Any
 
 from policyuniverse.policy import Policy as Reading
 
+from grantproof.aws.held.deployed import NotHeld
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.evidence.finding import digest
@@ -35,14 +36,10 @@ def place(world: Stage, policy: Policy, statement: Statement) -> dict[str, str]:
 
 
 def test_the_principal_is_deployed(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    reference = world.resolved(principal.reference)
-    found = reference in world.policies.managed if principal.kind == "policy" else world.held(principal) is not None
-    if not found:
-        verdict.broken(
-            f"the {principal.kind} {principal.alias} is deployed",
-            f"no {principal.kind} {reference!r} is deployed",
-            place=str(principal.place),
-        )
+    try:
+        world.identity_policies(principal)
+    except NotHeld as error:
+        verdict.broken(f"the {principal.kind} {principal.alias} is deployed", str(error), place=str(error.place))
 
 
 def test_no_action_is_allowed_that_the_contract_does_not_name(

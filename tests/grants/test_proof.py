@@ -72,9 +72,8 @@ def test_a_principal_is_allowed_exactly_what_the_contract_says(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Both directions, for every request that can ever be made: nothing wider, nothing narrower."""
-    held = world.held(principal) if principal.kind != "policy" else None
-    if held is not None:
-        bounded(world, verdict, principal, held)
+    if principal.kind != "policy":
+        bounded(world, verdict, principal, world.holder(principal))
     tell(world, verdict, permissions(world, principal))
 
 
@@ -113,8 +112,7 @@ def test_a_role_is_entered_exactly_as_the_contract_says(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Principals and conditions, both directions."""
-    held = world.held(role)
-    assert held is not None
+    held = world.holder(role)
     assert held.trust is not None
     tell(world, verdict, trust(world, role, held.trust))
 
@@ -159,8 +157,7 @@ def test_every_known_action_is_accounted_for(
 ) -> None:
     """Of all actions that exist, those that no Allow statement of the role covers are denied, whatever resource and
     conditions; the contract covers all others."""
-    held = world.held(role)
-    assert held is not None
+    held = world.holder(role)
     allowing = [s for policy in held.identity for s in policy.statements if s.allow]
     declared = [s for s in world.promised(world.allowed(role), PolicyType.IDENTITY).statements if s.allow]
     if more := sorted(covered(allowing) - covered(declared)):
@@ -188,8 +185,7 @@ def test_nothing_that_a_caller_may_do_widens_its_own_access(
     grant: Contract, caller: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Neither by a known combination of actions nor by changing a policy that bounds it."""
-    held = world.held(caller)
-    assert held is not None, f"no {caller.kind} {world.resolved(caller.reference)} is deployed"
+    held = world.holder(caller)
     layers = Layers(identity=held.identity, boundary=held.boundary)
     found = dangers(layers, bounds(held), promised=named_one_by_one(world, caller))
     told = found[:_FEW_WAYS]

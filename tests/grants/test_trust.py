@@ -16,8 +16,7 @@ from grantproof.iam.layers import is_role_entry
 
 def trust_document(world: Stage, role: DeclaredPrincipal) -> tuple[str, Any]:
     """The label and the document of the deployed role's trust policy."""
-    held = world.held(role)
-    assert held is not None, f"no role {world.resolved(role.reference)} is deployed"
+    held = world.holder(role)
     account = held.arn.split(":")[4]
     for found in world.snapshots()[account].roles:
         if found["Arn"] == held.arn:
@@ -98,8 +97,7 @@ def test_the_trust_policy_allows_nothing_but_entering(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Actions other than sts:AssumeRole and its companions have no place there; a wildcard would take them all."""
-    held = world.held(role)
-    assert held is not None
+    held = world.holder(role)
     assert held.trust is not None
     label = held.trust.label
     for statement in held.trust.statements:
@@ -118,8 +116,7 @@ def test_sessions_last_as_long_as_the_contract_says(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """`max_session` of the contract, one hour where it says nothing."""
-    held = world.held(role)
-    assert held is not None
+    held = world.holder(role)
     if held.max_session != role.max_session:
         verdict.broken(
             f"sessions of {role.alias} last {role.max_session} seconds at most",

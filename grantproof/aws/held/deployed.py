@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
@@ -24,9 +25,18 @@ from grantproof.contract import (
     resolve,
 )
 from grantproof.iam import Policy, PolicyType
+from grantproof.source import Place
 
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
 _DYNAMIC = "{{resolve:"
+
+
+class NotHeld(LookupError):
+    """The contract names a principal that nobody has made. `place` is where it does."""
+
+    def __init__(self, said: str, place: Place) -> None:
+        super().__init__(said)
+        self.place = place
 
 
 class Deployed(ABC):
@@ -127,17 +137,35 @@ class Deployed(ABC):
         itself.
 
         Raises:
-            LookupError: it is not deployed.
+            NotHeld: it is not deployed.
         """
-        reference = self.resolved(principal.reference)
-        if principal.kind == "policy":
-            if reference not in self.policies.managed:
-                raise LookupError(f"no managed policy {reference} is deployed")
-            return (self.policies.managed[reference],)
+        if principal.kind != "policy":
+            return self.holder(principal).identity
+        policy = self.policies.managed.get(self.resolved(principal.reference))
+        if policy is None:
+            raise self._not_held(principal)
+        return (policy,)
+
+    def holder(self, principal: DeclaredPrincipal) -> Held:
+        """What a declared user, group or role holds.
+
+        Raises:
+            NotHeld: no such entity is deployed.
+        """
         held = self.held(principal)
         if held is None:
-            raise LookupError(f"no {principal.kind} {reference} is deployed")
-        return held.identity
+            raise self._not_held(principal)
+        return held
+
+    def _not_held(self, principal: DeclaredPrincipal) -> NotHeld:
+        """With what the stacks create instead, the likeliest first: mostly a name is mistyped."""
+        reference, kind = str(self.resolved(principal.reference)), principal.kind
+        policies = self.policies
+        there = policies.managed if kind == "policy" else [a for a, h in policies.held.items() if h.kind == kind]
+        made = [arn for arn in there if self.origins.resource(arn) is not None]
+        made.sort(key=lambda arn: (-SequenceMatcher(None, reference, arn).ratio(), arn))
+        instead = f"create {', '.join(made[:3])}" if made else f"create no {kind}"
+        return NotHeld(f"no {kind} {reference!r} is deployed; the stacks {instead}", principal.place)
 
     def located(self, arn: str) -> tuple[str, ...] | None:
         """The resource that made what an ARN names: the alias of the contract's stack and the logical ids; None where

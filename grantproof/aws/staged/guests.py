@@ -45,7 +45,7 @@ def entrants(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
 
 def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
     """Users of the accounts that the trust names, of the first where it names everybody, and principals by ARN."""
-    arn = _arn(stage, role)
+    arn = stage.holder(role).arn
     for statement in _statements(stage, role):
         element = statement.principals
         if element is None or not statement.allow or not any(a.matches("sts:assumerole") for a in statement.actions):
@@ -73,7 +73,7 @@ def spoilt(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.S
 
 def _welcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
     """The requests of services and federated identities that the declared trust lets in."""
-    arn = _arn(stage, role)
+    arn = stage.holder(role).arn
     for declared, statement in zip(role.trust, _statements(stage, role), strict=True):
         element = statement.principals
         entry = next((e for e in _ENTRIES if any(a.matches(e.lower()) for a in statement.actions)), None)
@@ -141,10 +141,3 @@ def _named(stage: Stage, arn: str, may_assume: str) -> Identity:
         user_id = f"{there.unique_id}:grantproof"
         identity = replace(identity, arn=session, kind="role session", issuer=arn, user_id=user_id)
     return identity
-
-
-def _arn(stage: Stage, role: DeclaredPrincipal) -> str:
-    held = stage.held(role)
-    if held is None:
-        raise LookupError(f"no role {stage.resolved(role.reference)!r} is deployed")
-    return held.arn

@@ -15,7 +15,7 @@ from grantproof.aws.calls.law import Law
 from grantproof.aws.calls.operations import Authorisation
 from grantproof.aws.held.carried import carried, joined
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.policies import Held, Policies
+from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.mocked.deploy import Deployment, advance, begin, put_uploads
 from grantproof.aws.mocked.world import World
@@ -203,17 +203,6 @@ class Stage(Deployed):
         if held.kind == "user":
             return self.world.session_of_user(held.arn)
         return self.world.session(people.enter(self, held.arn, self.comers(principal)[0])["Credentials"])
-
-    def holder(self, principal: DeclaredPrincipal) -> Held:
-        """What a declared user, group or role holds.
-
-        Raises:
-            LookupError: no such entity is deployed.
-        """
-        held = self.held(principal)
-        if held is None:
-            raise LookupError(f"no {principal.kind} {self.resolved(principal.reference)!r} is deployed")
-        return held
 
     def comers(self, role: DeclaredPrincipal) -> list[people.Comer]:
         """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
