@@ -190,6 +190,20 @@ def test_whatever_takes_something_from_what_is_not_there_is_not_there_either(wor
     assert snapshot(world).roles == ()
 
 
+def test_resources_that_wait_for_each_other_are_not_there(world: World) -> None:
+    """CloudFormation refuses the template; moto would ask for the one and the other until Python gave up."""
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+
+    def entered_by(other: str) -> dict[str, Any]:
+        statement = {**trust, "Principal": {"AWS": {"Fn::GetAtt": [other, "Arn"]}}}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}}
+
+    create(world, {"A": entered_by("B"), "B": entered_by("A"), "C": entered_by("C")})
+    assert {name for _, name in world.built.refused} == {"A", "B", "C"}
+    assert snapshot(world).roles == ()
+
+
 def test_policies_of_other_services_arrive(world: World) -> None:
     """Bucket, queue, topic, key and secret: each policy is on its resource afterwards, and goes with the stack."""
     everyone = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Resource": "*"}

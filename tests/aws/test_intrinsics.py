@@ -96,6 +96,13 @@ def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) ->
         ({"Fn::ImportValue": "nothing"}, NotResolved, "exports nothing"),
         ({"Fn::If": ["Maybe", 1, 2]}, NotResolved, "Maybe"),
         ({"Fn::Unheard": []}, NotResolved, "Fn::Unheard is not carried out"),
+        ({"Fn::If": ["Yes", "y"]}, NotResolved, "Fn::If takes a list of 3, not"),
+        ({"Fn::Join": "a,b"}, NotResolved, "Fn::Join takes a list of 2, not"),
+        ({"Fn::FindInMap": ["Map", "1"]}, NotResolved, "takes a list of 3 to 4, not"),
+        ({"Fn::Select": ["a", {"Ref": "Zones"}]}, NotResolved, "takes a number, not 'a'"),
+        ({"Fn::Sub": ["${X}"]}, NotResolved, "Fn::Sub takes a text"),
+        ({"Fn::GetAtt": "Role"}, NotResolved, "takes a resource and an attribute"),
+        ({"Ref": ["Stage"]}, NotResolved, "Ref takes a name"),
     ],
     ids=str,
 )
@@ -128,6 +135,14 @@ def test_conditions_that_name_each_other_have_no_truth_however_often_they_are_as
     for name in ("A", "B", "C", "A"):
         with pytest.raises(NotResolved, match=r"names itself|there is no condition X"):
             truth({"Condition": name}, scope)
+
+
+@pytest.mark.parametrize(
+    "item", [{"Fn::Not": [True, False]}, {"Fn::Not": []}, {"Fn::Equals": ["a"]}, {"Fn::And": [True]}], ids=str
+)
+def test_a_condition_that_cloudformation_refuses_has_no_truth(item: Any) -> None:
+    with pytest.raises(NotResolved, match="takes a list of"):
+        truth(item, SCOPE)
 
 
 def test_a_condition_is_found_out_anew_where_a_parameter_is_another() -> None:

@@ -70,10 +70,17 @@ def _by_text(mapping: Any) -> Any:
 
 
 def _resource(names: Names, name: str) -> Any:
+    """What has this name, which moto makes when it is first asked for."""
+    asked: list[str] = names.__dict__.setdefault("asked_for", [])
+    if name in asked:
+        raise NotResolved(f"{' -> '.join((*asked, name))} wait for each other")
+    asked.append(name)
     try:
         found = names[name]
     except KeyError:
         raise NotResolved(f"nothing in the template is called {name}") from None
+    finally:
+        asked.pop()
     if isinstance(found, NotCreated):
         found.refuse()
     if found is None:

@@ -73,6 +73,8 @@ class Scope:
         """
         if name == "AWS::NoValue":
             return NO_VALUE
+        if not isinstance(name, str):
+            raise NotResolved(f"Ref takes a name, not {json.dumps(name)}")
         for known in (self.parameters, self.pseudo):
             if name in known:
                 return known[name]
@@ -94,7 +96,7 @@ def value(item: Any, scope: Scope) -> Any:
         if name == "Ref":
             return scope.name(argument)
         if name in _FUNCTIONS:
-            return _FUNCTIONS[name](argument, scope)
+            return _FUNCTIONS[name](_taken(name, argument), scope)
         if name in _TESTS and name != "Condition":
             return truth(item, scope)
         if name.startswith("Fn::"):
@@ -113,8 +115,38 @@ def truth(expression: Any, scope: Scope) -> bool:
     if isinstance(expression, Mapping) and len(expression) == 1:
         ((name, argument),) = expression.items()
         if name in _TESTS:
-            return _TESTS[name](argument, scope)
+            return _TESTS[name](_taken(name, argument), scope)
     raise NotResolved(f"{json.dumps(expression)} is no condition")
+
+
+#: How many entries the functions take that take a list, at least and at most.
+_ENTRIES: Mapping[str, tuple[int, int]] = {
+    "Fn::And": (2, 10),
+    "Fn::Cidr": (2, 3),
+    "Fn::Contains": (2, 2),
+    "Fn::EachMemberEquals": (2, 2),
+    "Fn::EachMemberIn": (2, 2),
+    "Fn::Equals": (2, 2),
+    "Fn::FindInMap": (3, 4),
+    "Fn::If": (3, 3),
+    "Fn::Join": (2, 2),
+    "Fn::Not": (1, 1),
+    "Fn::Or": (2, 10),
+    "Fn::Select": (2, 2),
+    "Fn::Split": (2, 2),
+    "Fn::ValueOf": (2, 2),
+    "Fn::ValueOfAll": (2, 2),
+}
+
+
+def _taken(name: str, argument: Any) -> Any:
+    """What a function is called with. CloudFormation refuses what it does not take, before anything is created."""
+    if name in _ENTRIES:
+        least, most = _ENTRIES[name]
+        if not isinstance(argument, list) or not least <= len(argument) <= most:
+            number = str(least) if least == most else f"{least} to {most}"
+            raise NotResolved(f"{name} takes a list of {number}, not {json.dumps(argument)}")
+    return argument
 
 
 def condition(name: str, scope: Scope) -> bool:
@@ -159,7 +191,7 @@ _SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]*)\}")
 
 
 def _sub(argument: Any, scope: Scope) -> str:
-    template, more = (argument, {}) if isinstance(argument, str) else argument
+    template, more = (argument, {}) if isinstance(argument, str) else _with_values(argument)
 
     def fill(match: re.Match[str]) -> str:
         literal, name = match[1], match[2].strip()
@@ -172,6 +204,13 @@ def _sub(argument: Any, scope: Scope) -> str:
         return text(scope.name(name))
 
     return _SUBSTITUTION.sub(fill, template)
+
+
+def _with_values(argument: Any) -> tuple[str, Mapping[str, Any]]:
+    match argument:
+        case [str(template), Mapping() as more]:
+            return template, more
+    raise NotResolved(f"Fn::Sub takes a text, or a list of a text and what it takes, not {json.dumps(argument)}")
 
 
 def _join(argument: Any, scope: Scope) -> str:
@@ -193,7 +232,10 @@ def _split(argument: Any, scope: Scope) -> list[str]:
 
 def _select(argument: Any, scope: Scope) -> Any:
     index, items = argument
-    found, number = _items(items, scope), int(text(value(index, scope)))
+    found, index = _items(items, scope), text(value(index, scope))
+    if not index.isdecimal():
+        raise NotResolved(f"Fn::Select takes a number, not {index!r}")
+    number = int(index)
     if not 0 <= number < len(found):
         raise NotResolved(f"Fn::Select takes entry {number} of {len(found)}")
     return found[number]
@@ -213,7 +255,9 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
 
 
 def _get_att(argument: Any, scope: Scope) -> Any:
-    name, *rest = argument if isinstance(argument, list) else argument.split(".", 1)
+    name, *rest = argument if isinstance(argument, list) else str(argument).split(".", 1)
+    if not rest:
+        raise NotResolved(f"Fn::GetAtt takes a resource and an attribute, not {json.dumps(argument)}")
     return scope.attribute(text(value(name, scope)), ".".join(text(value(part, scope)) for part in rest))
 
 
@@ -283,8 +327,6 @@ _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
 
 
 def _each(argument: Sequence[Any], scope: Scope) -> list[bool]:
-    if not 2 <= len(argument) <= 10:
-        raise NotResolved(f"Fn::And and Fn::Or take 2 to 10 conditions, not {len(argument)}")
     return [truth(item, scope) for item in argument]
 
 
