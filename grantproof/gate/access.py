@@ -190,9 +190,12 @@ def _doubt(found: Comparison) -> str:
 
 def _covers(policy: Policy, difference: Difference, which: str) -> bool:
     request = difference.witness
-    layers = Layers(identity=(EVERYTHING,), resource=policy) if which == "trust" else Layers(identity=(policy,))
-    if which != "trust":
-        layers = delegated(layers, request)
+    if which == "allows":
+        layers = delegated(Layers(identity=(policy,)), request)
+    else:
+        # In one account what the caller's own policies allow would hide what the resource's does.
+        own = (EVERYTHING,) if which == "trust" or request.cross_account else ()
+        layers = Layers(identity=own, resource=policy)
     try:
         return evaluate(request, layers).allowed
     except LawError:
@@ -202,10 +205,11 @@ def _covers(policy: Policy, difference: Difference, which: str) -> bool:
 def _with(old: Layers, promise: Policy) -> Layers:
     """What was allowed, and what the contract promises. Denies and boundaries of the old side stay, which errs towards
     finding new access that is not covered."""
-    if promise.type is not PolicyType.TRUST:
+    if promise.type is PolicyType.IDENTITY:
         return replace(old, identity=(*old.identity, promise))
     if old.resource is None:
-        return Layers(identity=(EVERYTHING,), resource=promise)
+        identity = (EVERYTHING,) if promise.type is PolicyType.TRUST else old.identity
+        return replace(old, identity=identity, resource=promise)
     return replace(old, resource=replace(old.resource, statements=(*old.resource.statements, *promise.statements)))
 
 

@@ -297,3 +297,45 @@ def test_reports_are_written_and_the_same_for_the_same_change(repository: Path) 
     data = json.loads(first["gate.json"])
     assert data["passes"] is False
     assert data["grants"][0]["access"][0]["promise"] is None
+
+
+BUS = """  Policy:
+    Type: AWS::Events::EventBusPolicy
+    Properties:
+      StatementId: partner
+      Statement:
+        Effect: Allow
+        Principal: {AWS: "222222222222"}
+        Action: events:PutEvents
+        Resource: !Sub arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default
+"""
+PROMISED = """resources:
+  default:
+    arn: arn:${partition}:events:${region}:111111111111:event-bus/default
+    policy:
+      - Principal: {AWS: "222222222222"}
+        Action: events:PutEvents
+        Resource: arn:${partition}:events:${region}:111111111111:event-bus/default
+"""
+
+
+@pytest.mark.parametrize(
+    "wider", ['"*"', '{AWS: "333333333333"}', "{Service: s3.amazonaws.com}", '{AWS: "111111111111"}']
+)
+def test_whom_the_policy_of_a_resource_lets_in_is_covered_only_where_the_contract_names_them(
+    repository: Path, wider: str
+) -> None:
+    """Whoever calls may have every permission of its own: that is no promise about the resource."""
+    edit(ROLE, "Outputs:\n", f"{BUS}Outputs:\n")
+    CONTRACT.write_text(CONTRACT.read_text(encoding="utf-8") + PROMISED, encoding="utf-8")
+    commit(repository)
+    edit(ROLE, 'Principal: {AWS: "222222222222"}', f"Principal: {wider}")
+    change = found(repository, "HEAD")
+    assert change.passes is (wider == '{AWS: "111111111111"}')  # its account lets its own in anyway
+    gained = change.grants[0].gained
+    assert all(access.promise is None for access in gained)
+    edit(CONTRACT, 'Principal: {AWS: "222222222222"}', f"Principal: {wider}")
+    change = found(repository, "HEAD")
+    assert change.passes, report.text(change)
+    assert len(change.grants[0].gained) >= len(gained) > 0 or wider == '{AWS: "111111111111"}'
+    assert all(access.promise is not None and access.promise.new for access in change.grants[0].gained)
