@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from random import Random
 
-from grantproof.iam.comparison import language
+from grantproof.iam.comparison import automaton, language
 from grantproof.iam.comparison.compare import Verdict, compare, contained
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.errors import Undecided
@@ -62,6 +62,7 @@ def measured(pairs: Pairs, side: Callable[[str], Prepared]) -> tuple[Counter[str
         gc.freeze()
         for number, (inner, outer) in enumerate(pairs):
             language.forget()
+            automaton.forget()
             sides = side(inner), side(outer)
             started = time.process_time()
             answers[check(*sides)] += 1

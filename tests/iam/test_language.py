@@ -9,17 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grantproof.iam.comparison.automaton import Wanted, find, least_hit
+from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.language import (
     FRESH,
-    Effort,
-    TooHard,
-    Wanted,
     covers,
-    find,
     fragments,
     generic_point,
     intersection,
-    least_hit,
     overlap,
     without_covered,
 )

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.comparison.language import FRESH, TooHard
+from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.language import FRESH
 from grantproof.iam.comparison.values import MISSING, Bounds, Keys, Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds, parse_block

@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from grantproof.iam import Policy, parse_policy
-from grantproof.iam.comparison import language
+from grantproof.iam.comparison import automaton, language
 from grantproof.iam.comparison.compare import contained
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.document import PolicyType, Statement
@@ -92,6 +92,7 @@ def ours(policies: dict[str, Policy], inner: str, outer: str) -> tuple[bool | No
     best = float("inf")
     for _ in range(ROUNDS):
         language.forget()
+        automaton.forget()
         language.generic_point.cache_clear()
         started = time.process_time()
         sides = [Prepared(Layers(identity=(policies[name],))) for name in (inner, outer)]

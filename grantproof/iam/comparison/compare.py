@@ -16,9 +16,9 @@ from enum import Enum
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
 from grantproof.iam.comparison.clause import Clause, clause_of
+from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.granted import in_key_policies
-from grantproof.iam.comparison.language import Effort, TooHard
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.question import Question
 from grantproof.iam.comparison.readings import other_readings

@@ -15,7 +15,8 @@ from functools import partial
 from itertools import combinations, islice, product, takewhile
 from typing import NamedTuple
 
-from grantproof.iam.comparison.language import FRESH, TooHard, generic_point, intersection, overlap
+from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.language import FRESH, generic_point, intersection, overlap
 from grantproof.iam.condition import Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, Token, Wild

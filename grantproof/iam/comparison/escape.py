@@ -10,15 +10,19 @@ What hurting statements are then left with can only be stopped by its conditions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from grantproof.iam import actions
+from grantproof.iam.comparison.automaton import Wanted, least_hit
 from grantproof.iam.comparison.callers import Caller
-from grantproof.iam.comparison.language import Effort, TooHard, Wanted, generic_point, least_hit, overlap
+from grantproof.iam.comparison.cells import Cell, Cells
+from grantproof.iam.comparison.conditions import Conditions
+from grantproof.iam.comparison.effort import Effort, TooHard
+from grantproof.iam.comparison.kept import Kept
+from grantproof.iam.comparison.language import generic_point, overlap
 from grantproof.iam.comparison.patterns import (
     ACTIONS,
     MOST_PIECES,
@@ -28,18 +32,14 @@ from grantproof.iam.comparison.patterns import (
     Patterns,
     bits,
     meet,
-    union,
 )
 from grantproof.iam.comparison.plan import Plan
 from grantproof.iam.comparison.side import Side
-from grantproof.iam.comparison.tied import together
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.request import Values
-
-_T = TypeVar("_T")
 
 
 class Piece(NamedTuple):
@@ -72,21 +72,6 @@ class Escape:
     unless: tuple[Statement, ...]
 
 
-class _Cell(NamedTuple):
-    """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
-
-    mine: tuple[int, ...]
-    theirs: int | None
-    actions: Patterns
-    resources: Patterns
-    hurting_mine: int
-    hurting_theirs: int
-
-
-#: Actions and resources in which the chosen statements meet.
-_Met = tuple[Patterns, Patterns]
-#: Allows, one from each group, and where they meet.
-_Choice = tuple[tuple[int, ...], _Met]
 #: Pieces that the same hurting statements of either side match.
 _Group = tuple[tuple[int, int], tuple[Piece, ...]]
 
@@ -112,7 +97,8 @@ class Search:
         first: bool = False,
     ) -> None:
         self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
-        self._plan, self._other = plans
+        self._cells = Cells(mine, theirs, plans, caller)
+        self._conditions = Conditions(keys, effort)
         self._effort, self._known, self._first = effort, known, first
         self._outside = _outside(caller.region.outside)
         self._masks: dict[tuple[Index, str], int] = {}
@@ -123,81 +109,13 @@ class Search:
         Complete: when nothing comes, nothing escapes. Raises:
             TooHard: that cannot be said.
         """
-        for cell in self._cells():
+        for cell in self._cells.all():
             self._effort.spend(3, "the layers allow in too many ways to try")
             yield from self._cell(cell)
         if self._keys.unsure:
             raise TooHard(self._keys.unsure)
 
-    # which statements fire, which must not
-
-    def _cells(self) -> Iterator[_Cell]:
-        mine, denies = self._plan.denies, tuple(self._other_denies())
-        if mine & self._mine.whole:
-            return
-        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
-        if not lacking and not denies:
-            return
-        matter = -1 if denies else self._matter(lacking)
-        for option in self._plan.options:
-            for chosen, found in self._choices(tuple(group & matter for group in option)):
-                yield from (_Cell(chosen, None, *found, mine, mask) for mask in lacking)
-                for number in denies:
-                    met = self._met(found, self._theirs, number)
-                    if met is not None:
-                        yield _Cell(chosen, number, *met, mine, 0)
-
-    def _matter(self, lacking: Sequence[int]) -> int:
-        """The statements of the allowing side without those that act only in services in which everything is allowed,
-        whatever the other side would lack."""
-        lost = [mask & self._theirs.firm(ACTIONS) for mask in lacking]
-        if not all(lost):
-            return -1
-        theirs = self._theirs.index(ACTIONS)
-        kept = (s for s in self._mine.in_service if s is None or not all(theirs.throughout(s) & mask for mask in lost))
-        return union(self._mine.in_service[service] for service in kept)
-
-    def _other_denies(self) -> Iterator[int]:
-        """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
-        at all."""
-        denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
-        return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
-
-    def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
-        """One Allow from each group, with the patterns in which they all meet."""
-
-        def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
-            if not rest:
-                yield chosen, found
-                return
-            for number in bits(rest[0]):
-                met = self._met(found, self._mine, number)
-                if met is not None:
-                    yield from choose(rest[1:], (*chosen, number), met)
-
-        inside = self._caller.region.inside
-        if len(groups) == 1 and inside == ACTIONS.every.globs:
-            # One layer that allows: the common case, and the same for every other side.
-            for number in bits(groups[0]):
-                acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
-                if acts and things:
-                    yield (number,), (acts, things)
-            return
-        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), RESOURCES.every))
-
-    def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
-        """What a statement in plain form leaves of these actions and resources; None for nothing."""
-        acts, things = found
-        statement = side.statements[number]
-        if not statement.not_action:
-            acts = meet(acts, side.patterns(ACTIONS, number))
-        if acts and not statement.not_resource:
-            things = meet(things, side.patterns(RESOURCES, number))
-        return (acts, things) if acts and things else None
-
-    # one cell
-
-    def _cell(self, cell: _Cell) -> Iterator[Escape]:
+    def _cell(self, cell: Cell) -> Iterator[Escape]:
         cell = cell._replace(actions=self._not_lost(cell))
         if not cell.actions:
             return
@@ -215,11 +133,11 @@ class Search:
                     *(self._mine.statements[n] for n in bits(live_mine)),
                     *(self._theirs.statements[n] for n in bits(live_theirs)),
                 )
-                context = self._context(required, unless)
+                context = self._conditions.context(required, unless)
                 if context is not None:
                     yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
 
-    def _not_lost(self, cell: _Cell) -> Patterns:
+    def _not_lost(self, cell: Cell) -> Patterns:
         """The actions without those of services in which everything is lost, whatever the action."""
         lost_mine = cell.hurting_mine & self._mine.firm(ACTIONS)
         lost_theirs = cell.hurting_theirs & self._theirs.firm(ACTIONS)
@@ -233,13 +151,13 @@ class Search:
 
         return cell.actions.but(lost)
 
-    def _required(self, cell: _Cell) -> frozenset[Test]:
+    def _required(self, cell: Cell) -> frozenset[Test]:
         tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
         if cell.theirs is not None:
             tests += self._theirs.statements[cell.theirs].conditions
         return frozenset(tests)
 
-    def _pieces(self, cell: _Cell, dimension: Dimension) -> Iterator[Piece]:
+    def _pieces(self, cell: Cell, dimension: Dimension) -> Iterator[Piece]:
         """The patterns of one dimension, and those in which they get away from hurting Not forms; without those that
         no condition and nothing in the other dimension can save."""
         outside = self._outside if dimension is ACTIONS else _NOTHING
@@ -266,7 +184,7 @@ class Search:
             found = self._masks[index, text] = index.mask(text)
         return found
 
-    def _patterns(self, cell: _Cell, dimension: Dimension) -> Iterable[Glob]:
+    def _patterns(self, cell: Cell, dimension: Dimension) -> Iterable[Glob]:
         """The patterns, and what they have in common with those of each hurting statement in Not form."""
         found = cell.actions if dimension is ACTIONS else cell.resources
         for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
@@ -280,7 +198,7 @@ class Search:
         return found.globs
 
     def _points(
-        self, one: Glob, cell: _Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index
+        self, one: Glob, cell: Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index
     ) -> Iterator[str]:
         """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
         counts characters takes that, every least choice."""
@@ -299,43 +217,6 @@ class Search:
         wanted = [[Wanted(one)], [Wanted(dimension.anything)]]
         yield from (f.text for f in least_hit(wanted, unwanted, self._effort) if f.text != text)
 
-    # conditions
-
-    def _context(self, required: frozenset[Test], unless: Sequence[Statement]) -> Mapping[str, Values] | None:
-        """Values of condition keys with which every required test holds and some test of each statement fails."""
-        clauses = []
-        for statement in unless:
-            tests = frozenset(statement.conditions)
-            if tests <= required:
-                return None
-            clauses.append(tests - required)
-        if not required and not clauses:
-            return {}
-        return self._solve(_by_key(required), {}, sorted(set(clauses), key=len))
-
-    def _solve(
-        self,
-        true: Mapping[str, frozenset[Test]],
-        false: Mapping[str, frozenset[Test]],
-        clauses: Sequence[frozenset[Test]],
-    ) -> Mapping[str, Values] | None:
-        for key, tests in true.items():
-            if self._keys.find(key, tests, false.get(key, frozenset())) is None:
-                return None
-        if not clauses:
-            return together(self._keys, true, false)
-        first, rest = clauses[0], clauses[1:]
-        self._effort.spend(1 + len(clauses) // 4, "the conditions can fail in too many ways to try")
-        for test in sorted(first, key=str):
-            refused = false.get(test.key, frozenset()) | {test}
-            if self._keys.find(test.key, true.get(test.key, frozenset()), refused) is None:
-                continue
-            later = [clause for clause in rest if test not in clause]
-            found = self._solve(true, {**false, test.key: refused}, later)
-            if found is not None:
-                return found
-        return None
-
 
 _NOTHING = ACTIONS.nothing
 
@@ -346,18 +227,11 @@ def _outside(globs: tuple[Glob, ...]) -> Index:
     return Index(((globs, False),), ACTIONS.bucket)
 
 
-def _by_key(tests: Iterable[Test]) -> dict[str, frozenset[Test]]:
-    out: dict[str, frozenset[Test]] = {}
-    for test in tests:
-        out[test.key] = out.get(test.key, frozenset()) | {test}
-    return out
-
-
-def _hurting(piece: Piece, cell: _Cell) -> tuple[int, int]:
+def _hurting(piece: Piece, cell: Cell) -> tuple[int, int]:
     return piece.mine & cell.hurting_mine, piece.theirs & cell.hurting_theirs
 
 
-def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
+def _by_mask(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
     """Pieces that the same hurting statements match, those with the fewest first."""
     found: dict[tuple[int, int], list[Piece]] = {}
     for piece in pieces:
@@ -366,7 +240,7 @@ def _by_mask(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
     yield from sorted(groups, key=lambda group: sum(mask.bit_count() for mask in group[0]))
 
 
-def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
+def _one_by_one(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
     """The first piece of each kind, as they come."""
     seen = set()
     for piece in pieces:
@@ -374,31 +248,3 @@ def _one_by_one(pieces: Iterable[Piece], cell: _Cell) -> Iterator[_Group]:
         if masks not in seen:
             seen.add(masks)
             yield masks, (piece,)
-
-
-class Kept(Generic[_T]):
-    """What is worked out when it is first asked for, and kept for the next time."""
-
-    def __init__(self, found: Iterator[_T]) -> None:
-        self._found, self._kept = found, list[_T]()
-
-    def __iter__(self) -> Iterator[_T]:
-        yield from self._kept
-        for one in self._found:
-            self._kept.append(one)
-            yield one
-
-
-@lru_cache(maxsize=4096)
-def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
-    where an option needs nothing."""
-    found: list[int] = []
-    for choice in product(*options):
-        mask = 0
-        for group in choice:
-            mask |= group
-        if not any(other & ~mask == 0 for other in found):
-            found = [other for other in found if mask & ~other]
-            found.append(mask)
-    return tuple(found)

@@ -1,59 +1,24 @@
-"""Languages: which strings several patterns match together, and which of these escape others.
+"""Languages: which strings several patterns match together.
 
 The central fact: strings range over all characters, and no policy can hold `FRESH` (rule G12). Put `FRESH` where a
 pattern has a wildcard, and whatever other pattern matches the result can only have taken it with a wildcard of its own,
 so that it matches everything that the first one matches. One string, the pattern's *generic point*, stands for all of
-them. Where the other side counts characters (`?`) or stops at colons, one point is not enough, and an exact search over
-the positions in all patterns takes its place.
+them. Where the other side counts characters (`?`) or stops at colons, one point is not enough, and an exact search
+(`automaton`) takes its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import count
 
-from grantproof.iam.errors import Undecided
+from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 
 #: A private character: none of the documents that AWS accepts can hold it.
 FRESH = "\ue000"
 #: An intersection is given up beyond so many parts.
 MOST_PARTS = 256
-#: How many steps the searches of a comparison may take: about a second.
-MOST_STEPS = 60_000
-#: So many answers are remembered before they are all forgotten.
-_MOST_REMEMBERED = 16_384
-_UNTRIED = "these patterns count characters in too many ways to try"
-
-
-class TooHard(Undecided):
-    """A comparison that was given up: nothing is known of it."""
-
-
-class Effort:
-    """What exact searches may still cost, shared by all those of one comparison."""
-
-    def __init__(self, steps: int = MOST_STEPS) -> None:
-        self._left = steps
-        self._reason = ""
-
-    @property
-    def left(self) -> int:
-        """How many steps are left."""
-        return self._left
-
-    def spend(self, steps: int, reason: str) -> None:
-        """So many steps more.
-
-        Raises:
-            TooHard: those were too many; with the reason, which stays the first one.
-        """
-        self._left -= steps
-        if self._left < 0:
-            self._reason = self._reason or reason
-            raise TooHard(self._reason)
 
 
 @lru_cache(maxsize=262_144)
@@ -98,15 +63,15 @@ def intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
 
 @lru_cache(maxsize=65_536)
 def _intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
-    found = [Glob(tokens) for tokens in _Meeting(_characters(left), _characters(right)).of(0, 0)]
+    found = [Glob(tokens) for tokens in _Meeting(characters(left), characters(right)).of(0, 0)]
     return without_covered(found)
 
 
 @lru_cache(maxsize=65_536)
 def overlap(left: Glob, right: Glob) -> bool:
     """Does some string match both? Exact."""
-    whole = _characters(right)
-    return len(whole) in _reached(_characters(left), whole)
+    whole = characters(right)
+    return len(whole) in _reached(characters(left), whole)
 
 
 def without_covered(globs: Iterable[Glob]) -> tuple[Glob, ...]:
@@ -134,7 +99,7 @@ def _ends_meet(left: str, right: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def _characters(glob: Glob) -> tuple[Token, ...]:
+def characters(glob: Glob) -> tuple[Token, ...]:
     """The tokens, literals character by character."""
     return tuple(piece for token in glob.tokens for piece in (token if isinstance(token, str) else (token,)))
 
@@ -205,9 +170,9 @@ def _one_of(star: Token | None) -> Wild:
 def fragments(before: Glob, after: Glob, whole: Glob) -> tuple[Glob, ...]:
     """Which strings can stand between `before` and `after` so that the whole is one of `whole`'s, as patterns, of which
     some may lie in others."""
-    tokens = _characters(whole)
-    starts = _reached(_characters(before), tokens)
-    ends = {len(tokens) - k for k in _reached(_characters(after)[::-1], tokens[::-1])}
+    tokens = characters(whole)
+    starts = _reached(characters(before), tokens)
+    ends = {len(tokens) - k for k in _reached(characters(after)[::-1], tokens[::-1])}
     return tuple(dict.fromkeys(Glob(tokens[i:j]) for i in sorted(starts) for j in sorted(ends) if i <= j))
 
 
@@ -239,178 +204,3 @@ def forget() -> None:
     """Forget what was worked out of patterns together."""
     _intersection.cache_clear()
     overlap.cache_clear()
-    _LEAST_HIT.clear()
-
-
-# --- exact search --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A pattern, compared with or without regard to case."""
-
-    glob: Glob
-    fold: bool = False
-
-    def matches(self, text: str) -> bool:
-        """Is the string one of the pattern's?"""
-        return _folded(self.glob).matches(text.lower()) if self.fold else self.glob.matches(text)
-
-
-def _folded(glob: Glob) -> Glob:
-    return Glob(token.lower() if isinstance(token, str) else token for token in glob.tokens)
-
-
-class Automaton:
-    """Several patterns read at once, their positions being the bits of one integer.
-
-    `accepting[n]` is the bit that is set after a whole string of pattern n.
-    """
-
-    def __init__(self, patterns: Sequence[Wanted]) -> None:
-        self.literal: dict[str, int] = {}
-        self.start = self._star = 0
-        self._wild: dict[str, int] = {}
-        accepting: list[int] = []
-        position = count()
-        for wanted in patterns:
-            self.start |= 1 << (at := next(position))
-            for token in _characters(wanted.glob):
-                bit = 1 << at
-                if isinstance(token, Wild):
-                    self._star |= bit if token.many else 0
-                    self._wild[token.stops_at] = self._wild.get(token.stops_at, 0) | bit
-                else:
-                    for character in {token.lower(), token.upper()} if wanted.fold else {token}:
-                        self.literal[character] = self.literal.get(character, 0) | bit
-                at = next(position)
-            accepting.append(1 << at)
-        self.accepting = tuple(accepting)
-        self.stops = frozenset("".join(self._wild))
-        self.start = self._closed(self.start)
-
-    def _closed(self, state: int) -> int:
-        while (closed := state | (state & self._star) << 1) != state:
-            state = closed
-        return state
-
-    def step(self, state: int, character: str) -> int:
-        """The positions after one more character."""
-        takes = self.literal.get(character, 0)
-        for stops, positions in self._wild.items():
-            if character not in stops:
-                takes |= positions
-        live = state & takes
-        return self._closed(live & self._star | (live & ~self._star) << 1)
-
-    def literals(self, state: int) -> Iterator[str]:
-        """The characters that are spelt out at one of these positions."""
-        return (character for character, mask in self.literal.items() if mask & state)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A string, and which of the numbered unwanted patterns match it all the same."""
-
-    text: str
-    hit: frozenset[int]
-
-
-@dataclass
-class _Frontier:
-    """States of the search that are worth going on from: at one place in the wanted patterns, fewer live positions of
-    the unwanted ones are better."""
-
-    effort: Effort
-    seen: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
-
-    def takes(self, wanted: tuple[int, ...], unwanted: int) -> bool:
-        known = self.seen.setdefault(wanted, [])
-        self.effort.spend(1 + len(known) // 16, _UNTRIED)
-        if any(other & ~unwanted == 0 for other in known):
-            return False
-        known[:] = [other for other in known if unwanted & ~other]
-        known.append(unwanted)
-        return True
-
-
-def least_hit(
-    wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None
-) -> tuple[Found, ...]:
-    """Strings that match at least one pattern of each wanted group: for every least set of unwanted patterns that such
-    a string cannot help matching, one string that matches no more.
-
-    Exact. Raises:
-        TooHard: more effort than there was left. What was asked before costs as much again, so that the answer does not
-            depend on what was asked before.
-    """
-    effort = effort or Effort()
-    asked = (tuple(map(tuple, wanted)), tuple(unwanted))
-    if asked in _LEAST_HIT:
-        answer, steps = _LEAST_HIT[asked]
-        effort.spend(steps, _UNTRIED)
-        return answer
-    before = effort.left
-    found = tuple(_search(wanted, unwanted, effort))
-    answer = tuple(one for one in found if not any(other.hit < one.hit for other in found))
-    if len(_LEAST_HIT) >= _MOST_REMEMBERED:
-        _LEAST_HIT.clear()
-    _LEAST_HIT[asked] = answer, before - effort.left
-    return answer
-
-
-_LEAST_HIT: dict[tuple[tuple[tuple[Wanted, ...], ...], tuple[Wanted, ...]], tuple[tuple[Found, ...], int]] = {}
-
-
-def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort) -> Iterator[Found]:
-    """Every least hit, shortest string first, and before them some that are not least; ends with a string that hits
-    nothing."""
-    groups = [Automaton(patterns) for patterns in wanted]
-    against = Automaton(unwanted)
-    # A character at which some wildcard stops may be just what gets away from it.
-    extra = (FRESH, *sorted(frozenset().union(*(a.stops for a in (*groups, against)))))
-    frontier = _Frontier(effort)
-    start = tuple(group.start for group in groups)
-    frontier.takes(start, against.start)
-    level = [(start, against.start, "")]
-    least: list[frozenset[int]] = []
-    while level:
-        following = []
-        for states, bad, text in level:
-            if all(any(state & bit for bit in group.accepting) for state, group in zip(states, groups, strict=True)):
-                hit = frozenset(n for n, bit in enumerate(against.accepting) if bad & bit)
-                if not any(other <= hit for other in least):
-                    least.append(hit)
-                    yield Found(text, hit)
-                    if not hit:
-                        return
-            spelt = {c for state, group in zip(states, groups, strict=True) for c in group.literals(state)}
-            for character in (*extra, *sorted(spelt)):
-                after = tuple(group.step(state, character) for state, group in zip(states, groups, strict=True))
-                worse = against.step(bad, character)
-                if all(after) and frontier.takes(after, worse):
-                    following.append((after, worse, text + character))
-        level = following
-
-
-def find(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None) -> str | None:
-    """A string that matches at least one pattern of each wanted group and none of the unwanted patterns, or None.
-
-    Exact. Raises:
-        TooHard: more effort than there was left.
-    """
-    quick = _quick(wanted)
-    if quick is not None and not any(pattern.matches(quick) for pattern in unwanted):
-        return quick
-    search = _search(wanted, unwanted, effort or Effort())
-    return next((found.text for found in search if not found.hit), None)
-
-
-def _quick(wanted: Sequence[Sequence[Wanted]]) -> str | None:
-    """A string of the wanted patterns that is easily had: readable, and most often the answer."""
-    for group in wanted:
-        for pattern in group[:4]:
-            text = generic_point(pattern.glob)
-            if all(any(p.matches(text) for p in other) for other in wanted):
-                return text
-    return None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
-from grantproof.iam.comparison.language import FRESH, TooHard, intersection
+from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.language import FRESH, intersection
 from grantproof.iam.comparison.services import EVERY_ACTION, service_of
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.comparison.callers import SOURCE_IDENTITY, Caller
-from grantproof.iam.comparison.language import TooHard
+from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.document import PolicyType
 from grantproof.iam.evaluate import Cited, Match, stands_alone
 from grantproof.iam.layers import Entry, Layers

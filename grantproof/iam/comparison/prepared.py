@@ -11,7 +11,7 @@ from operator import and_
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.comparison.callers import ANYBODY, Named, named_in
 from grantproof.iam.comparison.consulted import Consulted, consulted
-from grantproof.iam.comparison.escape import Kept
+from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.plan import speaks_of_anybody
 from grantproof.iam.comparison.relaxed import Effect, relaxed
 from grantproof.iam.comparison.sampled import Sample, conditional, unconditional

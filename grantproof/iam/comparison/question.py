@@ -9,8 +9,8 @@ from functools import cached_property
 from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers
 from grantproof.iam.comparison.consulted import counts_characters
+from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.escape import Escape, Search
-from grantproof.iam.comparison.language import Effort
 from grantproof.iam.comparison.plan import Plan, plan
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.relaxed import Effect

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.escape import Search
-from grantproof.iam.comparison.language import Effort, generic_point
+from grantproof.iam.comparison.language import generic_point
 from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, meet
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.values import Keys

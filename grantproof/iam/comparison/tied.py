@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from grantproof.iam.comparison.language import Wanted, find
+from grantproof.iam.comparison.automaton import Wanted, find
 from grantproof.iam.comparison.values import EPOCH, MISSING, PRESENT, Among, Keys, between, moment, moments, seconds
 from grantproof.iam.condition import Test, Type
 from grantproof.iam.glob import Glob, Wild

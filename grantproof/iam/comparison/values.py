@@ -16,7 +16,8 @@ from decimal import Decimal
 from enum import Enum
 
 from grantproof.iam.assumption import Judge
-from grantproof.iam.comparison.language import Effort, TooHard, Wanted, find
+from grantproof.iam.comparison.automaton import Wanted, find
+from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.condition import Set, Test, Type, Void, date, holds, network, number, value_holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild

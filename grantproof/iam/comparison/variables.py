@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import product
 
 from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.entangled import entangled, made, needed, told_apart
 from grantproof.iam.comparison.language import (
     FRESH,
-    TooHard,
     covers,
     fragments,
     generic_point,

@@ -1,0 +1,118 @@
+"""Which statements have to fire for a request to escape, and which must not: every way there is, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, bits, meet, union
+from grantproof.iam.comparison.plan import Plan
+from grantproof.iam.comparison.side import Side
+
+
+class Cell(NamedTuple):
+    """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
+
+    mine: tuple[int, ...]
+    theirs: int | None
+    actions: Patterns
+    resources: Patterns
+    hurting_mine: int
+    hurting_theirs: int
+
+
+#: Actions and resources in which the chosen statements meet.
+_Met = tuple[Patterns, Patterns]
+#: Allows, one from each group, and where they meet.
+_Choice = tuple[tuple[int, ...], _Met]
+
+
+class Cells:
+    """The cells of one kind of caller. `mine` is the allowing side."""
+
+    def __init__(self, mine: Side, theirs: Side, plans: tuple[Plan, Plan], caller: Caller) -> None:
+        self._mine, self._theirs, self._caller = mine, theirs, caller
+        self._plan, self._other = plans
+
+    def all(self) -> Iterator[Cell]:
+        """Every cell in which something may escape."""
+        mine, denies = self._plan.denies, tuple(self._other_denies())
+        if mine & self._mine.whole:
+            return
+        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
+        if not lacking and not denies:
+            return
+        matter = -1 if denies else self._matter(lacking)
+        for option in self._plan.options:
+            for chosen, found in self._choices(tuple(group & matter for group in option)):
+                yield from (Cell(chosen, None, *found, mine, mask) for mask in lacking)
+                for number in denies:
+                    met = self._met(found, self._theirs, number)
+                    if met is not None:
+                        yield Cell(chosen, number, *met, mine, 0)
+
+    def _matter(self, lacking: Sequence[int]) -> int:
+        """The statements of the allowing side without those that act only in services in which everything is allowed,
+        whatever the other side would lack."""
+        lost = [mask & self._theirs.firm(ACTIONS) for mask in lacking]
+        if not all(lost):
+            return -1
+        theirs = self._theirs.index(ACTIONS)
+        kept = (s for s in self._mine.in_service if s is None or not all(theirs.throughout(s) & mask for mask in lost))
+        return union(self._mine.in_service[service] for service in kept)
+
+    def _other_denies(self) -> Iterator[int]:
+        """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
+        at all."""
+        denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
+        return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
+
+    def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
+        """One Allow from each group, with the patterns in which they all meet."""
+
+        def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
+            if not rest:
+                yield chosen, found
+                return
+            for number in bits(rest[0]):
+                met = self._met(found, self._mine, number)
+                if met is not None:
+                    yield from choose(rest[1:], (*chosen, number), met)
+
+        inside = self._caller.region.inside
+        if len(groups) == 1 and inside == ACTIONS.every.globs:
+            # One layer that allows: the common case, and the same for every other side.
+            for number in bits(groups[0]):
+                acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
+                if acts and things:
+                    yield (number,), (acts, things)
+            return
+        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), RESOURCES.every))
+
+    def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
+        """What a statement in plain form leaves of these actions and resources; None for nothing."""
+        acts, things = found
+        statement = side.statements[number]
+        if not statement.not_action:
+            acts = meet(acts, side.patterns(ACTIONS, number))
+        if acts and not statement.not_resource:
+            things = meet(things, side.patterns(RESOURCES, number))
+        return (acts, things) if acts and things else None
+
+
+@lru_cache(maxsize=4096)
+def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
+    where an option needs nothing."""
+    found: list[int] = []
+    for choice in product(*options):
+        mask = 0
+        for group in choice:
+            mask |= group
+        if not any(other & ~mask == 0 for other in found):
+            found = [other for other in found if mask & ~other]
+            found.append(mask)
+    return tuple(found)
