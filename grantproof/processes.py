@@ -38,14 +38,14 @@ class Forked:
     ) -> None:
         self._hook, self._config, self._processes, self._unit_of = config.hook, config, processes, unit_of
         self._ahead = frozenset(ahead)
-        self._children = Children[None]()
+        self._children = Children[str]()
         self._reports: list[pytest.TestReport] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> None:
         """Begin with what goes ahead."""
         if self._ahead and not self._config.option.collectonly:
-            self._children.begin(None, partial(self._go_ahead, session))
+            self._children.begin("ahead", partial(self._go_ahead, session))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -63,11 +63,9 @@ class Forked:
             queue.write(b"".join(number.to_bytes(_WIDTH) for number in range(len(shares))))
             queue.seek(0)
             for _ in range(min(self._processes, len(shares))):
-                self._children.begin(None, partial(self._work, shares, queue))
-            while self._children:
-                for _, line in self._children.said():
-                    if line is not None:
-                        self._tell(*map(self._report, json.loads(line)), left=left)
+                self._children.begin("", partial(self._work, shares, queue))
+            for line in self._said():
+                self._tell(*map(self._report, json.loads(line)), left=left)
         if left:
             self._hook.pytest_testnodedown(node=None, error=_DIED)  # as pytest-xdist says it
         for item in tuple(left.values()):
@@ -79,16 +77,30 @@ class Forked:
         """Nobody listens any more."""
         self._children.close()
 
+    def _said(self) -> Iterator[bytes]:
+        """What the children say: first all of that which goes ahead, so that the output over one grant is the same each
+        time."""
+        ahead, waiting = bool(self._ahead), list[bytes]()
+        while self._children:
+            for task, line in self._children.said():
+                if line is None and task:
+                    ahead = False
+                    yield from waiting
+                elif line is not None and ahead and not task:
+                    waiting.append(line)
+                elif line is not None:
+                    yield line
+
     def _goes_ahead(self, item: pytest.Item) -> bool:
         return item.nodeid.partition("::")[0] in self._ahead
 
-    def _go_ahead(self, session: pytest.Session, _: None) -> Iterator[bytes]:
+    def _go_ahead(self, session: pytest.Session, _: str) -> Iterator[bytes]:
         """In the child that does: collect what it runs, and nothing else."""
         self._config.pluginmanager.unregister(name="terminalreporter")
         self._config.pluginmanager.register(_Only(self._config.rootpath, self._ahead))
         yield from self._run([item for item in session.perform_collect() if self._goes_ahead(item)])
 
-    def _work(self, shares: Sequence[Sequence[pytest.Item]], queue: IO[bytes], _: None) -> Iterator[bytes]:
+    def _work(self, shares: Sequence[Sequence[pytest.Item]], queue: IO[bytes], _: str) -> Iterator[bytes]:
         """In a child: run one share after another, as long as there are any. All children read the queue by one file
         description, so that each share goes to one of them."""
         while number := queue.read(_WIDTH):

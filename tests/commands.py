@@ -1,4 +1,7 @@
-"""For tests: grantproof's commands in this process, which spares the seconds that another one takes to start."""
+"""For tests: grantproof's commands in this process, which spares the seconds that another one takes to start.
+
+cfn-lint is imported here, once, and not by each process that a command forks to lint.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cfnlint.api  # noqa: F401
 import pytest
 
 from grantproof.cli import main

@@ -37,6 +37,7 @@ class Backwards:
 def run(folder: Path, *arguments: str, grants: Path = GOOD, plugins: Sequence[object] = ()) -> Done:
     command = [str(SUITES), "--config-file", str(SUITES / "suites.ini")]
     command += ["--grants", str(grants), "--junitxml", str(folder / "junit.xml"), "-q", *arguments]
+    command += ["-p", "no:hypothesispytest"]  # as `verify` does: a process of pytest-xdist would import it
     return suites(*command, cwd=folder, plugins=plugins)
 
 

@@ -38,7 +38,7 @@ def test_it_verifies_the_grants_of_another_repository(wheel: Path, tmp_path: Pat
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     theirs = tmp_path / "theirs"
-    shutil.copytree(ROOT / "templates" / "cross-account-ssm", theirs / "infra" / "reader")
+    shutil.copytree(ROOT / "fixtures" / "broken" / "good", theirs / "infra" / "reader")
     (theirs / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     (theirs / "conftest.py").write_text("raise RuntimeError('not ours')\n", encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(site), "AWS_PROFILE": "production", "AWS_ENDPOINT_URL": "http://x"}

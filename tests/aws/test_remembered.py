@@ -13,7 +13,7 @@ from grantproof.aws.mocked.world import World
 @pytest.fixture(scope="module")
 def caller() -> boto3.Session:
     """Who has called, and was answered with an error."""
-    with World({"owner": "111111111111"}, "eu-west-1") as world:
+    with World({"owner": "111111111111"}, "eu-west-1", managed_policies=True) as world:
         session = world.root("owner")
         with pytest.raises(ClientError, match="NoSuchEntity"):
             world.client(session, "iam").get_role(RoleName="nobody")
@@ -22,7 +22,9 @@ def caller() -> boto3.Session:
     return session
 
 
-@pytest.mark.parametrize("name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions"])
+@pytest.mark.parametrize(
+    "name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions", "_of_aws"]
+)
 def test_moto_and_botocore_ask_for_it(caller: boto3.Session, name: str) -> None:
     found = getattr(remembered, name).cache_info()
     assert found.hits + found.misses
@@ -34,3 +36,15 @@ def test_clients_of_a_service_share_its_model() -> None:
         assert one.meta.service_model is other.meta.service_model
         assert one.exceptions is other.exceptions
         assert one.meta.events is not other.meta.events
+
+
+def test_what_is_attached_in_one_world_is_not_in_the_next() -> None:
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    ids = []
+    for attached in (True, False):
+        with World({"owner": "111111111111"}, "eu-west-1", managed_policies=True) as world:
+            world.role("owner", "reader", (arn,) if attached else ())
+            policy = world.client(world.root("owner"), "iam").get_policy(PolicyArn=arn)["Policy"]
+            assert policy["AttachmentCount"] == attached
+            ids.append((policy["PolicyId"], world.unique_id("arn:aws:iam::111111111111:role/reader")))
+    assert ids[0] == ids[1]

@@ -1,16 +1,18 @@
 """What moto and botocore work out anew for every call, client or service, worked out once in a process.
 
 moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
-folders of botocore for each service's model, and starts a session of it to answer with an error; and makes an RSA key
-for each KMS key, symmetric ones too. botocore 1.43 reads the shapes of a service's model for each client, and a world
-has a client or more for everybody who comes.
+folders of botocore for each service's model, and starts a session of it to answer with an error; makes an RSA key for
+each KMS key, symmetric ones too; and writes all of AWS's managed policies for each account that uses one. botocore 1.44
+reads the shapes of a service's model for each client, and a world has a client or more for everybody who comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from copy import copy
+from functools import cache, lru_cache
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,13 +21,17 @@ import botocore.session
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.model import ServiceModel
 from moto.core import loaders, responses, utils
+from moto.iam import models as iam
 from moto.kms import models as kms
 from moto.kms.utils import generate_private_key
+from moto.moto_api._internal import mock_random
+from moto.settings import load_iam_aws_managed_policies
 
 _method_names = cache(utils.method_names_from_class)
 _loader = cache(loaders.create_loader)
 _service_name = cache(utils.service_name_from_moto_package_name)
 _key_of_no_use = cache(generate_private_key)
+_policies: Callable[[Any], list[iam.ManagedPolicy]] = iam.IAMBackend._init_aws_policies
 _exceptions = cache(ClientExceptionsFactory)
 _models: dict[int, ServiceModel] = {}
 
@@ -41,6 +47,28 @@ def _model(description: Mapping[str, Any], service_name: str | None = None) -> S
     return _models[id(description)]
 
 
+@lru_cache(maxsize=8)
+def _of_aws(account: str, partition: str) -> list[iam.ManagedPolicy]:
+    """AWS's managed policies as an account of moto's is given them. Their ids are drawn beside the sequence from which
+    CloudFormation's names come, which would otherwise depend on whether they had been made before."""
+    state = mock_random.getstate()
+    mock_random.seed(account)
+    try:
+        return _policies(SimpleNamespace(account_id=account, region_name=partition))
+    finally:
+        mock_random.setstate(state)
+
+
+def _policies_of_aws(backend: iam.IAMBackend) -> list[iam.ManagedPolicy]:
+    """Copies, since each counts what it is attached to."""
+    if not load_iam_aws_managed_policies():
+        return []
+    policies = [copy(policy) for policy in _of_aws(backend.account_id, backend.region_name)]
+    for policy in policies:
+        policy.tags, policy.versions = {}, [copy(version) for version in policy.versions]
+    return policies
+
+
 @contextmanager
 def remembered() -> Generator[None, None, None]:
     """Let moto and botocore use what they have worked out before."""
@@ -49,6 +77,7 @@ def remembered() -> Generator[None, None, None]:
         patch.object(utils, "create_loader", _loader),
         patch.object(utils, "service_name_from_moto_package_name", _service_name),
         patch.object(kms, "generate_private_key", _private_key),
+        patch.object(iam.IAMBackend, "_init_aws_policies", _policies_of_aws),
         patch.object(botocore.client, "ServiceModel", _model),
         patch.object(botocore.session, "ClientExceptionsFactory", _exceptions),
     ):
