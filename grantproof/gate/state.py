@@ -20,7 +20,7 @@ from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
-from grantproof.iam.evaluate import Cited
+from grantproof.iam.decision import Cited
 from grantproof.source import Place, shown
 
 

@@ -1,17 +1,18 @@
 """The law of IAM: is a request allowed, by what, and what exactly do policies allow together.
 
 Pure: no I/O, no boto3, no moto, no clock. Reading order: `glob`, `pattern`, `condition`, `principal`, `document`,
-`request`, `layers`, `match`, `evaluate`, `explain`, and `actions`, the set of known actions. `assumption` holds the
-points that AWS's documentation leaves open.
+`request`, `layers`, `match`, `granting`, `evaluate`, `explain`, and `actions`, the set of known actions. `assumption`
+holds the points that AWS's documentation leaves open.
 
 Rule numbers (E2, T3, ...) are those of `docs/iam-rules.md`.
 """
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
+from grantproof.iam.decision import Cited, Decision, Outcome
 from grantproof.iam.document import EVERYTHING, Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy, Undecided
-from grantproof.iam.evaluate import Cited, Decision, Outcome, evaluate
+from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import Mismatch, Near, explanation, nearest, refusal_message
 from grantproof.iam.layers import Layers, parse_layers
 from grantproof.iam.principal import Principal

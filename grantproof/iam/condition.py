@@ -6,117 +6,17 @@ missing key or with many values. Each of them is written once here, and every op
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from enum import Enum
-from functools import lru_cache
 from typing import Any, Protocol
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.errors import MalformedPolicy, Undecided
 from grantproof.iam.glob import Glob
+from grantproof.iam.operators import Operator, Set, Type, operator
 from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
 from grantproof.iam.request import Values
-
-
-class Type(Enum):
-    """What an operator compares."""
-
-    STRING = "string"
-    ARN = "ARN"
-    NUMERIC = "number"
-    DATE = "date"
-    BOOL = "boolean"
-    BINARY = "binary"
-    IP = "IP address"
-    NULL = "presence"
-
-    # Enum's own hash is made of the name, in Python; members are singletons.
-    __hash__ = object.__hash__
-
-
-class Set(Enum):
-    """The set prefix of an operator."""
-
-    NONE = ""
-    ALL = "ForAllValues:"
-    ANY = "ForAnyValue:"
-
-    __hash__ = object.__hash__
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A condition operator, taken apart. `relation` is `=`, `<`, `<=`, `>` or `>=`."""
-
-    name: str
-    type: Type
-    negated: bool = False
-    relation: str = "="
-    wildcards: bool = False
-    ignore_case: bool = False
-    prefix: Set = Set.NONE
-    if_exists: bool = False
-
-    def __hash__(self) -> int:
-        # The name says it all, and a text's hash is kept.
-        return hash(self.name)
-
-
-_ORDER = {"LessThan": "<", "LessThanEquals": "<=", "GreaterThan": ">", "GreaterThanEquals": ">="}
-_BASE: dict[str, Operator] = {
-    op.name.lower(): op
-    for op in (
-        Operator("StringEquals", Type.STRING),
-        Operator("StringNotEquals", Type.STRING, negated=True),
-        Operator("StringEqualsIgnoreCase", Type.STRING, ignore_case=True),
-        Operator("StringNotEqualsIgnoreCase", Type.STRING, negated=True, ignore_case=True),
-        Operator("StringLike", Type.STRING, wildcards=True),
-        Operator("StringNotLike", Type.STRING, negated=True, wildcards=True),
-        Operator("ArnEquals", Type.ARN, wildcards=True),
-        Operator("ArnLike", Type.ARN, wildcards=True),
-        Operator("ArnNotEquals", Type.ARN, negated=True, wildcards=True),
-        Operator("ArnNotLike", Type.ARN, negated=True, wildcards=True),
-        Operator("Bool", Type.BOOL),
-        Operator("BinaryEquals", Type.BINARY),
-        Operator("IpAddress", Type.IP),
-        Operator("NotIpAddress", Type.IP, negated=True),
-        Operator("Null", Type.NULL),
-        *(
-            Operator(f"{family}{suffix}", type_, negated=negated, relation=relation)
-            for family, type_ in (("Numeric", Type.NUMERIC), ("Date", Type.DATE))
-            for suffix, negated, relation in (
-                ("Equals", False, "="),
-                ("NotEquals", True, "="),
-                *((suffix, False, relation) for suffix, relation in _ORDER.items()),
-            )
-        ),
-    )
-}
-
-
-@lru_cache(maxsize=1024)
-def operator(name: str) -> Operator:
-    """Read an operator's name, with its set prefix and `IfExists`.
-
-    Raises:
-        KeyError: no such operator; `NullIfExists` is none (rule G18).
-    """
-    rest, prefix = name, Set.NONE
-    for candidate in (Set.ALL, Set.ANY):
-        if name.startswith(candidate.value):
-            rest, prefix = name[len(candidate.value) :], candidate
-    if_exists = rest.endswith("IfExists")
-    base = _BASE[rest.removesuffix("IfExists").lower()]
-    if rest.removesuffix("IfExists") != base.name or (if_exists and base.type is Type.NULL):
-        raise KeyError(name)
-    return Operator(name, base.type, base.negated, base.relation, base.wildcards, base.ignore_case, prefix, if_exists)
+from grantproof.iam.typed import date, decoded, network, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,40 +224,6 @@ RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def number(text: str) -> Decimal | None:
-    """A number of rule C36, or None."""
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
-
-
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
-
-
-@lru_cache(maxsize=4096)
-def date(text: str) -> Decimal | None:
-    """Seconds since the epoch of a W3C ISO 8601 date or of epoch seconds (rule C37), or None.
-
-    A date without a zone is read as UTC. Four digits are a year, as in the W3C's form, not four seconds.
-    """
-    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not re.fullmatch(r"\d{4}", text):
-        return Decimal(text)
-    if not _DATE.fullmatch(text):
-        return None
-    full = text + {4: "-01-01", 7: "-01"}.get(len(text), "")
-    try:
-        moment = datetime.fromisoformat(full)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return Decimal(since.days * 86400 + since.seconds) + Decimal(since.microseconds) / 1_000_000
-
-
 _BOOLEANS = ("true", "false")
 
 
@@ -377,31 +243,10 @@ def _bool(test: Test, value: str, wanted: Pattern, request: Context, judge: Judg
 
 
 def _binary(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
-    right = _decoded(wanted.text)
+    right = decoded(wanted.text)
     if right is None:
         return _of_another_type(test, value, wanted, False, "base64 text")
-    return _decoded(value) == right
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@lru_cache(maxsize=4096)
-def network(text: str, ipv6_prefix: int = 128) -> Network | None:
-    """An address or CIDR range (rules C41, C42), or None. Bits beyond the mask are ignored."""
-    if ":" in text and "/" not in text:
-        text = f"{text}/{ipv6_prefix}"
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return None
+    return decoded(value) == right
 
 
 def _ip(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:

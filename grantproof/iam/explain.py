@@ -8,9 +8,9 @@ from enum import Enum
 
 from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.condition import Void
+from grantproof.iam.decision import Decision, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
-from grantproof.iam.evaluate import Decision, Outcome
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import conditions_hold, principal_matches, resource_matches
 from grantproof.iam.principal import Via

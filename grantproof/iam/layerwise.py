@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
+from grantproof.iam.decision import Cited
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
-from grantproof.iam.evaluate import Cited
 from grantproof.iam.explain import Near, nearest_of
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import applies

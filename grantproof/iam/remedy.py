@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.decision import Cited, Decision, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import LawError, Undecided
-from grantproof.iam.evaluate import Cited, Decision, Outcome, evaluate
+from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import RULES
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import principal_matches, resource_matches

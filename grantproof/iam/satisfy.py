@@ -10,11 +10,13 @@ from dataclasses import replace
 from itertools import islice, product
 
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.condition import Set, Test, Type, Void, holds, network, number
+from grantproof.iam.condition import Test, Void, holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Wild
+from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, single_value
 from grantproof.iam.request import Request, Values
+from grantproof.iam.typed import network, number
 
 _MOST_TRIED = 4096
 

@@ -9,7 +9,8 @@ from grantproof.aws.combinations.combined import Noted
 from grantproof.aws.held.deployed import Deployed
 from grantproof.iam import EVERYTHING, Layers, Policy, Statement, actions, sent
 from grantproof.iam.comparison.compare import Verdict, compare
-from grantproof.iam.condition import Set, Test, Type
+from grantproof.iam.condition import Test
+from grantproof.iam.operators import Set, Type
 from grantproof.source import shown
 
 

@@ -13,11 +13,11 @@ from functools import lru_cache
 from itertools import product
 
 from grantproof.iam import rcp
+from grantproof.iam.barred import KMS_ACROSS_ACCOUNTS, NEEDS_NO_PERMISSION
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, intersection
 from grantproof.iam.condition import Test
 from grantproof.iam.document import PolicyType, Statement
-from grantproof.iam.evaluate import KMS_ACROSS_ACCOUNTS, NEEDS_NO_PERMISSION
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import ROLE_ENTRY, Layers
 from grantproof.iam.principal import Kind, Principal, PrincipalElement

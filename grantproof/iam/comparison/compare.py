@@ -24,8 +24,9 @@ from grantproof.iam.comparison.question import Question
 from grantproof.iam.comparison.readings import other_readings
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.witness import candidates, delegated
+from grantproof.iam.decision import Cited
 from grantproof.iam.errors import LawError, Undecided
-from grantproof.iam.evaluate import Cited, evaluate
+from grantproof.iam.evaluate import evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request, Values
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, generic_point, intersection, overlap
-from grantproof.iam.condition import Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, Token, Wild
 from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Variable
 
 Parts = tuple[Token | Variable, ...]

@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 
 from grantproof.iam import actions
 from grantproof.iam.comparison.compare import Verdict, compare
+from grantproof.iam.decision import Cited
 from grantproof.iam.document import PolicyType
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import LawError
-from grantproof.iam.evaluate import Cited
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 

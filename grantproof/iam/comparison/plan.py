@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from grantproof.iam.assumption import Judge
 from grantproof.iam.comparison.callers import SOURCE_IDENTITY, Caller
 from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.decision import Cited, Match
 from grantproof.iam.document import PolicyType
-from grantproof.iam.evaluate import Cited, Match, stands_alone
+from grantproof.iam.granting import stands_alone
 from grantproof.iam.layers import Entry, Layers
 from grantproof.iam.match import only, principal_matches
 from grantproof.iam.principal import Kind, Via

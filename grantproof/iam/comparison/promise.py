@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
+from grantproof.iam.decision import Cited, Outcome
 from grantproof.iam.document import EVERYTHING, Policy, PolicyType
 from grantproof.iam.errors import LawError
-from grantproof.iam.evaluate import Cited, Outcome, evaluate
+from grantproof.iam.evaluate import evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 

@@ -7,10 +7,10 @@ from itertools import islice, product
 
 from grantproof.iam.assumption import Assumptions
 from grantproof.iam.comparison.variables import filled
-from grantproof.iam.condition import Set, Type
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import of_whole_service
+from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, within_fields
 
 _MOST_READINGS = 64

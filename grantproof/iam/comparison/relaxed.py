@@ -13,10 +13,11 @@ from itertools import takewhile
 
 from grantproof.iam.assumption import Assumptions
 from grantproof.iam.comparison.variables import filled
-from grantproof.iam.condition import Test, Type
+from grantproof.iam.condition import Test
 from grantproof.iam.document import Policy, Statement
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
 
 _EVERYTHING = Glob((Wild.ANY,))

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grantproof.iam.comparison.automaton import Wanted, find
 from grantproof.iam.comparison.values import EPOCH, MISSING, PRESENT, Among, Keys, between, moment, moments, seconds
-from grantproof.iam.condition import Test, Type
+from grantproof.iam.condition import Test
 from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.operators import Type
 from grantproof.iam.request import Values
 
 #: By key, the tests that are to hold, or that are to fail.

@@ -18,11 +18,13 @@ from enum import Enum
 from grantproof.iam.assumption import Judge
 from grantproof.iam.comparison.automaton import Wanted, find
 from grantproof.iam.comparison.effort import Effort, TooHard
-from grantproof.iam.condition import Set, Test, Type, Void, date, holds, network, number, value_holds
+from grantproof.iam.condition import Test, Void, holds, value_holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, single_value, split_fields
 from grantproof.iam.request import Values
+from grantproof.iam.typed import date, network, number
 
 #: The key is not in the request.
 MISSING: Values = ()

@@ -26,10 +26,10 @@ from grantproof.iam.comparison.language import (
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE, Patterns
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.values import MISSING
-from grantproof.iam.condition import Type
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import ONE_OF, Glob, Wild
 from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
 

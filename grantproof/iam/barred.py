@@ -1,0 +1,46 @@
+"""What is settled whatever the policies say: actions that need no permission, and requests that cannot succeed."""
+
+from __future__ import annotations
+
+from grantproof.iam.principal import Kind
+from grantproof.iam.request import Request
+
+NEEDS_NO_PERMISSION = {"sts:getcalleridentity": "T28", "sts:getsessiontoken": "T26"}
+
+
+def needs_no_permission(request: Request) -> str:
+    """The rule by which the action needs no permission and cannot be denied, or nothing."""
+    if request.principal.account is None:
+        return ""
+    return NEEDS_NO_PERMISSION.get(request.key, "")
+
+
+def bar(request: Request) -> str:
+    """The rule by which the request cannot succeed whatever the policies say, or nothing."""
+    caller, key = request.principal, request.key
+    if caller.kind is Kind.ROOT and key == "sts:assumerole":
+        return "T9"
+    if caller.kind is Kind.ROLE_SESSION and key in ("sts:getfederationtoken", "sts:getsessiontoken"):
+        return "T23"
+    if caller.kind is Kind.FEDERATED_USER and (
+        key.startswith("iam:") or (key.startswith("sts:") and key != "sts:getcalleridentity")
+    ):
+        return "T24"
+    if request.cross_account:
+        if key.startswith("kms:") and key not in KMS_ACROSS_ACCOUNTS:
+            return "K9"
+        partition = (request.resource or "").split(":", 2)[1:2]
+        if partition and caller.partition not in (None, partition[0]):
+            return "X10"
+    return ""
+
+
+#: The operations of rule K9, the cryptographic ones spelt out.
+KMS_ACROSS_ACCOUNTS = frozenset(
+    f"kms:{name}".lower()
+    for name in """
+    Decrypt DeriveSharedSecret Encrypt GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
+    GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom ReEncryptFrom ReEncryptTo Sign Verify VerifyMac
+    CreateGrant DescribeKey GetKeyRotationStatus GetPublicKey ListGrants RetireGrant RevokeGrant
+    """.split()
+)

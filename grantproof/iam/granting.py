@@ -1,0 +1,140 @@
+"""What grants a request: identity policies and the resource's own policy, within one account and across accounts.
+
+The organization's policies only limit what is granted here, and so do boundary and session policy, unless it stands
+alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grantproof.iam.assumption import Judge
+from grantproof.iam.decision import Found, Match
+from grantproof.iam.document import PolicyType
+from grantproof.iam.layers import ROLE_ENTRY, Grant, Layers
+from grantproof.iam.principal import Kind, Via
+from grantproof.iam.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What grants the request, and whether boundary and session policy then limit it."""
+
+    matches: tuple[Match, ...]
+    limited: bool
+    rule: str = ""
+
+
+def granted(request: Request, layers: Layers, found: Found, judge: Judge) -> Granted | PolicyType:
+    """The grant from identity policies and the resource policy, or the type that lacks an allow."""
+    resource = found.of(PolicyType.RESOURCE)
+    identity = found.of(PolicyType.IDENTITY)
+    caller = request.principal
+    resource_type = layers.resource.type if layers.resource else _implied_type(request)
+    if caller.account is None or caller.kind is Kind.CANONICAL:
+        # Services, federated identities and anonymous callers have no policies of their own (rules T8, E42).
+        return Granted(resource, limited=False) if resource else resource_type
+    if request.cross_account:
+        return _across_accounts(request, layers, resource, identity, judge) or (
+            PolicyType.IDENTITY if resource else resource_type
+        )
+    if resource_type in (PolicyType.TRUST, PolicyType.KEY):
+        return _by_resource_policy(request, layers, resource, identity, judge) or (
+            PolicyType.IDENTITY if resource else resource_type
+        )
+    if caller.kind is Kind.ROOT:
+        return Granted((), limited=False, rule="E1")
+    if not resource:
+        return Granted(identity, limited=True) if identity else PolicyType.IDENTITY
+    direct = tuple(m for m in resource if stands_alone(m, layers, judge))
+    if direct:
+        unlimited = layers.boundary is None and layers.session is None
+        return Granted((*direct, *identity) if unlimited else direct, limited=False)
+    named = tuple(m for m in resource if m.via & ~Via.ACCOUNT)
+    if named or identity:
+        return Granted((*named, *identity), limited=True)
+    return PolicyType.IDENTITY
+
+
+def _across_accounts(
+    request: Request, layers: Layers, resource: tuple[Match, ...], identity: tuple[Match, ...], judge: Judge
+) -> Granted | None:
+    """Both sides have to allow (rules X2 to X6, K7); the root user of a trusted account has everything that the account
+    was given (rule X6)."""
+    if not resource:
+        return None
+    if request.principal.kind is Kind.ROOT:
+        return Granted(resource, limited=False)
+    if not identity:
+        return None
+    limits = layers.boundary is not None or layers.session is not None or request.principal.kind is Kind.FEDERATED_USER
+    direct = limits and any(m.via & Via.ITSELF for m in resource)
+    return Granted((*resource, *identity), limited=not direct or judge.takes("O18", "limited"))
+
+
+def _by_resource_policy(
+    request: Request, layers: Layers, resource: tuple[Match, ...], identity: tuple[Match, ...], judge: Judge
+) -> Granted | None:
+    """Role trust policies and key policies have to allow by themselves: the caller, or its account, which then passes
+    the permission on through identity policies (rules E10, T2, T3, K2 to K6). To set a source identity, a chained
+    session needs an allow of its own policies besides (rule T18)."""
+    if request.key == "sts:setsourceidentity" and request.principal.kind is Kind.ROLE_SESSION:
+        return Granted((*resource, *identity), limited=True) if resource and identity else None
+    direct = tuple(m for m in resource if stands_alone(m, layers, judge))
+    if direct:
+        return Granted(direct, limited=False)
+    named = tuple(m for m in resource if m.via & ~Via.ACCOUNT)
+    delegated = tuple(m for m in resource if m.via & Via.ACCOUNT)
+    if delegated and request.principal.kind is Kind.ROOT:
+        return Granted(delegated, limited=False)
+    if named:
+        return Granted(named, limited=True)
+    if delegated and identity:
+        return Granted((*delegated, *identity), limited=True)
+    return None
+
+
+def stands_alone(match: Match, layers: Layers, judge: Judge) -> bool:
+    """Does this grant of a resource policy of the caller's own account stand whatever boundary and session policy leave
+    out (rules E11 to E17)?"""
+    if match.via & Via.ITSELF:
+        return True
+    if layers.boundary is None and layers.session is None:
+        return bool(match.via & (Via.EVERYONE | Via.ROLE))
+    if match.via & Via.EVERYONE:
+        return match.narrowed_by_arn or judge.takes("O37", "unlimited")
+    if match.via & Via.ROLE:
+        if match.cited.type is PolicyType.TRUST:
+            return judge.takes("O19", "unlimited")
+        return judge.takes("O17", "unlimited")
+    return False
+
+
+def lacks_session_policy(request: Request, layers: Layers, judge: Judge) -> bool:
+    """A federated user session without session policy has none of its user's rights (rules E23, T25; O22)."""
+    federated = request.principal.kind is Kind.FEDERATED_USER
+    return federated and layers.session is None and judge.takes("O22", "denied")
+
+
+def _implied_type(request: Request) -> PolicyType:
+    """What resource policy would have to exist: every role has a trust policy and every key a key policy."""
+    if request.key in ROLE_ENTRY:
+        return PolicyType.TRUST
+    if request.key.startswith("kms:") and ":key/" in (request.resource or ""):
+        return PolicyType.KEY
+    return PolicyType.RESOURCE
+
+
+def granted_by(grant: Grant, request: Request) -> Via:
+    """How a KMS grant reaches the caller (rules K15 to K17)."""
+    if request.key not in grant.operations:
+        return Via.NONE
+    prefix = "kms:encryptioncontext:"
+    context = {k[len(prefix) :]: v for k, v in request.values.items() if k.startswith(prefix)}
+    for wanted, exact in ((grant.context_subset, False), (grant.context_equals, True)):
+        if wanted is None:
+            continue
+        pairs = {name.lower(): (value,) for name, value in wanted.items()}
+        if any(context.get(name) != value for name, value in pairs.items()) or (exact and set(context) != set(pairs)):
+            return Via.NONE
+    return grant.grantee.reaches(request.principal, request.values.get("aws:userid", (None,))[0])

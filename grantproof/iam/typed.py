@@ -1,0 +1,66 @@
+"""Numbers, dates, bytes and addresses, as conditions read them from text (rules C36 to C42)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def number(text: str) -> Decimal | None:
+    """A number of rule C36, or None."""
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
+
+
+@lru_cache(maxsize=4096)
+def date(text: str) -> Decimal | None:
+    """Seconds since the epoch of a W3C ISO 8601 date or of epoch seconds (rule C37), or None.
+
+    A date without a zone is read as UTC. Four digits are a year, as in the W3C's form, not four seconds.
+    """
+    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not re.fullmatch(r"\d{4}", text):
+        return Decimal(text)
+    if not _DATE.fullmatch(text):
+        return None
+    full = text + {4: "-01-01", 7: "-01"}.get(len(text), "")
+    try:
+        moment = datetime.fromisoformat(full)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return Decimal(since.days * 86400 + since.seconds) + Decimal(since.microseconds) / 1_000_000
+
+
+def decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@lru_cache(maxsize=4096)
+def network(text: str, ipv6_prefix: int = 128) -> Network | None:
+    """An address or CIDR range (rules C41, C42), or None. Bits beyond the mask are ignored."""
+    if ":" in text and "/" not in text:
+        text = f"{text}/{ipv6_prefix}"
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
