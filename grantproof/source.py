@@ -40,6 +40,16 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+def at(value: Any, path: tuple[Key, ...]) -> Any:
+    """The value at a path, or None."""
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
 class SourceError(Exception):
     """A document that cannot be read: where, what is wrong, what to do."""
 

@@ -226,9 +226,10 @@ def test_evaluate_answers_every_line_and_says_which_was_wrong(tmp_path: Path) ->
     assert "stands twice" in answers[3]["error"]["message"]
 
 
-def test_a_mistake_is_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
+def test_neither_a_mistake_nor_lint_waits_until_moto_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from grantproof.cli import main; main(['verify', 'no/such/folder']); print('moto' in sys.modules)"
+        "import sys; from grantproof.cli import main; main(['verify', 'no/such/folder']); "
+        f"sys.path.append({str(SUITES)!r}); import test_lint; print('moto' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603
     assert done.stdout == "False\n"

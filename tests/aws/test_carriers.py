@@ -19,9 +19,10 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying, hanging, snapshot_entries
-from grantproof.aws.templates.placed import at, documents
+from grantproof.aws.templates.placed import documents
 from grantproof.contract import Facts, load
 from grantproof.iam.errors import Undecided
+from grantproof.source import at
 
 SHAPE = Path(__file__).parent.parent.parent / "fixtures" / "shapes" / "resource-policies"
 WHERE = Where("aws", "eu-west-1", "111111111111")

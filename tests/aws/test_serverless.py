@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from grantproof.aws.templates.intrinsics import Scope
-from grantproof.aws.templates.placed import at, place_of, placed
+from grantproof.aws.templates.placed import place_of, placed
 from grantproof.aws.templates.processed import TemplateError, process
-from grantproof.source import parse
+from grantproof.source import at, parse
 
 SOURCE = """\
 Transform: AWS::Serverless-2016-10-31

@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.templates.placed import at
 from grantproof.contract import Contract
-from grantproof.source import Document, Key, Place, read, shown, text_of
+from grantproof.source import Document, Key, Place, at, read, shown, text_of
 
 #: Where a template, or one of its resources, tells cfn-lint what to leave out.
 _IGNORED = ("Metadata", "cfn-lint", "config", "ignore_checks")

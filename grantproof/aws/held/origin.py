@@ -11,8 +11,8 @@ from grantproof.aws.held.carried import hung_by
 from grantproof.aws.held.giving import LIMITING, Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, filled, merged
-from grantproof.aws.templates.placed import Placed, at, documents, place_of, placed_once
-from grantproof.source import Key, Place, read
+from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
+from grantproof.source import Key, Place, at, read
 
 KeyPath = tuple[Key, ...]
 #: Where the policy documents of a resource stand that has one, by type.

@@ -13,8 +13,7 @@ from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
 from grantproof.aws.templates.inert import sends_away
-from grantproof.aws.templates.placed import at
-from grantproof.source import read, shown
+from grantproof.source import at, read, shown
 
 
 def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:

@@ -38,9 +38,9 @@ from grantproof.aws.mocked.existing import ClientOf, existing
 from grantproof.aws.mocked.names import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, intrinsics, parameters
 from grantproof.aws.templates.intrinsics import NotResolved
-from grantproof.aws.templates.placed import at, placed
+from grantproof.aws.templates.placed import placed
 from grantproof.aws.templates.processed import TemplateError, process
-from grantproof.source import Document, parse
+from grantproof.source import Document, at, parse
 
 #: Types that create nothing by design.
 _EMPTY = frozenset(

@@ -15,10 +15,10 @@ from grantproof.aws.mocked.cloudformation import Built
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import NotResolved, text
-from grantproof.aws.templates.placed import at, documents, place_of
+from grantproof.aws.templates.placed import documents, place_of
 from grantproof.aws.templates.processed import TemplateError
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
-from grantproof.source import Place, read, shown
+from grantproof.source import Place, at, read, shown
 
 
 class DeploymentFailed(Exception):

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from grantproof.aws.templates.placed import at, like
-from grantproof.source import Key
+from grantproof.aws.templates.placed import like
+from grantproof.source import Key, at
 
 KeyPath = tuple[Key, ...]
 

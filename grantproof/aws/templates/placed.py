@@ -79,16 +79,6 @@ def place_of(value: Any, path: tuple[Key, ...] = ()) -> Place | None:
     return found
 
 
-def at(value: Any, path: tuple[Key, ...]) -> Any:
-    """The value at a path, or None."""
-    for key in path:
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
-
-
 def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
     """The paths of the policy documents in a value: objects with a Statement, and `text` that is one."""
     if isinstance(value, Mapping):

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
 
-from grantproof.aws.templates.placed import Placed, at, place_of
-from grantproof.source import Key, Place
+from grantproof.aws.templates.placed import Placed, place_of
+from grantproof.source import Key, Place, at
 
 TRANSFORM = "AWS::Serverless-2016-10-31"
 _PREFIX = "AWS::Serverless::"
