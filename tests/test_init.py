@@ -137,6 +137,15 @@ def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
+def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> None:
+    allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = {"Queue": {"Ref": "Q"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
+    parts = {"Q": {"Type": "AWS::SQS::Queue"}, "P": {"Type": "AWS::SQS::QueueInlinePolicy", "Properties": policy}}
+    (resource,) = load(draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})).resources
+    owner = "arn:${partition}:sqs:${region}:${accounts.owner}"
+    assert resource.reference == f"{owner}:${{stacks.t.resources.Q.QueueName}}"
+
+
 def test_a_boundary_that_no_template_creates_is_named(tmp_path: Path) -> None:
     allow = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     trust = {"Version": "2012-10-17", "Statement": [allow]}

@@ -50,12 +50,13 @@ def _check(node: Node, known: Collection[str], stacks: Sequence[Stack]) -> None:
 
 
 def _may_be_made(name: str, stacks: Iterable[Stack]) -> bool:
-    """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, as far as can be said before the stack is
-    deployed? Loops and includes make resources and outputs of names that the template does not have."""
+    """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, or a queue's `.../LOGICAL.QueueName`, as far
+    as can be said before the stack is deployed? Loops and includes make resources and outputs of names that the
+    template does not have."""
     parts = name.split(".", 3)
     stack = next((s for s in stacks if len(parts) == 4 and s.alias == parts[1]), None)
     if stack is None or parts[0] != "stacks" or parts[2] not in ("resources", "outputs"):
         return False
     template = template_of(stack.template)
-    named = parts[2] == "resources" and parts[3].split("/")[0] in template["Resources"]
+    named = parts[2] == "resources" and parts[3].split("/")[0].removesuffix(".QueueName") in template["Resources"]
     return named or "Transform" in template or "Fn::Transform" in json.dumps(template)

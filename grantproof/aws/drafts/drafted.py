@@ -239,7 +239,10 @@ def _references(stage: Stage) -> dict[str, str]:
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             if _is_generated(resource):
-                out[resource.physical_id] = f"${{stacks.{stack.alias}.resources.{'/'.join(resource.path)}}}"
+                named = f"stacks.{stack.alias}.resources.{'/'.join(resource.path)}"
+                out[resource.physical_id] = f"${{{named}}}"
+                if resource.type == "AWS::SQS::Queue":
+                    out[resource.physical_id.rpartition("/")[2]] = f"${{{named}.QueueName}}"
     for stack in stage.deployment.stacks:
         for name, value in stack.outputs.items():
             if len(value) > 8 and (value.startswith("arn:") or value in out):

@@ -78,9 +78,12 @@ class DeployedStack:
     @property
     def facts(self) -> Mapping[str, str]:
         """What references to the stack stand for: its outputs, and its resources' physical ids (`resources.Id`, in a
-        nested stack `resources.Nested/Id`)."""
+        nested stack `resources.Nested/Id`); of a queue, whose id is its URL, also its name (`resources.Id.QueueName`).
+        """
         start = f"stacks.{self.alias}"
         ids = {f"{start}.resources.{'/'.join(r.path)}": r.physical_id for r in self.resources}
+        queues = [r for r in self.resources if r.type == "AWS::SQS::Queue"]
+        ids |= {f"{start}.resources.{'/'.join(r.path)}.QueueName": r.physical_id.rpartition("/")[2] for r in queues}
         return {**ids, **{f"{start}.outputs.{name}": value for name, value in self.outputs.items()}}
 
 
