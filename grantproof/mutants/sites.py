@@ -38,10 +38,19 @@ def at(value: Any, path: Path) -> Any:
 
 
 def resources(template: Mapping[str, Any], types: tuple[str, ...] = ()) -> Iterator[Site]:
-    """The resources of these types, or all."""
-    for name, resource in template["Resources"].items():
+    """The resources of these types, or all; those that a loop makes once each."""
+    for path, resource in _resources(template["Resources"], ("Resources",)):
         if isinstance(resource, Mapping) and (not types or resource.get("Type") in types):
-            yield Site(("Resources", name), name)
+            yield Site(path, str(path[-1]))
+
+
+def _resources(entries: Mapping[str, Any], above: Path) -> Iterator[tuple[Path, Any]]:
+    for name, resource in entries.items():
+        looped = isinstance(resource, list) and name.startswith("Fn::ForEach::") and isinstance(resource[-1], Mapping)
+        if looped:
+            yield from _resources(resource[-1], (*above, name, len(resource) - 1))
+        else:
+            yield (*above, name), resource
 
 
 def policies(template: Mapping[str, Any], kinds: tuple[str, ...]) -> Iterator[Site]:

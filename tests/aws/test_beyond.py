@@ -212,6 +212,20 @@ def test_what_the_contract_sets_is_not_open(name: str, folder: Path) -> None:
     assert found(folder, given=f', Extra: "{default}"', **HOLES[name]) == []
 
 
+@pytest.mark.parametrize("transform", ["Transform: AWS::Serverless-2016-10-31", ""])
+def test_what_refers_to_what_only_a_transform_makes_is_not_taken_for_refused(transform: str, folder: Path) -> None:
+    """Under every value, and without any: so that nothing of it was looked at, and nothing found."""
+    (said,) = found(
+        folder,
+        parameters="Who: {Type: String, Default: '222222222222', AllowedValues: ['222222222222', '*']}",
+        sections=transform,
+        resources="Open: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !Ref F.Alias, "
+        "Principal: !Ref Who}}",
+    )
+    assert "what parameters and places change cannot be said" in said
+    assert ("may be made by its Transform" if transform else "Unresolved resource dependencies [F.Alias]") in said
+
+
 def test_two_parameters_that_widen_access_together_are_found(folder: Path) -> None:
     (said,) = found(
         folder,

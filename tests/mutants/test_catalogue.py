@@ -224,3 +224,13 @@ def test_mutants_of_the_same_text_are_made_once() -> None:
 
 def vars_of(operator: Operator) -> dict[str, Any]:
     return {name: getattr(operator, name) for name in Operator.__dataclass_fields__}
+
+
+def test_what_loops_make_is_broken_too_loops_in_loops_as_well() -> None:
+    one = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    inline = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [one]}}}
+    inner = {"Fn::ForEach::Inner": ["B", ["b"], {"Policy${A}${B}": inline}]}
+    template = {"Resources": {"Fn::ForEach::Outer": ["A", ["a"], {"Policy${A}": inline, **inner}], "Plain": inline}}
+    found = list(sites.statements(template, ("identity",)))
+    assert [site.owner for site in found] == ["Policy${A}", "Policy${A}${B}", "Plain"]
+    assert all(sites.at(template, site.path) == one for site in found)

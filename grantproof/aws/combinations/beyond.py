@@ -96,12 +96,18 @@ def _of_accounts(space: Space) -> Iterator[Beyond]:
 
 
 class _Search:
-    """The combinations with values that a contract leaves open."""
+    """The combinations with values that a contract leaves open.
+
+    Raises:
+        NotResolved, Refused: it cannot be said what the grant gives without them.
+    """
 
     def __init__(self, contract: Contract, values: Sequence[Variant]) -> None:
         self._declared = contract.variants
         self._space = Space(replace(contract, variants=(*contract.variants, *values)))
         self._parts = self._space.parts
+        # What is deployed is not refused: if that cannot be worked out, no more can what others values give.
+        _ = self._space.base
 
     def alone(self, value: Variant, regions: Sequence[str]) -> tuple[str, ...]:
         """What a value gives beyond the contract without any variant, in the first region that shows something."""

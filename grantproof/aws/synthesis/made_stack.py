@@ -132,6 +132,8 @@ class MadeStack:
         if name in self._made:
             return self._made[name]
         entry = self._document["Resources"].get(name)
+        if entry is None and "Transform" in self._document:
+            raise NotResolved(f"{shown(self._template)}: {name} may be made by its Transform, which is not worked out")
         if entry is None or not self._exists(entry):
             raise NotMade(
                 self._path, f"Template format error: Unresolved resource dependencies [{name}] in the template"
