@@ -86,7 +86,7 @@ class Branches:
         if held.result is not None:
             return held.result
         if self._is_open or set(apart.narrowed) - apart.given or apart.elsewhere:
-            findings = tuple(_as_finding(self._contract, found) for found in beyond(self._contract))
+            findings = tuple(_as_finding(self._contract, found) for found in beyond(self._contract, self._space))
             if findings:
                 # Such a finding names the parameter or the condition through which the fault comes.
                 return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])

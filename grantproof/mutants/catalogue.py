@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +172,20 @@ def _several(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def mutants(contract: Contract, using: Sequence[Operator]) -> Iterator[Mutant]:
-    """What the operators make of a grant's templates; of mutants with the same text only the first."""
+def mutants(contract: Contract, using: Sequence[Operator], each: int | None = None) -> Iterator[Mutant]:
+    """What the operators make of a grant's templates, at most `each` of every operator; of mutants with the same text
+    only the first."""
     seen: set[tuple[Path, str]] = set()
     for operator in using:
-        for template in contract.templates:
-            for mutant in _of(operator, template, contract):
-                if (template, mutant.text) not in seen:
-                    seen.add((template, mutant.text))
-                    yield mutant
+        yield from islice(_new(operator, contract, seen), each)
+
+
+def _new(operator: Operator, contract: Contract, seen: set[tuple[Path, str]]) -> Iterator[Mutant]:
+    for template in contract.templates:
+        for mutant in _of(operator, template, contract):
+            if (template, mutant.text) not in seen:
+                seen.add((template, mutant.text))
+                yield mutant
 
 
 def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Mutant]:

@@ -14,14 +14,12 @@ from pathlib import Path
 
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
-from grantproof.aws.synthesis.stacks import Refused, synthesise
-from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.children import forked
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.held import access
+from grantproof.mutants.reading import refused
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
 from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
@@ -79,8 +77,8 @@ class Deploying:
         contract = stage.contract
         try:
             check_contract(contract, original.value, mutant)
-            if refused := _refused(contract):
-                return Result(mutant, INVALID, why=refused)
+            if said := refused(contract):
+                return Result(mutant, INVALID, why=said)
             if any(mutant.template in upload.files for upload in contract.uploads):
                 stage.upload_again()
             while stage.advance():
@@ -99,17 +97,6 @@ def not_looked_at(mutant: Mutant, contract: Contract, error: Exception) -> Resul
     needs the deployment."""
     finding = Finding(contract.grant, "can be deployed and held against the contract", "unverified", str(error))
     return Result(mutant, KILLED, tests=("every test that needs the deployment",), findings=(finding,))
-
-
-def _refused(contract: Contract) -> str:
-    """Why CloudFormation or IAM refuses the templates as they are read now; empty where they may take them."""
-    try:
-        access(Synthesised(contract, synthesise(contract)))
-    except (Refused, MalformedPolicy) as error:
-        return str(error)
-    except Exception:  # noqa: BLE001 - whatever cannot be worked out is deployed
-        return ""
-    return ""
 
 
 def _first_use(contract: Contract) -> dict[Path, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from itertools import groupby, islice
 from pathlib import Path
 
 import pytest
@@ -78,8 +77,7 @@ class Engine:
         return True
 
     def _score(self, trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Score:
-        by_operator = groupby(mutants(contract, self._operators), key=lambda mutant: mutant.operator.name)
-        found = tuple(mutant for _, of_one in by_operator for mutant in islice(of_one, self._each))
+        found = tuple(mutants(contract, self._operators, self._each))
         static, others = by_cost(items)
         unbroken = _unbroken(trial, contract, static)
         whole, suites, branches = Deploying(unbroken), by_suite(static), branches_of(contract)

@@ -1,8 +1,8 @@
 """Judges mutants by what their templates would hold, worked out instead of deployed: a hundredth of the time.
 
-Only what is seen in this way is judged. A mutant that cannot be worked out, that CloudFormation would refuse, or that
-no suite which reads policies has caught, is left to be deployed. So is every mutant of a grant of which a deployment
-holds something else than was worked out.
+Only what is seen in this way is judged. A mutant that cannot be worked out, or that no suite which reads policies has
+caught, is left to be deployed. So is every mutant of a grant of which a deployment holds something else than was worked
+out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,26 @@ from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.intrinsics import NotResolved
-from grantproof.contract import ContractError
+from grantproof.contract import Contract, ContractError
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.access import difference
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
+from grantproof.mutants.held import access
+from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
 from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
 from grantproof.source import instead, read
+
+
+def refused(contract: Contract) -> str:
+    """Why CloudFormation or IAM refuses the templates as they are read now; empty where they may take them."""
+    try:
+        access(Synthesised(contract, synthesise(contract)))
+    except (Refused, MalformedPolicy) as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever cannot be worked out is deployed
+        return ""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,10 @@ class Reading:
             try:
                 check_contract(self.unbroken.contract, original.value, mutant)
                 found = self.unbroken.judge(mutant, _worked_out(self.unbroken, Kept(self.kept)), trial, suites)
-            except (ContractError, Refused, NotResolved, MalformedPolicy):
+            except (Refused, MalformedPolicy):
+                said = refused(self.unbroken.contract)
+                return Result(mutant, INVALID, why=said) if said else None
+            except (ContractError, NotResolved):
                 return None
         return in_the_original(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
 

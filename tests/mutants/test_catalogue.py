@@ -26,8 +26,8 @@ STAR = {"Fn::Sub": "${Name}*"}
 
 @cache
 def of(folder: Path) -> tuple[Mutant, ...]:
-    """Every mutant of a grant."""
-    return tuple(mutants(load(folder), operators()))
+    """Every mutant of a grant; of the shipped one, which has over a thousand, the first of each operator."""
+    return tuple(mutants(load(folder), operators(), 1 if folder == SHIPPED else None))
 
 
 def test_there_are_enough_and_each_says_once_what_it_simulates() -> None:
@@ -48,7 +48,7 @@ def test_every_operator_applies_somewhere() -> None:
 @pytest.mark.parametrize("folder", GRANTS, ids=lambda path: path.name)
 def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: Path) -> None:
     # The other grants are there so that every operator has something to break; of the shipped one some are enough.
-    for mutant in of(folder)[:: 20 if folder == SHIPPED else 1]:
+    for mutant in of(folder)[:: 3 if folder == SHIPPED else 1]:
         original, value = read(mutant.template), json.loads(mutant.text)
         assert value != original.value
         with instead({mutant.template: mutant.text}):

@@ -168,7 +168,7 @@ def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
     operators = chosen(["principal-everybody", "condition-dropped", "resource-twice", "user-more"])
     verdicts = []
     for by_reading in (True, False):
-        engine = Engine(2, operators, by_reading=by_reading)
+        engine = Engine(2, operators, by_reading=by_reading, each=2)
         run(folder(), ROOT / "fixtures" / "mutants" / "grants" / "conditions", engine)
         (score,) = engine.scores
         verdicts.append({result.mutant.id: (result.verdict, result.tests) for result in score.results})

@@ -35,9 +35,10 @@ class Beyond:
     detail: str
 
 
-def beyond(contract: Contract) -> Iterator[Beyond]:
-    """Everything that is found, in the order of the stacks' parameters; a parameter is told once."""
-    space = Space(contract)
+def beyond(contract: Contract, before: Space | None = None) -> Iterator[Beyond]:
+    """Everything that is found, in the order of the stacks' parameters; a parameter is told once. `before`: see
+    `Space`."""
+    space = Space(contract, before)
     try:
         open_, regions = left_open(space), places(contract)
     except NotResolved as error:
@@ -50,7 +51,7 @@ def beyond(contract: Contract) -> Iterator[Beyond]:
     if not clear and not elsewhere:
         return
     try:
-        search = _Search(contract, [value for item in clear for value in item.variants()])
+        search = _Search(space, [value for item in clear for value in item.variants()])
     except (NotResolved, Refused) as error:
         told = clear[0].place if clear else shown(contract.path)
         yield Beyond(str(told), f"what parameters and places change cannot be said: {error}")
@@ -102,9 +103,10 @@ class _Search:
         NotResolved, Refused: it cannot be said what the grant gives without them.
     """
 
-    def __init__(self, contract: Contract, values: Sequence[Variant]) -> None:
+    def __init__(self, space: Space, values: Sequence[Variant]) -> None:
+        contract = space.contract
         self._declared = contract.variants
-        self._space = Space(replace(contract, variants=(*contract.variants, *values)))
+        self._space = Space(replace(contract, variants=(*contract.variants, *values)), space)
         self._parts = self._space.parts
         # What is deployed is not refused: if that cannot be worked out, no more can what others values give.
         _ = self._space.base

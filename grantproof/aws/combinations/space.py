@@ -35,14 +35,17 @@ class Space:
     """The combinations of one contract's variants.
 
     Args:
-        before: one of the same contract, whose templates read otherwise then: what says nothing of them, and stacks of
-            those that still read the same, are not worked out again.
+        before: one of the same contract, or of it with other variants, whose templates may have read otherwise: stacks
+            of those that still read the same are not worked out again, and of the same contract not what it is under
+            its variants.
     """
 
     def __init__(self, contract: Contract, before: Space | None = None) -> None:
         self.contract = contract
         self.dependencies = Dependencies(contract)
-        self._varied: dict[frozenset[str], Contract] = {} if before is None else before._varied
+        self._varied: dict[frozenset[str], Contract] = (
+            {} if before is None or before.contract is not contract else before._varied
+        )
         self._kept: Kept = Kept(None if before is None else before._kept)
         self._seen: dict[tuple[frozenset[str], str], Synthesis | Refused] = {}
 
