@@ -137,6 +137,14 @@ def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
+def test_why_there_is_nothing_to_promise_is_said(tmp_path: Path) -> None:
+    trust = {"Version": "2012-10-17", "Statement": []}
+    role = {"AssumeRolePolicyDocument": trust, "ManagedPolicyArns": ["arn:aws:iam::111111111111:policy/nobodys"]}
+    parts = {"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    with pytest.raises(CannotDraft, match=r"; R \(AWS::IAM::Role\) is not deployed: the mocked world cannot create it"):
+        draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
+
+
 def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> None:
     allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sqs:SendMessage", "Resource": "*"}
     policy = {"Queue": {"Ref": "Q"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}

@@ -41,15 +41,20 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         raise
 
 
-def _giving(stage: Stage) -> Iterator[tuple[str, str]]:
-    """What may let somebody in all the same: its name and type."""
+def _giving(stage: Stage) -> Iterator[str]:
+    """What may let somebody in all the same, and why nothing can be promised of it."""
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             if may_give_access(resource.type, resource.properties or resource.written):
-                yield "/".join(resource.path), resource.type
+                yield f"{'/'.join(resource.path)} is an {resource.type}, of which a contract cannot speak"
         for missing in stack.missing:
             if missing.policies or way_of(missing.type) is Way.ITSELF:
-                yield "/".join(missing.path), missing.type
+                name = "/".join(missing.path)
+                if way_of(missing.type) is Way.ITSELF and not missing.type.startswith("AWS::IAM::"):
+                    yield f"{name} is an {missing.type}, of which a contract cannot speak"
+                    continue
+                because = missing.because.rstrip(".")
+                yield f"{name} ({missing.type}) is not deployed: the mocked world cannot create {because}"
 
 
 def _drafted(found: Skeleton) -> Path:
@@ -64,7 +69,7 @@ def _drafted(found: Skeleton) -> Path:
         if not any(stage.origins.resource(arn) for arn in found_):
             raise CannotDraft(
                 "the templates create no role, group, user or policy to promise anything of"
-                + "".join(f"; {name} is an {type_}, of which a contract cannot speak" for name, type_ in _giving(stage))
+                + "".join(f"; {what}" for what in _giving(stage))
                 + "."
             )
         text = contract_text(found, stage)
