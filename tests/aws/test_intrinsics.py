@@ -100,7 +100,7 @@ def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) ->
         ({"Fn::Join": "a,b"}, NotResolved, "Fn::Join takes a list of 2, not"),
         ({"Fn::FindInMap": ["Map", "1"]}, NotResolved, "takes a list of 3 to 4, not"),
         ({"Fn::Select": ["a", {"Ref": "Zones"}]}, NotResolved, "takes a number, not 'a'"),
-        ({"Fn::Sub": ["${X}"]}, NotResolved, "Fn::Sub takes a text"),
+        ({"Fn::Sub": ["${X}"]}, NotResolved, "Fn::Sub takes a text, or a list of a text and an object"),
         ({"Fn::GetAtt": "Role"}, NotResolved, "takes a resource and an attribute"),
         ({"Ref": ["Stage"]}, NotResolved, "Ref takes a name"),
     ],

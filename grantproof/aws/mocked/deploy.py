@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError, ParamValidationError, UnknownServic
 
 from grantproof.aws.mocked.cloudformation import Built
 from grantproof.aws.mocked.world import World
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved, text
-from grantproof.aws.templates.placed import documents, place_of
+from grantproof.aws.templates.placed import documents, place_of, placed_once
 from grantproof.aws.templates.processed import TemplateError
+from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.source import Place, at, read, shown
 
@@ -210,6 +211,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     try:
         number = world.number(stack.account)
         pseudo = parameters.pseudo_parameters(number, world.region, stack.name)
+        wellformed.parameters(placed_once(document))
         parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,
@@ -219,6 +221,9 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
         )
     except parameters.RefusedParameters as error:
         raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
+    except Malformed as error:
+        place = error.place or shown(stack.template)
+        raise DeploymentFailed(f"{place}: stack {stack.alias!r}: {error}.") from None
     except (TemplateError, NotResolved) as error:
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
     except ClientError as error:

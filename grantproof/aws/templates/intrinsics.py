@@ -73,8 +73,6 @@ class Scope:
         """
         if name == "AWS::NoValue":
             return NO_VALUE
-        if not isinstance(name, str):
-            raise NotResolved(f"Ref takes a name, not {json.dumps(name)}")
         for known in (self.parameters, self.pseudo):
             if name in known:
                 return known[name]
@@ -94,9 +92,9 @@ def value(item: Any, scope: Scope) -> Any:
     if len(item) == 1:
         ((name, argument),) = item.items()
         if name == "Ref":
-            return scope.name(argument)
+            return scope.name(text(value(taken(name, argument), scope)))
         if name in _FUNCTIONS:
-            return _FUNCTIONS[name](_taken(name, argument), scope)
+            return _FUNCTIONS[name](taken(name, argument), scope)
         if name in _TESTS and name != "Condition":
             return truth(item, scope)
         if name.startswith("Fn::"):
@@ -115,7 +113,7 @@ def truth(expression: Any, scope: Scope) -> bool:
     if isinstance(expression, Mapping) and len(expression) == 1:
         ((name, argument),) = expression.items()
         if name in _TESTS:
-            return _TESTS[name](_taken(name, argument), scope)
+            return _TESTS[name](taken(name, argument), scope)
     raise NotResolved(f"{json.dumps(expression)} is no condition")
 
 
@@ -139,13 +137,30 @@ _ENTRIES: Mapping[str, tuple[int, int]] = {
 }
 
 
-def _taken(name: str, argument: Any) -> Any:
-    """What a function is called with. CloudFormation refuses what it does not take, before anything is created."""
+def taken(name: str, argument: Any) -> Any:
+    """The argument of a function, of the shape that it takes.
+
+    Raises:
+        NotResolved: it is of another, which CloudFormation refuses before it creates anything.
+    """
+    takes = ""
     if name in _ENTRIES:
         least, most = _ENTRIES[name]
         if not isinstance(argument, list) or not least <= len(argument) <= most:
-            number = str(least) if least == most else f"{least} to {most}"
-            raise NotResolved(f"{name} takes a list of {number}, not {json.dumps(argument)}")
+            takes = f"a list of {least}" if least == most else f"a list of {least} to {most}"
+    elif name == "Ref":
+        takes = "" if isinstance(argument, str | Mapping) else "a name"
+    elif name == "Fn::GetAtt":
+        several = argument if isinstance(argument, list) else str(argument).split(".", 1)
+        takes = "" if len(several) > 1 and isinstance(argument, str | list) else "a resource and an attribute"
+    elif name == "Fn::Sub":
+        match argument:
+            case str() | [str(), Mapping()]:
+                pass
+            case _:
+                takes = "a text, or a list of a text and an object"
+    if takes:
+        raise NotResolved(f"{name} takes {takes}, not {json.dumps(argument)}")
     return argument
 
 
@@ -191,7 +206,7 @@ _SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]*)\}")
 
 
 def _sub(argument: Any, scope: Scope) -> str:
-    template, more = (argument, {}) if isinstance(argument, str) else _with_values(argument)
+    template, more = (argument, {}) if isinstance(argument, str) else argument
 
     def fill(match: re.Match[str]) -> str:
         literal, name = match[1], match[2].strip()
@@ -204,13 +219,6 @@ def _sub(argument: Any, scope: Scope) -> str:
         return text(scope.name(name))
 
     return _SUBSTITUTION.sub(fill, template)
-
-
-def _with_values(argument: Any) -> tuple[str, Mapping[str, Any]]:
-    match argument:
-        case [str(template), Mapping() as more]:
-            return template, more
-    raise NotResolved(f"Fn::Sub takes a text, or a list of a text and what it takes, not {json.dumps(argument)}")
 
 
 def _join(argument: Any, scope: Scope) -> str:
@@ -255,9 +263,7 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
 
 
 def _get_att(argument: Any, scope: Scope) -> Any:
-    name, *rest = argument if isinstance(argument, list) else str(argument).split(".", 1)
-    if not rest:
-        raise NotResolved(f"Fn::GetAtt takes a resource and an attribute, not {json.dumps(argument)}")
+    name, *rest = argument if isinstance(argument, list) else argument.split(".", 1)
     return scope.attribute(text(value(name, scope)), ".".join(text(value(part, scope)) for part in rest))
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grantproof.aws.templates import serverless
+from grantproof.aws.templates import serverless, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, text, value
 from grantproof.aws.templates.placed import Placed, like
 from grantproof.source import Place
@@ -33,6 +33,7 @@ def process(template: Any, names: Scope, fetch: Fetch) -> Any:
 
     Raises:
         TemplateError: CloudFormation would refuse it.
+        Malformed: so it would, over its shape.
         UnknownTransform: a transform whose outcome is not known.
     """
     transforms = _transforms(template)
@@ -45,9 +46,10 @@ def process(template: Any, names: Scope, fetch: Fetch) -> Any:
     if LANGUAGE_EXTENSIONS in [name for name, _ in transforms]:
         template = _unrolled(template, names)
     if serverless.TRANSFORM in [name for name, _ in transforms]:
-        return _serverless(template, names)
-    if any(_loops(part) for part in template.values()):
+        template = _serverless(template, names)
+    elif any(_loops(part) for part in template.values()):
         raise TemplateError(f"Fn::ForEach needs the transform {LANGUAGE_EXTENSIONS}")
+    wellformed.whole(template)
     return template
 
 
