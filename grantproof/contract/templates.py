@@ -55,9 +55,12 @@ def section(path: Path, name: str) -> Mapping[str, Any]:
     """A section of a template, empty where it has none.
 
     Raises:
-        ContractError: see `template_of`; or the section is no object.
+        ContractError: see `template_of`; or the section or an entry of it is no object. Loops are lists.
     """
     found = template_of(path).get(name) or {}
     if not isinstance(found, Mapping):
         raise ContractError(read(path).place(name), f"{name} of a template is an object.")
+    for key, entry in found.items():
+        if not isinstance(entry, Mapping) and not str(key).startswith("Fn::"):
+            raise ContractError(read(path).place(name, key), f"{key} under {name} of a template is an object.")
     return found

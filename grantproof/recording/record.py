@@ -75,9 +75,12 @@ def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     from grantproof.aws.calls.law import NotJudged
     from grantproof.aws.held.deployed import NotHeld
     from grantproof.aws.held.policies import SnapshotIncomplete
-    from grantproof.aws.staged.people import NotPresentable
+    from grantproof.aws.staged.people import NotLetIn, NotPresentable
     from grantproof.aws.templates.intrinsics import NotResolved
+    from grantproof.aws.templates.wellformed import Malformed
     from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
 
-    return NotHeld, NotJudged, NotPresentable, NotResolved, SnapshotIncomplete, UnknownFact, LawError, *more
+    of_templates = (Malformed, NotResolved)
+    of_what_is_held = (NotHeld, NotLetIn, NotPresentable, SnapshotIncomplete, UnknownFact)
+    return *of_templates, *of_what_is_held, NotJudged, LawError, *more

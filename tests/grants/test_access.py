@@ -280,7 +280,7 @@ def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Itera
 
 
 def listed(value: Any) -> list[Any]:
-    return [value] if isinstance(value, str) else list(value)
+    return list(value) if isinstance(value, list) else [value]
 
 
 def test_the_neighbours_of_what_is_allowed_are_refused(

@@ -10,8 +10,9 @@ import pytest
 from grantproof.aws.mocked.carrying import is_stand_in
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.staged.stage import Stage
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.accepted import could_widen
+from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
 from grantproof.source import read, shown
 
@@ -164,6 +165,7 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
     """What a template's own constraints refuse is refused before anything exists; and no parameter takes just anything,
     because what a parameter takes may end up in a policy."""
     template = read(stack.template)
+    wellformed.parameters(placed_once(template))
     for name in parameters.unconstrained(template.value):
         verdict.broken(
             f"parameters of stack {stack.alias} are constrained",
@@ -210,7 +212,7 @@ def _into_policies(value: Any, *, inside: bool) -> Any:
             if inside and key == "Ref":
                 yield item
             elif inside and key == "Fn::Sub":
-                text = item if isinstance(item, str) else item[0]
+                text = item if isinstance(item, str) else str(next(iter(item or ()), ""))
                 yield from (part.split("}")[0].lstrip("!") for part in text.split("${")[1:])
             yield from _into_policies(item, inside=inside or key == "Statement")
     elif isinstance(value, list):

@@ -37,8 +37,11 @@ class Instance:
         return "Transform" in self.document or _holds(self.document, "Fn::Transform")
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The resources as they are written, by logical id; without loops."""
-        yield from ((name, r) for name, r in self.section("Resources").items() if isinstance(r, Mapping))
+        """The resources as they are written, by logical id; without loops, and without those that are malformed, for
+        which the template is not deployed at all."""
+        for name, resource in self.section("Resources").items():
+            if isinstance(resource, Mapping) and isinstance(resource.get("Properties") or {}, Mapping):
+                yield name, resource
 
 
 def instances_of(contract: Contract, stacks: Iterable[Stack]) -> Iterator[Instance]:

@@ -175,6 +175,8 @@ class _Creators:
             self._built.refused[name] = f"it: {error}"
         except ClientError as error:
             self._built.refused[name] = f"it: {error.response['Error']['Message']}"
+        except KeyError as error:
+            self._built.refused[name] = f"it without {error.args[0]}"
         except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
             self._built.refused[name] = f"it: {type(error).__name__} {error}"
         return NotCreated(logical_id, str(resource.get("Type")))

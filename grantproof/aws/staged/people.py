@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grantproof.contract import DeclaredPrincipal
 from grantproof.iam import PolicyType
 from grantproof.iam.condition import Test
+from grantproof.source import Place
 
 if TYPE_CHECKING:
     import boto3
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 class NotPresentable(Exception):
     """A condition that the mocked world cannot be made to meet on purpose."""
+
+
+class NotLetIn(Exception):
+    """Nobody can act as a principal of the contract, because who should get in does not. `place` is the principal's."""
+
+    def __init__(self, said: str, place: Place) -> None:
+        super().__init__(said)
+        self.place = place
 
 
 @dataclass(frozen=True)

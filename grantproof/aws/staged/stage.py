@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from grantproof.aws.calls.law import Law
 from grantproof.aws.calls.operations import Authorisation
@@ -187,7 +188,12 @@ class Stage(Deployed):
     # people
 
     def member(self, principal: DeclaredPrincipal) -> boto3.Session:
-        """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role."""
+        """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role.
+
+        Raises:
+            NotHeld: it is not deployed.
+            NotLetIn, NotPresentable: nobody can act as it.
+        """
         if principal.alias not in self._people:
             # Getting there is not what a test tries, and how often it is done depends on how tests are shared out.
             before, tried = self.world.calls, Counter(self.world.tried)
@@ -202,7 +208,12 @@ class Stage(Deployed):
             return self.somebody("user", account, f"{principal.alias}-member", held.arn)
         if held.kind == "user":
             return self.world.session_of_user(held.arn)
-        return self.world.session(people.enter(self, held.arn, self.comers(principal)[0])["Credentials"])
+        comer = self.comers(principal)[0]
+        try:
+            return self.world.session(people.enter(self, held.arn, comer)["Credentials"])
+        except ClientError as error:
+            said = f"{comer.who} does not get into {principal.alias}: {error}"
+            raise people.NotLetIn(said, principal.place) from None
 
     def comers(self, role: DeclaredPrincipal) -> list[people.Comer]:
         """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or

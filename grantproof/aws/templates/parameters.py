@@ -220,7 +220,7 @@ def _broken(name: str, parameter: Mapping[str, Any], value: str) -> str:
     if "AllowedValues" in parameter and value not in [text(v) for v in parameter["AllowedValues"]]:
         return f"{start} be one of AllowedValues"
     # CloudFormation matches the whole value, whether or not the pattern is anchored.
-    if "AllowedPattern" in parameter and not re.fullmatch(_python(parameter["AllowedPattern"]), value):
+    if "AllowedPattern" in parameter and not re.fullmatch(python_pattern(parameter["AllowedPattern"]), value):
         return f"{start} match pattern {parameter['AllowedPattern']}"
     if "MinLength" in parameter and len(value) < int(parameter["MinLength"]):
         return f"{start} contain at least {parameter['MinLength']} characters"
@@ -234,7 +234,7 @@ def _broken(name: str, parameter: Mapping[str, Any], value: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _python(pattern: str) -> str:
+def python_pattern(pattern: str) -> str:
     """A Java pattern as Python reads it: a final `$` must not match before a newline."""
     return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
 

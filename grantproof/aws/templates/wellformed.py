@@ -6,14 +6,17 @@ Source: CloudFormation User Guide, "Template sections"; Template Reference, "Int
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.templates.intrinsics import NotResolved, taken
+from grantproof.aws.templates.parameters import python_pattern
 from grantproof.aws.templates.placed import place_of
 from grantproof.source import Key, Place
 
 _Path = tuple[Key, ...]
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class Malformed(ValueError):
@@ -32,6 +35,17 @@ def parameters(template: Mapping[str, Any]) -> None:
     """
     for path, parameter in _entries(template, "Parameters"):
         _text(template, path, parameter, "Type", "a parameter")
+        try:
+            re.compile(python_pattern(str(parameter.get("AllowedPattern", ""))))
+        except re.error as error:
+            # A pattern of Java's that Python lacks is refused too: what it accepts is not known here.
+            said = f"{path[-1]}: its AllowedPattern is not understood: {error}"
+            raise Malformed(said, place_of(template, (*path, "AllowedPattern"))) from None
+        if not isinstance(parameter.get("AllowedValues", []), list):
+            raise Malformed(f"{path[-1]}: its AllowedValues are a list", place_of(template, (*path, "AllowedValues")))
+        for bound in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
+            if not _NUMBER.fullmatch(str(parameter.get(bound, 0))):
+                raise Malformed(f"{path[-1]}: its {bound} is a number", place_of(template, (*path, bound)))
 
 
 def whole(template: Mapping[str, Any]) -> None:
