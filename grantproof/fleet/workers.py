@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from grantproof import __version__
@@ -32,13 +33,22 @@ def workers(scheduler: str | None, number: int | None) -> Iterator[tuple[Executo
             yield found
         return
     count = number or os.cpu_count() or 1
-    # Spawned, not forked: a forked copy of a process that has threads may hang.
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(count, mp_context=_context())
     try:
         yield pool, count
     finally:
         # The command ends without further ado, and its workers would be left behind.
         pool.shutdown(cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Not forked from here: a forked copy of a process that has threads may hang. Forked, where that can be, from a
+    process without threads, which imports once what all of them need."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["grantproof.fleet.judge"])
+    return context
 
 
 @contextmanager
