@@ -151,3 +151,12 @@ def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_pa
             )
     assert found[0] == found[1]
     assert read(file).value == {"Resources": {}}
+
+
+def test_text_beyond_the_basic_plane_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """JSON writes it as two escapes, of which YAML knows neither."""
+    file = tmp_path / "t.yaml"
+    file.write_text("Description: who may read \U0001f4c4", encoding="utf-8")
+    written = json.dumps(read(file).value, indent=1)
+    with instead({file: written}, written=True):
+        assert read(file).value == {"Description": "who may read \U0001f4c4"}
