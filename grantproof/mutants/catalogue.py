@@ -6,7 +6,6 @@ does there; nothing in one knows the template that it will meet.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -191,9 +190,9 @@ def _new(operator: Operator, contract: Contract, seen: set[tuple[Path, str]]) ->
 def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Mutant]:
     original = read(template).value
     others = tuple(path.name for path in contract.templates)
-    number = 0
+    number, plain = 0, json.dumps(original)  # a third of what deepcopy takes
     for site in _sites(operator, original):
-        value = copy.deepcopy(original)
+        value = json.loads(plain)
         touched = EDITS[operator.edit](value, site.path, operator.argument, Surroundings(site.owner, others))
         if touched is None or value == original:
             continue
