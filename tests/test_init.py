@@ -391,6 +391,16 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
     )
     parameter = "Resources: {T: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: x}}}\n"
     Path("parameter.yaml").write_text(parameter, encoding="utf-8")
+    Path("pattern.yaml").write_text(
+        "Parameters:\n  Odd: {Type: String, AllowedPattern: '*'}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
+        encoding="utf-8",
+    )
+    policy = "{Statement: [{Effect: Allow, Principal: '*', Action: 'sns:*', Resource: '*', Condition: x}]}"
+    Path("policy.yaml").write_text(
+        "Resources:\n  T: {Type: AWS::SNS::Topic, Properties: {TopicName: t}}\n"
+        f"  P: {{Type: AWS::SNS::TopicPolicy, Properties: {{Topics: [!Ref T], PolicyDocument: {policy}}}}}\n",
+        encoding="utf-8",
+    )
     for arguments, message in (
         ([], "name templates, or a file with --from-snapshot"),
         (["gone.yaml"], "there is no file gone.yaml"),
@@ -398,6 +408,8 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
         (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),
         (["hard.yaml"], "parameter Odd needs a value that cannot be made up; give one with --parameter Odd=VALUE"),
         (["hard.yaml", "--parameter", "Odd"], "--parameter takes NAME=VALUE, not 'Odd'"),
+        (["pattern.yaml"], "pattern.yaml:2:24: Odd: its AllowedPattern is not understood: nothing to repeat"),
+        (["policy.yaml"], "AWS would not accept a policy of the templates: "),
         (["parameter.yaml"], "no role, group, user or policy"),
         (["--from-snapshot", "notes.yaml"], "notes.yaml cannot be read"),
     ):

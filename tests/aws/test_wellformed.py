@@ -43,6 +43,7 @@ def test_what_is_well_formed_is_not_refused() -> None:
         ('"[a-z]+"', '"*"', "Stage: its AllowedPattern is not understood: nothing to repeat", 3),
         ('"[a-z]+"', "'\\p{Alpha}+'", "Stage: its AllowedPattern is not understood: bad escape", 3),
         ('MinLength: "1"', "MinLength: one", "Stage: its MinLength is a number", 3),
+        ('"[a-z]+"', "1", "Stage: its AllowedPattern is not understood", 3),
         ("[a, b]}", "a}", "Stage: its AllowedValues are a list", 3),
         ("!Equals [a, a]", "!Equals [a]", "Fn::Equals takes a list of 2", 5),
         ("!Equals [a, a]", "x", "Conditions: Always is an object", 5),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from grantproof.aws.drafts.drafted import contract_text
@@ -17,9 +18,12 @@ from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleto
 from grantproof.aws.held.giving import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.staged.stage import Stage
+from grantproof.aws.templates import wellformed
 from grantproof.aws.templates.looked_up import stand_in
+from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import ContractError, load
-from grantproof.source import shown
+from grantproof.iam import LawError
+from grantproof.source import SourceError, read, shown
 
 __all__ = ["CannotDraft", "draft", "draft_from_snapshot"]
 
@@ -32,6 +36,7 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         DeploymentFailed: a stack could not be created.
     """
     paths = [path.resolve() for path in templates]
+    _refuse_malformed(paths)
     beside = stand_in(paths, given) if all(path.is_file() for path in paths) else None
     try:
         return _drafted(skeleton([*filter(None, [beside]), *paths], region, given, owner))
@@ -39,6 +44,17 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         if beside is not None:
             beside.unlink()
         raise
+
+
+def _refuse_malformed(templates: Sequence[Path]) -> None:
+    """Before anything is worked out from their parameters. What cannot be read at all is said by `skeleton`."""
+    for path in templates:
+        with suppress(SourceError):
+            found = placed_once(read(path))
+            try:
+                wellformed.parameters(found if isinstance(found, Mapping) else {})
+            except wellformed.Malformed as error:
+                raise CannotDraft(f"{error.place or shown(path)}: {error}.") from None
 
 
 def _giving(stage: Stage) -> Iterator[str]:
@@ -65,6 +81,8 @@ def _drafted(found: Skeleton) -> Path:
             policies = stage.policies
         except SnapshotIncomplete as error:
             raise CannotDraft(f"{error}: no template creates it. Name one that does as well.") from None
+        except LawError as error:
+            raise CannotDraft(f"AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_):
             raise CannotDraft(

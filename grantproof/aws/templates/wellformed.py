@@ -36,8 +36,8 @@ def parameters(template: Mapping[str, Any]) -> None:
     for path, parameter in _entries(template, "Parameters"):
         _text(template, path, parameter, "Type", "a parameter")
         try:
-            re.compile(python_pattern(str(parameter.get("AllowedPattern", ""))))
-        except re.error as error:
+            re.compile(python_pattern(parameter.get("AllowedPattern", "")))
+        except (re.error, TypeError) as error:
             # A pattern of Java's that Python lacks is refused too: what it accepts is not known here.
             said = f"{path[-1]}: its AllowedPattern is not understood: {error}"
             raise Malformed(said, place_of(template, (*path, "AllowedPattern"))) from None
