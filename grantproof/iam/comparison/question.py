@@ -11,6 +11,7 @@ from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, c
 from grantproof.iam.comparison.consulted import counts_characters
 from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.escape import Escape, Search
+from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.plan import Plan, plan
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.relaxed import Effect
@@ -26,6 +27,9 @@ from grantproof.iam.comparison.variables import (
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
+
+#: What it costs to try values of policy variables, beside what the search itself takes.
+_STEPS_OF_VALUES = 8
 
 
 class Question:
@@ -54,6 +58,7 @@ class Question:
         self._variables = mine.variables | theirs.variables
         #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
         self._single = mine.plain | theirs.plain | self._variables
+        self._plans: dict[tuple[int, Caller], Plan] = {}
 
     def escapes(
         self, outer: Prepared, inner: Prepared, *, first: bool = False
@@ -75,13 +80,21 @@ class Question:
         if found or not self._variables or self._whatever_the_values(outer, inner):
             return
         # No difference where the variables' values are nothing in particular: try those that other patterns single out.
+        special: dict[frozenset[tuple[str, Values]], Kept[dict[str, Values]]] = {}
         for caller in self._callers():
-            free = self._variables - caller.states(self._variables).keys()
+            settled = {key: states[0] for key, states in caller.states(self._variables).items()}
             plainly = self._taken_plainly and inner.denies_what(outer)
-            if plainly and settled_by_generic(inner.layers, outer.layers, free):
+            if plainly and settled_by_generic(inner.layers, outer.layers, self._variables - settled.keys()):
                 continue
-            fields = self._held_in_fields
-            for variables in special_values(self._variables, caller, inner.layers, outer.layers, fields=fields):
+            # Most callers settle the same of the variables.
+            at = frozenset(settled.items())
+            if at not in special:
+                values = special_values(
+                    self._variables, caller, inner.layers, outer.layers, fields=self._held_in_fields
+                )
+                special[at] = Kept(values)
+            for variables in special[at]:
+                self._effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
 
@@ -133,10 +146,14 @@ class Question:
         return bounds_of(caller, self._keys, self._single, variables, identified=identified, tied=self._tied)
 
     def _plan(self, side: Side, caller: Caller) -> Plan:
-        if not caller.open or side.tells_callers_apart:
-            return plan(side.entries, side.layers, caller, self._resource_type, Judge(self.assumptions))
-        # Where no statement says who, whoever asks is let in by the same statements.
-        return side.plan_for_anybody
+        if caller.open and not side.tells_callers_apart:
+            # Where no statement says who, whoever asks is let in by the same statements.
+            return side.plan_for_anybody
+        # Whatever policy variables stand for, the statements of a side are the same.
+        at = (id(side.layers), caller)
+        if at not in self._plans:
+            self._plans[at] = plan(side.entries, side.layers, caller, self._resource_type, Judge(self.assumptions))
+        return self._plans[at]
 
     @cached_property
     def _resource_type(self) -> PolicyType:
