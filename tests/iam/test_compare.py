@@ -393,6 +393,16 @@ def test_splitting_statements_changes_nothing(seed: int) -> None:
     assert verdict(brute.parsed(old), brute.parsed(split)) == "equal"
 
 
+def test_a_role_always_has_an_arn() -> None:
+    """What tests it with IfExists or a negated operator is not met by its absence (C45)."""
+    role = "arn:aws:iam::222222222222:role/app"
+    for operator in ("StringEqualsIfExists", "ArnLikeIfExists"):
+        alone = identity(allow("s3:*", **when(operator, "aws:PrincipalArn", role)))
+        assert verdict(identity(deny("*")), alone) == "wider"
+        plain = when(operator.removesuffix("IfExists"), "aws:PrincipalArn", role)
+        assert verdict(identity(allow("s3:*", **plain)), alone) == "equal"
+
+
 MIRRORED = {"wider": "narrower", "narrower": "wider"}
 
 

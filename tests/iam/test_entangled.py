@@ -152,3 +152,35 @@ def test_a_variable_that_begins_at_two_places_of_what_must_match_is_undetermined
     found = compare(side(deny("s3:*")), side(deny("s3:*", f"{BUCKET}*b*b*")))
     assert found.verdict is Verdict.UNDETERMINED
     assert "at different places" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("operator", "arn"),
+    [
+        ("StringLike", "arn:aws:iam::111111111111:user/b?b"),
+        ("ArnLike", "arn:aws:iam::111111111111:user/bob"),
+        ("StringLike", "arn:aws:iam::*:user/team/b*"),
+        ("ArnLike", "arn:aws:iam::*:user/*"),
+    ],
+)
+def test_a_users_name_is_the_end_of_its_arn(operator: str, arn: str) -> None:
+    """No user has one that is nothing in particular where its ARN is asked for (C53)."""
+    home = allow("s3:*", f"{BUCKET}home/${{aws:username}}/*", **when(operator, "aws:PrincipalArn", arn))
+    for found in (compare(identity(home), identity(deny("*"))), compare(identity(deny("*")), identity(home))):
+        assert found.verdict in (Verdict.NARROWER, Verdict.WIDER)
+
+
+def test_what_was_found_and_cannot_be_shown_is_not_taken_for_nothing() -> None:
+    """A bucket of no partition that there is: nothing shows it, and what else there may be was not looked for."""
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}
+    named = {**everybody, "Effect": "Deny", "Action": "ec2:*", "NotResource": f"{BUCKET}${{aws:username}}"}
+    del named["Resource"]
+    alone = when("StringEquals", "aws:username", "alice")
+    old = parse_layers({"resource": {"Statement": [everybody]}})
+    new = identity(
+        allow("sqs:*", **alone),
+        allow("s3:*", "arn:*:s3:::b*"),
+        resource={"Version": "2012-10-17", "Statement": [named]},
+    )
+    assert quick_verdict(old, new, owner="111111111111") is not Verdict.NARROWER
+    assert compare(old, new, owner="111111111111", every_reading=False).verdict is not Verdict.NARROWER

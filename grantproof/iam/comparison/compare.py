@@ -184,13 +184,15 @@ def _quickly(question: Question) -> Verdict:
 
 
 def _escapes_any(question: Question, outer: Prepared, inner: Prepared) -> bool | None:
+    doubt = bool(question.several_values)
     try:
         for escape, variables in question.escapes(outer, inner, first=True):
             if _shown(outer, inner, escape, variables, question.assumptions):
                 return True
+            doubt = True
     except Undecided:
         return None
-    return None if question.several_values else False
+    return None if doubt else False
 
 
 def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[tuple[Difference, ...], str]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, generic_point, intersection, overlap
 from grantproof.iam.document import PolicyType, Statement
-from grantproof.iam.glob import Glob, Token, Wild
+from grantproof.iam.glob import Glob, Token, Wild, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Variable
@@ -28,6 +28,11 @@ Parts = tuple[Token | Variable, ...]
 FREE = 0xE001
 _MOST_FREE, _FREE_OF_EACH = 0xFF, 15
 _MOST_MEETINGS = 8
+#: A user's ARN ends in the user's name (C49): with and without a path.
+_USERS: tuple[Parts, ...] = tuple(
+    (*glob(f"arn:*:iam::*:user/{path}").tokens, Variable("aws:username")) for path in ("", "*/")
+)
+_TEXT = (Type.STRING, Type.ARN, Type.BOOL)
 
 
 class Needed(NamedTuple):
@@ -54,7 +59,7 @@ class Needed(NamedTuple):
 
 
 def needed(inner: Layers, outer: Layers, statements: Iterable[Statement]) -> list[Needed]:
-    """The patterns with variables that may have to match so that `inner` allows what `outer` does not: of an Allow of
+    """The patterns that may have to match so that `inner` allows what `outer` does not: of an Allow of
     each layer of `inner`, of a Deny of `outer`, and those by which a Not form or a negated test of the statements that
     must not fire is got away from. `statements`: those that can matter."""
     matter = {id(statement) for statement in statements}
@@ -71,6 +76,7 @@ def needed(inner: Layers, outer: Layers, statements: Iterable[Statement]) -> lis
         out += _to_fire(statement, (type_, level), number) if id(statement) in matter else ()
     for number, (_, _, statement) in enumerate(denies):
         out += _to_fire(statement, "denied", number) if id(statement) in matter else ()
+    out += [Needed("aws:principalarn", "the caller", 0, 0, parts) for parts in _USERS]
     must_not = [s for _, _, s in mine if not s.allow] + [s for _, _, s in theirs if s.allow]
     for number, statement in enumerate(must_not):
         out += _not_to_fire(statement, number) if id(statement) in matter else ()
@@ -87,20 +93,20 @@ def _one_layer(side: Layers) -> bool:
 
 def _to_fire(statement: Statement, group: Hashable, number: int) -> Iterator[Needed]:
     if not statement.not_resource:
-        yield from (Needed("", group, number, 0, p.parts) for p in statement.resources or () if p.fixed is None)
+        yield from (Needed("", group, number, 0, p.parts) for p in statement.resources or ())
     for at, test in enumerate(statement.conditions):
-        if not test.operator.negated:
-            yield from (Needed(test.key, group, number, at, p.parts) for p in test.values if p.fixed is None)
+        if test.operator.type in _TEXT and not test.operator.negated:
+            yield from (Needed(test.key, group, number, at, p.parts) for p in test.values)
 
 
 def _not_to_fire(statement: Statement, number: int) -> Iterator[Needed]:
     """One test that fails is enough, so that each statement counts as one."""
     group = ("kept from firing", number)
     if statement.not_resource:
-        yield from (Needed("", group, 0, 0, p.parts) for p in statement.resources or () if p.fixed is None)
+        yield from (Needed("", group, 0, 0, p.parts) for p in statement.resources or ())
     for test in statement.conditions:
-        if test.operator.negated or test.operator.type is Type.BOOL:
-            yield from (Needed(test.key, group, 0, 0, p.parts) for p in test.values if p.fixed is None)
+        if test.operator.type in _TEXT and (test.operator.negated or test.operator.type is Type.BOOL):
+            yield from (Needed(test.key, group, 0, 0, p.parts) for p in test.values)
 
 
 # --- which of them meet at values made for each other -----------------------------------------------------------------
@@ -118,11 +124,12 @@ class Entangled(NamedTuple):
 def entangled(patterns: Iterable[Needed], free: frozenset[str]) -> list[Entangled]:
     """Each such two. `free`: the variables that the caller does not settle."""
     found: dict[Entangled, None] = {}
-    for one, other in combinations(dict.fromkeys(patterns), 2):
+    holding = [one for one in dict.fromkeys(patterns) if keys_of(one.parts) & free]
+    for one, other in combinations(holding, 2):
         if not one.beside(other):
             continue
         left, right = _stripped(*_stripped(one.parts, other.parts, forwards=True), forwards=False)
-        mine, theirs = _keys(left) & free, _keys(right) & free
+        mine, theirs = keys_of(left) & free, keys_of(right) & free
         if not (mine and theirs and _overlap(left, right) and _may_be_of_one_length(left, right)):
             continue
         if mine & theirs or _may_cross(left, right, free):
@@ -152,7 +159,8 @@ def _letters(parts: Parts) -> Iterator[Token | Variable]:
         yield from part if isinstance(part, str) else (part,)
 
 
-def _keys(parts: Parts) -> frozenset[str]:
+def keys_of(parts: Parts) -> frozenset[str]:
+    """The variables in a pattern."""
     return frozenset(part.key for part in parts if isinstance(part, Variable))
 
 
@@ -177,7 +185,7 @@ def _may_be_of_one_length(left: Parts, right: Parts) -> bool:
 def _may_cross(left: Parts, right: Parts, free: frozenset[str]) -> bool:
     """May a value of the one begin before one of the other, and end inside it? Where one holds the other, or they are
     apart, each is found by itself; and so it is where nothing else is free, so that it is plain where both begin."""
-    if all(len(_keys(parts)) == 1 and not any(isinstance(p, Wild) for p in parts) for parts in (left, right)):
+    if all(len(keys_of(parts)) == 1 and not any(isinstance(p, Wild) for p in parts) for parts in (left, right)):
         return False
     places = ([n for n, p in enumerate(parts) if isinstance(p, Variable) and p.key in free] for parts in (left, right))
     for at, to in product(*places):
@@ -233,12 +241,12 @@ def told_apart(text: str, number: int = 0) -> str:
 def _ways(parts: Parts, text: str) -> list[Mapping[str, str]]:
     """Values with which a pattern matches a text: the shortest and the longest."""
     matches = (re.fullmatch(_expression(parts, lazy), text, re.DOTALL) for lazy in ("?", ""))
-    names = {f"v{n}": key for n, key in enumerate(sorted(_keys(parts)))}
+    names = {f"v{n}": key for n, key in enumerate(sorted(keys_of(parts)))}
     return [{names[name]: value for name, value in found.groupdict().items()} for found in matches if found is not None]
 
 
 def _expression(parts: Parts, lazy: str) -> str:
-    numbers = {key: n for n, key in enumerate(sorted(_keys(parts)))}
+    numbers = {key: n for n, key in enumerate(sorted(keys_of(parts)))}
     seen: set[str] = set()
     return "".join(map(partial(_piece, numbers, seen, lazy), parts))
 

@@ -10,7 +10,8 @@ from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import Values
 
-_A_USERS = frozenset({"aws:principalarn", "aws:username"})
+#: The keys that a caller of a name always sends (C45, C53).
+_A_USERS, _A_ROLES = frozenset({"aws:principalarn", "aws:username"}), frozenset({"aws:principalarn"})
 #: What `aws:userid` looks like (C54): a unique id, or that of a role with the name of the session.
 _USER_IDS: Mapping[Kind, Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]]] = {
     Kind.USER: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD)),), ())},
@@ -40,5 +41,7 @@ def bounds_of(
     shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
     if identified and "aws:userid" in keys:
         shapes |= _USER_IDS.get(caller.principal.kind, {})
-    named = caller.principal.kind is Kind.USER and bool(caller.names)
-    return Bounds(states, shapes, single, _A_USERS if named else frozenset(), variables, tied)
+    present = frozenset[str]()
+    if caller.names:
+        present = _A_USERS if caller.principal.kind is Kind.USER else _A_ROLES
+    return Bounds(states, shapes, single, present, variables, tied)

@@ -8,12 +8,11 @@ own key names them; those are found here. Where the values cannot matter at all,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.effort import TooHard
-from grantproof.iam.comparison.entangled import entangled, made, needed, told_apart
+from grantproof.iam.comparison.entangled import Needed, Parts, entangled, keys_of, made, needed, told_apart
 from grantproof.iam.comparison.language import (
     FRESH,
     covers,
@@ -29,7 +28,6 @@ from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import ONE_OF, Glob, Wild
 from grantproof.iam.layers import Layers
-from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
 
@@ -151,7 +149,8 @@ def special_values(
     generic = generic_values(variables, caller, length)
     free = frozenset(_asked(statements) & variables - caller.states(variables).keys())
     order = sorted(free)
-    values = _Values(generic, statements, length, order, fields)
+    patterns = needed(inner, outer, statements)
+    values = _Values(generic, patterns, length, order, fields)
     fixed = {key: value for key, value in generic.items() if key not in free}
     seen = {tuple(generic.items())}
     # Which variable comes first makes no difference to what is found, but to what is seen of it at once.
@@ -164,7 +163,7 @@ def special_values(
             if len(seen) > _MOST_ASSIGNMENTS:
                 raise TooHard(f"the policy variables have more than {_MOST_ASSIGNMENTS} values that may matter")
     # A difference that one of those values makes is one, whatever others do.
-    together = entangled(needed(inner, outer, statements), free)
+    together = entangled(patterns, free)
     for pair in together:
         yield from ({**generic, **{key: (text,) for key, text in some.items()}} for some in made(pair))
     if together:
@@ -184,13 +183,12 @@ class _Values:
     def __init__(
         self,
         generic: Mapping[str, Values],
-        statements: tuple[Statement, ...],
+        patterns: Sequence[Needed],
         longest_counted: int,
         keys: Sequence[str],
         fields: bool,
     ) -> None:
-        self._generic, self._statements, self._longest, self._fields = generic, statements, longest_counted, fields
-        self._patterns = list(_comparable(statements))
+        self._generic, self._patterns, self._longest, self._fields = generic, patterns, longest_counted, fields
         self._numbers = {key: number for number, key in enumerate(keys)}
 
     def assignments(self, keys: Sequence[str], chosen: Mapping[str, Values]) -> Iterator[Mapping[str, Values]]:
@@ -224,24 +222,20 @@ class _Values:
         return closed
 
     def _by_conditions(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
-        for test in (test for statement in self._statements for test in statement.conditions):
-            if test.key == key and test.operator.type in (Type.STRING, Type.ARN):
-                yield from (filled(pattern, chosen) for pattern in test.values)
+        return (_filled(one.parts, chosen) for one in self._patterns if one.subject == key)
 
     def _by_meeting(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
-        for patterns in self._patterns:
-            # Of a part that lies in another one, a variable that is chosen later may make the only one.
-            alone = all(v.key == key or v.key in chosen for pattern in patterns for v in pattern.variables)
-            meetings = dict.fromkeys(
-                (*place, filled(other, chosen, key))
-                for pattern in patterns
-                for place in _around(pattern, key, chosen)
-                for other in patterns
-                if other.parts != pattern.parts
-            )
-            for before, after, whole in meetings:
-                found = fragments(before, after, whole)
-                yield from without_covered(found) if alone else found
+        meetings: dict[tuple[Glob, Glob, Glob], bool] = {}
+        for one in self._patterns:
+            for before, after in _around(one.parts, key, chosen):
+                for other in self._patterns:
+                    if other.parts != one.parts and one.beside(other):
+                        # Of a part that lies in another one, a variable that is chosen later may make the only one.
+                        alone = all(v == key or v in chosen for v in keys_of((*one.parts, *other.parts)))
+                        meetings[before, after, _filled(other.parts, chosen, key)] = alone
+        for (before, after, whole), alone in meetings.items():
+            found = fragments(before, after, whole)
+            yield from without_covered(found) if alone else found
 
 
 def _points(glob: Glob, longest_counted: int, number: int) -> Iterator[str]:
@@ -275,12 +269,15 @@ def _comparable(statements: tuple[Statement, ...]) -> Iterator[list[Pattern]]:
     yield from (list(patterns) for patterns in by_key.values())
 
 
-def filled(pattern: Pattern, values: Mapping[str, Values], free: str = "") -> Glob:
-    """A pattern with the values of its variables, and any text for the variable `free` and for those without value."""
-    if pattern.fixed is not None:
-        return pattern.fixed
+def filled(pattern: Pattern, values: Mapping[str, Values]) -> Glob:
+    """A pattern with the values of its variables, and any text for those without value."""
+    return pattern.fixed or _filled(pattern.parts, values)
+
+
+def _filled(parts: Parts, values: Mapping[str, Values], free: str = "") -> Glob:
+    """The same, with any text for the variable `free` too."""
     tokens = []
-    for part in pattern.parts:
+    for part in parts:
         if not isinstance(part, Variable):
             tokens.append(part)
         elif part.key == free or not values.get(part.key):
@@ -290,11 +287,8 @@ def filled(pattern: Pattern, values: Mapping[str, Values], free: str = "") -> Gl
     return Glob(tokens)
 
 
-def _around(pattern: Pattern, key: str, values: Mapping[str, Values]) -> Iterator[tuple[Glob, Glob]]:
+def _around(parts: Parts, key: str, values: Mapping[str, Values]) -> Iterator[tuple[Glob, Glob]]:
     """What stands before and after each place of a variable."""
-    for at, part in enumerate(pattern.parts):
+    for at, part in enumerate(parts):
         if isinstance(part, Variable) and part.key == key:
-            before, after = (
-                replace(pattern, parts=parts, fixed=None) for parts in (pattern.parts[:at], pattern.parts[at + 1 :])
-            )
-            yield filled(before, values, key), filled(after, values, key)
+            yield _filled(parts[:at], values, key), _filled(parts[at + 1 :], values, key)
