@@ -408,7 +408,7 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
         (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),
         (["hard.yaml"], "parameter Odd needs a value that cannot be made up; give one with --parameter Odd=VALUE"),
         (["hard.yaml", "--parameter", "Odd"], "--parameter takes NAME=VALUE, not 'Odd'"),
-        (["pattern.yaml"], "pattern.yaml:2:24: Odd: its AllowedPattern is not understood: nothing to repeat"),
+        (["pattern.yaml"], "pattern.yaml:2:23: Odd: its AllowedPattern is not understood: nothing to repeat"),
         (["policy.yaml"], "AWS would not accept a policy of the templates: "),
         (["parameter.yaml"], "no role, group, user or policy"),
         (["--from-snapshot", "notes.yaml"], "notes.yaml cannot be read"),
