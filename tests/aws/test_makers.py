@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grantproof.aws.synthesis.made_account import MadeAccount
-from grantproof.aws.synthesis.makers import Making
+from grantproof.aws.synthesis.makers import Making, make
+from grantproof.aws.templates import parameters
 from grantproof.aws.templates.inert import usual_arn
 from grantproof.aws.templates.intrinsics import Scope
 
@@ -27,3 +28,20 @@ def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name:
     account = MadeAccount("111111111111")
     making = Making(("stack", "R"), type_, name, "", "stack", Path("t.yaml"), account, scope)
     assert usual_arn(type_, making.physical(next(iter(name.values()))), making.where) == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "shape"),
+    [
+        ("AWS::EC2::VPC", "AWS::EC2::VPC::Id"),
+        ("AWS::EC2::Subnet", "AWS::EC2::Subnet::Id"),
+        ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroup::Id"),
+        ("AWS::EC2::Instance", "AWS::EC2::Instance::Id"),
+        ("AWS::EC2::Volume", "AWS::EC2::Volume::Id"),
+    ],
+)
+def test_what_one_stack_makes_another_takes_by_an_id_of_its_shape(type_: str, shape: str) -> None:
+    scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
+    account = MadeAccount("111111111111")
+    making = Making(("stack", "R"), type_, {}, "", "stack", Path("t.yaml"), account, scope)
+    parameters.check({"Parameters": {"P": {"Type": shape}}}, {"P": make(making).physical_id})

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-templ
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -52,6 +53,22 @@ def name_of(type_: str, properties: Mapping[str, Any]) -> Any:
     """What the properties call a resource; None where they do not."""
     names = ("Name", f"{type_.rsplit('::', 1)[1]}Name")
     return next((text for key, text in properties.items() if key in names), None)
+
+
+def shaped_id(type_: str, path: tuple[str, ...]) -> str | None:
+    """An id of the shape that AWS gives resources of a type, always the same for the same path; None where their names
+    are free. Parameters of AWS-specific types take nothing of another shape."""
+    digits = hashlib.sha256("/".join(path).encode()).hexdigest()
+    return f"{_PREFIXES[type_]}-{digits[:17]}" if type_ in _PREFIXES else None
+
+
+_PREFIXES = {
+    "AWS::EC2::Instance": "i",
+    "AWS::EC2::SecurityGroup": "sg",
+    "AWS::EC2::Subnet": "subnet",
+    "AWS::EC2::VPC": "vpc",
+    "AWS::EC2::Volume": "vol",
+}
 
 
 def usual_arn(type_: str, physical_id: str, where: Where) -> str:
