@@ -358,6 +358,14 @@ CHUNK = 250
 CHUNKS = {"plain": 10, "limits": 6, "variables": 4}
 
 
+def test_a_value_that_only_a_third_pattern_leaves_is_tried() -> None:
+    """Of `*a*` and `${v}*`, a Not form that is kept from firing by `?` leaves the one text that they share."""
+    old, new = map(brute.parsed, brute.pair(1_027_587, variables=True))
+    assert brute.differs(old, new) == (True, False)
+    assert quick_verdict(old, new) is Verdict.WIDER
+    assert compare(old, new, every_reading=False).verdict is Verdict.WIDER
+
+
 @pytest.mark.parametrize(("kind", "chunk"), [(kind, n) for kind, chunks in CHUNKS.items() for n in range(chunks)])
 def test_no_difference_is_missed(kind: str, chunk: int) -> None:
     options = {} if kind == "plain" else {kind: True}

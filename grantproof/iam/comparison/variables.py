@@ -8,7 +8,7 @@ own key names them; those are found here. Where the values cannot matter at all,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, permutations, product
 
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.effort import TooHard
@@ -28,6 +28,7 @@ from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import ONE_OF, Glob, Wild
 from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
 
@@ -150,7 +151,7 @@ def special_values(
     free = frozenset(_asked(statements) & variables - caller.states(variables).keys())
     order = sorted(free)
     patterns = needed(inner, outer, statements)
-    values = _Values(generic, patterns, length, order, fields)
+    values = _Values(generic, patterns, statements, length, order, fields)
     fixed = {key: value for key, value in generic.items() if key not in free}
     seen = {tuple(generic.items())}
     # Which variable comes first makes no difference to what is found, but to what is seen of it at once.
@@ -184,11 +185,19 @@ class _Values:
         self,
         generic: Mapping[str, Values],
         patterns: Sequence[Needed],
+        statements: tuple[Statement, ...],
         longest_counted: int,
         keys: Sequence[str],
         fields: bool,
     ) -> None:
-        self._generic, self._patterns, self._longest, self._fields = generic, patterns, longest_counted, fields
+        self._generic, self._longest, self._fields = generic, longest_counted, fields
+        self._asked: dict[str, dict[Parts, None]] = {}
+        for subject, parts in _subjects(patterns, statements):
+            self._asked.setdefault(subject, {})[parts] = None
+        # What has to match, and whatever else is said of one thing: a third pattern may leave only what two share.
+        needed_ = ((one.parts, other.parts) for one, other in permutations(patterns, 2) if one.beside(other))
+        said = (pair for parts in self._asked.values() for pair in permutations(parts, 2))
+        self._meeting = [pair for pair in dict.fromkeys(chain(needed_, said)) if pair[0] != pair[1]]
         self._numbers = {key: number for number, key in enumerate(keys)}
 
     def assignments(self, keys: Sequence[str], chosen: Mapping[str, Values]) -> Iterator[Mapping[str, Values]]:
@@ -222,20 +231,29 @@ class _Values:
         return closed
 
     def _by_conditions(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
-        return (_filled(one.parts, chosen) for one in self._patterns if one.subject == key)
+        return (_filled(parts, chosen) for parts in self._asked.get(key, ()))
 
     def _by_meeting(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
         meetings: dict[tuple[Glob, Glob, Glob], bool] = {}
-        for one in self._patterns:
-            for before, after in _around(one.parts, key, chosen):
-                for other in self._patterns:
-                    if other.parts != one.parts and one.beside(other):
-                        # Of a part that lies in another one, a variable that is chosen later may make the only one.
-                        alone = all(v == key or v in chosen for v in keys_of((*one.parts, *other.parts)))
-                        meetings[before, after, _filled(other.parts, chosen, key)] = alone
+        for one, other in self._meeting:
+            # Of a part that lies in another one, a variable that is chosen later may make the only one.
+            alone = all(v == key or v in chosen for v in keys_of((*one, *other)))
+            for before, after in _around(one, key, chosen):
+                meeting = before, after, _filled(other, chosen, key)
+                meetings[meeting] = alone and meetings.get(meeting, True)
         for (before, after, whole), alone in meetings.items():
             found = fragments(before, after, whole)
             yield from without_covered(found) if alone else found
+
+
+def _subjects(patterns: Iterable[Needed], statements: Iterable[Statement]) -> Iterator[tuple[str, Parts]]:
+    """The patterns by what they speak of: a condition key, or the resource."""
+    yield from ((one.subject, one.parts) for one in patterns)
+    for statement in statements:
+        yield from (("", pattern.parts) for pattern in statement.resources or ())
+        for test in statement.conditions:
+            if test.operator.type in (Type.STRING, Type.ARN):
+                yield from ((test.key, pattern.parts) for pattern in test.values)
 
 
 def _points(glob: Glob, longest_counted: int, number: int) -> Iterator[str]:
