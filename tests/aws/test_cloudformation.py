@@ -384,7 +384,9 @@ def test_a_stand_in_has_every_attribute_and_what_sends_elsewhere_is_not_made(wor
     made = create(world, {"A": alarm}, Outputs={"Arn": {"Value": {"Fn::GetAtt": ["A", "Arn"]}}})
     assert made == {"Arn": f"arn:aws:cloudwatch:eu-west-1:{OWNER}:alarm:late"}
     create(world, {"S": away}, name="away")
-    assert list(world.built.refused.values()) == ["it: it sends to https://example.com, which is not of its account"]
+    assert list(world.built.refused.values()) == [
+        "it: it sends to https://example.com, which is not known to be of its account"
+    ]
 
 
 def test_a_function_whose_code_is_in_a_tools_bucket_is_made(world: World) -> None:

@@ -16,7 +16,8 @@ from grantproof.aws.held.unspoken import unspoken
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.inert import INERT, sends_away
+from grantproof.aws.templates.inert import INERT
+from grantproof.aws.templates.sending import sends_away
 from grantproof.contract import load
 
 BY_THEMSELVES = [begins for begins, way in WAYS.items() if way is Way.ITSELF]
@@ -220,6 +221,11 @@ def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by
     assert way_of(type_) is None
 
 
+OWN, OTHER = "arn:aws:s3:::own", "arn:aws:s3:::strangers"
+QUEUE = "arn:aws:sqs:eu-west-1:222222222222:q"
+VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:backup-vault:v"}
+
+
 @pytest.mark.parametrize(
     ("type_", "properties", "to"),
     [
@@ -229,12 +235,44 @@ def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by
         ("AWS::SNS::Subscription", {"Endpoint": {"Ref": "Somewhere"}}, "Ref"),
         ("AWS::Logs::SubscriptionFilter", {"DestinationArn": "arn:aws:logs:eu-west-1:2:destination:d"}, "destination"),
         ("AWS::CloudWatch::Alarm", {"Endpoint": "https://example.com"}, ""),
+        ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": [{"Destination": {"Bucket": OWN}}]}}, ""),
+        ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": [{"Destination": {"Bucket": OTHER}}]}}, "strangers"),
+        ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": {"Fn::If": ["A", [], []]}}}, "Fn::If"),
+        ("AWS::S3::Bucket", {"InventoryConfigurations": [{"Destination": {"BucketArn": OTHER}}]}, "strangers"),
+        ("AWS::S3::Bucket", {"NotificationConfiguration": {"QueueConfigurations": [{"Queue": QUEUE}]}}, "222222222222"),
+        ("AWS::S3::Bucket", {"NotificationConfiguration": {"EventBridgeConfiguration": {}}}, ""),
+        (
+            "AWS::Events::Rule",
+            {"Targets": [{"Id": "a", "Arn": "arn:aws:lambda:eu-west-1:111111111111:function:f"}]},
+            "",
+        ),
+        ("AWS::Events::Rule", {"Targets": [{"Id": "a", "Arn": "arn:aws:events:eu-west-1:2:event-bus/default"}]}, "bus"),
+        ("AWS::Events::Rule", {"Targets": [{"Arn": "arn:aws:ssm:eu-west-1::automation-definition/AWS-Stop"}]}, ""),
+        (
+            "AWS::Lambda::EventInvokeConfig",
+            {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}},
+            "222222222222",
+        ),
+        ("AWS::Backup::BackupPlan", {"BackupPlan": {"BackupPlanRule": [{"CopyActions": [VAULT]}]}}, "222222222222"),
     ],
+    ids=str,
 )
 def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: str) -> None:
-    said = sends_away(type_, properties, "111111111111")
+    said = sends_away(type_, properties, "111111111111", {"own"})
     assert to in said
     assert bool(to) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        (f"{{ReplicationConfiguration: {{Rules: [{{Destination: {{Bucket: '{OTHER}'}}}}]}}}}", True),
+        ("{VersioningConfiguration: {Status: Enabled}}", False),
+    ],
+    ids=["replicated", "versioned"],
+)
+def test_a_bucket_that_an_option_makes_and_that_sends_away_is_told(properties: str, said: bool, tmp_path: Path) -> None:
+    assert bool(told_with_more(tmp_path, "AWS::S3::Bucket", properties)) is said
 
 
 # --- the block on public access ---------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ ELSEWHERE = {
         "bucket-opened-by-acl",
         "public-access-no-longer-blocked",
         "public-policies-no-longer-blocked",
+        "bucket-replicated-away",
+        "bucket-listed-away",
     ],
     SHAPES: ["action-instead-of-not-action", "resource-instead-of-not-resource"],
 }

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.sending import SENDING
 
 
 class Way(Enum):
@@ -105,7 +106,7 @@ WAYS: Mapping[str, Way] = {
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl and
 #: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html and
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html
-DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+_DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
@@ -115,6 +116,10 @@ DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
         "OwnershipControls": None,
         "PublicAccessBlockConfiguration": None,
     },
+}
+#: The same, with those by which what resources hold is sent somewhere: about that `sending` decides.
+DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+    type_: {**dict.fromkeys(SENDING.get(type_, ())), **_DECIDING.get(type_, {})} for type_ in (*_DECIDING, *SENDING)
 }
 
 

@@ -12,7 +12,7 @@ from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
-from grantproof.aws.templates.inert import sends_away
+from grantproof.aws.templates.sending import sends_away
 from grantproof.source import at, read, shown
 
 
@@ -25,10 +25,8 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
-            if resource.type == "AWS::SNS::Topic" and (
-                away := sends_away(resource.type, written, number_of(deployed, stack))
-            ):
-                yield f"{name} sends to {away}, which is not of its account", place
+            if away := _away(deployed.deployment, stack, resource):
+                yield f"{name} sends to {away}, which is not known to be of its account", place
             if is_unread(resource, written):
                 service = resource.type.split("::")[1]
                 yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
@@ -95,20 +93,28 @@ def _names_function(name: Any, permission: Resource) -> bool:
     )
 
 
-def number_of(deployed: Deployed, stack: DeployedStack) -> str:
-    """The number of a stack's account."""
-    return deployed.contract.accounts.get(stack.account, stack.account)
+def buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
+    """The names of the buckets that the stacks make in an account."""
+    resources = (r for stack in deployment.stacks if stack.account == alias for r in stack.resources)
+    return frozenset(resource.physical_id for resource in resources if resource.type == "AWS::S3::Bucket")
 
 
 def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
-    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out: by
-    the alias of the stack, and logical ids."""
+    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out, or
+    send what they hold away: by the alias of the stack, and logical ids."""
     return {
         (stack.alias, *resource.path): resource
         for stack in deployment.stacks
         for resource in stack.resources
-        if may_give_access(resource.type, resource.properties)
+        if may_give_access(resource.type, resource.properties) or _away(deployment, stack, resource)
     }
+
+
+def _away(deployment: Deployment, stack: DeployedStack, resource: Resource) -> str:
+    """Where a resource sends to outside of its account."""
+    written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+    number = deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
+    return sends_away(resource.type, written, number, buckets_of(deployment, stack.account))
 
 
 def place_of(resource: Resource, deployed: Deployed) -> str:

@@ -17,7 +17,8 @@ from moto.cloudformation import parsing
 from grantproof.aws.mocked.created import Client, CreatedResource, Properties, UnsupportedResource, creator
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
-from grantproof.aws.templates.inert import INERT, made_up, name_of, sends_away
+from grantproof.aws.templates.inert import INERT, made_up, name_of
+from grantproof.aws.templates.sending import sends_away
 
 
 def where_of(account: str, region: str) -> Where:
@@ -64,7 +65,7 @@ def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
 
 def _inert(type_: str, where: Where, p: Properties, generated: str) -> CreatedResource:
     if away := sends_away(type_, p, where.account):
-        raise UnsupportedResource(f"it: it sends to {away}, which is not of its account")
+        raise UnsupportedResource(f"it: it sends to {away}, which is not known to be of its account")
     name = str(name_of(type_, p) or generated)
     return CreatedResource(None, name, _MadeUp(type_, name, where))
 

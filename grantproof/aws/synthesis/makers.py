@@ -14,8 +14,9 @@ from typing import Any
 from grantproof.aws.held.giving import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled, hanging
-from grantproof.aws.templates.inert import name_of, plain_arn, sends_away, shaped_id
+from grantproof.aws.templates.inert import name_of, plain_arn, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
+from grantproof.aws.templates.sending import sends_away
 from grantproof.source import shown
 
 
@@ -112,7 +113,9 @@ def make(making: Making) -> Made:
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
     if away := sends_away(making.type, making.properties, making.account.number):
-        raise NotResolved(f"{shown(making.template)}: {making.path[-1]} sends to {away}, which is not of its account")
+        raise NotResolved(
+            f"{shown(making.template)}: {making.path[-1]} sends to {away}, which is not known to be of its account"
+        )
     # What gives nobody access; referred to only by what it is called.
     shaped = shaped_id(making.type, making.path)
     return Made(making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties)))

@@ -1,8 +1,9 @@
 """Types that moto does not create, or not whatever their properties, and by which nobody gets in.
 
 Each was looked up in the template reference: what resources of it do is done with the permissions of roles and policies
-that are read, and no property of theirs names somebody who may do something, but for those that `held/giving` has. So
-there is a stand-in for them in the mocked world. All others that cannot be created are said, one by one.
+that are read, and no property of theirs names somebody who may do something, but for those that `held/giving` and
+`sending` have. So there is a stand-in for them in the mocked world. All others that cannot be created are said, one by
+one.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -30,23 +31,6 @@ INERT = frozenset(
     SecretsManager::SecretTargetAttachment WAFv2::WebACL WAFv2::WebACLAssociation
     """.split()
 )
-
-#: Properties that say where resources send what they are given: by type.
-_SENDING: Mapping[str, str] = {"AWS::Logs::SubscriptionFilter": "DestinationArn", "AWS::SNS::Subscription": "Endpoint"}
-
-
-def sends_away(type_: str, properties: Any, account: str) -> str:
-    """Where a resource sends to that is not in its account; empty where it does not."""
-    if not isinstance(properties, Mapping):
-        return ""
-    if type_ == "AWS::SNS::Topic":
-        within = properties.get("Subscription") or ()
-        found = (sends_away("AWS::SNS::Subscription", one, account) for one in within if isinstance(within, list))
-        return next(filter(None, found), "")
-    target = properties.get(_SENDING.get(type_, ""))
-    if target is None or (isinstance(target, str) and target.startswith("arn:") and f":{account}:" in target):
-        return ""
-    return str(target)
 
 
 def name_of(type_: str, properties: Mapping[str, Any]) -> Any:

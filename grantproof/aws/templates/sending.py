@@ -1,0 +1,77 @@
+"""Where resources send what they hold or are given, without anybody's permission that is read: the buckets, queues,
+topics, buses, vaults and log destinations that their properties name.
+
+Whoever has the other account reads it there. What is only told of calls (trails, flow logs, access logs) is not here:
+central accounts for these are what AWS recommends, and what resources hold is not in them.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+#: The paths of the destinations in the properties, by type; `*` is each entry of a list.
+_TO: Mapping[str, tuple[str, ...]] = {
+    "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
+    "AWS::Events::Rule": ("Targets.*.Arn",),
+    "AWS::Lambda::EventInvokeConfig": (
+        "DestinationConfig.OnFailure.Destination",
+        "DestinationConfig.OnSuccess.Destination",
+    ),
+    "AWS::Logs::SubscriptionFilter": ("DestinationArn",),
+    "AWS::S3::Bucket": (
+        "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn",
+        "InventoryConfigurations.*.Destination.BucketArn",
+        "NotificationConfiguration.LambdaConfigurations.*.Function",
+        "NotificationConfiguration.QueueConfigurations.*.Queue",
+        "NotificationConfiguration.TopicConfigurations.*.Topic",
+        "ReplicationConfiguration.Rules.*.Destination.Bucket",
+    ),
+    "AWS::SNS::Subscription": ("Endpoint",),
+    "AWS::SNS::Topic": ("Subscription.*.Endpoint",),
+}
+#: By type, the properties that hold them.
+SENDING: Mapping[str, frozenset[str]] = {
+    type_: frozenset(path.partition(".")[0] for path in paths) for type_, paths in _TO.items()
+}
+
+
+def sends_away(type_: str, properties: Any, account: str, buckets: Collection[str] = ()) -> str:
+    """Where a resource sends to that is not known to be of its account; empty where it does not.
+
+    Args:
+        buckets: the names of the account's own, which their ARNs do not tell.
+    """
+    for path in _TO.get(type_, ()):
+        for target in _at(properties, path.split(".")):
+            if not _is_own(target, account, buckets):
+                return str(target)
+    return ""
+
+
+def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
+    if not isinstance(target, str) or not target.startswith("arn:"):
+        return False  # an address, a function by its name alone, or what is not resolved
+    fields = target.split(":", 5)
+    if len(fields) < 6:
+        return False
+    if fields[2] == "s3":
+        return fields[5] in buckets
+    return fields[4] in (account, "")  # what has no account is AWS's own, such as its automations
+
+
+def _at(value: Any, path: list[str]) -> Iterator[Any]:
+    """What stands at a path; what is of another shape than the documented one stands for itself."""
+    if not path:
+        yield value
+        return
+    key, *rest = path
+    if key == "*" and isinstance(value, list):
+        for item in value:
+            yield from _at(item, rest)
+    elif key != "*" and isinstance(value, Mapping) and not any(str(name).startswith("Fn::") for name in value):
+        if value.get(key) is not None:
+            yield from _at(value[key], rest)
+    elif value is not None:
+        yield value
