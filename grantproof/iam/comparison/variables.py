@@ -8,7 +8,7 @@ own key names them; those are found here. Where the values cannot matter at all,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, permutations, product
+from itertools import permutations, product
 
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.effort import TooHard
@@ -194,10 +194,6 @@ class _Values:
         self._asked: dict[str, dict[Parts, None]] = {}
         for subject, parts in _subjects(patterns, statements):
             self._asked.setdefault(subject, {})[parts] = None
-        # What has to match, and whatever else is said of one thing: a third pattern may leave only what two share.
-        needed_ = ((one.parts, other.parts) for one, other in permutations(patterns, 2) if one.beside(other))
-        said = (pair for parts in self._asked.values() for pair in permutations(parts, 2))
-        self._meeting = [pair for pair in dict.fromkeys(chain(needed_, said)) if pair[0] != pair[1]]
         self._numbers = {key: number for number, key in enumerate(keys)}
 
     def assignments(self, keys: Sequence[str], chosen: Mapping[str, Values]) -> Iterator[Mapping[str, Values]]:
@@ -235,7 +231,8 @@ class _Values:
 
     def _by_meeting(self, key: str, chosen: Mapping[str, Values]) -> Iterator[Glob]:
         meetings: dict[tuple[Glob, Glob, Glob], bool] = {}
-        for one, other in self._meeting:
+        # Not only what has to match: a third pattern may leave nothing but what two others share.
+        for one, other in (pair for parts in self._asked.values() for pair in permutations(parts, 2)):
             # Of a part that lies in another one, a variable that is chosen later may make the only one.
             alone = all(v == key or v in chosen for v in keys_of((*one, *other)))
             for before, after in _around(one, key, chosen):
