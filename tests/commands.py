@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cfnlint.api  # noqa: F401
+import cfnlint.api  # noqa: F401 - for the children, as said above
 import pytest
 
 from grantproof.cli import main

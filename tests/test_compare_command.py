@@ -40,7 +40,7 @@ def test_documents_are_compared_without_the_mocked_world(tmp_path: Path) -> None
     """It takes seven times as long to start as they take to compare."""
     code = "import sys; from grantproof.cli import main; main(); assert not {'moto', 'boto3'} & set(sys.modules)"
     one = policy(tmp_path, "one.json", Resource=PARAMETER)
-    subprocess.run([sys.executable, "-c", code, "compare", one, one], check=True, capture_output=True)  # noqa: S603
+    subprocess.run([sys.executable, "-c", code, "compare", one, one], check=True, capture_output=True)  # noqa: S603 - ourselves
 
 
 def test_a_reader_that_went_away_is_no_verdict(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_reader_that_went_away_is_no_verdict(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as nobody:
-        found = subprocess.run([sys.executable, "-m", "grantproof.cli", "compare", narrow, wide], stdout=nobody)  # noqa: S603
+        found = subprocess.run([sys.executable, "-m", "grantproof.cli", "compare", narrow, wide], stdout=nobody)  # noqa: S603 - ours
     assert found.returncode == 141
 
 

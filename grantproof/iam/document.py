@@ -363,6 +363,7 @@ def _resource_pattern(text: str, variables: bool) -> Pattern:
     after = read(tail, variables=variables, wildcards=True)
     if after.fixed is None:
         return Pattern(text, (*before.parts, *after.parts), None)
+    # Of patterns without a variable the parts are a glob's tokens, which their type does not say.
     fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]
     return Pattern(text, fixed.tokens, fixed)
 

@@ -18,7 +18,8 @@ from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying, hanging, snapshot_entries
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying
+from grantproof.aws.templates.hanging import hanging, snapshot_entries
 from grantproof.aws.templates.placed import documents
 from grantproof.contract import Facts, load
 from grantproof.iam.errors import Undecided
@@ -123,6 +124,10 @@ def test_an_api_means_itself_by_the_short_form() -> None:
         ("AWS::Kinesis::ResourcePolicy", {"ResourceArn": "s", "ResourcePolicy": policy(ALLOW)}, "is no ARN: s"),
         ("AWS::Kinesis::ResourcePolicy", {"ResourcePolicy": policy(ALLOW)}, "names nothing"),
         ("AWS::Logs::ResourcePolicy", {"PolicyDocument": "{"}, "is no JSON"),
+        ("AWS::Logs::ResourcePolicy", {"PolicyDocument": {"Statement": "["}}, "is no JSON"),
+        ("AWS::Events::EventBusPolicy", {"StatementId": "s", "Statement": "{"}, "is no JSON"),
+        ("AWS::Events::EventBusPolicy", {"StatementId": "s", "Principal": "*"}, "has no property Action"),
+        ("AWS::Lambda::Permission", {"FunctionName": "f", "Action": "lambda:InvokeFunction"}, "no property Principal"),
         ("AWS::Logs::ResourcePolicy", {}, "has no Statement"),
         ("AWS::Events::EventBusPolicy", {"Principal": "somebody", "Action": "a"}, "neither an account nor"),
         ("AWS::Events::EventBusPolicy", {"Statement": [ALLOW]}, "is no object"),

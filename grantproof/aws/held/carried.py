@@ -7,7 +7,8 @@ from typing import Any
 
 from grantproof.aws.mocked.deploy import DeployedStack, Resource
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, hanging, snapshot_entries
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where
+from grantproof.aws.templates.hanging import Hanging, hanging, snapshot_entries
 from grantproof.contract import Contract
 
 

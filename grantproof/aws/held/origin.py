@@ -10,7 +10,8 @@ from typing import Any
 from grantproof.aws.held.carried import hung_by
 from grantproof.aws.held.giving import LIMITING, Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Hanging, Where, filled, merged
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.hanging import Hanging, merged
 from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
 from grantproof.source import Key, Place, at, read
 

@@ -107,7 +107,7 @@ def _attribute(names: Names, name: str, attribute: str) -> Any:
         try:
             found = resource.get_cfn_attribute(attribute)
         except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
-            found = None
+            found = None  # in these ways moto says that it knows no such attribute; it is refused below
     if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
     return found

@@ -13,7 +13,8 @@ from typing import Any
 
 from grantproof.aws.held.giving import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled, hanging
+from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.hanging import hanging
 from grantproof.aws.templates.inert import name_of, plain_arn, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.aws.templates.sending import sends_away
