@@ -39,8 +39,9 @@ def test_nobody_but_the_declared_principals_is_named(
 ) -> None:
     label, document = trust_document(world, role)
     declared = principals({"Version": "2012-10-17", "Statement": [world.resolved(s.document) for s in role.trust]})
+    let_in, named = ({_one_name(name, grant) for name in names} for names in (declared, principals(document)))
     for statement in Reading(document).statements:
-        for name in sorted(statement.principals - declared):
+        for name in sorted(n for n in statement.principals if _one_name(n, grant) not in let_in):
             index = _index(document, name)
             verdict.broken(
                 f"only {', '.join(sorted(declared))} may enter {role.alias}",
@@ -49,12 +50,17 @@ def test_nobody_but_the_declared_principals_is_named(
                 statement=f"Statement[{index}]",
                 covers=digest(document),
             )
-    for name in sorted(declared - principals(document)):
+    for name in sorted(n for n in declared if _one_name(n, grant) not in named):
         verdict.broken(
             f"{name} may enter {role.alias}",
             f"the contract lets {name} into {role.alias!r}; the trust policy does not name it",
             place=str(world.origins.place(label) or ""),
         )
+
+
+def _one_name(name: str, grant: Contract) -> str:
+    """An account is named by its number or by its root, and is the same (rule P4)."""
+    return name.removeprefix(f"arn:{grant.partition}:iam::").removesuffix(":root") if name.endswith(":root") else name
 
 
 def _index(document: Any, name: str) -> int:
