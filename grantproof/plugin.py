@@ -172,10 +172,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None  # a repository without grants, or a broken one: whoever asks for them says so
 
 
-def _units(config: pytest.Config) -> Units:
+def _units(config: pytest.Config, processes: int = 1) -> Units:
     from grantproof.scheduling import Units
 
-    return Units([contract.grant for contract in contracts(config)], config.getini("one_process"))
+    return Units([contract.grant for contract in contracts(config)], config.getini("one_process"), processes)
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from grantproof.processes import Forked
 
         config.pluginmanager.register(
-            Forked(config, processes, _units(config), config.getini("ahead")), "grantproof-processes"
+            Forked(config, processes, _units(config, processes), config.getini("ahead")), "grantproof-processes"
         )
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,13 +29,14 @@ class Forked:
 
     Args:
         processes: how many at most, beside the one that goes ahead.
-        unit_of: gives, for a node id, what its test shares something costly with; one process runs all of that.
+        unit_of: gives, for a node id, what its test shares something costly with, and which part of that; one process
+            runs all of a part. The parts of one thing are told in pytest's order, whoever is done first.
         ahead: modules that need nothing of what collecting the others imports. Their tests run in a process of their
             own, which begins before that.
     """
 
     def __init__(
-        self, config: pytest.Config, processes: int, unit_of: Callable[[str], str], ahead: Sequence[str]
+        self, config: pytest.Config, processes: int, unit_of: Callable[[str], tuple[str, str]], ahead: Sequence[str]
     ) -> None:
         self._hook, self._config, self._processes, self._unit_of = config.hook, config, processes, unit_of
         self._ahead = frozenset(ahead)
@@ -52,24 +54,26 @@ class Forked:
         """Every test ends in reports: where a process dies, the tests that it leaves fail."""
         if session.testsfailed or session.config.option.collectonly:
             return None  # pytest says what could not be collected, or lists what was
-        units: dict[str, list[pytest.Item]] = {}
+        units: dict[tuple[str, str], list[pytest.Item]] = {}
         for item in session.items:
             if not self._goes_ahead(item):
                 units.setdefault(self._unit_of(item.nodeid), []).append(item)
         # The longest first, so that no process is left with it when the others are done.
         shares = sorted(units.values(), key=len, reverse=True)
-        left = {item.nodeid: item for item in session.items}
+        telling = _Telling(session.items, lambda nodeid: self._unit_of(nodeid)[0])
         with tempfile.TemporaryFile(buffering=0) as queue:
             queue.write(b"".join(number.to_bytes(_WIDTH) for number in range(len(shares))))
             queue.seek(0)
             for _ in range(min(self._processes, len(shares))):
                 self._children.begin("", partial(self._work, shares, queue))
             for line in self._said():
-                self._tell(*map(self._report, json.loads(line)), left=left)
-        if left:
+                for item, reports in telling.heard([self._report(data) for data in json.loads(line)]):
+                    self._tell(item, reports)
+        if telling.unheard:
             self._hook.pytest_testnodedown(node=None, error=_DIED)  # as pytest-xdist says it
-        for item in tuple(left.values()):
-            self._tell(pytest.TestReport(item.nodeid, item.location, {}, "failed", _DIED, "call"), left=left)
+        for item, reports in telling.rest():
+            died = pytest.TestReport(item.nodeid, item.location, {}, "failed", _DIED, "call")
+            self._tell(item, reports or [died])
         return True
 
     @pytest.hookimpl(tryfirst=True)
@@ -128,13 +132,42 @@ class Forked:
         report: pytest.TestReport = self._hook.pytest_report_from_serializable(config=self._config, data=data)
         return report
 
-    def _tell(self, *reports: pytest.TestReport, left: dict[str, pytest.Item]) -> None:
+    def _tell(self, item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:
         """Everybody who listens, of one test."""
-        item = left.pop(reports[0].nodeid)
         self._hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in reports:
             self._hook.pytest_runtest_logreport(report=report)
         self._hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+class _Telling:
+    """What became of the tests, each told when those before it have been: of what `group_of` gives for its node id."""
+
+    def __init__(self, items: Sequence[pytest.Item], group_of: Callable[[str], str]) -> None:
+        self._group_of = group_of
+        self._heard: dict[str, list[pytest.TestReport]] = {}
+        self._turns: dict[str, deque[pytest.Item]] = defaultdict(deque)
+        for item in items:
+            self._turns[group_of(item.nodeid)].append(item)
+
+    def heard(self, reports: list[pytest.TestReport]) -> Iterator[tuple[pytest.Item, list[pytest.TestReport]]]:
+        """The reports of a test have come: what can now be told."""
+        self._heard[reports[0].nodeid] = reports
+        turns = self._turns[self._group_of(reports[0].nodeid)]
+        while turns and turns[0].nodeid in self._heard:
+            item = turns.popleft()
+            yield item, self._heard.pop(item.nodeid)
+
+    @property
+    def unheard(self) -> bool:
+        """Are there tests of which no reports have come?"""
+        return any(item.nodeid not in self._heard for turns in self._turns.values() for item in turns)
+
+    def rest(self) -> Iterator[tuple[pytest.Item, list[pytest.TestReport]]]:
+        """All that has not been told; no reports of a test of which none came."""
+        for turns in self._turns.values():
+            for item in turns:
+                yield item, self._heard.get(item.nodeid, [])
 
 
 class _Only:

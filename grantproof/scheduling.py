@@ -1,4 +1,5 @@
-"""Which tests go to one process: those of one grant, which are tried in one deployment."""
+"""Which tests go to one process: those of one grant, which are tried in one deployment, or in two where a process would
+have nothing to do."""
 
 from __future__ import annotations
 
@@ -13,22 +14,30 @@ class Units:
     """A grant's tests go to one process, since two would both deploy it; lint deploys nothing and has a process's rules
     to load, so that all of it goes to one. Every other test goes by itself, but for those of `modules`, whose tests
     share something costly.
+
+    Args:
+        processes: how many there are. Where they outnumber the grants, a grant's variants, which are deployed anew in
+            any case, go apart from its other tests.
     """
 
-    def __init__(self, grants: Sequence[str], modules: Sequence[str]) -> None:
+    def __init__(self, grants: Sequence[str], modules: Sequence[str], processes: int = 1) -> None:
         self._modules = frozenset(modules)
         self._grants = sorted(grants, key=len, reverse=True)
+        self._apart = len(grants) < processes
 
-    def __call__(self, nodeid: str) -> str:
-        """What the test with this node id goes to a process with."""
+    def __call__(self, nodeid: str) -> tuple[str, str]:
+        """What the test with this node id goes to a process with: a grant, or whatever else it is of, and which part of
+        that."""
         module, _, test = nodeid.partition("::")
         if module in self._modules:
-            return module
+            return module, ""
         subject = test.partition("[")[2]
         grant = next((name for name in self._grants if subject.startswith((f"{name}-", f"{name}]"))), "")
         if not grant:
-            return nodeid
-        return "lint" if module.endswith("test_lint.py") else grant
+            return nodeid, ""
+        if module.endswith("test_lint.py"):
+            return "lint", ""
+        return grant, "variants" if self._apart and module.endswith("test_variants.py") else ""
 
 
 class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -40,4 +49,4 @@ class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no
         self._units = units
 
     def _split_scope(self, nodeid: str) -> str:
-        return self._units(nodeid)
+        return " ".join(self._units(nodeid))

@@ -35,21 +35,33 @@ def _candidates(parameter: Mapping[str, Any]) -> Iterator[str]:
         parsed = _regex.parse(pattern)
     except (re.error, RecursionError):
         return
-    flags = re.IGNORECASE if parsed.state.flags & re.IGNORECASE else 0
+    fitting = [_Fitting(alphabet + _MORE) for alphabet in _ALPHABETS]
     # Each way through the alternatives, with a first and then a second alphabet, so that two samples differ throughout.
     for length, way in product(_LENGTHS, range(4)):
-        for alphabet in _ALPHABETS:
-            yield _Walk(alphabet + _MORE, length, way, flags).text(parsed)
+        for characters in fitting:
+            yield _Walk(characters, length, way).text(parsed)
+
+
+class _Fitting:
+    """The characters of an alphabet that each class of one parsed expression holds, by the class's identity: every way
+    through the expression asks for the same."""
+
+    def __init__(self, alphabet: str) -> None:
+        self._alphabet = alphabet
+        self._known: dict[int, list[str]] = {}
+
+    def of(self, node: Any, accepted: Callable[[str], bool]) -> list[str]:
+        if id(node) not in self._known:
+            self._known[id(node)] = [c for c in self._alphabet if accepted(c)]
+        return self._known[id(node)]
 
 
 class _Walk:
     """One way through a parsed expression. What is not known gives nothing, and the value is then not accepted."""
 
-    def __init__(self, alphabet: str, length: int, way: int, flags: int) -> None:
-        self._alphabet, self._length, self._way, self._flags = alphabet, length, way, flags
+    def __init__(self, fitting: _Fitting, length: int, way: int) -> None:
+        self._fitting, self._length, self._way = fitting, length, way
         self._taken = 0
-        self._fitting: dict[int, list[str]] = {}
-        """Of each class of the parsed expression, by identity: a repeated one is asked for again and again."""
 
     def text(self, pattern: Any) -> str:
         return "".join(self._one(str(op), argument) for op, argument in pattern)
@@ -77,8 +89,6 @@ class _Walk:
         return ""
 
     def _character(self, node: Any, accepted: Callable[[str], bool]) -> str:
-        if id(node) not in self._fitting:
-            self._fitting[id(node)] = [c for c in self._alphabet if accepted(c)]
-        fitting = self._fitting[id(node)]
+        fitting = self._fitting.of(node, accepted)
         self._taken += 1
         return fitting[self._taken % len(fitting)] if fitting else ""
