@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.held.giving import DECIDING, Way, let_in_by, way_of
+from grantproof.aws.held.giving import DECIDING, Way, let_in_by, lets_in_somebody, way_of
+from grantproof.aws.held.unspoken import account_of
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section
@@ -207,7 +208,9 @@ def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
             by_itself = resource.type.startswith("AWS::IAM::") and way_of(resource.type) is Way.ITSELF
             keys = tuple(properties) if by_itself else tuple(DECIDING.get(resource.type, ()))
             found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
-            if by_itself or resource.type in DECIDING:
+            if named := lets_in_somebody(resource.type, properties, account_of(state.deployment, stack)):
+                found["whom it names"] = named
+            if by_itself or resource.type in DECIDING or way_of(resource.type) is None:
                 out[f"{'/'.join(resource.path)} ({resource.type})"] = found
     return out
 

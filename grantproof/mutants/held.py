@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import DECIDING, Way, way_of
+from grantproof.aws.held.giving import DECIDING, Way, lets_in_somebody, way_of
+from grantproof.aws.held.unspoken import account_of
 from grantproof.aws.mocked.deploy import Resource
 
 Documents = Mapping[str, Any]
@@ -84,16 +85,18 @@ def access(stage: Deployed) -> Access:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
             if not any(name in called_already for called_already in entities):
                 entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
-            if deciding := _deciding(resource):
+            if deciding := _deciding(resource, account_of(stage.deployment, stack)):
                 facts = {PROPERTIES: called(deciding)}
                 entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
     return Access(entities)
 
 
-def _deciding(resource: Resource) -> dict[str, str]:
-    """The properties by which a resource lets somebody in without a policy that is read."""
+def _deciding(resource: Resource, account: str) -> dict[str, str]:
+    """The properties by which a resource lets somebody in without a policy that is read, or that name somebody."""
     properties = resource.properties or {}
-    names = properties if way_of(resource.type) is Way.ITSELF else DECIDING.get(resource.type, {})
+    names = [*properties] if way_of(resource.type) is Way.ITSELF else [*DECIDING.get(resource.type, ())]
+    if named := lets_in_somebody(resource.type, properties, account):
+        names.append(named.partition(":")[0].partition(".")[0])
     return {name: json.dumps(properties[name], sort_keys=True, default=str) for name in names if name in properties}
 
 

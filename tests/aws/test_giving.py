@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from grantproof.aws.combinations.space import Space
 from grantproof.aws.held import giving
 from grantproof.aws.held.giving import WAYS, Way, let_in_by, may_give_access, open_operation, way_of
 from grantproof.aws.held.unspoken import unspoken
+from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
@@ -120,6 +122,13 @@ def test_the_contract_speaks_of_instance_profiles_of_declared_roles_that_trust_e
         ("AWS::IAM::AccessKey", "{UserName: u}", "creates Other, an AWS::IAM::AccessKey, of which"),
         ("AWS::RAM::ResourceShare", "{Name: s}", "creates Other, an AWS::RAM::ResourceShare, of which"),
         ("AWS::Lambda::Url", "{AuthType: NONE}", "Other lets others in by AuthType: NONE, of which"),
+        ("AWS::Lambda::Url", "{}", "Other lets others in by AuthType: NONE, of which"),
+        (
+            "AWS::EC2::VPCPeeringConnection",
+            "{PeerOwnerId: '222222222222'}",
+            "Other (AWS::EC2::VPCPeeringConnection) names PeerOwnerId: 222222222222, of which",
+        ),
+        ("AWS::DLM::LifecyclePolicy", "{A: [{TargetAccounts: ['2222']}, {B: '222222222222'}]}", "Other (AWS::DLM::"),
     ],
 )
 def test_what_is_always_made_is_said_to_be_unspoken_of(
@@ -128,6 +137,40 @@ def test_what_is_always_made_is_said_to_be_unspoken_of(
     of = space(tmp_path, type_, properties, condition="")
     said = list(unspoken(Synthesised(of.contract, of.base)))
     assert any(told.startswith(detail) and place.endswith("app.yaml:13:3") for told, place in said), said
+
+
+def test_whom_a_resource_names_is_told_of_where_only_an_option_makes_it(tmp_path: Path) -> None:
+    type_ = "AWS::EC2::VPCPeeringConnection"
+    assert "whom it lets in is not known" in told_with_more(tmp_path, type_, "{PeerOwnerId: '222222222222'}")
+    assert told_with_more(tmp_path, type_, "{PeerOwnerId: '111111111111'}") == ""
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "detail"),
+    [
+        ("AWS::Lambda::Url", "{AuthType: NONE}", "Other lets others in by AuthType: NONE"),
+        ("AWS::S3::Bucket", "{AccessControl: PublicRead}", "Other lets others in by AccessControl: PublicRead"),
+        ("AWS::EC2::VPCPeeringConnection", "{PeerOwnerId: !Ref More}", "Other (AWS::EC2::VPCPeeringConnection) names"),
+        ("AWS::EC2::VPCPeeringConnection", "{PeerOwnerId: !Ref AWS::AccountId}", ""),
+        ("AWS::SNS::Subscription", "{Endpoint: !GetAtt Worker.Arn}", ""),
+        ("AWS::SNS::Subscription", "{Endpoint: !Sub '${Worker.Arn}'}", ""),
+        ("AWS::SNS::Subscription", "{Endpoint: !Ref More}", "Other sends to {'Ref': 'More'}"),
+    ],
+)
+def test_of_a_real_account_it_is_told_from_what_the_template_writes(
+    type_: str, properties: str, detail: str, tmp_path: Path
+) -> None:
+    """Exports hold resources without their properties."""
+    of = space(tmp_path, "AWS::S3::Bucket", "{}", condition="")
+    template = TEMPLATE.format(type=type_, properties=properties, condition="", service="ec2.amazonaws.com")
+    (tmp_path / "real.yaml").write_text(template, encoding="utf-8")
+    made = Resource(("Other",), type_, "other", "owner", tmp_path / "real.yaml")
+    stack = replace(of.base.deployment.stacks[0], resources=(made,))
+    found = Synthesised(of.contract, of.base)
+    found.deployment = replace(found.deployment, stacks=(stack,))
+    said = [told for told, _ in unspoken(found)]
+    assert len(said) == bool(detail)
+    assert all(told.startswith(detail) for told in said)
 
 
 def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_is() -> None:
@@ -212,6 +255,7 @@ def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
 def test_an_endpoint_policy_takes_away_and_gives_nothing() -> None:
     policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
     assert not may_give_access("AWS::EC2::VPCEndpoint", {"PolicyDocument": policy})
+    assert not may_give_access("AWS::WAFv2::WebACL", {"Rules": [{"Statement": {}}]})
     assert may_give_access("AWS::EC2::VPCEndpoint", {"Other": policy})
 
 

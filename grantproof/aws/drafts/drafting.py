@@ -60,8 +60,9 @@ def _refuse_malformed(templates: Sequence[Path]) -> None:
 def _giving(stage: Stage) -> Iterator[str]:
     """What may let somebody in all the same, and why nothing can be promised of it."""
     for stack in stage.deployment.stacks:
+        number = stage.contract.accounts[stack.account]
         for resource in stack.resources:
-            if may_give_access(resource.type, resource.properties or resource.written):
+            if may_give_access(resource.type, resource.properties or resource.written, number):
                 yield f"{'/'.join(resource.path)} is an {resource.type}, of which a contract cannot speak"
         for missing in stack.missing:
             if missing.policies or way_of(missing.type) is Way.ITSELF:

@@ -8,12 +8,12 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-templ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.naming import holds_policy, names_somebody
 from grantproof.aws.templates.sending import SENDING
 
 
@@ -64,24 +64,38 @@ WAYS: Mapping[str, Way] = {
     ),
     **dict.fromkeys(
         (
-            "AWS::CleanRooms::",  # members are other accounts
+            "AWS::ApiGatewayV2::Api",  # routes that ask for nobody's identity, and such as its Body writes
+            "AWS::ApiGatewayV2::Route",
+            "AWS::AppRunner::Service",  # whoever has its address
+            "AWS::AppSync::",  # keys, and providers of identities
+            "AWS::Chatbot::",  # whoever is in the channel, as a role
+            "AWS::CleanRooms",  # members are other accounts
             "AWS::CloudFormation::CustomResource",  # the code of its function
             "AWS::CloudFormation::Macro",
             "AWS::CloudFormation::StackSet",  # other accounts, other templates
             "AWS::CloudFormation::TypeActivation",  # somebody else's code, with a role
             "AWS::Cognito::IdentityPool",  # guests, and whoever signs in
             "AWS::Config::AggregationAuthorization",
+            "AWS::DataZone::",  # members of projects, as their roles
             "AWS::Detective::OrganizationAdmin",
             "AWS::EC2::NetworkInterfacePermission",
             "AWS::EC2::VPCEndpointService",
+            "AWS::EC2::VerifiedAccess",  # whom a provider of identities knows
             "AWS::EKS::AccessEntry",
+            "AWS::EKS::IdentityProviderConfig",
             "AWS::EKS::PodIdentityAssociation",
+            "AWS::EMR::StudioSessionMapping",
+            "AWS::Glue::DevEndpoint",  # whoever has the key, as a role
+            "AWS::Grafana::Workspace",  # whoever signs in, as a role
             "AWS::IAM::",  # keys, instance profiles, providers of identities
             "AWS::IdentityStore::GroupMembership",
             "AWS::ImageBuilder::DistributionConfiguration",  # LaunchPermissionConfiguration
+            "AWS::IoT::RoleAlias",  # whoever has a certificate, as a role
             "AWS::LakeFormation::",
             "AWS::Lambda::LayerVersionPermission",
             "AWS::Lambda::WebFunctionEndpoint",
+            "AWS::Lightsail::Bucket",  # AccessRules
+            "AWS::Location::APIKey",
             "AWS::Oam::Link",
             "AWS::Organizations::",
             "AWS::Proton::EnvironmentAccountConnection",
@@ -93,10 +107,14 @@ WAYS: Mapping[str, Way] = {
             "AWS::SecurityHub::DelegatedAdmin",
             "AWS::Serverless::",  # what no transform has made resources of
             "AWS::ServiceCatalog::CloudFormationProvisionedProduct",  # another template
+            "AWS::ServiceCatalog::LaunchRoleConstraint",  # whoever launches the product, as a role
             "AWS::ServiceCatalog::PortfolioPrincipalAssociation",
             "AWS::ServiceCatalog::PortfolioShare",
+            "AWS::ServiceCatalog::StackSetConstraint",  # other accounts
             "AWS::Shield::DRTAccess",
+            "AWS::Transfer::Agreement",  # a partner, as a role
             "AWS::Transfer::User",  # whoever has the key, as a role
+            "AWS::Transfer::WebApp",
         ),
         Way.ITSELF,
     ),
@@ -105,9 +123,12 @@ WAYS: Mapping[str, Way] = {
 #: Properties that decide about access, by type; of those that let others in by themselves, the values that do not.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl and
 #: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html and
-#: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html and
+#: https://docs.aws.amazon.com/codebuild/latest/userguide/public-builds.html and
+#: https://docs.aws.amazon.com/transfer/latest/userguide/custom-identity-provider-users.html
 _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
+    "AWS::CodeBuild::Project": {"Visibility": frozenset({"PRIVATE"})},
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
     "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "VpcConfiguration": None},
@@ -116,7 +137,10 @@ _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
         "OwnershipControls": None,
         "PublicAccessBlockConfiguration": None,
     },
+    "AWS::Transfer::Server": {"IdentityProviderType": frozenset({"SERVICE_MANAGED"})},
 }
+#: Those of them without which AWS refuses a resource: where one is left out all the same, nobody is asked for.
+_NEEDED = frozenset({"AuthType", "AuthorizationType"})
 #: The same, with those by which what resources hold is sent somewhere: about that `sending` decides.
 DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     type_: {**dict.fromkeys(SENDING.get(type_, ())), **_DECIDING.get(type_, {})} for type_ in (*_DECIDING, *SENDING)
@@ -124,11 +148,14 @@ DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
 
 
 #: Properties that hold what looks like a policy, and lets nobody in: it takes away from what others give, or is about
-#: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+#: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html and
+#: https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements.html
 LIMITING: Mapping[str, str] = {
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
     "AWS::Logs::LogGroup": "DataProtectionPolicy",
     "AWS::SNS::Topic": "DataProtectionPolicy",
+    "AWS::WAFv2::RuleGroup": "Rules",
+    "AWS::WAFv2::WebACL": "Rules",
 }
 
 
@@ -154,8 +181,9 @@ def let_in_by(type_: str, properties: Any) -> str:
     resolved counts as one that does."""
     if isinstance(properties, Mapping):
         for name, harmless in DECIDING.get(type_, {}).items():
-            if harmless is not None and name in properties and str(properties[name]) not in harmless:
-                return f"{name}: {properties[name]}"
+            value = properties.get(name, "NONE" if name in _NEEDED else None)
+            if harmless is not None and value is not None and str(value) not in harmless:
+                return f"{name}: {value}"
     return ""
 
 
@@ -204,18 +232,28 @@ def open_operation(body: Any) -> str:
 _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-apigateway-any-method"})
 
 
-def may_give_access(type_: str, properties: Any) -> bool:
-    """May a resource let somebody in, in a way that is seen only once it is deployed, or not at all?"""
+def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
+    """May a resource of an account let somebody in, in a way that is seen only once it is deployed, or not at all?"""
     if any(harmless is not None and name in properties for name, harmless in DECIDING.get(type_, {}).items()):
         return True
-    if unblocked(type_, properties):
+    if let_in_by(type_, properties) or unblocked(type_, properties):
         return True
     way = way_of(type_)
-    properties = without_limits(type_, properties)
     if way is None:
-        # Policies are written as text, too, and then once more as text in text.
-        return '"Statement' in json.dumps(properties, default=str).replace("\\", "") or says_who(properties)
+        return holds_policy(without_limits(type_, properties)) or bool(lets_in_somebody(type_, properties, account))
     return way is Way.ITSELF
+
+
+#: Types of no table whose policies are held all the same: the mocked world and exports have them.
+_HELD = frozenset({"AWS::ECR::Repository"})
+
+
+def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
+    """Whom a resource of a type that is in no table names besides its own account, as `Path: value`; empty where it
+    names nobody. Policies are not looked at."""
+    if way_of(type_) is not None or type_ in _HELD:
+        return ""
+    return names_somebody(without_limits(type_, properties), account)
 
 
 def says_who(item: Any) -> bool:

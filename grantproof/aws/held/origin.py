@@ -107,7 +107,7 @@ class Origins:
     def written(self) -> Iterator[Place]:
         """The place of every policy document in the properties of every deployed resource."""
         for resource in self._all:
-            properties = _properties(resource)
+            properties = properties_of(resource)
             for path in documents(properties, text=way_of(resource.type) is not Way.NONE):
                 if path[:1] != (LIMITING.get(resource.type),) and (place := place_of(properties, path)):
                     yield place
@@ -126,12 +126,12 @@ class Origins:
         if found is None:
             return None
         resource, path = found
-        return place_of(_properties(resource), path) or place_of(_written(resource))
+        return place_of(properties_of(resource), path) or place_of(_written(resource))
 
     def places(self, label: str) -> Iterator[Place | None]:
         """Where a policy is written, of which several resources may write a part."""
         for resource, one in self._carried.get(label, ()):
-            yield place_of(_properties(resource), one.path)
+            yield place_of(properties_of(resource), one.path)
         yield self.place(label)
 
     def described(self, label: str, statement: int | None = None) -> str:
@@ -160,7 +160,7 @@ class Origins:
         for carried, one in self._carried.get(label, ()):
             number = len(one.document["Statement"])
             if left is None or left < number:
-                return carried, _listed(_properties(carried), one.path, left)
+                return carried, _listed(properties_of(carried), one.path, left)
             left -= number
         for hung in self._hung_on(arn, resource):
             path = _statement(hung, _document(hung), statement)
@@ -172,7 +172,7 @@ class Origins:
         self, resource: Resource | None, arn: str, name: str, statement: int | None
     ) -> tuple[Resource, KeyPath] | None:
         if resource is not None:
-            own = at(_properties(resource), ("Policies",))
+            own = at(properties_of(resource), ("Policies",))
             entries = own if isinstance(own, list) else []
             for number, entry in enumerate(entries):
                 if _fits(entry, name, only=len(entries) == 1 and resource.properties is None):
@@ -192,13 +192,13 @@ class Origins:
             if hung.type.count("::") == 2 and [hung.type.split("::")[1].lower()] != service:
                 continue
             for name in _HANGS_ON.get(hung.type, ()):
-                value = at(_properties(hung), (name,))
+                value = at(properties_of(hung), (name,))
                 values = value if isinstance(value, list) else [value]
                 if any(str(v) in wanted or str(v).rsplit("/", 1)[-1] in wanted for v in values):
                     yield hung
 
 
-def _properties(resource: Resource) -> Any:
+def properties_of(resource: Resource) -> Any:
     """The properties with functions resolved; of a real account, as they are written."""
     return resource.properties if resource.properties is not None else at(_written(resource), ("Properties",)) or {}
 
@@ -213,7 +213,7 @@ def _written(resource: Resource) -> Any:
 
 
 def _document(resource: Resource) -> KeyPath:
-    properties = _properties(resource)
+    properties = properties_of(resource)
     if resource.type in HUNG:
         return HUNG[resource.type].document
     if resource.type in CARRIERS:
@@ -222,7 +222,7 @@ def _document(resource: Resource) -> KeyPath:
 
 
 def _statement(resource: Resource, path: KeyPath, number: int | None) -> KeyPath:
-    return _listed(_properties(resource), path, number) if path else path
+    return _listed(properties_of(resource), path, number) if path else path
 
 
 def _listed(properties: Any, path: KeyPath, number: int | None) -> KeyPath:
@@ -246,7 +246,7 @@ def _fits(entry: Any, name: str, *, only: bool) -> bool:
 
 
 def _named(separate: Resource, name: str) -> bool:
-    written = at(_properties(separate), ("PolicyName",))
+    written = at(properties_of(separate), ("PolicyName",))
     return written == name or (separate.properties is None and isinstance(written, Mapping))
 
 

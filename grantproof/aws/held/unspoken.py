@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import Way, let_in_by, may_give_access, open_operation, unblocked, way_of
+from grantproof.aws.held.giving import (
+    Way,
+    let_in_by,
+    lets_in_somebody,
+    may_give_access,
+    open_operation,
+    unblocked,
+    way_of,
+)
+from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.naming import is_function
 from grantproof.aws.templates.sending import sends_away
 from grantproof.source import at, read, shown
 
@@ -24,10 +35,13 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             name, place = resource.path[-1], place_of(resource, deployed)
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
-            written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
+            number = account_of(deployed.deployment, stack)
+            written = _properties(resource, number)
+            if named := lets_in_somebody(resource.type, written, number):
+                yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
             if away := _away(deployed.deployment, stack, resource):
                 yield f"{name} sends to {away}, which is not known to be of its account", place
-            if is_unread(resource, written):
+            if is_unread(resource, properties_of(resource)):
                 service = resource.type.split("::")[1]
                 yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
             operation = open_operation(at(written, ("Body",))) if resource.type == _API else ""
@@ -106,15 +120,48 @@ def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
         (stack.alias, *resource.path): resource
         for stack in deployment.stacks
         for resource in stack.resources
-        if may_give_access(resource.type, resource.properties) or _away(deployment, stack, resource)
+        if may_give_access(resource.type, resource.properties, account_of(deployment, stack))
+        or _away(deployment, stack, resource)
     }
 
 
 def _away(deployment: Deployment, stack: DeployedStack, resource: Resource) -> str:
     """Where a resource sends to outside of its account."""
-    written = resource.properties if resource.properties is not None else at(resource.written, ("Properties",))
-    number = deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
-    return sends_away(resource.type, written, number, buckets_of(deployment, stack.account))
+    number = account_of(deployment, stack)
+    return sends_away(resource.type, _properties(resource, number), number, buckets_of(deployment, stack.account))
+
+
+def account_of(deployment: Deployment, stack: DeployedStack) -> str:
+    """The number of the account that a stack is in."""
+    return deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
+
+
+def _properties(resource: Resource, account: str) -> Any:
+    """With functions resolved; of a real account, as they are written, what refers to the same template resolved as far
+    as that it is of the same account."""
+    if resource.properties is not None:
+        return resource.properties
+    beside = read(resource.template).value["Resources"] if resource.template is not None else {}
+    return _as_own(properties_of(resource), beside, account)
+
+
+def _as_own(value: Any, beside: Mapping[str, Any], account: str) -> Any:
+    if isinstance(value, list):
+        return [_as_own(item, beside, account) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    whole = _WHOLE.fullmatch(str(value.get("Fn::Sub")))
+    attribute = value.get("Fn::GetAtt")
+    named = value.get("Ref") or (whole[1] if whole else attribute[0] if isinstance(attribute, list) else attribute)
+    if is_function(value) and isinstance(named, str):
+        if named == "AWS::AccountId":
+            return account
+        if named.partition(".")[0] in beside:
+            return f"arn:aws:beside::{account}:{named}"
+    return {key: _as_own(item, beside, account) for key, item in value.items()}
+
+
+_WHOLE = re.compile(r"\$\{([\w.:]+)\}")
 
 
 def place_of(resource: Resource, deployed: Deployed) -> str:

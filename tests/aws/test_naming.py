@@ -1,0 +1,152 @@
+"""Whom resources of any type name: held against the whole template reference, as cfn-lint has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from grantproof.aws.held.giving import lets_in_somebody, may_give_access, way_of
+from grantproof.aws.templates.naming import holds_policy, names_somebody
+
+OWN, OTHER = "111111111111", "222222222222"
+UNRESOLVED = {"Ref": "Somebody"}
+Path = tuple[str, ...]
+
+
+@cache
+def reference() -> tuple[tuple[str, Path, Mapping[str, Any]], ...]:
+    """Every property of every type that only what it names can tell of, with its schema; `*` is an entry of a list."""
+    types = [t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if t.startswith("AWS::")]
+    assert len(types) > 1500
+    found = []
+    for type_ in types:
+        if way_of(type_) is None:
+            schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
+            found += [(type_, path, of) for path, of in _walk(schema, schema, (), frozenset())]
+    return tuple(found)
+
+
+def _walk(schema: Any, node: Any, path: Path, seen: frozenset[str]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if len(path) > 9:
+        return  # dashboards of QuickSight and the like
+    if "$ref" in node:
+        if node["$ref"] in seen:
+            return
+        seen |= {node["$ref"]}
+        yield from _walk(schema, _defined(schema, node), path, seen)
+    for name, of in (node.get("properties") or {}).items():
+        yield (*path, name), _defined(schema, of)
+        yield from _walk(schema, of, (*path, name), seen)
+    for of in (node.get("patternProperties") or {}).values():
+        yield from _walk(schema, of, (*path, "any"), seen)
+    if isinstance(node.get("items"), dict):
+        yield from _walk(schema, node["items"], (*path, "*"), seen)
+    for of in [one for kind in ("anyOf", "oneOf", "allOf") for one in node.get(kind) or ()]:
+        yield from _walk(schema, of, path, seen)
+
+
+def _defined(schema: Any, node: Any) -> Any:
+    for name in node["$ref"].removeprefix("#/").split("/") if "$ref" in node else ():
+        schema = schema.get(name, {})
+    return schema if "$ref" in node else node
+
+
+def _at(path: Path, value: Any) -> Any:
+    for name in reversed(path):
+        value = [value] if name == "*" else {name: value}
+    return value
+
+
+#: Of what speaks of principals or accounts, the last names that let nobody in, and why.
+NOBODY = {
+    # how somebody is found out to be somebody, or what a service is called elsewhere
+    *("KerberosPrincipal", "PrincipalIdClaim", "PrincipalEntityType", "ThingPrincipalType", "MatchPrincipals"),
+    *("PrincipalRole", "CrossRealmTrustPrincipalPassword", "ResourceAwsIamAccessKeyPrincipalName", "ServiceAccount"),
+    # what a caller is held to, or who is left out
+    *("SourceAccount", "ExcludedAccounts", "ExcludeUserAccounts", "EmailSendingAccount"),
+}
+#: Types that read metrics of other accounts, or mean customers' accounts.
+READERS = {
+    "AWS::ApplicationSignals::ServiceLevelObjective",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::AnomalyDetector",
+    "AWS::CustomerProfiles::SegmentDefinition",
+}
+
+
+def test_every_property_of_the_reference_that_holds_principals_or_accounts_is_known_by_its_name() -> None:
+    speaks = re.compile(
+        r".*(Principal|Grantee).*|.*(Account|AccountI[dD]|AccountNumber|AccountIdentifier|OwnerI[dD])s?"
+    )
+    asked = 0
+    for type_, path, _ in reference():
+        last = next(name for name in reversed(path) if name not in ("*", "any"))
+        if speaks.fullmatch(last) and last not in NOBODY and type_ not in READERS:
+            asked += 1
+            assert names_somebody(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
+    assert asked > 150
+
+
+def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_name() -> None:
+    """Those that may be an object of any form, and so are documents of another language. What is written there is seen
+    whatever they are called; it is only where it is not resolved that their names count."""
+    about_how = {"LifecyclePolicy", "FilterPolicy", "DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "CorsPolicy"}
+    about_how |= {"DataProtectionPolicy", "BackupRetentionPolicy"}
+    asked = 0
+    for type_, path, schema in reference():
+        free = not schema.get("properties") and "object" in str(schema.get("type"))
+        if free and re.search(r"Polic(y|ies)(Document|Text)?$", path[-1]) and path[-1] not in about_how:
+            asked += 1
+            assert names_somebody(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
+            assert holds_policy(_at(path, json.dumps({"Statement": []}))), type_
+    assert asked > 30
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"PeerOwnerId": OTHER}, f"PeerOwnerId: {OTHER}"),
+        ({"PeerOwnerId": int(OTHER)}, f"PeerOwnerId: {OTHER}"),
+        ({"PeerOwnerId": OWN}, ""),
+        ({"PeerOwnerId": {"Ref": "AWS::AccountId"}}, ""),
+        ({"PeerOwnerId": {"Ref": "AWS::NoValue"}}, ""),
+        ({"PeerOwnerId": UNRESOLVED}, f"PeerOwnerId: {UNRESOLVED}"),
+        ({"Accounts": ["*"]}, "Accounts.0: *"),
+        ({"Rules": [{"Accounts": [OWN, OTHER]}]}, f"Rules.0.Accounts.1: {OTHER}"),
+        ({"Shares": [f"arn:aws:iam::{OTHER}:root"]}, f"Shares.0: arn:aws:iam::{OTHER}:root"),
+        ({"Shares": ["arn:aws:organizations::111111111111:organization/o-1"]}, ""),
+        ({"Shares": [f"arn:aws:organizations::{OTHER}:ou/o-1/ou-1"]}, f"Shares.0: arn:aws:organizations::{OTHER}:ou"),
+        ({"Principal": f"arn:aws:iam::{OWN}:user/u"}, f"Principal: arn:aws:iam::{OWN}:user/u"),
+        ({"Permissions": [{"Principal": {"Ref": "U"}}]}, "Permissions.0.Principal"),
+        # Where it goes as somebody, and what is its user's own word.
+        ({"TargetRoleArn": f"arn:aws:iam::{OTHER}:role/r"}, ""),
+        ({"Tags": [{"Key": "owner", "Value": OTHER}], "Environment": {"Variables": {"ACCOUNT": OTHER}}}, ""),
+        ({"Policy": {"Statement": [{"Principal": "*"}]}}, ""),
+        ({"Policy": UNRESOLVED}, "Policy"),
+        ({"Description": OTHER}, ""),
+    ],
+    ids=str,
+)
+def test_who_is_somebody(properties: Any, said: str) -> None:
+    found = names_somebody(properties, OWN)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_policy_of_another_form_is_one_as_well() -> None:
+    """That of OpenSearch Serverless has rules and principals, and no statements."""
+    rules = json.dumps([{"Rules": [], "Principal": [f"arn:aws:iam::{OTHER}:root"]}])
+    assert may_give_access("AWS::OpenSearchServerless::AccessPolicy", {"Policy": rules}, OWN)
+
+
+def test_what_is_in_a_table_is_judged_by_it_alone() -> None:
+    assert not lets_in_somebody("AWS::Lambda::Permission", {"Principal": OTHER}, OWN)
+    assert not lets_in_somebody("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
+    assert not lets_in_somebody("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
+    assert lets_in_somebody("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
