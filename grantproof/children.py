@@ -28,7 +28,6 @@ def forked(tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: in
         a task and the whole lines that its child said. A child that died, or took too long, says no more.
     """
     said: list[list[bytes]] = [[] for _ in tasks]
-    gc.collect()
     for number, line in heard(range(len(tasks)), lambda number: work(tasks[number]), workers, limit=_LIMIT):
         if line is None:
             yield tasks[number], said[number]
