@@ -16,6 +16,7 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.giving import DECIDING, Way, lets_in_somebody, way_of
 from grantproof.aws.held.unspoken import account_of
 from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.templates.disclosing import disclosed
 
 Documents = Mapping[str, Any]
 
@@ -92,11 +93,13 @@ def access(stage: Deployed) -> Access:
 
 
 def _deciding(resource: Resource, account: str) -> dict[str, str]:
-    """The properties by which a resource lets somebody in without a policy that is read, or that name somebody."""
+    """The properties by which a resource lets somebody in without a policy that is read, that name somebody, or
+    that tell a secret."""
     properties = resource.properties or {}
     names = [*properties] if way_of(resource.type) is Way.ITSELF else [*DECIDING.get(resource.type, ())]
     if named := lets_in_somebody(resource.type, properties, account):
         names.append(named.partition(":")[0].partition(".")[0])
+    names += [str(path[0]) for path in disclosed(resource.type, properties)]
     return {name: json.dumps(properties[name], sort_keys=True, default=str) for name in names if name in properties}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.held.policies import Held
 from grantproof.aws.held.unspoken import unspoken
 from grantproof.aws.staged.stage import Stage
@@ -41,6 +42,8 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
             )
     for detail, place in unspoken(world):
         verdict.broken("the stacks create what the contract declares, and nothing else", detail, place=place)
+    for detail, place in disclosures(world):
+        verdict.broken("the value of a secret is kept where it is", detail, place=place)
     carriers = {world.resolved(resource.reference) for resource in grant.resources}
     for arn in filter(world.made, world.policies.resource_policies):
         if arn not in carriers:

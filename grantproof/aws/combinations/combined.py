@@ -11,6 +11,7 @@ from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.unspoken import is_spoken_of, place_of, untold
 from grantproof.aws.synthesis.stacks import Refused
@@ -112,7 +113,10 @@ def note_untold(space: Space, found: Deployed, noted: Noted) -> None:
         if not same and not is_spoken_of(found, resource):
             clause = "what is not worked out stays as the contract's own deployment has it"
             change = "is another" if path in before else "comes with it"
-            detail = f"{'/'.join(path)} ({resource.type}) {change}, and whom it lets in is not known"
+            said = f"{change}, and whom it lets in is not known"
+            if discloses(found.deployment, resource):
+                said = "then has the value of a secret in clear"
+            detail = f"{'/'.join(path)} ({resource.type}) {said}"
             noted.broken(clause, detail, partial(place_of, resource, found))
 
 

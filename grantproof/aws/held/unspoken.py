@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.giving import (
     Way,
     let_in_by,
@@ -114,14 +115,15 @@ def buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
 
 
 def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
-    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out, or
-    send what they hold away: by the alias of the stack, and logical ids."""
+    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out,
+    send what they hold away, or have the value of a secret: by the alias of the stack, and logical ids."""
     return {
         (stack.alias, *resource.path): resource
         for stack in deployment.stacks
         for resource in stack.resources
         if may_give_access(resource.type, resource.properties, account_of(deployment, stack))
         or _away(deployment, stack, resource)
+        or discloses(deployment, resource)
     }
 
 

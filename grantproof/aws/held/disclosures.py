@@ -1,0 +1,51 @@
+"""Secrets whose values the stacks write in clear, where other permissions than the secret's decide who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.origin import Origins, properties_of
+from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.disclosing import disclosed, secrets_in
+from grantproof.aws.templates.placed import place_of
+from grantproof.source import at, read, shown
+
+
+def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
+    """Where the stacks write the value of a secret in clear, and where that stands in the templates."""
+    for stack in deployed.deployment.stacks:
+        for resource in stack.resources:
+            properties = properties_of(resource)
+            for path in disclosed(resource.type, properties, _hidden(deployed.deployment, resource)):
+                place = place_of(properties, path)
+                yield (
+                    f"{resource.path[-1]} ({resource.type}) has the value of a secret in clear at "
+                    f"{'.'.join(map(str, path))}: whoever may look at it reads it. Name the secret there, and let who "
+                    "needs the value ask Secrets Manager for it",
+                    str(place or shown(resource.template or deployed.contract.path)),
+                )
+    for template in sorted({t for s in deployed.deployment.stacks for t in (s.template, *_of(s.resources))}):
+        document = read(template)
+        for path in secrets_in(document.value.get("Outputs") or {}):
+            yield (
+                f"the output {path[0]} has the value of a secret in clear: whoever may look at the stack reads it",
+                str(document.place("Outputs", path[0])),
+            )
+
+
+def discloses(deployment: Deployment, resource: Resource) -> bool:
+    """Does a resource have the value of a secret in clear?"""
+    return any(True for _ in disclosed(resource.type, properties_of(resource), _hidden(deployment, resource)))
+
+
+def _of(resources: Collection[Resource]) -> Iterator[Path]:
+    return (resource.template for resource in resources if resource.template is not None)
+
+
+def _hidden(deployment: Deployment, resource: Resource) -> Collection[str]:
+    """The parameters of a nested stack that CloudFormation does not tell."""
+    nested = Origins(deployment).nested(resource) if resource.type == "AWS::CloudFormation::Stack" else None
+    declared = read(nested).value.get("Parameters") or {} if nested is not None else {}
+    return [name for name in declared if str(at(declared, (name, "NoEcho"))).lower() == "true"]
