@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -276,7 +277,7 @@ def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_c
     ],
     ids=["a mistyped name", "nobody gets in"],
 )
-def test_of_whom_nobody_can_act_as_every_test_says_so_in_one_line(
+def test_of_whom_nobody_can_act_as_every_test_says_so_and_it_is_shown_once(
     source: str, file: str, right: str, wrong: str, said: str, times: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "grant"
@@ -284,10 +285,18 @@ def test_of_whom_nobody_can_act_as_every_test_says_so_in_one_line(
     text = (folder / file).read_text(encoding="utf-8")
     assert right in text
     (folder / file).write_text(text.replace(right, wrong), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "not lint and not every_other and not variants", grants=tmp_path)
+    done = run(tmp_path, "-n", "0", "-rf", "-k", "not lint and not every_other and not variants", grants=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.count(said) >= times
-    assert ".py:" not in done.stdout + done.stderr
+    failures, _, listed = done.stdout.partition("= verdict =")
+    first, *others = [line for line in failures.splitlines() if said in line]
+    more = [int(number) for number in re.findall(r"and the same of (\d+) more claims?: ", failures)]
+    assert len([first, *others]) + sum(more) >= times
+    assert all("not verified: " not in line for line in others), "what says the same is shown once"
+    # What is shown once is listed and counted like all.
+    failed = [line for line in listed.splitlines() if line.startswith("FAILED ")]
+    assert len(failed) == len(results(tmp_path)) - sum(results(tmp_path).values()) > len(others) + 1
+    assert f"{len(failed)} failed" in listed
+    assert ".py:" not in failures + done.stderr
 
 
 def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """From tests to one run: what each test noted, the verdict on every grant, and the reports.
 
 Reading order: `asked` (what the run is for), `item` (what a test is about), `record` (what it notes), `collector` (what
-the controller makes of it), `hooks` (the part of the pytest plugin that ties them together).
+the controller makes of it) with `alike` (what is shown once), `hooks` (the part of the pytest plugin that ties them
+together).
 """
 
 from grantproof.recording.asked import ATTRIBUTE, answers, contracts, recorded
