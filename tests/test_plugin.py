@@ -110,6 +110,29 @@ def test_tests_of_a_process_that_died_failed(suite: str, tmp_path: Path) -> None
     assert all(passed for test, passed in whole.items() if not test.startswith(f"test_{suite}."))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PYTEST_ADDOPTS", "-p no:grantproof-recording"),
+        ("PYTEST_PLUGINS", "no_such_plugin"),
+        ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
+    ],
+)
+def test_settings_of_the_users_pytest_bear_on_no_verdict(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first made every verdict green: nobody noted what was found."""
+    monkeypatch.setenv(name, value)
+    grant = shutil.copytree(GOOD, tmp_path / "grant" / "good")
+    text = (grant / "role.yaml").read_text(encoding="utf-8")
+    (grant / "role.yaml").write_text(text.replace("parameter/db", "parameter/*"), encoding="utf-8")
+    done = grantproof("verify", str(grant), "-k", "permissions or proof", "-n", "1", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "wider than the contract: ssm:GetParameter on arn:aws:ssm:eu-west-1:111111111111:parameter/*" in done.stdout
+    assert "NOT VERIFIED  good" in done.stdout
+    assert os.environ[name] == value
+
+
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
     done = grantproof("verify", str(GOOD), "-k", "no_such_test", cwd=tmp_path)
     assert done.returncode == 1

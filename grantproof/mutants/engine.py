@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from grantproof import running
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract
@@ -153,18 +154,17 @@ def _read(
 
 
 #: Each test runs hundreds of times; what pytest does around it for people to read is of no use here.
-_NOT_NEEDED = "hypothesispytest unraisableexception threadexception logging faulthandler".split()
+_NOT_NEEDED = "unraisableexception threadexception logging faulthandler".split()
 
 
 def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> None:
     """Collect the suites for the grants below a folder, and let an engine run them. `only` selects tests as pytest's
     `-k` does."""
-    arguments = [str(suites), f"--grants={directory}", f"--rootdir={suites}"]
-    arguments += [f"--config-file={suites / 'suites.ini'}", "--numprocesses=0", "-s", "-q"]
+    arguments = [f"--grants={directory}", "--numprocesses=0", "-s", "-q"]
     arguments += [f"-pno:{name}" for name in _NOT_NEEDED]
     arguments += ["-k", only] if only else []
     said = io.StringIO()
     with redirect_stdout(said):
-        status = pytest.main(arguments, plugins=[engine])
+        status = running.run(suites, arguments, [engine])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         engine.refusal = engine.refusal or said.getvalue()

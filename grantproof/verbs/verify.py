@@ -117,29 +117,27 @@ def _alone(options: argparse.Namespace) -> int:
     except (SourceError, _NotTaken, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    import pytest
-
     # Service models and moto's backends are millions of objects that stay: looking through them for garbage again and
     # again takes a third of the run.
     gc.set_threshold(500_000, 50, 50)
-    tests = suites.folder()
     arguments = [
-        str(tests),
         f"--grants={options.directory}",
-        f"--rootdir={tests}",
-        f"--config-file={tests / 'suites.ini'}",
         # Of pytest's own report the bundle takes what is whole.
         f"--junitxml={options.report_dir / f'{bundle.PARTIAL}pytest' / 'junit.xml'}",
         f"--grants-report={options.report_dir}",
         *_processes(options.workers, len(grants)),
     ]
     # Plugins that are of no use to the suites and slow to start, to end, or at every test.
-    for plugin in ("hypothesispytest", "unraisableexception", "logging"):
+    for plugin in ("unraisableexception", "logging"):
         arguments += ["-p", f"no:{plugin}"]
     arguments += exports
     arguments += ["-k", options.only] if options.only else []
     arguments += ["-v"] if options.verbose else ["-q"]
-    status = pytest.main(arguments)
+    import pytest
+
+    from grantproof import running
+
+    status = running.run(suites.folder(), arguments)
     if status == pytest.ExitCode.USAGE_ERROR:
         return BAD_USAGE
     return VERIFIED if status == pytest.ExitCode.OK else NOT_VERIFIED
