@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.templates.accepted import could_widen
+from grantproof.aws.templates.carriers import KEYS
 from grantproof.contract import Contract
 from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
@@ -169,7 +170,7 @@ def _layers(held: Held, aspect: str) -> list[Layers]:
         boundary = _parsed(held, BOUNDARY, PolicyType.BOUNDARY)
         return [Layers(identity=_parsed(held, PERMISSIONS, PolicyType.IDENTITY), boundary=boundary or None)]
     type_ = PolicyType.TRUST if aspect == TRUST else PolicyType.RESOURCE
-    if held.facts.get("type") == "AWS::KMS::Key":
+    if held.facts.get("type") in KEYS:
         type_ = PolicyType.KEY
     (policy,) = _parsed(held, aspect, type_)
     callers: list[tuple[Policy, ...]] = [(parse_policy(_ANYTHING, PolicyType.IDENTITY, "the caller"),), ()]

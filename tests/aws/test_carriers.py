@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,49 @@ def test_a_policy_that_says_something_else_disagrees_with_the_contract(old: str,
     assert all(d.place.startswith(str(tmp_path)) or d.kind == "narrower" for d in found)
 
 
+# --- services that the mocked world does not have ---------------------------------------------------------------------
+
+ELSEWHERE = SHAPE.parent / "resource-policies-elsewhere"
+
+
+def test_what_is_worked_out_of_stand_ins_is_what_a_deployment_holds() -> None:
+    found = Stage(load(ELSEWHERE))
+    found.open()
+    try:
+        (stack,) = found.deployment.stacks
+        physical = {(stack.alias, *resource.path): resource.physical_id for resource in stack.resources}
+        made = synthesise(found.contract, physical=physical).snapshots["111111111111"].resource_policies
+        held = found.snapshots()["111111111111"].resource_policies
+        assert {e["Arn"]: e for e in made} == {e["Arn"]: e for e in held}
+        assert len(held) == len(found.contract.resources)
+        repository = "arn:aws:ecr:us-east-1:111111111111:repository/images"
+        with pytest.raises(Undecided, match="the registry's policy decides over each repository"):
+            found.policies.resource_policy("ecr:BatchGetImage", repository)
+    finally:
+        found.close()
+
+
+@pytest.mark.parametrize("sid", [r.policy[-1].document["Sid"] for r in load(ELSEWHERE).resources])
+def test_each_of_them_that_says_something_else_disagrees_with_the_contract(sid: str, tmp_path: Path) -> None:
+    text = (ELSEWHERE / "shared.yaml").read_text(encoding="utf-8")
+    start = re.search(rf'Sid"?: ?"?{sid}\b', text)
+    assert start is not None
+    wider = re.compile(r"!Ref Partner|\$\{Partner\}|sns\.amazonaws\.com|Deny")
+    others = {"!Ref Partner": '"999999999999"', "${Partner}": "999999999999", "Deny": "Allow"}
+    changed = wider.sub(lambda m: others.get(m[0], "ec2.amazonaws.com"), text[start.start() :], count=1)
+    (tmp_path / "shared.yaml").write_text(text[: start.start()] + changed, encoding="utf-8")
+    (tmp_path / "contract.yaml").write_text((ELSEWHERE / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    contract = load(tmp_path)
+    view = Synthesised(contract, synthesise(contract))
+    disagreeing = []
+    for declared in contract.resources:
+        real = view.resource_policy(declared)
+        assert real is not None
+        if list(disagreements(view, resource_policy(view, declared, real))):
+            disagreeing.append(declared.policy[-1].document["Sid"])
+    assert disagreeing == [sid]
+
+
 # --- what is not in the table -----------------------------------------------------------------------------------------
 
 
@@ -227,6 +271,10 @@ def test_a_policy_of_a_real_account_that_no_export_holds_is_said() -> None:
     vault = Resource(("Vault",), "AWS::Backup::BackupVault", "x", "owner", None)
     assert is_unread(vault, {"AccessPolicy": policy(ALLOW)})
     assert not is_unread(vault, {"BackupVaultName": "v"})
+    point = Resource(("Point",), "AWS::S3::AccessPoint", "x", "owner", None)
+    assert is_unread(point, {"Policy": policy(ALLOW)})  # of S3, only the policies of buckets
+    assert is_unread(Resource(("All",), "AWS::ECR::RegistryPolicy", "x", "owner", None), {"PolicyText": policy(ALLOW)})
+    assert not is_unread(Resource(("K",), "AWS::KMS::ReplicaKey", "x", "owner", None), {"KeyPolicy": policy(ALLOW)})
 
 
 # --- functions --------------------------------------------------------------------------------------------------------

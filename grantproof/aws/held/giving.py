@@ -81,6 +81,7 @@ WAYS: Mapping[str, Way] = {
             "AWS::EC2::NetworkInterfacePermission",
             "AWS::EC2::VPCEndpointService",
             "AWS::EC2::VerifiedAccess",  # whom a provider of identities knows
+            "AWS::ECR::PublicRepository",  # everybody pulls from it
             "AWS::EKS::AccessEntry",
             "AWS::EKS::IdentityProviderConfig",
             "AWS::EKS::PodIdentityAssociation",

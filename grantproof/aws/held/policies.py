@@ -8,7 +8,7 @@ from typing import Any
 
 from grantproof.aws.held.parsed import parsed
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.templates.carriers import carrying, more_than_policies
+from grantproof.aws.templates.carriers import KEYS, carrying, more_than_policies, registry
 from grantproof.iam import Layers, Policy, PolicyType, Request
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import is_role_entry, resource_type
@@ -58,7 +58,7 @@ class Policies:
             for held in _Reader(snapshot, self.managed).entities():
                 self.held[held.arn] = held
             for entry in snapshot.resource_policies:
-                type_ = PolicyType.KEY if entry["Type"] == "AWS::KMS::Key" else PolicyType.RESOURCE
+                type_ = PolicyType.KEY if entry["Type"] in KEYS else PolicyType.RESOURCE
                 self._resource[entry["Arn"]] = (entry, parsed(entry["Policy"], type_, entry["Arn"]))
 
     @property
@@ -88,6 +88,10 @@ class Policies:
         if is_role_entry(action):
             role = self.held.get(resource)
             return role.trust if role else None
+        if whole := self._resource.get(registry(resource)):
+            raise Undecided(
+                f"{action} on {resource}: the registry's policy decides over each repository", whole[1].label
+            )
         found = self._resource.get(carrying(resource))
         if found is None:
             return None

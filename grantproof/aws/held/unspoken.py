@@ -20,7 +20,6 @@ from grantproof.aws.held.giving import (
 )
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
 from grantproof.aws.templates.naming import is_function
@@ -90,10 +89,14 @@ def is_unread(resource: Resource, written: Any) -> bool:
     if resource.type == "AWS::Lambda::Permission":
         # Exports hold the policies of functions, not those of their aliases and versions.
         return not _names_function(at(written, ("FunctionName",)), resource)
-    if resource.type.split("::")[1].lower() in RESOURCE_POLICIES:
+    if resource.type in _READ:
         return False
     carrier = CARRIERS.get(resource.type)
     return resource.type in HUNG or (carrier is not None and bool(carrier.own) and bool(at(written, carrier.own)))
+
+
+#: Types of the table whose policies exports hold; of the other services that they read, only those of one type.
+_READ = frozenset({"AWS::KMS::ReplicaKey", "AWS::Lambda::ResourcePolicy"})
 
 
 def _names_function(name: Any, permission: Resource) -> bool:

@@ -91,6 +91,7 @@ STREAM = "arn:{partition}:dynamodb:{region}:{account}:table/{id}/stream/2024-01-
 
 #: By type. The account's own policy of a service stands for what has no ARN: `arn:...:logs:REGION:ACCOUNT:*`.
 CARRIERS: Mapping[str, Carrier] = {
+    "AWS::APS::Workspace": _arn("aps", "workspace/{id}", ref="arn", others={"WorkspaceId": "{id}"}),
     "AWS::ApiGateway::RestApi": Carrier(
         "arn:{partition}:apigateway:{region}::/restapis/{id}",
         own=("Policy",),
@@ -106,6 +107,16 @@ CARRIERS: Mapping[str, Carrier] = {
         others={"BackupVaultName": "{id}"},
         beyond=("backup:", "AWS Backup refuses calls across accounts whatever the vault's policy says"),
     ),
+    "AWS::Backup::LogicallyAirGappedBackupVault": _arn(
+        "backup",
+        "backup-vault:{id}",
+        "BackupVaultArn",
+        named="BackupVaultName",
+        own=("AccessPolicy",),
+        others={"BackupVaultName": "{id}"},
+        beyond=("backup:", "such a vault is shared by AWS RAM, too"),
+    ),
+    "AWS::CloudTrail::EventDataStore": _arn("cloudtrail", "eventdatastore/{id}", "EventDataStoreArn", ref="arn"),
     "AWS::CodeArtifact::Domain": _arn(
         "codeartifact",
         "domain/{id}",
@@ -121,6 +132,9 @@ CARRIERS: Mapping[str, Carrier] = {
         ref="arn",
         own=("PermissionsPolicyDocument",),
         others={"Name": "{id}", "DomainName": "{DomainName}", "DomainOwner": "{account}"},
+    ),
+    "AWS::DSQL::Cluster": _arn(
+        "dsql", "cluster/{id}", "ResourceArn", own=("PolicyDocument",), others={"Identifier": "{id}"}
     ),
     "AWS::DynamoDB::GlobalTable": _arn(
         "dynamodb", "table/{id}", named="TableName", others={"StreamArn": STREAM, "TableId": "{id}"}
@@ -140,14 +154,35 @@ CARRIERS: Mapping[str, Carrier] = {
         beyond=("elasticfilesystem:client", "who mounts a file system without IAM is anonymous"),
     ),
     "AWS::Elasticsearch::Domain": _SEARCH,
+    "AWS::EventSchemas::Registry": _arn(
+        "schemas",
+        "registry/{id}",
+        "RegistryArn",
+        named="RegistryName",
+        ref="arn",
+        others={"RegistryName": "{id}"},
+    ),
     "AWS::Events::EventBus": _arn("events", "event-bus/{id}", named="Name", own=("Policy",), others={"Name": "{id}"}),
+    # Its own policy, whatever the primary key's says.
+    "AWS::KMS::ReplicaKey": _arn("kms", "key/{id}", own=("KeyPolicy",), others={"KeyId": "{id}"}),
     "AWS::Kinesis::Stream": _arn("kinesis", "stream/{id}", named="Name"),
     "AWS::Lambda::Alias": _arn("lambda", "function:{function}:{id}", "AliasArn", named="Name", ref="arn"),
     "AWS::Lambda::Function": _arn("lambda", "function:{id}", named="FunctionName"),
     # Every version is the first one here.
     "AWS::Lambda::Version": _arn("lambda", "function:{function}:1", "FunctionArn", ref="arn", others={"Version": "1"}),
+    "AWS::Logs::DeliveryDestination": _arn(
+        "logs",
+        "delivery-destination:{id}",
+        named="Name",
+        own=("DeliveryDestinationPolicy", "DeliveryDestinationPolicy"),
+        others={"Name": "{id}"},
+    ),
     "AWS::Logs::Destination": _arn("logs", "destination:{id}", named="DestinationName", own=("DestinationPolicy",)),
+    "AWS::Oam::Sink": _arn("oam", "sink/{id}", ref="arn", own=("Policy",)),
     "AWS::OpenSearchService::Domain": _SEARCH,
+    "AWS::PaymentCryptography::Key": _arn(
+        "payment-cryptography", "key/{id}", "KeyIdentifier", ref="arn", own=("Policy",)
+    ),
     "AWS::S3::AccessPoint": _arn(
         "s3",
         "accesspoint/{id}",
@@ -156,21 +191,54 @@ CARRIERS: Mapping[str, Carrier] = {
         others={"Name": "{id}", "Alias": "{id}-s3alias"},
         beyond=("s3:", "the policy of the bucket behind an access point has to allow, too"),
     ),
+    "AWS::S3Express::DirectoryBucket": _arn("s3express", "bucket/{id}", named="BucketName"),
+    "AWS::S3ObjectLambda::AccessPoint": _arn(
+        "s3-object-lambda",
+        "accesspoint/{id}",
+        named="Name",
+        beyond=("s3-object-lambda:", "the access point, the bucket and the function behind it have to allow, too"),
+    ),
+    "AWS::S3Tables::TableBucket": _arn("s3tables", "bucket/{id}", "TableBucketARN", named="TableBucketName", ref="arn"),
+    "AWS::SageMaker::ModelPackageGroup": _arn(
+        "sagemaker",
+        "model-package-group/{id}",
+        "ModelPackageGroupArn",
+        named="ModelPackageGroupName",
+        ref="arn",
+        own=("ModelPackageGroupPolicy",),
+    ),
 }
 
 #: By type.
 HUNG: Mapping[str, Hung] = {
+    "AWS::APS::ResourcePolicy": Hung("AWS::APS::Workspace", "WorkspaceArn", ("PolicyDocument",)),
+    "AWS::Bedrock::ResourcePolicy": Hung("AWS::Bedrock::Guardrail", "ResourceArn", ("PolicyDocument",)),
+    "AWS::BedrockAgentCore::ResourcePolicy": Hung("AWS::BedrockAgentCore::Runtime", "ResourceArn", ("Policy",)),
     "AWS::CloudTrail::ResourcePolicy": Hung("AWS::CloudTrail::EventDataStore", "ResourceArn", ("ResourcePolicy",)),
+    "AWS::ECR::RegistryPolicy": Hung("AWS::ECR::Registry", "", ("PolicyText",)),
+    "AWS::EventSchemas::RegistryPolicy": Hung("AWS::EventSchemas::Registry", "RegistryName", ("Policy",)),
     "AWS::Events::EventBusPolicy": Hung("AWS::Events::EventBus", "EventBusName", ()),
     "AWS::Kinesis::ResourcePolicy": Hung("AWS::Kinesis::Stream", "ResourceArn", ("ResourcePolicy",)),
     "AWS::Lambda::Permission": Hung("AWS::Lambda::Function", "FunctionName", ()),
     "AWS::Lambda::ResourcePolicy": Hung("AWS::Lambda::Function", "ResourceArn", ("PolicyDocument",)),
+    "AWS::Lex::ResourcePolicy": Hung("AWS::Lex::Bot", "ResourceArn", ("Policy",)),
     "AWS::Logs::ResourcePolicy": Hung("AWS::Logs::LogGroup", "", ("PolicyDocument",)),
     "AWS::MSK::ClusterPolicy": Hung("AWS::MSK::Cluster", "ClusterArn", ("Policy",)),
+    "AWS::S3Express::BucketPolicy": Hung("AWS::S3Express::DirectoryBucket", "Bucket", ("PolicyDocument",)),
+    "AWS::S3ObjectLambda::AccessPointPolicy": Hung(
+        "AWS::S3ObjectLambda::AccessPoint", "ObjectLambdaAccessPoint", ("PolicyDocument",)
+    ),
+    "AWS::S3Outposts::BucketPolicy": Hung("AWS::S3Outposts::Bucket", "Bucket", ("PolicyDocument",)),
     "AWS::S3Tables::TableBucketPolicy": Hung("AWS::S3Tables::TableBucket", "TableBucketARN", ("ResourcePolicy",)),
     "AWS::S3Tables::TablePolicy": Hung("AWS::S3Tables::Table", "TableARN", ("ResourcePolicy",)),
+    "AWS::SMSVOICE::ResourcePolicy": Hung("AWS::SMSVOICE::PhoneNumber", "ResourceArn", ("PolicyDocument",)),
     "AWS::SSM::ResourcePolicy": Hung("AWS::SSM::Parameter", "ResourceArn", ("Policy",)),
+    "AWS::XRay::ResourcePolicy": Hung("AWS::XRay::Group", "", ("PolicyDocument",)),
 }
+
+
+#: Types whose policy is a key's, without which nobody is allowed anything (rule K2).
+KEYS = frozenset({"AWS::KMS::Key", "AWS::KMS::ReplicaKey"})
 
 
 class NoPolicy(ValueError):
@@ -201,6 +269,14 @@ def more_than_policies(type_: str, action: str) -> str:
     return what if action.lower().startswith(begins) else ""
 
 
+def registry(arn: str) -> str:
+    """The ARN of the account's policy that decides over a resource beside its own: a registry's, over each of its
+    repositories. Empty where there is none.
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-permissions.html"""
+    head, _, resource = arn.rpartition(":repository/")
+    return f"{head}:*" if resource and head.split(":")[2:3] == ["ecr"] else ""
+
+
 def carrying(arn: str) -> str:
     """The ARN of what carries the policy for a resource: itself, or what it is a part of."""
     fields = arn.split(":", 5)
@@ -211,7 +287,7 @@ def carrying(arn: str) -> str:
     match service, parts[0]:
         case "s3", first if not fields[3]:
             return f"{head}:{first}"  # rule R17
-        case "s3", "accesspoint":
+        case "s3" | "s3-object-lambda", "accesspoint":
             return f"{head}:{'/'.join(parts[:2])}"
         case "dynamodb", "table" if parts[2:3] == ["index"]:
             return f"{head}:{'/'.join(parts[:2])}"
@@ -223,6 +299,8 @@ def carrying(arn: str) -> str:
             return f"{head}:repository/{'/'.join(parts[1:3])}"
         case "execute-api", api:
             return f"arn:{fields[1]}:apigateway:{fields[3]}::/restapis/{api}"
+        case "sagemaker", "model-package":
+            return f"{head}:model-package-group/{'/'.join(parts[1:2])}"
         case "logs", kind if kind.startswith("log-group"):
             return f"{head}:*"
     return arn

@@ -14,11 +14,16 @@ from typing import Any
 #: The paths of the destinations in the properties, by type; `*` is each entry of a list.
 _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
+    "AWS::Events::ApiDestination": ("InvocationEndpoint",),
     "AWS::Events::Rule": ("Targets.*.Arn",),
+    "AWS::KinesisFirehose::DeliveryStream": ("HttpEndpointDestinationConfiguration.EndpointConfiguration.Url",),
     "AWS::Lambda::EventInvokeConfig": (
         "DestinationConfig.OnFailure.Destination",
         "DestinationConfig.OnSuccess.Destination",
     ),
+    "AWS::Lambda::EventSourceMapping": ("DestinationConfig.OnFailure.Destination",),
+    "AWS::Lambda::Function": ("DeadLetterConfig.TargetArn",),
+    "AWS::Logs::DeliveryDestination": ("DestinationResourceArn",),
     "AWS::Logs::SubscriptionFilter": ("DestinationArn",),
     "AWS::S3::Bucket": (
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn",
@@ -27,6 +32,10 @@ _TO: Mapping[str, tuple[str, ...]] = {
         "NotificationConfiguration.QueueConfigurations.*.Queue",
         "NotificationConfiguration.TopicConfigurations.*.Topic",
         "ReplicationConfiguration.Rules.*.Destination.Bucket",
+    ),
+    "AWS::S3Express::DirectoryBucket": ("InventoryConfigurations.*.Destination.BucketArn",),
+    "AWS::S3ObjectLambda::AccessPoint": (
+        "ObjectLambdaConfiguration.TransformationConfigurations.*.ContentTransformation.AwsLambda.FunctionArn",
     ),
     "AWS::SNS::Subscription": ("Endpoint",),
     "AWS::SNS::Topic": ("Subscription.*.Endpoint",),
