@@ -257,6 +257,9 @@ def test_each_of_them_that_says_something_else_disagrees_with_the_contract(sid: 
 
 def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
     assert list(documents({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
+    numbered = json.dumps(policy(ALLOW)).replace("Statement", r"\u0053tatement")
+    assert json.loads(numbered) == policy(ALLOW)
+    assert list(documents({"A": numbered})) == [("A",)]
     text = {"Policy": json.dumps(policy(ALLOW))}
     resources = tuple(Resource(("x",), t, "x", "owner", None, {}, text) for t in ("AWS::X::Y", "AWS::SSM::Parameter"))
     stack = DeployedStack("s", "owner", "s", SHAPE, {}, {}, resources)

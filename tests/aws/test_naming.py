@@ -130,6 +130,10 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
         ({"Policy": {"Statement": [{"Principal": "*"}]}}, ""),
         ({"Policy": UNRESOLVED}, "Policy"),
         ({"Description": OTHER}, ""),
+        # CloudFormation looks it up as it deploys.
+        ({"PolicyDocument": "{{resolve:ssm:/policy}}"}, "PolicyDocument: {{"),
+        ({"PeerOwnerId": "{{resolve:ssm:/peer}}"}, "PeerOwnerId: {{"),
+        ({"MasterUserPassword": "{{resolve:secretsmanager:database}}"}, ""),
     ],
     ids=str,
 )
@@ -143,6 +147,14 @@ def test_a_policy_of_another_form_is_one_as_well() -> None:
     """That of OpenSearch Serverless has rules and principals, and no statements."""
     rules = json.dumps([{"Rules": [], "Principal": [f"arn:aws:iam::{OTHER}:root"]}])
     assert may_give_access("AWS::OpenSearchServerless::AccessPolicy", {"Policy": rules}, OWN)
+
+
+@pytest.mark.parametrize("name", ["Statement", r"\u0053tatement", r"\u0053\u0074atement"])
+def test_a_policy_in_text_is_one_however_its_characters_are_written(name: str) -> None:
+    text = '{"Version": "2012-10-17", "' + name + '": []}'
+    assert json.loads(text) == {"Version": "2012-10-17", "Statement": []}
+    assert holds_policy({"A": text})
+    assert holds_policy({"A": json.dumps({"B": text})})
 
 
 def test_what_is_in_a_table_is_judged_by_it_alone() -> None:

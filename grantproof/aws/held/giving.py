@@ -132,6 +132,10 @@ _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::CodeBuild::Project": {"Visibility": frozenset({"PRIVATE"})},
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
+    "AWS::Logs::AccountPolicy": {
+        # Subscriptions of every log group, to wherever the policy's text says.
+        "PolicyType": frozenset({"DATA_PROTECTION_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY"})
+    },
     "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "VpcConfiguration": None},
     "AWS::S3::Bucket": {
         "AccessControl": frozenset({"Private", "BucketOwnerRead", "BucketOwnerFullControl"}),

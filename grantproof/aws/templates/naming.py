@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grantproof.aws.templates.placed import spelt_out
 from grantproof.source import Key
 
 #: Properties that say who may do something, whatever they say.
@@ -59,7 +60,7 @@ def names_somebody(properties: Any, account: str) -> str:
 def holds_policy(properties: Any) -> bool:
     """Is there a policy document in a value, as an object, as text, or as text in text? OpenSearch Serverless has one
     of its own form: a list of rules, each with its Principal."""
-    text = json.dumps(properties, default=str).replace("\\", "")
+    text = spelt_out(json.dumps(properties, default=str)).replace("\\", "")
     return '"Statement' in text or '"Principal"' in text
 
 
@@ -92,7 +93,7 @@ def _is_somebody(keys: list[str], value: Any, account: str) -> bool:
     if any(_WHO.fullmatch(key) for key in keys):
         return True
     last = keys[-1] if keys else ""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or "{{resolve:" in str(value):
         own = value in ({"Ref": "AWS::AccountId"}, {"Fn::Sub": "${AWS::AccountId}"})
         return not own and bool(_ACCOUNT.fullmatch(last) or _POLICY.fullmatch(last))
     text = str(value)

@@ -7,6 +7,7 @@ in its file whatever way it took.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -90,5 +91,13 @@ def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from ((number, *path) for path in documents(item, text=text))
-    elif text and isinstance(value, str) and value.lstrip().startswith("{") and '"Statement"' in value:
+    elif text and isinstance(value, str) and value.lstrip().startswith("{") and '"Statement"' in spelt_out(value):
         yield ()
+
+
+def spelt_out(text: str) -> str:
+    """JSON with characters in place of their numbers: who reads it takes `\\u0053tatement` for `Statement`."""
+    return _NUMBERED.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
+
+
+_NUMBERED = re.compile(r"\\+u([0-9a-fA-F]{4})")

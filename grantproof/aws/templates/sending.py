@@ -8,14 +8,18 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-templ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 #: The paths of the destinations in the properties, by type; `*` is each entry of a list.
 _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
+    "AWS::DynamoDB::GlobalTable": ("GlobalTableSourceArn",),
+    "AWS::EFS::FileSystem": ("ReplicationConfiguration.Destinations.*.FileSystemId",),
     "AWS::Events::ApiDestination": ("InvocationEndpoint",),
     "AWS::Events::Rule": ("Targets.*.Arn",),
+    "AWS::IoT::TopicRule": ("TopicRulePayload.Actions.*.Http.Url", "TopicRulePayload.ErrorAction.Http.Url"),
     "AWS::KinesisFirehose::DeliveryStream": ("HttpEndpointDestinationConfiguration.EndpointConfiguration.Url",),
     "AWS::Lambda::EventInvokeConfig": (
         "DestinationConfig.OnFailure.Destination",
@@ -23,7 +27,9 @@ _TO: Mapping[str, tuple[str, ...]] = {
     ),
     "AWS::Lambda::EventSourceMapping": ("DestinationConfig.OnFailure.Destination",),
     "AWS::Lambda::Function": ("DeadLetterConfig.TargetArn",),
+    "AWS::Logs::Delivery": ("DeliveryDestinationArn",),
     "AWS::Logs::DeliveryDestination": ("DestinationResourceArn",),
+    "AWS::Logs::Destination": ("TargetArn",),
     "AWS::Logs::SubscriptionFilter": ("DestinationArn",),
     "AWS::S3::Bucket": (
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn",
@@ -37,6 +43,7 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::S3ObjectLambda::AccessPoint": (
         "ObjectLambdaConfiguration.TransformationConfigurations.*.ContentTransformation.AwsLambda.FunctionArn",
     ),
+    "AWS::S3Tables::TableBucket": ("ReplicationConfiguration.Rules.*.Destinations.*.DestinationTableBucketARN",),
     "AWS::SNS::Subscription": ("Endpoint",),
     "AWS::SNS::Topic": ("Subscription.*.Endpoint",),
 }
@@ -60,6 +67,8 @@ def sends_away(type_: str, properties: Any, account: str, buckets: Collection[st
 
 
 def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
+    if isinstance(target, str) and _FILE_SYSTEM.fullmatch(target):
+        return True  # by its id alone, it is one of the same account
     if not isinstance(target, str) or not target.startswith("arn:"):
         return False  # an address, a function by its name alone, or what is not resolved
     fields = target.split(":", 5)
@@ -68,6 +77,9 @@ def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
     if fields[2] == "s3":
         return fields[5] in buckets
     return fields[4] in (account, "")  # what has no account is AWS's own, such as its automations
+
+
+_FILE_SYSTEM = re.compile(r"fs-[0-9a-f]+")
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
