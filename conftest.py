@@ -21,3 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """A worker leaves at once when it is done: taking its millions of objects apart would take seconds."""
     if hasattr(config, "workerinput"):
         atexit.register(os._exit, 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """So would looking through them for garbage, twice, as pytest does when nobody hears a worker any more."""
+    if hasattr(config, "workerinput"):
+        gc.freeze()

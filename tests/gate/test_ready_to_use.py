@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests import served
 from tests.gate.repositories import READ, ROLE, edit, git
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,24 +23,19 @@ def loaded(name: str) -> Any:
 
 
 @pytest.fixture
-def tools(tmp_path: Path) -> dict[str, str]:
-    """An environment with this environment's grantproof, and a `gh` and a `pip` that only say how they were called."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    scripts = {
-        "grantproof": f'exec {shlex.quote(sys.executable)} -m grantproof.cli "$@"',
-        "gh": 'echo "gh $*" >> "$CALLED"; test -f reports/grantproof/gate.md',
-    }
-    for name, script in scripts.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        (folder / name).chmod(0o755)
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
-        "PATH": f"{folder}:{os.environ['PATH']}",
-        "CALLED": str(tmp_path / "called"),
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-    }
+def tools(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment with this environment's grantproof, and a `gh` that only says how it was called."""
+    with served.command(tmp_path) as grantproof:
+        gh = grantproof.with_name("gh")
+        gh.write_text('#!/bin/sh\necho "gh $*" >> "$CALLED"; test -f reports/grantproof/gate.md', encoding="utf-8")
+        gh.chmod(0o755)
+        yield {
+            **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+            "PATH": f"{grantproof.parent}:{os.environ['PATH']}",
+            "CALLED": str(tmp_path / "called"),
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        }
 
 
 def run(script: str, top: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
