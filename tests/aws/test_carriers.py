@@ -214,8 +214,9 @@ def test_a_policy_that_says_something_else_disagrees_with_the_contract(old: str,
 ELSEWHERE = SHAPE.parent / "resource-policies-elsewhere"
 
 
-def test_what_is_worked_out_of_stand_ins_is_what_a_deployment_holds() -> None:
-    found = Stage(load(ELSEWHERE))
+@pytest.mark.parametrize("shape", [ELSEWHERE, SHAPE.parent / "repository-policy"], ids=lambda path: path.name)
+def test_what_is_worked_out_of_other_resources_is_what_a_deployment_holds(shape: Path) -> None:
+    found = Stage(load(shape))
     found.open()
     try:
         (stack,) = found.deployment.stacks
@@ -223,12 +224,18 @@ def test_what_is_worked_out_of_stand_ins_is_what_a_deployment_holds() -> None:
         made = synthesise(found.contract, physical=physical).snapshots["111111111111"].resource_policies
         held = found.snapshots()["111111111111"].resource_policies
         assert {e["Arn"]: e for e in made} == {e["Arn"]: e for e in held}
-        assert len(held) == len(found.contract.resources)
-        repository = "arn:aws:ecr:us-east-1:111111111111:repository/images"
-        with pytest.raises(Undecided, match="the registry's policy decides over each repository"):
-            found.policies.resource_policy("ecr:BatchGetImage", repository)
+        assert made
     finally:
         found.close()
+
+
+def test_beside_a_registry_with_a_policy_nobody_is_told_what_is_allowed_on_a_repository() -> None:
+    contract = load(ELSEWHERE)
+    policies = Synthesised(contract, synthesise(contract)).policies
+    repository = "arn:aws:ecr:us-east-1:111111111111:repository/images"
+    with pytest.raises(Undecided, match="the registry's policy decides over each repository"):
+        policies.resource_policy("ecr:BatchGetImage", repository)
+    assert policies.resource_policy("ecr:BatchGetImage", repository.replace("us-east-1", "eu-west-1")) is None
 
 
 @pytest.mark.parametrize("sid", [r.policy[-1].document["Sid"] for r in load(ELSEWHERE).resources])

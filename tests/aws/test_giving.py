@@ -345,7 +345,7 @@ LOOKED_AT = """
     EC2::Route EC2::RouteTable EC2::SecurityGroup EC2::SecurityGroupIngress EC2::SpotFleet EC2::Subnet
     EC2::SubnetRouteTableAssociation EC2::TransitGateway EC2::VPC EC2::VPCEndpoint EC2::VPCGatewayAttachment
     EC2::VPCPeeringConnection EC2::VPNGateway EC2::Volume EC2::VolumeAttachment
-    ECR::Repository ECS::Cluster ECS::Service ECS::TaskDefinition EFS::AccessPoint EFS::MountTarget
+    ECS::Cluster ECS::Service ECS::TaskDefinition EFS::AccessPoint EFS::MountTarget
     EMR::Cluster EMR::InstanceGroupConfig EMR::SecurityConfiguration ElasticLoadBalancing::LoadBalancer
     ElasticLoadBalancingV2::Listener ElasticLoadBalancingV2::ListenerRule ElasticLoadBalancingV2::LoadBalancer
     ElasticLoadBalancingV2::TargetGroup Events::Rule IoT::BillingGroup IoT::JobTemplate IoT::Policy IoT::Thing

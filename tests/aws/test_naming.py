@@ -162,3 +162,61 @@ def test_what_is_in_a_table_is_judged_by_it_alone() -> None:
     assert not lets_in_somebody("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
     assert not lets_in_somebody("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
     assert lets_in_somebody("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
+
+
+DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "*"}]}
+ROOT = f"arn:aws:iam::{OTHER}:root"
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties"),
+    [
+        ("AWS::ACMPCA::Permission", {"Principal": "acm.amazonaws.com"}),
+        ("AWS::Bedrock::KnowledgeBasePolicy", {"PolicyDocument": DOCUMENT}),
+        ("AWS::CleanRooms::Collaboration", {"Members": [{"AccountId": OTHER}]}),
+        ("AWS::CleanRoomsML::TrainingDataset", {}),
+        ("AWS::Cognito::IdentityPool", {"AllowUnauthenticatedIdentities": True}),
+        (
+            "AWS::DLM::LifecyclePolicy",
+            {"PolicyDetails": {"Schedules": [{"ShareRules": [{"TargetAccounts": [OTHER]}]}]}},
+        ),
+        ("AWS::DataZone::ProjectMembership", {}),
+        ("AWS::EC2::TransitGatewayPeeringAttachment", {"PeerAccountId": OTHER}),
+        ("AWS::EC2::VPCEndpointServicePermissions", {"AllowedPrincipals": ["*"]}),
+        ("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}),
+        ("AWS::EKS::AccessEntry", {"PrincipalArn": ROOT}),
+        ("AWS::FMS::Policy", {"IncludeMap": {"ACCOUNT": [OTHER]}}),
+        ("AWS::GlobalAccelerator::CrossAccountAttachment", {"Principals": [OTHER]}),
+        ("AWS::GuardDuty::Member", {"MemberId": OTHER}),
+        ("AWS::ImageBuilder::DistributionConfiguration", {"Distributions": []}),
+        ("AWS::IoT::Policy", {"PolicyDocument": json.dumps(DOCUMENT)}),
+        ("AWS::IoT::RoleAlias", {}),
+        ("AWS::LakeFormation::PrincipalPermissions", {}),
+        ("AWS::Lambda::LayerVersionPermission", {"Principal": "*"}),
+        ("AWS::Lambda::Url", {"AuthType": "NONE"}),
+        ("AWS::LicenseManager::Grant", {"Principals": [ROOT]}),
+        ("AWS::Logs::LogGroup", {"ResourcePolicyDocument": DOCUMENT}),
+        ("AWS::MediaConnect::FlowEntitlement", {"Subscribers": [OTHER]}),
+        ("AWS::MediaStore::Container", {"Policy": json.dumps(DOCUMENT)}),
+        ("AWS::OpenSearchServerless::AccessPolicy", {"Policy": json.dumps([{"Principal": [ROOT]}])}),
+        ("AWS::Organizations::ResourcePolicy", {"Content": DOCUMENT}),
+        (
+            "AWS::QuickSight::Dashboard",
+            {"Permissions": [{"Principal": f"arn:aws:quicksight:eu-west-1:{OTHER}:user/x"}]},
+        ),
+        ("AWS::RAM::ResourceShare", {"Principals": [OTHER]}),
+        ("AWS::Redshift::Cluster", {"NamespaceResourcePolicy": DOCUMENT}),
+        ("AWS::Redshift::EndpointAuthorization", {"Account": OTHER}),
+        ("AWS::RolesAnywhere::Profile", {}),
+        ("AWS::S3::MultiRegionAccessPointPolicy", {"Policy": DOCUMENT}),
+        ("AWS::SSO::Assignment", {"TargetId": OTHER}),
+        ("AWS::SecurityLake::Subscriber", {"SubscriberIdentity": {"ExternalId": "x", "Principal": OTHER}}),
+        ("AWS::Signer::ProfilePermission", {"Principal": OTHER}),
+        ("AWS::VpcLattice::AuthPolicy", {"Policy": DOCUMENT}),
+        ("AWS::VpcLattice::ResourcePolicy", {"Policy": DOCUMENT}),
+    ],
+    ids=str,
+)
+def test_none_of_these_is_taken_for_what_lets_nobody_in(type_: str, properties: Any) -> None:
+    """Types of which the mocked world has none, where it is an option alone that makes them, or an account has them."""
+    assert may_give_access(type_, properties, OWN)

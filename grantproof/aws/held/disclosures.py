@@ -10,16 +10,15 @@ from grantproof.aws.held.origin import Origins, properties_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.disclosing import disclosed, secrets_in
 from grantproof.aws.templates.placed import place_of
-from grantproof.source import at, read, shown
+from grantproof.source import Key, at, read, shown
 
 
 def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
     """Where the stacks write the value of a secret in clear, and where that stands in the templates."""
     for stack in deployed.deployment.stacks:
         for resource in stack.resources:
-            properties = properties_of(resource)
-            for path in disclosed(resource.type, properties, _hidden(deployed.deployment, resource)):
-                place = place_of(properties, path)
+            for path in _disclosed(deployed.deployment, resource):
+                place = place_of(properties_of(resource), path)
                 yield (
                     f"{resource.path[-1]} ({resource.type}) has the value of a secret in clear at "
                     f"{'.'.join(map(str, path))}: whoever may look at it reads it. Name the secret there, and let who "
@@ -37,7 +36,13 @@ def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
 
 def discloses(deployment: Deployment, resource: Resource) -> bool:
     """Does a resource have the value of a secret in clear?"""
-    return any(True for _ in disclosed(resource.type, properties_of(resource), _hidden(deployment, resource)))
+    return next(_disclosed(deployment, resource), None) is not None
+
+
+def _disclosed(deployment: Deployment, resource: Resource) -> Iterator[tuple[Key, ...]]:
+    properties = properties_of(resource)
+    if next(disclosed(resource.type, properties), None) is not None:
+        yield from disclosed(resource.type, properties, _hidden(deployment, resource))
 
 
 def _of(resources: Collection[Resource]) -> Iterator[Path]:

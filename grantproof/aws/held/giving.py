@@ -29,6 +29,7 @@ class Way(Enum):
 WAYS: Mapping[str, Way] = {
     **dict.fromkeys(
         (
+            "AWS::ECR::Repository",
             "AWS::IAM::Group",
             "AWS::IAM::GroupPolicy",
             "AWS::IAM::ManagedPolicy",
@@ -249,14 +250,10 @@ def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
     return way is Way.ITSELF
 
 
-#: Types of no table whose policies are held all the same: the mocked world and exports have them.
-_HELD = frozenset({"AWS::ECR::Repository"})
-
-
 def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
     """Whom a resource of a type that is in no table names besides its own account, as `Path: value`; empty where it
     names nobody. Policies are not looked at."""
-    if way_of(type_) is not None or type_ in _HELD:
+    if way_of(type_) is not None:
         return ""
     return names_somebody(without_limits(type_, properties), account)
 

@@ -236,6 +236,15 @@ def _secret_policy(it: Making) -> Made:
     return Made(secret)
 
 
+def _repository(it: Making) -> Made:
+    name = it.physical(it.properties.get("RepositoryName"), 256).lower()
+    arn = it.arn("ecr", f"repository/{name}")
+    if it.properties.get("RepositoryPolicyText"):
+        it.hang(arn, it.type, it.properties["RepositoryPolicyText"])
+    host = f"{it.account.number}.dkr.ecr.{it.where.region}.{it.scope.pseudo['AWS::URLSuffix']}"
+    return Made(name, {"Arn": arn, "RepositoryUri": f"{host}/{name}"})
+
+
 def _carrier(it: Making) -> Made:
     """What carries a policy, or hangs one on another, after the table. The policy itself is read once all is made."""
     where = it.where
@@ -310,6 +319,7 @@ MAKERS: Mapping[str, Maker] = {
     "AWS::S3::Bucket": _bucket,
     "AWS::S3::BucketPolicy": _bucket_policy,
     "AWS::KMS::Key": _key,
+    "AWS::ECR::Repository": _repository,
     "AWS::SQS::Queue": _queue,
     "AWS::SQS::QueuePolicy": _queue_policy,
     "AWS::SQS::QueueInlinePolicy": _queue_policy,
