@@ -398,6 +398,42 @@ def test_a_function_whose_code_is_in_a_tools_bucket_is_made(world: World) -> Non
     assert any("S3Bucket" in (p.get("Code") or {}) for p in world.built.properties.values())
 
 
+@pytest.mark.parametrize(
+    ("type_", "properties", "ends"),
+    [
+        ("AWS::SSM::Parameter", {"Type": "String", "Value": "v"}, ""),
+        ("AWS::SSM::Document", {"Content": {"schemaVersion": "2.2", "mainSteps": []}}, ""),
+        ("AWS::SQS::Queue", {"FifoQueue": True}, ".fifo"),
+        ("AWS::SNS::Topic", {"FifoTopic": "true"}, ".fifo"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_has_no_name_gets_one_and_keeps_it(
+    world: World, type_: str, properties: dict[str, Any], ends: str
+) -> None:
+    outputs = {"Ref": {"Value": {"Ref": "R"}}}
+    made = create(world, {"R": {"Type": type_, "Properties": properties}}, Outputs=outputs)
+    assert world.built.refused == {}
+    assert "stack-R-" in made["Ref"]
+    assert made["Ref"].endswith(ends)
+    client = world.client(world.root("owner"), "cloudformation")
+    more = {"Resources": {"R": {"Type": type_, "Properties": properties}, "Other": {"Type": "AWS::SNS::Topic"}}}
+    client.update_stack(StackName="stack", TemplateBody=json.dumps({**more, "Outputs": outputs}))
+    (stack,) = client.describe_stacks(StackName="stack")["Stacks"]
+    assert stack["Outputs"][0]["OutputValue"] == made["Ref"]
+
+
+def test_a_parameter_whose_value_changes_keeps_the_name_that_was_made_up_for_it(world: World) -> None:
+    def template(value: str) -> dict[str, Any]:
+        return {"R": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}}
+
+    made = create(world, template("old"), Outputs={"Name": {"Value": {"Ref": "R"}}})
+    client = world.client(world.root("owner"), "cloudformation")
+    client.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": template("new")}))
+    (held,) = world.client(world.root("owner"), "ssm").get_parameters_by_path(Path="/", Recursive=True)["Parameters"]
+    assert (held["Name"], held["Value"]) == (made["Name"], "new")
+
+
 def test_a_boundary_that_nobody_made_leaves_the_snapshot_without_what_it_says(world: World) -> None:
     boundary = f"arn:aws:iam::{OWNER}:policy/of-somebody-else"
     role = {"AssumeRolePolicyDocument": TRUST, "PermissionsBoundary": boundary}

@@ -19,9 +19,11 @@ from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.inert import INERT
+from grantproof.aws.templates.carriers import Where
+from grantproof.aws.templates.inert import INERT, made_up, reference
 from grantproof.aws.templates.sending import sends_away
 from grantproof.contract import load
+from grantproof.iam import actions
 
 HOME = "us-east-1"
 BY_THEMSELVES = [begins for begins, way in WAYS.items() if way is Way.ITSELF]
@@ -267,6 +269,21 @@ def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by
     assert way_of(type_) is None
 
 
+@pytest.mark.parametrize("type_", sorted(INERT))
+def test_a_stand_in_is_called_as_the_real_one_would_be(type_: str) -> None:
+    """What policies say of it are ARNs that IAM knows."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
+    identifiers = schema["primaryIdentifier"]
+    by_arn = len(identifiers) == 1 and identifiers[0].lower().endswith("arn")
+    ref = reference(type_, "name", Where("aws", "eu-west-1", "111111111111"))
+    assert ref.startswith("arn:") is by_arn
+    given = {path.rsplit("/", 1)[-1] for path in schema.get("readOnlyProperties", ())}
+    for attribute in given & {"Arn", "ARN"}:
+        arn = made_up(type_, attribute, ref, Where("aws", "eu-west-1", "111111111111"))
+        assert arn.split(":")[2] in actions.services()
+        assert "name" in arn
+
+
 OWN, OTHER = "arn:aws:s3:::own", "arn:aws:s3:::strangers"
 QUEUE = "arn:aws:sqs:eu-west-1:222222222222:q"
 FILES = "arn:aws:elasticfilesystem:eu-west-1:222222222222:file-system/fs-0123"
@@ -310,6 +327,9 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
         ("AWS::Logs::Delivery", {"DeliveryDestinationArn": "arn:aws:logs:eu-west-1:2:delivery-destination:d"}, ":d"),
         ("AWS::Events::ApiDestination", {"InvocationEndpoint": "https://example.com"}, "https"),
         ("AWS::Backup::BackupPlan", {"BackupPlan": {"BackupPlanRule": [{"CopyActions": [VAULT]}]}}, "222222222222"),
+        ("AWS::Pipes::Pipe", {"Target": QUEUE}, "222222222222"),
+        ("AWS::Scheduler::Schedule", {"Target": {"Arn": QUEUE}}, "222222222222"),
+        ("AWS::Scheduler::Schedule", {"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:ec2:stopInstances"}}, ""),
     ],
     ids=str,
 )
@@ -343,13 +363,13 @@ LOOKED_AT = """
     Batch::ComputeEnvironment Batch::JobDefinition Batch::JobQueue DataPipeline::Pipeline
     EC2::EIP EC2::FlowLog EC2::Instance EC2::InternetGateway EC2::LaunchTemplate EC2::NatGateway EC2::NetworkInterface
     EC2::Route EC2::RouteTable EC2::SecurityGroup EC2::SecurityGroupIngress EC2::SpotFleet EC2::Subnet
-    EC2::SubnetRouteTableAssociation EC2::TransitGateway EC2::VPC EC2::VPCEndpoint EC2::VPCGatewayAttachment
+    EC2::SubnetRouteTableAssociation EC2::TransitGateway EC2::VPC EC2::VPCGatewayAttachment
     EC2::VPCPeeringConnection EC2::VPNGateway EC2::Volume EC2::VolumeAttachment
     ECS::Cluster ECS::Service ECS::TaskDefinition EFS::AccessPoint EFS::MountTarget
     EMR::Cluster EMR::InstanceGroupConfig EMR::SecurityConfiguration ElasticLoadBalancing::LoadBalancer
     ElasticLoadBalancingV2::Listener ElasticLoadBalancingV2::ListenerRule ElasticLoadBalancingV2::LoadBalancer
     ElasticLoadBalancingV2::TargetGroup Events::Rule IoT::BillingGroup IoT::JobTemplate IoT::Policy IoT::Thing
-    IoT::ThingType KMS::Alias Lambda::EventSourceMapping Lambda::LayerVersion Logs::LogGroup
+    IoT::ThingType KMS::Alias Lambda::EventSourceMapping Logs::LogGroup
     RDS::DBInstance RDS::DBParameterGroup RDS::DBSecurityGroup RDS::DBSubnetGroup
     Redshift::Cluster Redshift::ClusterParameterGroup Redshift::ClusterSubnetGroup
     Route53::HealthCheck Route53::HostedZone Route53::RecordSet Route53::RecordSetGroup SSM::Document

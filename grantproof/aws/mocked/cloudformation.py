@@ -35,6 +35,7 @@ from moto.ssm.models import ssm_backends
 from grantproof.aws.mocked import carrying, iam_resources, policy_resources
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
 from grantproof.aws.mocked.existing import ClientOf, existing
+from grantproof.aws.mocked.filled import filled
 from grantproof.aws.mocked.names import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, intrinsics, parameters
 from grantproof.aws.templates.hanging import hanging
@@ -146,9 +147,12 @@ class _Creators:
 
     def resolved(self, logical_id: str, resource: Any, names: Any) -> Any:
         """moto's `parse_resource_and_generate_name`, with the properties noted."""
-        found = self._resolved(logical_id, resource, names)
-        self._built.properties[names.stack_id, logical_id] = found[1].get("Properties") or {}
-        return self._without_assets(*found)
+        class_, found, name = self._resolved(logical_id, resource, names)
+        written = found.get("Properties") or {}
+        self._built.properties[names.stack_id, logical_id] = written
+        before = getattr(names._parsed_resources.get(logical_id), "physical_resource_id", None)
+        properties, name = filled(str(found.get("Type")), written, name, before)
+        return self._without_assets(class_, {**found, "Properties": properties}, name)
 
     def _without_assets(self, class_: Any, resource: Any, name: str) -> Any:
         """A function's code that is in a tool's bucket is not there; what it is changes nothing of who may do what."""

@@ -15,7 +15,7 @@ from grantproof.aws.held.giving import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
 from grantproof.aws.templates.hanging import hanging
-from grantproof.aws.templates.inert import name_of, plain_arn, shaped_id
+from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.aws.templates.sending import sends_away
 from grantproof.source import shown
@@ -119,7 +119,8 @@ def make(making: Making) -> Made:
         )
     # What gives nobody access; referred to only by what it is called.
     shaped = shaped_id(making.type, making.path)
-    return Made(making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties)))
+    name = making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties))
+    return Made(reference(making.type, name, making.where))
 
 
 def listed(item: Any) -> list[Any]:

@@ -20,15 +20,33 @@ from grantproof.iam import actions
 INERT = frozenset(
     f"AWS::{name}"
     for name in """
-    ApiGateway::Account ApiGateway::BasePathMapping ApiGateway::Deployment ApiGateway::DocumentationPart
-    ApiGateway::DocumentationVersion ApiGateway::GatewayResponse ApiGateway::Method ApiGateway::Model
-    ApiGateway::RequestValidator ApiGateway::Resource ApiGateway::Stage ApiGateway::UsagePlan ApiGateway::UsagePlanKey
-    ApplicationAutoScaling::ScalableTarget ApplicationAutoScaling::ScalingPolicy
-    Athena::WorkGroup Backup::BackupPlan Backup::BackupSelection CertificateManager::Certificate CloudTrail::Trail
-    CloudWatch::Alarm CloudWatch::AnomalyDetector CloudWatch::CompositeAlarm CloudWatch::Dashboard
-    Config::ConfigRule Events::Archive Glue::Database GuardDuty::Detector Lambda::EventInvokeConfig
-    Logs::MetricFilter Logs::SubscriptionFilter SNS::Subscription SecretsManager::RotationSchedule
-    SecretsManager::SecretTargetAttachment WAFv2::WebACL WAFv2::WebACLAssociation
+    AccessAnalyzer::Analyzer ApiGateway::Account ApiGateway::BasePathMapping ApiGateway::Deployment
+    ApiGateway::DocumentationPart ApiGateway::DocumentationVersion ApiGateway::GatewayResponse ApiGateway::Method
+    ApiGateway::Model ApiGateway::RequestValidator ApiGateway::Resource ApiGateway::Stage ApiGateway::UsagePlan
+    ApiGateway::UsagePlanKey AppConfig::Application AppConfig::ConfigurationProfile AppConfig::DeploymentStrategy
+    AppConfig::Environment ApplicationAutoScaling::ScalableTarget ApplicationAutoScaling::ScalingPolicy
+    Athena::WorkGroup AutoScaling::LifecycleHook AutoScaling::ScalingPolicy Backup::BackupPlan
+    Backup::BackupSelection Budgets::Budget CE::AnomalyMonitor CE::AnomalySubscription
+    CertificateManager::Certificate CloudFront::CachePolicy CloudFront::Function CloudFront::OriginAccessControl
+    CloudFront::ResponseHeadersPolicy CloudTrail::Trail CloudWatch::Alarm CloudWatch::AnomalyDetector
+    CloudWatch::CompositeAlarm CloudWatch::Dashboard CodeBuild::Project CodeBuild::ReportGroup
+    CodeCommit::Repository CodeConnections::Connection CodeDeploy::Application CodeDeploy::DeploymentConfig
+    CodeDeploy::DeploymentGroup CodePipeline::Pipeline CodeStarConnections::Connection Cognito::UserPool
+    Cognito::UserPoolClient Cognito::UserPoolDomain Cognito::UserPoolGroup Cognito::UserPoolResourceServer
+    Config::ConfigRule Config::ConfigurationRecorder Config::DeliveryChannel Config::StoredQuery EC2::DHCPOptions
+    EC2::EIPAssociation EC2::EgressOnlyInternetGateway EC2::KeyPair EC2::NetworkAcl EC2::NetworkAclEntry
+    EC2::PlacementGroup EC2::SubnetNetworkAclAssociation EC2::VPCCidrBlock EC2::VPCDHCPOptionsAssociation
+    EC2::VPCEndpoint ECS::CapacityProvider ECS::ClusterCapacityProviderAssociations ElastiCache::CacheCluster
+    ElastiCache::ParameterGroup ElastiCache::ReplicationGroup ElastiCache::SubnetGroup Events::Archive
+    Glue::Classifier Glue::Crawler Glue::Database Glue::Job Glue::SecurityConfiguration Glue::Table Glue::Trigger
+    Glue::Workflow GuardDuty::Detector Lambda::CodeSigningConfig Lambda::EventInvokeConfig Lambda::LayerVersion
+    Logs::LogStream Logs::MetricFilter Logs::QueryDefinition Logs::SubscriptionFilter Pipes::Pipe RDS::DBCluster
+    RDS::DBClusterParameterGroup RDS::DBProxy RDS::EventSubscription RDS::OptionGroup ResourceGroups::Group
+    SES::ConfigurationSet SES::Template SNS::Subscription SSM::MaintenanceWindow SSM::MaintenanceWindowTarget
+    SSM::PatchBaseline Scheduler::Schedule Scheduler::ScheduleGroup SecretsManager::RotationSchedule
+    SecretsManager::SecretTargetAttachment SecurityHub::Hub SecurityHub::Standard StepFunctions::Activity
+    StepFunctions::StateMachineAlias StepFunctions::StateMachineVersion WAFv2::IPSet WAFv2::RegexPatternSet
+    WAFv2::RuleGroup WAFv2::WebACL WAFv2::WebACLAssociation XRay::Group XRay::SamplingRule
     """.split()
 )
 
@@ -37,6 +55,39 @@ def name_of(type_: str, properties: Mapping[str, Any]) -> Any:
     """What the properties call a resource; None where they do not."""
     names = ("Name", f"{type_.rsplit('::', 1)[1]}Name")
     return next((text for key, text in properties.items() if key in names), None)
+
+
+#: Types of which `Ref` gives the ARN.
+BY_ARN = frozenset(
+    f"AWS::{name}"
+    for name in """
+    AccessAnalyzer::Analyzer AutoScaling::ScalingPolicy CE::AnomalyMonitor CE::AnomalySubscription
+    CertificateManager::Certificate CloudFront::Function CodeBuild::ReportGroup CodeConnections::Connection
+    CodeStarConnections::Connection Lambda::CodeSigningConfig Lambda::LayerVersion SNS::Subscription SecurityHub::Hub
+    SecurityHub::Standard StepFunctions::Activity StepFunctions::StateMachineAlias StepFunctions::StateMachineVersion
+    XRay::Group XRay::SamplingRule
+    """.split()
+)
+#: Services that IAM calls otherwise.
+_SERVICES = {
+    "AccessAnalyzer": "access-analyzer",
+    "ApplicationAutoScaling": "application-autoscaling",
+    "CertificateManager": "acm",
+    "CodeStarConnections": "codestar-connections",
+    "Cognito": "cognito-idp",
+    "ResourceGroups": "resource-groups",
+    "StepFunctions": "states",
+}
+
+
+def _service_of(type_: str) -> str:
+    service = type_.split("::")[1]
+    return _SERVICES.get(service, service.lower())
+
+
+def reference(type_: str, name: str, where: Where) -> str:
+    """What `Ref` gives of a resource that is not made and is called so."""
+    return name if type_ not in BY_ARN or name.startswith("arn:") else usual_arn(type_, name, where)
 
 
 def shaped_id(type_: str, path: tuple[str, ...]) -> str | None:
@@ -58,7 +109,7 @@ _PREFIXES = {
 def usual_arn(type_: str, physical_id: str, where: Where) -> str:
     """The ARN of a resource of no kind that is known here: as the action list writes those of its kind, where that
     takes nothing but its name."""
-    service, kind = (part.lower() for part in type_.split("::")[1:3])
+    service, kind = _service_of(type_), type_.split("::")[2].lower()
     template = actions.arn_template(service, kind)
     names = [name for name in _VARIABLE.findall(template) if name not in ("Partition", "Region", "Account")]
     if len(names) != 1:
@@ -79,11 +130,11 @@ def plain_arn(service: str, resource: str, where: Where) -> str:
 
 def made_up(type_: str, attribute: str, physical_id: str, where: Where) -> str:
     """What `Fn::GetAtt` gives of a resource that is not made: its name, but for ARNs."""
-    if not attribute.endswith("Arn"):
+    if not attribute.lower().endswith("arn") or physical_id.startswith("arn:"):
         return physical_id
     if attribute == "Arn":
         return usual_arn(type_, physical_id, where)
-    return plain_arn(type_.split("::")[1].lower(), physical_id, where)
+    return plain_arn(_service_of(type_), physical_id, where)
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

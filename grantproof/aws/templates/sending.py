@@ -31,6 +31,7 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Logs::DeliveryDestination": ("DestinationResourceArn",),
     "AWS::Logs::Destination": ("TargetArn",),
     "AWS::Logs::SubscriptionFilter": ("DestinationArn",),
+    "AWS::Pipes::Pipe": ("Enrichment", "Target"),
     "AWS::S3::Bucket": (
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn",
         "InventoryConfigurations.*.Destination.BucketArn",
@@ -46,6 +47,7 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::S3Tables::TableBucket": ("ReplicationConfiguration.Rules.*.Destinations.*.DestinationTableBucketARN",),
     "AWS::SNS::Subscription": ("Endpoint",),
     "AWS::SNS::Topic": ("Subscription.*.Endpoint",),
+    "AWS::Scheduler::Schedule": ("Target.Arn", "Target.DeadLetterConfig.Arn"),
 }
 #: By type, the properties that hold them.
 SENDING: Mapping[str, frozenset[str]] = {
