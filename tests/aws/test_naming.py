@@ -126,6 +126,7 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
         ({"Permissions": [{"Principal": {"Ref": "U"}}]}, "Permissions.0.Principal"),
         # Where it goes as somebody, and what is its user's own word.
         ({"TargetRoleArn": f"arn:aws:iam::{OTHER}:role/r"}, ""),
+        ({"Integration": {"Credentials": f"arn:aws:iam::{OTHER}:role/r"}}, ""),
         ({"Tags": [{"Key": "owner", "Value": OTHER}], "Environment": {"Variables": {"ACCOUNT": OTHER}}}, ""),
         ({"Policy": {"Statement": [{"Principal": "*"}]}}, ""),
         ({"Policy": UNRESOLVED}, "Policy"),

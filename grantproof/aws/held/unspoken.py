@@ -42,8 +42,7 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if away := _away(deployed.deployment, stack, resource):
                 yield f"{name} sends to {away}, which is not known to be of its account", place
             if is_unread(resource, properties_of(resource)):
-                service = resource.type.split("::")[1]
-                yield f"{name} ({resource.type}) writes a policy, and exports hold none of {service}", place
+                yield f"{name} writes a policy, and exports hold none of {resource.type}", place
             operation = open_operation(at(written, ("Body",))) if resource.type == _API else ""
             if operation and not has_policy(deployed, resource.physical_id):
                 yield f"{name} lets others in by {operation}, which asks for no IAM", place

@@ -39,7 +39,7 @@ _FREE = frozenset(
     """.split()
 )
 #: Where a service goes, as a role that another account lets it be: nobody comes in by it.
-_OUTWARD = re.compile(r"\w*Role(s|Arns?|ARN)?")
+_OUTWARD = re.compile(r"\w*(Role(s|Arns?|ARN)?|Credentials)")
 _NUMBER = re.compile(r"\d{12}")
 _ARN = re.compile(r"arn:[\w-]+:(iam|sts|organizations)::(\d{12})?:.+", re.S)
 
