@@ -9,7 +9,8 @@ import gc
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis.strategies import none
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
@@ -17,10 +18,23 @@ settings.load_profile("same")
 gc.set_threshold(500_000, 50, 50)
 
 
+@settings(max_examples=1, database=None)
+@given(none())
+def example(_: None) -> None:
+    """Hypothesis looks through all objects that there are when it runs for the first time in a process."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """A worker leaves at once when it is done: taking its millions of objects apart would take seconds."""
     if hasattr(config, "workerinput"):
         atexit.register(os._exit, 0)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a worker, while they are few."""
+    if hasattr(session.config, "workerinput"):
+        example()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,12 +1,13 @@
 """For tests: grantproof's commands in this process, which spares the seconds that another one takes to start.
 
-cfn-lint is imported here, once, and not by each process that a command forks to lint.
+cfn-lint is imported here, once, and its rules are loaded once, not by each process that a command forks to lint.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,8 @@ def suites(*arguments: str, cwd: Path, plugins: Sequence[object] = ()) -> Done:
 
 
 def _caught(command: Callable[[], int], cwd: Path) -> Done:
+    if suite := sys.modules.get("test_lint"):
+        suite.rules()
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
