@@ -41,6 +41,8 @@ PLAIN = "{{resolve:ssm:/database/name}}"
         ("AWS::Lambda::Function", {"Description": VALUE}, "Description"),
         ("AWS::CloudFormation::Stack", {"Parameters": {"Password": VALUE}}, "Parameters"),
         ("AWS::CloudFormation::Stack", {"Parameters": {"Hidden": VALUE}}, ""),
+        ("AWS::StepFunctions::StateMachine", {"DefinitionSubstitutions": {"secret": VALUE}}, "DefinitionSub"),
+        ("AWS::ECS::TaskDefinition", {"ContainerDefinitions": [{"DockerLabels": {"token": VALUE}}]}, "ContainerDef"),
         # What services take as a secret, and do not tell again.
         ("AWS::RDS::DBInstance", {"MasterUsername": VALUE, "MasterUserPassword": VALUE}, ""),
         ("AWS::RDS::DBInstance", {"DBName": VALUE}, "DBName"),

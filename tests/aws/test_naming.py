@@ -118,6 +118,7 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
         ({"PeerOwnerId": {"Ref": "AWS::NoValue"}}, ""),
         ({"PeerOwnerId": UNRESOLVED}, f"PeerOwnerId: {UNRESOLVED}"),
         ({"Accounts": ["*"]}, "Accounts.0: *"),
+        ({"ReferenceStores": {"PeerOwnerId": OTHER}}, f"ReferenceStores.PeerOwnerId: {OTHER}"),
         ({"Rules": [{"Accounts": [OWN, OTHER]}]}, f"Rules.0.Accounts.1: {OTHER}"),
         ({"Shares": [f"arn:aws:iam::{OTHER}:root"]}, f"Shares.0: arn:aws:iam::{OTHER}:root"),
         ({"Shares": ["arn:aws:organizations::111111111111:organization/o-1"]}, ""),

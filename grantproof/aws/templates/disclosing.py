@@ -26,9 +26,12 @@ _KEPT = re.compile(
     r"|\w*user_?(name)?",
     re.I,
 )
-#: Properties in which everything is told as it is, whatever it is called.
+#: Properties in which everything is told as it is, whatever its user calls it.
 _TOLD = frozenset(
-    "Environment EnvironmentVariables Metadata Parameters TagSpecifications Tags UserData Variables".split()
+    """
+    DefaultArguments Definition DefinitionSubstitutions DockerLabels Environment EnvironmentVariables Labels Metadata
+    Options Parameters RequestParameters TagSpecifications Tags UserData Variables
+    """.split()
 )
 #: Properties in which everything is kept.
 #: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-target-connection-auth.html

@@ -84,7 +84,8 @@ def _scalars(value: Any, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...
 
 def is_function(value: Any) -> bool:
     """Is a value one of CloudFormation's functions, which is not resolved?"""
-    return isinstance(value, Mapping) and len(value) == 1 and str(next(iter(value))).startswith(("Fn::", "Ref"))
+    name = str(next(iter(value))) if isinstance(value, Mapping) and len(value) == 1 else ""
+    return name == "Ref" or name.startswith("Fn::")
 
 
 def _is_somebody(keys: list[str], value: Any, account: str) -> bool:
