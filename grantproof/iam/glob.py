@@ -53,7 +53,7 @@ class Glob:
     single `*`, so that equal languages written with differently ordered wildcards compare equal.
     """
 
-    __slots__ = ("counts", "everything", "literal", "matches", "prefix", "tokens")
+    __slots__ = ("_hash", "counts", "everything", "literal", "matches", "prefix", "tokens")
 
     tokens: tuple[Token, ...]
     literal: str | None
@@ -74,6 +74,7 @@ class Glob:
         self.literal = None if wild else self.prefix
         self.counts = wild.count(Wild.ANY) != len(wild)
         self.everything = self.tokens == (Wild.ANY,)
+        self._hash = hash(self.tokens)
 
     def __getattr__(self, name: str) -> Any:
         # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.
@@ -85,8 +86,11 @@ class Glob:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Glob) and self.tokens == other.tokens
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Glob, (self.tokens,)  # hashes hold for this process only
+
     def __hash__(self) -> int:
-        return hash(self.tokens)
+        return self._hash
 
     def __str__(self) -> str:
         return "".join(token if isinstance(token, str) else token.value for token in self.tokens)

@@ -39,12 +39,12 @@ def _one_of_three(keys: int, statements: int) -> list[dict[str, Any]]:
     return out
 
 
-def _layered() -> tuple[Layers, Layers]:
-    """Sixty ways in two layers, some of them in two more."""
-    ways = [_allow(["*"], Condition={"StringEquals": {f"k{n}": "a"}}) for n in range(60)]
+def layered(first: int, values: list[str]) -> Layers:
+    """Sixty ways in two layers, some of them in two more: what each key has to be; in the first layer without those
+    before the `first`."""
+    ways = [_allow(["*"], Condition={"StringEquals": {f"k{n}": values}}) for n in range(60)]
     boundary, session, scp = ({"Statement": ways[:count]} for count in (60, 12, 40))
-    limits = {"boundary": [boundary], "session": [session], "scp": [[scp]]}
-    return _layers(*ways, **limits), _layers(*ways[1:], **limits)
+    return _layers(*ways[first:], boundary=[boundary], session=[session], scp=[[scp]])
 
 
 CASES: dict[str, tuple[Layers, Layers]] = {
@@ -56,5 +56,5 @@ CASES: dict[str, tuple[Layers, Layers]] = {
     ),
     "96 patterns that count characters": (_layers(_allow(_COUNTING)), _layers(_allow(_ROTATIONS))),
     "one of three keys, 260 times": (_layers(_allow(["*"])), _layers(*_one_of_three(60, 260))),
-    "sixty ways in each of four layers": _layered(),
+    "sixty ways in each of four layers": (layered(0, ["a"]), layered(1, ["a", "b"])),
 }

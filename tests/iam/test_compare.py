@@ -337,6 +337,21 @@ def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equ
         assert (found.verdict, "in too many ways" in found.reason) == (Verdict.UNDETERMINED, True)
 
 
+def test_statements_that_stand_on_both_sides_are_no_ways_to_be_tried() -> None:
+    # Sixty ways in each of four layers; of the second side one is missing in one layer.
+    assert compare(hard.layered(0, ["a"]), hard.layered(1, ["a"])).verdict is Verdict.NARROWER
+
+
+def test_a_statement_that_stands_in_another_layer_of_the_other_side_takes_nothing_from_the_search() -> None:
+    read, write = ({"Effect": "Allow", "Action": f"s3:{verb}Object", "Resource": "*"} for verb in ("Get", "Put"))
+    both, one = {"Statement": [read, write]}, {"Statement": [read]}
+    wide = parse_layers({"identity": [both], "boundary": [both]})
+    for narrow in ({"identity": [one], "boundary": [both]}, {"identity": [both], "boundary": [one]}):
+        found = compare(parse_layers(narrow), wide)
+        assert (found.verdict, len(found.new_access)) == (Verdict.WIDER, 1)
+        assert found.new_access[0].witness.action.lower() == "s3:putobject"
+
+
 # --- against enumeration ----------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -47,8 +47,10 @@ class Cells:
             return
         matter = -1 if denies else self._matter(lacking)
         for option in self._plan.options:
-            for chosen, found in self._choices(tuple(group & matter for group in option)):
-                yield from (Cell(chosen, None, *found, mine, mask) for mask in lacking)
+            mattering = matter if denies else matter & self._usable(option, lacking)
+            for chosen, found in self._choices(tuple(group & mattering for group in option)):
+                there = union(self._same_there.get(number, 0) for number in chosen)
+                yield from (Cell(chosen, None, *found, mine, mask) for mask in lacking if not mask & there)
                 for number in denies:
                     met = self._met(found, self._theirs, number)
                     if met is not None:
@@ -63,6 +65,20 @@ class Cells:
         theirs = self._theirs.index(ACTIONS)
         kept = (s for s in self._mine.in_service if s is None or not all(theirs.throughout(s) & mask for mask in lost))
         return union(self._mine.in_service[service] for service in kept)
+
+    @cached_property
+    def _same_there(self) -> Mapping[int, int]:
+        return _alike(self._mine, self._theirs)
+
+    def _usable(self, option: tuple[int, ...], lacking: Sequence[int]) -> int:
+        """The statements of an option with which something may escape: a way to lack leaves in each group a statement
+        that does not stand on the other side as one that must not fire."""
+        out = 0
+        for mask in lacking:
+            lost = union(1 << number for number, there in self._same_there.items() if there & mask)
+            left = [group & ~lost for group in option]
+            out |= union(left) if all(left) else 0
+        return out
 
     def _other_denies(self) -> Iterator[int]:
         """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
@@ -101,6 +117,18 @@ class Cells:
         if acts and not statement.not_resource:
             things = meet(things, side.patterns(RESOURCES, number))
         return (acts, things) if acts and things else None
+
+
+@lru_cache(maxsize=64)
+def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
+    """The statements of one side that read like some of the other, in a policy of the same type, with the numbers of
+    those as a mask. Whatever a request is, they fire together."""
+    by_signature: dict[object, int] = {}
+    for number, signature in enumerate(theirs.signatures):
+        at = theirs.entries[number][0], signature
+        by_signature[at] = by_signature.get(at, 0) | 1 << number
+    every = enumerate(mine.signatures)
+    return {n: there for n, s in every if (there := by_signature.get((mine.entries[n][0], s)))}
 
 
 @lru_cache(maxsize=4096)

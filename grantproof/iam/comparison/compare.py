@@ -104,7 +104,8 @@ def compare(
     old, new = _both(old, new)
     if old.within(new) and new.within(old):
         return Comparison(Verdict.EQUAL)
-    answer = _compared(Question(old, new, owner, assumptions, known, Effort(), tied))
+    question = Question(old, new, owner, assumptions, known, Effort(), tied)
+    answer = _compared(question)
     if answer.verdict is Verdict.UNDETERMINED or not every_reading:
         return answer
     depends: set[str] = set()
@@ -112,7 +113,7 @@ def compare(
         changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
         if changed & depends:
             continue
-        verdict = _quickly(Question(old, new, owner, other, known, Effort(), tied))
+        verdict = _quickly(question.under(other))
         if verdict is not answer.verdict:
             depends |= changed
         if verdict is Verdict.UNDETERMINED:

@@ -59,6 +59,14 @@ class Question:
         #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
         self._single = mine.plain | theirs.plain | self._variables
         self._plans: dict[tuple[int, Caller], Plan] = {}
+        #: All callers, once they have been gone through; the same whatever the reading is.
+        self._every_caller: list[tuple[Caller, ...]] = []
+
+    def under(self, assumptions: Assumptions) -> Question:
+        """The same under another reading."""
+        out = Question(self.old, self.new, self._owner, assumptions, self._known, Effort(), self._tied)
+        out._every_caller = self._every_caller
+        return out
 
     def escapes(
         self, outer: Prepared, inner: Prepared, *, first: bool = False
@@ -100,7 +108,7 @@ class Question:
 
     def _plainly_nothing(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain without regard to who asks that nothing escapes?"""
-        if self._variables and inner.within(outer):
+        if inner.within(outer):
             return True
         if inner.speaks_of_anybody and outer.speaks_of_anybody:
             return inner.acts_only_in(outer.throughout) or self._nothing_whoever_asks(outer, inner)
@@ -132,8 +140,16 @@ class Question:
             return False
 
     def _callers(self) -> Iterator[Caller]:
+        if self._every_caller:
+            yield from self._every_caller[0]
+            return
         old, new = self.old, self.new
-        return callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner)
+        found: list[Caller] = []
+        for caller in callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner):
+            found.append(caller)
+            yield caller
+        # Not where they could not be told, or nobody asked further: what is kept is complete.
+        self._every_caller.append(tuple(found))
 
     def _by(self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, first: bool) -> Iterator[Escape]:
         mine, theirs = (side.side(self.assumptions, bounds.variables) for side in (inner, outer))
