@@ -104,6 +104,28 @@ class _Instead:
 _instead: ContextVar[_Instead | None] = ContextVar("instead", default=None)
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """Files that stand still, and their paths resolved, each by its path as it is given."""
+
+    read: dict[Path, Document] = field(default_factory=dict)
+    resolved: dict[Path, Path] = field(default_factory=dict)
+
+
+_standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
+
+
+@contextmanager
+def standing() -> Generator[None, None, None]:
+    """Take files to stand still for as long as this is entered, and read each once: also under every `instead`, but for
+    what that puts in the place of a file."""
+    token = _standing.set(_Standing())
+    try:
+        yield
+    finally:
+        _standing.reset(token)
+
+
 @contextmanager
 def instead(texts: Mapping[Path, str], *, written: bool = False) -> Generator[None, None, None]:
     """Read these texts in place of what stands in the files, for as long as this is entered: a template that differs
@@ -134,7 +156,16 @@ def text_of(path: Path) -> str:
 
 def _text_instead(path: Path) -> str | None:
     entered = _instead.get()
-    return entered.texts.get(path.resolve()) if entered and entered.texts else None
+    return entered.texts.get(_resolved(path)) if entered and entered.texts else None
+
+
+def _resolved(path: Path) -> Path:
+    still = _standing.get()
+    if still is None:
+        return path.resolve()
+    if path not in still.resolved:
+        still.resolved[path] = path.resolve()
+    return still.resolved[path]
 
 
 def read(path: Path) -> Document:
@@ -146,13 +177,23 @@ def read(path: Path) -> Document:
     entered = _instead.get()
     if entered is not None and (known := entered.read.get(path)) is not None:
         return known
-    if entered is not None and entered.written and (text := _text_instead(path)) is not None:
-        document = _as_written(text, path)
+    text = _text_instead(path)
+    if text is None:
+        document = _of_file(path)
     else:
-        document = _parsed(_text_to_parse(path), path)
+        document = _as_written(text, path) if entered is not None and entered.written else _parsed(text, path)
     if entered is not None:
         entered.read[path] = document
     return document
+
+
+def _of_file(path: Path) -> Document:
+    still = _standing.get()
+    if still is None:
+        return _parsed(_text_to_parse(path), path)
+    if path not in still.read:
+        still.read[path] = _parsed(_text_to_parse(path), path)
+    return still.read[path]
 
 
 def _text_to_parse(path: Path) -> str:

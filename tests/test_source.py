@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.iam import Undecided
-from grantproof.source import Document, Place, SourceError, as_written, instead, parse, read
+from grantproof.source import Document, Place, SourceError, as_written, instead, parse, read, standing
 
 HERE = Path("template.yaml")
 
@@ -151,6 +151,23 @@ def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_pa
             )
     assert found[0] == found[1]
     assert read(file).value == {"Resources": {}}
+
+
+def test_files_that_stand_still_are_read_once_and_never_hide_what_stands_in_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    file.write_text("A: file", encoding="utf-8")
+    with standing():
+        first = read(file)
+        for written in (True, False):
+            with instead({file: json.dumps({"A": "broken"}, indent=1)}, written=written):
+                assert read(file).value == {"A": "broken"}
+                with instead({}):
+                    assert read(file) is first, "what is unbroken is looked at again"
+                assert read(file).value == {"A": "broken"}
+            assert read(file) is first
+        file.write_text("A: later", encoding="utf-8")
+        assert read(file) is first
+    assert read(file).value == {"A": "later"}
 
 
 def test_text_beyond_the_basic_plane_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from grantproof.mutants.shares import shared
 from grantproof.mutants.suites import by_cost, by_suite, reads_only
 from grantproof.mutants.trial import Trial, red
 from grantproof.mutants.unbroken import Suites, Unbroken
+from grantproof.source import standing
 
 
 class NotVerified(Exception):
@@ -71,8 +72,9 @@ class Engine:
                 by_grant.setdefault(contract.grant, []).append(item)
                 contracts[contract.grant] = contract
         try:
-            for name, items in by_grant.items():
-                self.scores.append(self._score(trial, contracts[name], items))
+            with standing():
+                for name, items in by_grant.items():
+                    self.scores.append(self._score(trial, contracts[name], items))
         except NotVerified as error:
             self.refusal = str(error)
         return True
