@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from grantproof.aws.mocked.world import World
-from grantproof.aws.templates.parameters import RefusedParameters, check, pseudo_parameters
+from grantproof.aws.templates.parameters import RefusedParameters, check, pseudo_parameters, refusal, truths
+from grantproof.source import Document
 
 OWNER = "111111111111"
 A, B = {"Ref": "A"}, {"Ref": "B"}
@@ -107,6 +109,46 @@ def test_a_rule_that_is_not_understood_is_no_pass(assertion: Any) -> None:
     value = template({"A": {"Type": "String"}}, {"R": {"Assertions": [{"Assert": assertion}]}})
     with pytest.raises(RefusedParameters, match="rule R cannot be evaluated"):
         check(value, {"A": "x"})
+
+
+def _template(
+    *, allowed: str = "yes", equal: str = "yes", mapped: str = "yes", when: str = "yes", **rest: Any
+) -> Document:
+    """Refuses and takes its one parameter by a constraint, by a rule, and by what a map says; and asks for it."""
+    found = {"Fn::FindInMap": ["Map", "all", "Value"]}
+    value = {
+        "Parameters": {"P": {"Type": "String", "AllowedValues": [allowed, "default"], "Default": "default"}},
+        "Mappings": {"Map": {"all": {"Value": mapped}}},
+        "Rules": {
+            "Equal": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "P"}, equal]}}]},
+            "Mapped": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "P"}, found]}}]},
+            "Home": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}]},
+        },
+        "Conditions": {"Yes": {"Fn::Equals": [{"Ref": "P"}, when]}, "Mapped": {"Fn::Equals": [{"Ref": "P"}, found]}},
+        "Resources": {},
+        **rest,
+    }
+    return Document(Path("t.yaml"), value, {})
+
+
+def test_what_is_found_out_once_of_parameters_is_found_out_anew_where_anything_that_it_turns_on_differs() -> None:
+    home, abroad = (pseudo_parameters(region=region) for region in ("eu-west-1", "us-east-1"))
+    yes = {"P": "yes"}
+    assert refusal(_template(), yes, home) == ""
+    assert refusal(_template(Resources={"A": {}}), yes, home) == ""
+    assert "AllowedValues" in refusal(_template(allowed="no"), yes, home)
+    assert "rule Equal failed" in refusal(_template(equal="no"), yes, home)
+    assert "rule Mapped failed" in refusal(_template(mapped="no"), yes, home)
+    assert "rule Equal failed" in refusal(_template(), {}, home)
+    assert "rule Home failed" in refusal(_template(), yes, abroad)
+    assert refusal(_template(Rules={}), {}, abroad) == ""
+    assert truths(_template(), yes, home) == {"Yes": True, "Mapped": True}
+    assert truths(_template(when="no"), yes, home) == {"Yes": False, "Mapped": True}
+    assert truths(_template(mapped="no"), yes, home) == {"Yes": True, "Mapped": False}
+    assert truths(_template(), {}, home) == {"Yes": False, "Mapped": False}
+    elsewhere = {"Home": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}
+    found = [truths(_template(Conditions=elsewhere), yes, pseudo)["Home"] for pseudo in (home, abroad)]
+    assert found == [True, False]
 
 
 def test_pseudo_parameters_are_those_of_the_region() -> None:

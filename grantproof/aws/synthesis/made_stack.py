@@ -14,7 +14,7 @@ from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Maki
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.inert import made_up
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, value
 from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import Contract
 from grantproof.source import read, shown
@@ -74,12 +74,11 @@ class Shared:
     def _made(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> KeptStack:
         document = placed_once(read(template))
         pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
-        try:
-            parameters.check(document, given, pseudo)
-        except parameters.RefusedParameters as error:
-            raise Refused(path, str(error)) from None
+        if refused := parameters.refusal(read(template), given, pseudo):
+            raise Refused(path, refused)
         before, added = self.accounts[account], MadeAccount(account, self.accounts[account])
-        made = MadeStack(self, path, account, name, template, parameters.scope_of(document, given, pseudo))
+        truths = parameters.truths(read(template), given, pseudo)
+        made = MadeStack(self, path, account, name, template, parameters.scope_of(document, given, pseudo), truths)
         self.accounts[account] = added
         try:
             made.create()
@@ -95,17 +94,28 @@ class Shared:
 class MadeStack:
     """One stack. Resources are made when first referred to, or in the template's order."""
 
-    def __init__(self, shared: Shared, path: StackPath, account: str, name: str, template: Path, scope: Scope) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        path: StackPath,
+        account: str,
+        name: str,
+        template: Path,
+        scope: Scope,
+        truths: Mapping[str, bool],
+    ) -> None:
         self._shared, self._path, self._account, self._name, self._template = shared, path, account, name, template
         self._document = placed_once(read(template))
         self._scope = replace(scope, reference=self.reference, attribute=self.attribute)
-        self._conditions = {c: condition(c, self._scope) for c in self._document.get("Conditions") or {}}
+        self._scope.settled.update(truths)
+        self._conditions = dict(truths)
         shared.conditions[path], shared.scopes[path] = self._conditions, self._scope
         self._making: list[str] = []
         self._made: dict[str, Made] = {}
         self._properties: dict[str, Any] = {}
         self._nested: dict[str, MadeStack] = {}
         self._resources: tuple[Resource, ...] | None = None
+        self._outputs: dict[str, str] | None = None
 
     def create(self) -> None:
         """Make every resource whose condition is true.
@@ -197,11 +207,13 @@ class MadeStack:
 
     def outputs(self) -> dict[str, str]:
         """The outputs whose conditions are true."""
-        return {
-            name: str(value(output["Value"], self._scope))
-            for name, output in (self._document.get("Outputs") or {}).items()
-            if self._exists(output)
-        }
+        if self._outputs is None:
+            self._outputs = {
+                name: str(value(output["Value"], self._scope))
+                for name, output in (self._document.get("Outputs") or {}).items()
+                if self._exists(output)
+            }
+        return dict(self._outputs)
 
     def resources(self, account: str) -> tuple[Resource, ...]:
         """This stack's resources and those of its nested stacks, as a deployment has them: without the alias of the

@@ -85,9 +85,11 @@ def value(item: Any, scope: Scope) -> Any:
     Raises:
         NotResolved: a function or a reference that is not known here.
     """
+    if isinstance(item, str):  # most are, and it takes longer to see that something is no Mapping
+        return item
     if isinstance(item, list):
         return [found for entry in item if (found := value(entry, scope)) is not NO_VALUE]
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict) and not isinstance(item, Mapping):
         return item
     if len(item) == 1:
         ((name, argument),) = item.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 from grantproof.aws.isolation import models
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, truth
+from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, truth
+from grantproof.source import Document
 
 
 class RefusedParameters(Exception):
@@ -51,6 +53,45 @@ def check(
         if refused := problem(name, parameter, value, existing):
             raise RefusedParameters(refused)
     _check_rules(template, scope_of(template, given, pseudo or pseudo_parameters(), existing))
+
+
+def refusal(document: Document, given: Mapping[str, str], pseudo: Mapping[str, Any]) -> str:
+    """Why `check` refuses parameter values for a template, empty where it does not: found out once for all templates
+    that say the same of their parameters. Pseudo parameters are strings."""
+    asking = _sections(document, ("Parameters", "Rules", "Mappings"))
+    return _refusal(asking, tuple(given.items()), tuple(pseudo.items()))
+
+
+def truths(document: Document, given: Mapping[str, str], pseudo: Mapping[str, Any]) -> Mapping[str, bool]:
+    """The truth of each of a template's conditions, which can name no resource: found out once for all templates that
+    say the same of parameters and conditions.
+
+    Raises:
+        NotResolved: one cannot be evaluated here.
+    """
+    asking = _sections(document, ("Parameters", "Conditions", "Mappings"))
+    return _truths(asking, tuple(given.items()), tuple(pseudo.items()))
+
+
+@lru_cache(maxsize=512)
+def _sections(document: Document, names: tuple[str, ...]) -> str:
+    return json.dumps({name: document.value[name] for name in names if name in document.value})
+
+
+@lru_cache(maxsize=8192)
+def _truths(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> Mapping[str, bool]:
+    template = json.loads(asking)
+    scope = scope_of(template, dict(given), dict(pseudo))
+    return {name: condition(name, scope) for name in scope.conditions}
+
+
+@lru_cache(maxsize=8192)
+def _refusal(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> str:
+    try:
+        check(json.loads(asking), dict(given), dict(pseudo))
+    except RefusedParameters as error:
+        return str(error)
+    return ""
 
 
 def scope_of(
