@@ -198,5 +198,10 @@ def _constraints(document: Document) -> Mapping[str, Any]:
         parameter = document.value["Parameters"][name]
         described = {"Description", "ConstraintDescription", "Default"}
         kept = {k: v for k, v in parameter.items() if k not in described}
-        out[name] = kept if could_widen(parameter) else "anything harmless"
+        out[name] = kept if _could_widen(json.dumps(kept)) else "anything harmless"
     return out
+
+
+@lru_cache(maxsize=1024)
+def _could_widen(parameter: str) -> bool:
+    return bool(could_widen(json.loads(parameter)))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -201,11 +201,29 @@ def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Muta
             id=f"{operator.name} {template.name}[{number}]",
             operator=operator,
             template=template,
-            text=json.dumps(value, indent=1),
+            text=written(value),
             site=site.path,
             touched=touched.paths,
             names=touched.names,
         )
+
+
+def written(template: Mapping[str, Any]) -> str:
+    """What `json.dumps` gives with an indent of one, in a tenth of the time: mutants differ in a line or two, so that
+    most of it was written before."""
+    sections = []
+    for name, section in template.items():
+        entries = section.items() if isinstance(section, Mapping) and section else ()
+        told = ",\n".join(f"  {json.dumps(key)}: {_entry(json.dumps(entry), 2)}" for key, entry in entries)
+        below = f"{{\n{told}\n }}" if told else _entry(json.dumps(section), 1)
+        sections.append(f" {json.dumps(name)}: {below}")
+    return "{\n" + ",\n".join(sections) + "\n}"
+
+
+@lru_cache(maxsize=4096)
+def _entry(value: str, depth: int) -> str:
+    # Within a text of JSON no line ends, so that every line is one to be moved in.
+    return json.dumps(json.loads(value), indent=1).replace("\n", "\n" + " " * depth)
 
 
 def _sites(operator: Operator, template: Mapping[str, Any]) -> Iterator[Site]:

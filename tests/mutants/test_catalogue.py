@@ -11,7 +11,7 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.mutants import edits, sites
-from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chosen, mutants, operators
+from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chosen, mutants, operators, written
 from grantproof.mutants.sites import Site
 from grantproof.mutants.structure import EDITS
 from grantproof.mutants.touched import Surroundings
@@ -214,6 +214,14 @@ def test_an_operator_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
         (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
         with pytest.raises(CatalogueError, match=said):
             catalogue.operators.__wrapped__()
+
+
+def test_a_mutant_is_written_as_json_writes_it() -> None:
+    odd = {"A": {}, "B": [], "C": None, "D": {"E": {}, "F": [], "G": [1, {"h": "line\nline \u00e9\u2028"}]}, "K": "{"}
+    assert written(odd) == json.dumps(odd, indent=1)
+    for folder in GRANTS:
+        for mutant in of(folder)[::5]:
+            assert mutant.text == json.dumps(json.loads(mutant.text), indent=1), mutant.id
 
 
 def test_mutants_of_the_same_text_are_made_once() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from grantproof.aws.mocked.deploy import nested_template
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, Stack
-from grantproof.source import read, shown
+from grantproof.source import Document, read, shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Instance:
     @property
     def is_transformed(self) -> bool:
         """Does CloudFormation make something else of the template before it deploys it?"""
-        return "Transform" in self.document or _holds(self.document, "Fn::Transform")
+        return _is_transformed(read(self.template))
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The resources as they are written, by logical id; without loops, and without those that are malformed, for
@@ -62,6 +63,11 @@ def _below(contract: Contract, instance: Instance) -> Iterator[Instance]:
             if template is None:
                 raise NotResolved(f"{shown(instance.template)}: the template of {name} is no upload")
             yield from _below(contract, Instance((*instance.path, name), template, instance))
+
+
+@lru_cache(maxsize=256)
+def _is_transformed(document: Document) -> bool:
+    return "Transform" in document.value or _holds(document.value, "Fn::Transform")
 
 
 def _holds(item: Any, key: str) -> bool:

@@ -41,14 +41,17 @@ def placed(document: Document) -> Any:
     """The value of a document, its objects `Placed`."""
 
     def build(value: Any, path: tuple[Key, ...]) -> Any:
+        if isinstance(value, str):
+            return value
         if isinstance(value, Mapping):
-            keys_at = {key: document.place(*path, key) for key in value}
-            return Placed(
-                {key: build(item, (*path, key)) for key, item in value.items()}, document.place(*path), keys_at
-            )
+            keys_at = {key: place(*path, key) for key in value}
+            entries = {key: item if isinstance(item, str) else build(item, (*path, key)) for key, item in value.items()}
+            return Placed(entries, place(*path), keys_at)
         if isinstance(value, list):
             return [build(item, (*path, number)) for number, item in enumerate(value)]
         return value
+
+    place = document.place
 
     return build(document.value, ())
 
