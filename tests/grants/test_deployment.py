@@ -73,12 +73,14 @@ def tell_missing(
     lost = ", ".join(map(str, missing.policies))
     carries_access = bool(lost) or missing.type.startswith("AWS::IAM::")
     note = verdict.unverified if carries_access else verdict.broken
+    number = len(deployed.resources)
+    others = "resource" if number == 1 else f"{number} resources"
     note(
         clause,
         f"{under}{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
         f"{missing.because}. Not verified: "
         + (f"its policy at {lost}" if lost else "its access" if carries_access else "that it carries none")
-        + f". Verified: the other {len(deployed.resources)} resources of the stack",
+        + (f". Verified: the other {others} of the stack" if number else ""),
         place=str(missing.place or place),
     )
 
