@@ -12,6 +12,7 @@ from moto import mock_aws
 from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
+from grantproof.aws.templates.placed import policies_as_text
 
 OWNER = "111111111111"
 TRUST = {
@@ -439,3 +440,29 @@ def test_a_boundary_that_nobody_made_leaves_the_snapshot_without_what_it_says(wo
     role = {"AssumeRolePolicyDocument": TRUST, "PermissionsBoundary": boundary}
     create(world, {"R": {"Type": "AWS::IAM::Role", "Properties": role}})
     assert snapshot(world).policies == ()
+
+
+def test_what_is_no_text_in_a_policy_reaches_iam_as_text(world: World) -> None:
+    """An account in a parameter of the type Number or without quotation marks, a bare `true`: documented of parameters
+    ("the parameter value becomes a literal string"), and done with every scalar of a policy."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [{"Ref": "Account"}, 333333333333]},
+        "Action": "sts:AssumeRole",
+        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": True}, "NumericLessThan": {"aws:EpochTime": 7}},
+    }
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [trust]}}}
+    declared = {"Account": {"Type": "Number", "Default": 222222222222}}
+    create(world, {"R": role}, Parameters=declared)
+    (held,) = snapshot(world).roles
+    (statement,) = held["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"AWS": ["222222222222", "333333333333"]}
+    assert statement["Condition"] == {
+        "Bool": {"aws:MultiFactorAuthPresent": "true"},
+        "NumericLessThan": {"aws:EpochTime": "7"},
+    }
+
+
+def test_numbers_outside_of_policies_stay_numbers() -> None:
+    rules = {"Rules": [{"Priority": 1, "Statement": {"RateBasedStatement": {"Limit": 100}}}]}
+    assert policies_as_text({"Size": 3, **rules}) == {"Size": 3, **rules}

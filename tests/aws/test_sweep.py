@@ -16,6 +16,7 @@ from grantproof.aws.held.snapshot import take
 from grantproof.aws.mocked.wire import Refusal
 from grantproof.aws.mocked.world import World
 from tests.aws.test_operations import SERVICES
+from tests.suite import suite_of
 
 OWNER = "111111111111"
 ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -92,3 +93,24 @@ def test_for_an_administrator_every_operation_is_judged_and_allowed(world: World
     finally:
         world.authorise = law
     assert passed
+
+
+def test_a_call_that_sets_who_may_do_what_is_judged_and_goes_no_further(world: World) -> None:
+    """It left text that is no policy on a bucket, after which nothing could be judged any more."""
+    suite = suite_of("access")
+    world.client(world.root("owner"), "s3").create_bucket(
+        Bucket="sample", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    before = world.calls.made
+    for user, refused in (("admin", False), ("nobody", True)):
+        caller = world.client(SESSIONS[user], "s3")
+        error = suite.let_through(caller, "s3", "PutBucketPolicy", Bucket="sample", Policy="sample")
+        assert suite.is_refusal(error, "s3", "rest-xml") is refused
+    assert world.calls.made == before + 2
+    with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
+        world.client(world.root("owner"), "s3").get_bucket_policy(Bucket="sample")
+    caller = world.client(SESSIONS["admin"], "s3")
+    suite.let_through(
+        caller, "s3", "PutBucketTagging", Bucket="sample", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
+    )
+    assert world.client(world.root("owner"), "s3").get_bucket_tagging(Bucket="sample")["TagSet"]

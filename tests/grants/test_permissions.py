@@ -122,7 +122,7 @@ def test_policyuniverse_finds_no_other_service(
             if service not in declared:
                 verdict.broken(
                     f"{principal.alias} uses the services of the contract",
-                    f"reaches {service} ({', '.join(sorted(categories))})",
+                    f"reaches {service} ({', '.join(sorted(filter(None, categories)))})",
                     place=str(principal.place),
                     covers=digest(document),
                 )

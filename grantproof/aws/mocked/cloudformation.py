@@ -40,7 +40,7 @@ from grantproof.aws.mocked.names import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, intrinsics, parameters
 from grantproof.aws.templates.hanging import hanging
 from grantproof.aws.templates.intrinsics import NotResolved
-from grantproof.aws.templates.placed import placed
+from grantproof.aws.templates.placed import placed, policies_as_text
 from grantproof.aws.templates.processed import TemplateError, process
 from grantproof.source import Document, at, parse
 
@@ -148,7 +148,7 @@ class _Creators:
     def resolved(self, logical_id: str, resource: Any, names: Any) -> Any:
         """moto's `parse_resource_and_generate_name`, with the properties noted."""
         class_, found, name = self._resolved(logical_id, resource, names)
-        written = found.get("Properties") or {}
+        written = policies_as_text(found.get("Properties") or {})
         self._built.properties[names.stack_id, logical_id] = written
         before = getattr(names._parsed_resources.get(logical_id), "physical_resource_id", None)
         properties, name = filled(str(found.get("Type")), written, name, before)

@@ -15,7 +15,7 @@ from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.inert import made_up
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, value
-from grantproof.aws.templates.placed import placed_once
+from grantproof.aws.templates.placed import placed_once, policies_as_text
 from grantproof.contract import Contract
 from grantproof.source import read, shown
 
@@ -155,7 +155,7 @@ class MadeStack:
                 self.resource(other)
         self._making.append(name)
         try:
-            self._properties[name] = value(entry.get("Properties") or {}, self._scope)
+            self._properties[name] = policies_as_text(value(entry.get("Properties") or {}, self._scope))
             made = self._make(name, entry["Type"], self._properties[name])
         except InvalidPrincipal as error:
             raise Refused(self._path, str(error)) from None

@@ -104,3 +104,30 @@ def spelt_out(text: str) -> str:
 
 
 _NUMBERED = re.compile(r"\\+u([0-9a-fA-F]{4})")
+
+
+def policies_as_text(value: Any) -> Any:
+    """A value in which the numbers and truths of policy documents are text, as CloudFormation hands them to a service:
+    an account that is written without quotation marks, `true` in a condition."""
+    if isinstance(value, list):
+        return [policies_as_text(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    change = _as_text if _is_policy(value) else policies_as_text
+    return like(value, {key: change(item) for key, item in value.items()})
+
+
+def _is_policy(value: Mapping[str, Any]) -> bool:
+    """A firewall's rules have a Statement as well."""
+    held = value.get("Statement")
+    return any(isinstance(s, Mapping) and "Effect" in s for s in (held if isinstance(held, list) else [held]))
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, Mapping):
+        return like(value, {key: _as_text(item) for key, item in value.items()})
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
