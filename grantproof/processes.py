@@ -19,7 +19,9 @@ from _pytest.runner import runtestprotocol
 
 from grantproof.children import Children
 
-_DIED = "the process that was to run it has died"
+#: Longest that one test may take, in seconds: a pattern of a template can keep whoever matches it busy for ever.
+_PATIENCE = 600
+_DIED = f"the process that was to run it has died, or needed more than {_PATIENCE // 60} minutes for one test"
 _WIDTH = 4
 
 
@@ -40,7 +42,7 @@ class Forked:
     ) -> None:
         self._hook, self._config, self._processes, self._unit_of = config.hook, config, processes, unit_of
         self._ahead = frozenset(ahead)
-        self._children = Children[str]()
+        self._children = Children[str](_PATIENCE)
         self._reports: list[pytest.TestReport] | None = None
 
     @pytest.hookimpl(tryfirst=True)
