@@ -35,7 +35,7 @@ from grantproof.mutants.deploying import not_looked_at
 from grantproof.mutants.held import TRUST, Change, access, changes
 from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
-from grantproof.mutants.unbroken import check_contract
+from grantproof.mutants.unbroken import check_contract, malformed
 from grantproof.source import Place, instead, read, shown
 
 _TEST = "variants: test_a_part_is_what_the_contract_says_in_every_combination"
@@ -69,6 +69,8 @@ class Branches:
         original = read(mutant.template)
         with instead({mutant.template: mutant.text}, written=True):
             document = read(mutant.template)
+            if said := malformed(mutant):
+                return Result(mutant, INVALID, why=said)
             try:
                 check_contract(self._contract, original.value, mutant)
             except ContractError as error:

@@ -87,10 +87,28 @@ def _conditions_apart(template: Any, path: Path, argument: Any, around: Surround
     rest = {name: value for name, value in statement.items() if name not in ("Sid", "Condition")}
     apart = [{**copy.deepcopy(rest), "Condition": {operator: {key: block[operator][key]}}} for operator, key in entries]
     *above, last = path
+    if above[-1:] == ["Fn::If"]:
+        return _branches_apart(template, tuple(above), last, apart)
     if isinstance(last, int):
         at(template, tuple(above))[last : last + 1] = apart
         return Touched(tuple((*above, last + number) for number in range(len(apart))))
     return replaced(template, path, apart) if last == "Statement" else None
+
+
+def _branches_apart(template: Any, path: Path, branch: Any, apart: list[Any]) -> Touched | None:
+    """A statement that is a branch of a condition in a list: as many conditions, since a branch is one statement."""
+    *above, number, _ = path
+    if not isinstance(number, int) or above[-1:] == ["Fn::If"]:
+        return None
+    name, *others = at(template, path)
+    conditions = []
+    for statement in apart:
+        branches = [name, *others]
+        branches[branch] = statement
+        conditions.append({"Fn::If": branches})
+        others = [{"Ref": "AWS::NoValue"} for _ in others]
+    at(template, tuple(above))[number : number + 1] = conditions
+    return Touched(tuple((*above, number + n, "Fn::If", branch) for n in range(len(apart))))
 
 
 EDITS: Mapping[str, Edit] = {

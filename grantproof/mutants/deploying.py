@@ -22,7 +22,7 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.reading import refused
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
+from grantproof.mutants.unbroken import Suites, Unbroken, check_contract, malformed
 from grantproof.source import Document, instead, read
 
 
@@ -75,6 +75,8 @@ class Deploying:
 
     def _verdict(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant, original: Document) -> Result:
         contract = stage.contract
+        if said := malformed(mutant):
+            return Result(mutant, INVALID, why=said)
         try:
             check_contract(contract, original.value, mutant)
             if said := refused(contract):

@@ -20,7 +20,7 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.held import access
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.mutants.unbroken import Suites, Unbroken, check_contract
+from grantproof.mutants.unbroken import Suites, Unbroken, check_contract, malformed
 from grantproof.source import instead, read
 
 
@@ -57,6 +57,8 @@ class Reading:
         original = read(mutant.template)
         with instead({mutant.template: mutant.text}, written=True):
             broken = read(mutant.template)
+            if said := malformed(mutant):
+                return Result(mutant, INVALID, why=said)
             try:
                 check_contract(self.unbroken.contract, original.value, mutant)
                 found = self.unbroken.judge(mutant, _worked_out(self.unbroken, Kept(self.kept)), trial, suites)

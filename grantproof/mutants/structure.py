@@ -82,7 +82,7 @@ def _rename(template: Any, path: Path, argument: Mapping[str, str], around: Surr
 
 def _resources(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     """Resources that come along. Their logical ids stand in the names of what they create."""
-    added = filled(argument, None, around)
+    added = filled(argument, at(template, path), around)
     template["Resources"] |= added
     return Touched(tuple(("Resources", name) for name in added), tuple(added))
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from grantproof.aws.combinations.instances import is_transformed
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.templates import wellformed
 from grantproof.contract import Contract, load
 from grantproof.mutants.access import constraints, difference
 from grantproof.mutants.catalogue import Mutant
@@ -85,6 +87,21 @@ def _in_a_branch(mutant: Mutant) -> bool:
         return False
     owner = read(mutant.template).value["Resources"].get(mutant.site[1])
     return owner is not None and "Condition" in owner
+
+
+def malformed(mutant: Mutant) -> str:
+    """Why CloudFormation refuses a mutant whatever its parameters are, when it is what is read: a function or a section
+    of another shape than it takes. Empty where it may take it; what a transform makes of a template is not known."""
+    document = read(mutant.template)
+    if is_transformed(document):
+        return ""
+    try:
+        wellformed.whole(document.value)
+    except wellformed.NotUnderstood:
+        return ""
+    except wellformed.Malformed as error:
+        return str(error)
+    return ""
 
 
 def check_contract(contract: Contract, before: Mapping[str, Any], mutant: Mutant) -> None:

@@ -201,6 +201,25 @@ def test_conditions_are_taken_apart_where_they_have_to_hold_together(alone: bool
     assert EDITS["conditions-apart"](one, ("Statement", 0), True, Surroundings("")) is None
 
 
+def test_conditions_of_a_branch_are_taken_apart_in_as_many_conditions() -> None:
+    conditions = {"Bool": {"a": "true"}, "StringLike": {"b": "*"}}
+    branch = {"Fn::If": ["Yes", {"Ref": "AWS::NoValue"}, {"Effect": "Allow", "Condition": conditions}]}
+    template = {"Statement": [{"Sid": "T"}, branch]}
+    touched = EDITS["conditions-apart"](template, ("Statement", 1, "Fn::If", 2), True, Surroundings(""))
+    assert touched is not None
+    assert [sites.at(template, path) for path in touched.paths] == [
+        {"Effect": "Allow", "Condition": {"Bool": {"a": "true"}}},
+        {"Effect": "Allow", "Condition": {"StringLike": {"b": "*"}}},
+    ]
+    assert [len(entry["Fn::If"]) for entry in template["Statement"][1:]] == [3, 3]
+
+
+def test_a_resource_that_comes_along_can_be_a_copy_of_another() -> None:
+    template = {"Resources": {"A": {"Type": "T"}}}
+    assert EDITS["resources"](template, ("Resources", "A"), {"Copy": "{{value}}"}, Surroundings("A")) is not None
+    assert template["Resources"] == {"A": {"Type": "T"}, "Copy": {"Type": "T"}}
+
+
 def test_an_operator_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from grantproof.mutants import catalogue
 

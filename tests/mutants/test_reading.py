@@ -166,6 +166,9 @@ def refusal(check: Callable[[], object]) -> str:
 
 def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
     operators = chosen(["principal-everybody", "condition-dropped", "resource-twice", "user-more", "principal-pattern"])
+    # CloudFormation refuses a function of another shape, in whatever branch it stands.
+    half = replace(operators[0], name="half-a-condition", at=("Action",), argument={"Fn::If": ["Never", "*"]})
+    operators = (*operators, half)
     verdicts = []
     for by_reading in (True, False):
         engine = Engine(2, operators, by_reading=by_reading, each=2)
@@ -174,3 +177,6 @@ def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
         verdicts.append({result.mutant.id: (result.verdict, result.why, result.tests) for result in score.results})
     assert verdicts[0] == verdicts[1]
     assert {verdict for verdict, *_ in verdicts[0].values()} == {"killed", "equivalent", "invalid"}
+    malformed = [found for name, found in verdicts[0].items() if name.startswith("half-")]
+    assert malformed
+    assert {(verdict, "Fn::If takes a list of 3" in why) for verdict, why, _ in malformed} == {("invalid", True)}

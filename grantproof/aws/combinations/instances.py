@@ -34,8 +34,8 @@ class Instance:
 
     @property
     def is_transformed(self) -> bool:
-        """Does CloudFormation make something else of the template before it deploys it?"""
-        return _is_transformed(read(self.template))
+        """See `is_transformed`."""
+        return is_transformed(read(self.template))
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The resources as they are written, by logical id; without loops, and without those that are malformed, for
@@ -66,7 +66,8 @@ def _below(contract: Contract, instance: Instance) -> Iterator[Instance]:
 
 
 @lru_cache(maxsize=256)
-def _is_transformed(document: Document) -> bool:
+def is_transformed(document: Document) -> bool:
+    """Does CloudFormation make something else of a template before it deploys it?"""
     return "Transform" in document.value or _holds(document.value, "Fn::Transform")
 
 

@@ -27,6 +27,10 @@ class Malformed(ValueError):
         self.place = place
 
 
+class NotUnderstood(Malformed):
+    """What CloudFormation may take, and of which it is not known here what it comes to."""
+
+
 def parameters(template: Mapping[str, Any]) -> None:
     """Refuse a template whose parameters are malformed; no transform makes them anew.
 
@@ -40,7 +44,7 @@ def parameters(template: Mapping[str, Any]) -> None:
         except (re.error, TypeError) as error:
             # A pattern of Java's that Python lacks is refused too: what it accepts is not known here.
             said = f"{path[-1]}: its AllowedPattern is not understood: {error}"
-            raise Malformed(said, place_of(template, (*path, "AllowedPattern"))) from None
+            raise NotUnderstood(said, place_of(template, (*path, "AllowedPattern"))) from None
         if not isinstance(parameter.get("AllowedValues", []), list):
             raise Malformed(f"{path[-1]}: its AllowedValues are a list", place_of(template, (*path, "AllowedValues")))
         for bound in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
