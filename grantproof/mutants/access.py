@@ -30,6 +30,7 @@ from grantproof.mutants.held import (
     statements_of,
 )
 from grantproof.mutants.sites import reaching_policies
+from grantproof.mutants.texts import opened
 from grantproof.source import Document, read
 
 
@@ -194,7 +195,7 @@ def constraints(contract: Contract) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _constraints(document: Document) -> Mapping[str, Any]:
     out: dict[str, Any] = {}
-    for name in sorted(reaching_policies(document.value)):
+    for name in sorted(reaching_policies(opened(document).value)):
         parameter = document.value["Parameters"][name]
         described = {"Description", "ConstraintDescription", "Default"}
         kept = {k: v for k, v in parameter.items() if k not in described}

@@ -20,6 +20,7 @@ from grantproof.mutants import sites
 from grantproof.mutants.edits import TEXT
 from grantproof.mutants.sites import Site, at
 from grantproof.mutants.structure import EDITS
+from grantproof.mutants.texts import NotText, opened, outside
 from grantproof.mutants.touched import Surroundings
 from grantproof.source import Document, Key, SourceError, read
 
@@ -188,13 +189,18 @@ def _new(operator: Operator, contract: Contract, seen: set[tuple[Path, str]]) ->
 
 
 def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Mutant]:
-    original = read(template).value
+    original = read(template)
+    open_ = opened(original)
     others = tuple(path.name for path in contract.templates)
-    number, plain = 0, json.dumps(original)  # a third of what deepcopy takes
-    for site in _sites(operator, original):
+    number, plain = 0, json.dumps(open_.value)  # a third of what deepcopy takes
+    for site in _sites(operator, open_.value):
         value = json.loads(plain)
         touched = EDITS[operator.edit](value, site.path, operator.argument, Surroundings(site.owner, others))
-        if touched is None or value == original:
+        try:
+            value = open_.closed(value)
+        except NotText:
+            continue
+        if touched is None or value == original.value:
             continue
         number += 1
         yield Mutant(
@@ -202,8 +208,8 @@ def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Muta
             operator=operator,
             template=template,
             text=written(value),
-            site=site.path,
-            touched=touched.paths,
+            site=outside(site.path),
+            touched=tuple(dict.fromkeys(map(outside, touched.paths))),
             names=touched.names,
         )
 

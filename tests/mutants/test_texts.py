@@ -1,0 +1,117 @@
+"""A policy that is written as text is broken as one that is written as an object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from grantproof.aws.templates.intrinsics import Scope, value
+from grantproof.aws.templates.parameters import pseudo_parameters
+from grantproof.mutants.access import constraints
+from grantproof.mutants.catalogue import mutants, operators
+from grantproof.mutants.texts import NotText, opened
+from grantproof.source import Document, parse, read
+
+STATEMENTS = [
+    {
+        "Sid": "Read",
+        "Effect": "Allow",
+        "Principal": {"AWS": ["arn:aws:iam::222222222222:root", "333333333333"]},
+        "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+        "Resource": "arn:aws:secretsmanager:eu-west-1:111111111111:secret:${aws:username}/*",
+        "Condition": {
+            "StringEquals": {"aws:PrincipalTag/Team": "data", "aws:SourceVpc": "vpc-1"},
+            "Bool": {"aws:SecureTransport": "true"},
+        },
+    },
+    {
+        "Effect": "Deny",
+        "Principal": "*",
+        "NotAction": "secretsmanager:GetSecretValue",
+        "Resource": {"Fn::Sub": "arn:aws:secretsmanager:*:${AWS::AccountId}:secret:${Name}-*"},
+        "Condition": {"StringNotEquals": {"aws:PrincipalAccount": {"Ref": "Partner"}}},
+    },
+]
+SCOPE = Scope({"Name": "shared", "Partner": "222222222222"}, pseudo_parameters("111111111111"))
+
+
+def named(item: Any) -> Any:
+    """What the text of `Fn::Sub` has in the place of functions."""
+    match item:
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+        case str():
+            return item.replace("${", "${!")
+    if isinstance(item, dict):
+        return {key: named(entry) for key, entry in item.items()}
+    return [named(entry) for entry in item] if isinstance(item, list) else item
+
+
+def policies(path: Path, document: Any) -> dict[str, list[Any]]:
+    """What every operator makes of the policy, as it would be deployed; by operator."""
+    resource = {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": {"ResourcePolicy": document}}
+    parameters = {name: {"Type": "String", "AllowedPattern": "[a-z0-9]+"} for name in ("Name", "Partner")}
+    path.write_text(json.dumps({"Parameters": parameters, "Resources": {"Shared": resource}}), encoding="utf-8")
+    out: dict[str, list[Any]] = {}
+    for mutant in mutants(SimpleNamespace(templates=(path,)), operators()):  # type: ignore[arg-type]
+        found = json.loads(mutant.text)["Resources"].get("Shared", {}).get("Properties", {}).get("ResourcePolicy")
+        assert mutant.touched, mutant.id
+        if found != document:
+            assert json.loads(mutant.text)["Resources"] | {"Shared": 0} == {"Shared": 0}, "and nothing else"
+            after = parse(mutant.text, path)
+            assert all(after.lines(*touched) for touched in mutant.touched), mutant.id
+            said = value(found, SCOPE)
+            out.setdefault(mutant.operator.name, []).append(json.loads(said) if isinstance(said, str) else said)
+    return out
+
+
+def test_whatever_is_done_to_a_policy_is_done_to_one_that_is_written_as_text(tmp_path: Path) -> None:
+    document = {"Version": "2012-10-17", "Statement": STATEMENTS}
+    of_object = policies(tmp_path / "object.json", document)
+    assert len(of_object) > 60
+    of_text = policies(tmp_path / "text.json", {"Fn::Sub": json.dumps(named(document), indent=2)})
+    assert set(of_object) - set(of_text) == {"condition-no-value"}, "text has no AWS::NoValue"
+    for name, found in of_text.items():
+        assert [one for one in found if one not in of_object[name]] == [], name
+        assert len(found) == len(of_object[name]), name
+
+
+def test_plain_text_stays_plain_until_something_in_it_has_a_name(tmp_path: Path) -> None:
+    plain = {"Version": "2012-10-17", "Statement": [{**STATEMENTS[0], "Resource": "secret:${aws:username}"}]}
+    text = json.dumps(plain)
+    document = Document(tmp_path / "t.json", {"Resources": {"A": {"Properties": {"P": text}}}, "Outputs": {}}, {})
+    template = opened(document)
+
+    def changed(**changes: Any) -> Any:
+        value = json.loads(json.dumps(template.value))
+        (policy,) = [item for item in value["Resources"]["A"]["Properties"]["P"].values() if isinstance(item, dict)]
+        policy["Statement"][0] |= changes
+        return template.closed(value)["Resources"]["A"]["Properties"]["P"]
+
+    assert changed() is text or changed() == text
+    assert json.loads(changed(Action="*"))["Statement"][0] == {**plain["Statement"][0], "Action": "*"}
+    found = changed(Action={"Fn::Sub": "s3:${Name}"})
+    assert json.loads(value(found, SCOPE))["Statement"][0] == {**plain["Statement"][0], "Action": "s3:shared"}
+    with pytest.raises(NotText):
+        changed(Action={"Fn::If": ["A", "b", "c"]})
+
+
+@pytest.mark.parametrize("text", ["{", '{"Statement": ', '["Statement"]', "Statement", '{"a": "Statement"}'])
+def test_what_is_no_policy_is_left_alone(text: str, tmp_path: Path) -> None:
+    template = {"Resources": {"A": {"Properties": {"P": text, "Q": {"Fn::Sub": text}}}}}
+    document = Document(tmp_path / "t.json", template, {})
+    assert opened(document).value is template
+
+
+def test_a_parameter_that_a_policy_names_within_text_is_one_that_policies_are_built_from(tmp_path: Path) -> None:
+    """Else a mutant by which it takes a wildcard would count as one that changes nothing."""
+    path = tmp_path / "t.json"
+    policies(path, {"Fn::Sub": json.dumps(named({"Version": "2012-10-17", "Statement": STATEMENTS}))})
+    assert set(constraints(SimpleNamespace(templates=(path,)))) == {"t.json Name", "t.json Partner"}  # type: ignore[arg-type]
+    assert read(path).value["Parameters"]
