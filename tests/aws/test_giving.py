@@ -183,6 +183,13 @@ def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_
     assert let_in_by("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
 
 
+@pytest.mark.parametrize(("approval", "open_"), [("DISABLED", True), ("FORK_PULL_REQUESTS", False), (None, False)])
+def test_builds_of_whoever_asks_for_a_change_let_him_in(approval: str | None, open_: bool) -> None:
+    policy = {"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {"Webhook": True}
+    assert bool(let_in_by("AWS::CodeBuild::Project", {"Triggers": policy})) is open_
+    assert may_give_access("AWS::CodeBuild::Project", {"Triggers": policy}) is open_
+
+
 def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
     assert {type_ for type_, way in WAYS.items() if way in (Way.POLICY, Way.NONE)} <= {
         *MAKERS,

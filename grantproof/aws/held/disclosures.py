@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.origin import Origins, properties_of
+from grantproof.aws.held.origin import Origins, properties_of, written_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.disclosing import disclosed, secrets_in
+from grantproof.aws.templates.disclosing import attributes_in, disclosed, kept_beside, may_take, secrets_in, taken
 from grantproof.aws.templates.placed import place_of
 from grantproof.source import Key, at, read, shown
 
@@ -27,7 +27,8 @@ def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
                 )
     for template in sorted({t for s in deployed.deployment.stacks for t in (s.template, *_of(s.resources))}):
         document = read(template)
-        for path in secrets_in(document.value.get("Outputs") or {}):
+        outputs = document.value.get("Outputs") or {}
+        for path in (*secrets_in(outputs), *attributes_in(outputs, kept_beside(document))):
             yield (
                 f"the output {path[0]} has the value of a secret in clear: whoever may look at the stack reads it",
                 str(document.place("Outputs", path[0])),
@@ -41,8 +42,14 @@ def discloses(deployment: Deployment, resource: Resource) -> bool:
 
 def _disclosed(deployment: Deployment, resource: Resource) -> Iterator[tuple[Key, ...]]:
     properties = properties_of(resource)
-    if next(disclosed(resource.type, properties), None) is not None:
-        yield from disclosed(resource.type, properties, _hidden(deployment, resource))
+    written = at(written_of(resource), ("Properties",))
+    kept: Collection[str] = ()
+    if may_take(written) and resource.template is not None:
+        kept = kept_beside(read(resource.template))
+    if any(True for _ in (*disclosed(resource.type, properties), *taken(resource.type, written, kept))):
+        hidden = _hidden(deployment, resource)
+        yield from disclosed(resource.type, properties, hidden)
+        yield from taken(resource.type, written, kept, hidden)
 
 
 def _of(resources: Collection[Resource]) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from typing import Any
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
 from grantproof.aws.templates.naming import holds_policy, names_somebody
 from grantproof.aws.templates.sending import SENDING
+from grantproof.source import at
 
 
 class Way(Enum):
@@ -130,7 +131,7 @@ WAYS: Mapping[str, Way] = {
 #: https://docs.aws.amazon.com/transfer/latest/userguide/custom-identity-provider-users.html
 _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
-    "AWS::CodeBuild::Project": {"Visibility": frozenset({"PRIVATE"})},
+    "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
     "AWS::Logs::AccountPolicy": {
@@ -144,6 +145,14 @@ _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
         "PublicAccessBlockConfiguration": None,
     },
     "AWS::Transfer::Server": {"IdentityProviderType": frozenset({"SERVICE_MANAGED"})},
+}
+#: The same of a property inside others: whoever asks for a change of the code runs it as the project's role, unless
+#: somebody has to approve. https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html
+_INSIDE: Mapping[str, tuple[str, frozenset[str]]] = {
+    "AWS::CodeBuild::Project": (
+        "Triggers.PullRequestBuildPolicy.RequiresCommentApproval",
+        frozenset({"ALL_PULL_REQUESTS", "FORK_PULL_REQUESTS"}),
+    ),
 }
 #: Those of them without which AWS refuses a resource: where one is left out all the same, nobody is asked for.
 _NEEDED = frozenset({"AuthType", "AuthorizationType"})
@@ -190,7 +199,9 @@ def let_in_by(type_: str, properties: Any) -> str:
             value = properties.get(name, "NONE" if name in _NEEDED else None)
             if harmless is not None and value is not None and str(value) not in harmless:
                 return f"{name}: {value}"
-    return ""
+    path, fine = _INSIDE.get(type_, ("", frozenset()))
+    inside = at(properties, tuple(path.split("."))) if path else None
+    return f"{path}: {inside}" if inside is not None and str(inside) not in fine else ""
 
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html

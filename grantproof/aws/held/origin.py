@@ -126,7 +126,7 @@ class Origins:
         if found is None:
             return None
         resource, path = found
-        return place_of(properties_of(resource), path) or place_of(_written(resource))
+        return place_of(properties_of(resource), path) or place_of(written_of(resource))
 
     def places(self, label: str) -> Iterator[Place | None]:
         """Where a policy is written, of which several resources may write a part."""
@@ -140,7 +140,7 @@ class Origins:
         found = self._policy(label, statement)
         if found is None:
             return ""
-        name, tool = "/".join(found[0].path), at(_written(found[0]), ("Metadata", "aws:cdk:path"))
+        name, tool = "/".join(found[0].path), at(written_of(found[0]), ("Metadata", "aws:cdk:path"))
         return f"{name}, {tool}" if isinstance(tool, str) else name
 
     def inside(self, label: str) -> str:
@@ -200,10 +200,11 @@ class Origins:
 
 def properties_of(resource: Resource) -> Any:
     """The properties with functions resolved; of a real account, as they are written."""
-    return resource.properties if resource.properties is not None else at(_written(resource), ("Properties",)) or {}
+    return resource.properties if resource.properties is not None else at(written_of(resource), ("Properties",)) or {}
 
 
-def _written(resource: Resource) -> Any:
+def written_of(resource: Resource) -> Any:
+    """Its entry in the template, processed where it is of the mocked world."""
     if resource.written is not None or resource.template is None:
         return resource.written
     document = read(resource.template)

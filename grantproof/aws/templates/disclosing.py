@@ -12,9 +12,10 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from grantproof.source import Key
+from grantproof.source import Document, Key, at
 
 KeyPath = tuple[Key, ...]
 _SECRET = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
@@ -38,6 +39,10 @@ _TOLD = frozenset(
 _KEEPING = frozenset({"AuthParameters"})
 
 
+#: Attributes that are the secret itself, by type.
+_ATTRIBUTES = {"AWS::Cognito::UserPoolClient": "ClientSecret", "AWS::IAM::AccessKey": "SecretAccessKey"}
+
+
 def disclosed(type_: str, properties: Any, hidden: Collection[str] = ()) -> Iterator[KeyPath]:
     """Where in the properties of a resource the value of a secret can be read by whoever may look at the resource.
 
@@ -45,16 +50,56 @@ def disclosed(type_: str, properties: Any, hidden: Collection[str] = ()) -> Iter
         hidden: of a nested stack, the parameters that CloudFormation does not tell (NoEcho).
     """
     text = str(properties)
-    if "{{resolve:" not in text and "UserData" not in text:
-        return  # asked of every resource under every combination of options
-    for path in secrets_in(properties):
-        names = [key for key in path if isinstance(key, str) and not key.startswith("Fn::")]
-        if type_ == "AWS::CloudFormation::Stack" and names[:1] == ["Parameters"] and names[1:2] and names[1] in hidden:
-            continue
-        if not _KEEPING.isdisjoint(names):
-            continue
-        if not _TOLD.isdisjoint(names) or not names or not _KEPT.fullmatch(names[-1]):
+    if "{{resolve:" in text or "UserData" in text:  # asked of every resource under every combination of options
+        yield from (path for path in secrets_in(properties) if _is_told(type_, path, hidden))
+
+
+def taken(type_: str, written: Any, kept: Collection[str], hidden: Collection[str] = ()) -> Iterator[KeyPath]:
+    """The same of secrets that properties take from another resource of the template, as they are written.
+
+    Args:
+        kept: the attributes that are secrets (`kept_beside`).
+    """
+    yield from (path for path in attributes_in(written, kept) if _is_told(type_, path, hidden))
+
+
+def may_take(written: Any) -> bool:
+    """May properties take a secret from another resource? Asked of every resource under every combination of options,
+    so that no template is read for it."""
+    text = str(written)
+    return any(attribute in text for attribute in _ATTRIBUTES.values())
+
+
+@lru_cache(maxsize=256)
+def kept_beside(document: Document) -> frozenset[str]:
+    """The attributes of a template's resources that are secrets, as `LogicalId.Attribute`."""
+    types = {name: at(resource, ("Type",)) for name, resource in document.value["Resources"].items()}
+    return frozenset(f"{name}.{_ATTRIBUTES[type_]}" for name, type_ in types.items() if type_ in _ATTRIBUTES)
+
+
+def _is_told(type_: str, path: KeyPath, hidden: Collection[str]) -> bool:
+    names = [key for key in path if isinstance(key, str) and not key.startswith("Fn::")]
+    if type_ == "AWS::CloudFormation::Stack" and names[:1] == ["Parameters"] and not set(names[1:2]).isdisjoint(hidden):
+        return False
+    if not _KEEPING.isdisjoint(names):
+        return False
+    return not _TOLD.isdisjoint(names) or not names or not _KEPT.fullmatch(names[-1])
+
+
+def attributes_in(value: Any, kept: Collection[str], path: KeyPath = ()) -> Iterator[KeyPath]:
+    """The paths of what takes one of these attributes, by `Fn::GetAtt` or `Fn::Sub`."""
+    if isinstance(value, Mapping):
+        named = value.get("Fn::GetAtt")
+        if (".".join(map(str, named)) if isinstance(named, list) else named) in kept:
             yield path
+            return
+        for key, item in value.items():
+            yield from attributes_in(item, kept, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from attributes_in(item, kept, (*path, number))
+    elif isinstance(value, str) and any(f"${{{name}}}" in value for name in kept):
+        yield path
 
 
 def secrets_in(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
