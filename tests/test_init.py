@@ -8,10 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cfnlint import api
 
+from grantproof.aws.drafts import already_there
 from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
 from grantproof.cli import main
 from grantproof.contract import load
+from tests.grants.test_lint import rules
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
@@ -117,7 +120,7 @@ def test_what_templates_take_from_the_parameter_store_is_stood_in_for(tmp_path: 
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
     template = {"Parameters": {"BootstrapVersion": version}, "Resources": {"RoleA1B2C3D4": role}}
     contract = load(draft(written(tmp_path / "g", synthesised=template), "eu-west-1", {}))
-    assert [stack.template.name for stack in contract.stacks] == ["ssm-parameters.yaml", "synthesised.json"]
+    assert [stack.template.name for stack in contract.stacks] == ["already-there.yaml", "synthesised.json"]
 
 
 def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) -> None:
@@ -152,6 +155,32 @@ def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> 
     (resource,) = load(draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})).resources
     owner = "arn:${partition}:sqs:${region}:${accounts.owner}"
     assert resource.reference == f"{owner}:${{stacks.t.resources.Q.QueueName}}"
+
+
+def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_path: Path) -> None:
+    """Networks and their like, by a template beside the others; a value that is given needs none."""
+    types = [*already_there._GIVEN, *(f"List<{type_}>" for type_ in already_there._GIVEN)]
+    declared = {f"P{number}": {"Type": type_} for number, type_ in enumerate(types)}
+    template = {"Parameters": declared, "Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {
+        "AssumeRolePolicyDocument": TRUST}}}}  # fmt: skip
+    contract = load(draft(written(tmp_path / "g", t=template), "eu-west-1", {"P0": "eu-west-1b"}))
+    beside, stack = contract.stacks
+    assert beside.template.name == already_there.NAME
+    assert stack.parameters == {"P0": "eu-west-1b"} | {
+        name: f"${{stacks.{beside.alias}.outputs.{name}}}" for name in list(declared)[1:]
+    }
+    assert not api.lint(beside.template.read_text(encoding="utf-8"), rules(), ["eu-west-1"])
+
+
+def test_a_parameter_that_an_earlier_templates_output_fills_needs_no_stand_in(tmp_path: Path) -> None:
+    made = {
+        "Resources": {"Net": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}},
+        "Outputs": {"VpcId": {"Value": {"Ref": "Net"}}},
+    }
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    taking = {"Parameters": {"VpcId": {"Type": "AWS::EC2::VPC::Id"}}, "Resources": {"R": role}}
+    contract = load(draft(written(tmp_path / "g", net=made, t=taking), "eu-west-1", {}))
+    assert [stack.template.name for stack in contract.stacks] == ["net.json", "t.json"]
 
 
 def test_a_boundary_that_no_template_creates_is_named(tmp_path: Path) -> None:

@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
     # Takes moto along, for which nobody waits who mistyped a name.
+    from grantproof.aws.drafts.already_there import NAME
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.aws.mocked.deploy import DeploymentFailed
-    from grantproof.aws.templates.looked_up import NAME
     from grantproof.contract import ContractError
 
     try:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             there = (options.templates[0].parent / NAME).exists()
             path = draft(options.templates, options.region, given)
             if not there and (path.parent / NAME).exists():
-                print(f"{shown(path.parent / NAME)}: stands for what the templates take from the Parameter Store")
+                print(f"{shown(path.parent / NAME)}: stands for what the templates take from the real account")
     except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE

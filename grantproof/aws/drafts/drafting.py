@@ -1,8 +1,8 @@
 """Drafting a contract from templates that exist: deploy them, and write down what they give.
 
 A draft says what is, not what was meant. What only a person can know (account numbers, parameter values, whether this
-much access was wanted at all) is marked `DECIDE`. Reading order: `looked_up`, `skeleton`, `drafted`, and for exports
-`imported`.
+much access was wanted at all) is marked `DECIDE`. Reading order: `skeleton`, `already_there`, `drafted`, and for
+exports `imported`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from grantproof.aws.drafts.already_there import stand_in
 from grantproof.aws.drafts.drafted import contract_text
 from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
@@ -19,7 +20,6 @@ from grantproof.aws.held.giving import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import wellformed
-from grantproof.aws.templates.looked_up import stand_in
 from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import ContractError, load
 from grantproof.iam import LawError

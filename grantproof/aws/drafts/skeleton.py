@@ -46,7 +46,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
     """
     folder = _folder(templates)
     documents = {path: _data(path) for path in templates}
-    nested = {path for path in templates if _is_nested(path, documents)}
+    nested = nested_in(documents)
     for path in templates:
         if path not in nested and not _is_template(documents[path]):
             raise CannotDraft(f"{shown(path)} is not a CloudFormation template: it has no Resources.")
@@ -125,8 +125,14 @@ def _is_template(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("Resources"), Mapping)
 
 
-def _is_nested(path: Path, documents: Mapping[Path, Any]) -> bool:
-    return any(f"/{path.name}" in url for other, text in documents.items() if other != path for url in _urls(text))
+def nested_in(documents: Mapping[Path, Any]) -> set[Path]:
+    """Those of some templates that others of them name as nested."""
+    urls = {path: list(_urls(text)) for path, text in documents.items()}
+    return {
+        path
+        for path in documents
+        if any(f"/{path.name}" in url for other, named in urls.items() if other != path for url in named)
+    }
 
 
 def _urls(template: Any) -> Iterator[str]:
