@@ -60,7 +60,8 @@ def taken(type_: str, written: Any, kept: Collection[str], hidden: Collection[st
     Args:
         kept: the attributes that are secrets (`kept_beside`).
     """
-    yield from (path for path in attributes_in(written, kept) if _is_told(type_, path, hidden))
+    if kept:
+        yield from (path for path in attributes_in(written, kept) if _is_told(type_, path, hidden))
 
 
 def may_take(written: Any) -> bool:
