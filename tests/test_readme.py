@@ -51,9 +51,14 @@ def real_output(number: int, block: str, folder: Path) -> str:
         broken = text.replace("parameter/${ParameterName}\n", "parameter/${ParameterName}*\n")
         (grant / "iam.yaml").write_text(broken, encoding="utf-8")
         return run(command, folder)
-    # In a copy, whose reports no other run writes.
-    for name in ("templates", "fixtures", "docs"):
-        shutil.copytree(ROOT / name, folder / name)
+    # In a copy of what it names, whose reports no other run writes.
+    for name in re.findall(r"\b(?:templates|fixtures|docs)\b\S*", command):
+        source, copy = ROOT / name, folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy)
+        else:
+            shutil.copy(source, copy)
     return run(command, folder)
 
 
