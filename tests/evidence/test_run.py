@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from grantproof import cli
+from grantproof import cli, running
 from grantproof.contract import load
 from grantproof.evidence import attestation, bundle, claims_csv, findings_json, junit, page, provenance, sarif
 from grantproof.evidence.mutation import NAME as MUTANTS
@@ -44,7 +44,7 @@ def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         if plugin:
             name = f"plugin_{tmp_path.name}"
             (tmp_path / f"{name}.py").write_text(plugin, encoding="utf-8")
-            monkeypatch.setenv("PYTEST_ADDOPTS", f"-p {name}")
+            monkeypatch.setattr(running, "_PLUGINS", ("xdist", "grantproof", name))
         assert cli.main(["verify", "grants", "-n", "0", *arguments]) == status
         printed = capsys.readouterr()
         assert "Traceback" not in printed.out + printed.err
