@@ -12,6 +12,8 @@ from cfnlint import api
 
 from grantproof.aws.drafts import already_there
 from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
+from grantproof.aws.drafts.skeleton import skeleton
+from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.cli import main
 from grantproof.contract import load
 from tests.grants.test_lint import rules
@@ -483,3 +485,83 @@ def test_aws_policies_are_drafted_by_name_and_actions_that_do_not_exist_are_left
     costs = load(folder).principal("costs")
     assert [s.document["Action"] for s in costs.allows] == [["ce:GetCostForecast"]]
     assert costs.max_session == 3600
+
+
+ASKED_FOR = """
+Parameters:
+  ToolsAccount: {Type: Number}
+  Scanner: {Type: String}
+  TrustedRoles: {Type: CommaDelimitedList}
+  Organisation: {Type: String}
+  EventBusArn: {Type: String}
+  KeyArn: {Type: String}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement:
+          - {Effect: Allow, Principal: {AWS: !Ref Scanner}, Action: "sts:AssumeRole"}
+          - {Effect: Allow, Principal: {AWS: [!Ref ToolsAccount]}, Action: "sts:AssumeRole"}
+          - {Effect: Allow, Principal: {AWS: !Ref TrustedRoles}, Action: "sts:AssumeRole"}
+          - Effect: Allow
+            Principal: {AWS: !Sub "arn:aws:iam::${ToolsAccount}:root"}
+            Action: "sts:AssumeRole"
+            Condition: {StringEquals: {"aws:PrincipalOrgID": !Ref Organisation}}
+"""
+
+
+def test_what_is_made_up_for_a_parameter_is_what_the_template_makes_of_it(tmp_path: Path) -> None:
+    """An account that was 3600, and a principal that was `example`, kept real templates from being drafted at all."""
+    (tmp_path / "t.yaml").write_text(ASKED_FOR, encoding="utf-8")
+    (stack,) = skeleton([tmp_path / "t.yaml"], "eu-west-1", {}).contract.stacks
+    assert stack.parameters == {
+        "ToolsAccount": "222222222222",
+        "Scanner": "arn:aws:iam::222222222222:role/example",
+        "TrustedRoles": "arn:aws:iam::222222222222:role/example",
+        "Organisation": "o-exampleorgid",
+        "EventBusArn": "arn:aws:events:us-east-1:222222222222:event-bus/example",
+        "KeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-55555555555a",
+    }
+
+
+READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]}
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        (
+            {"P": {"Type": "AWS::IAM::RolePolicy",
+                   "Properties": {"RoleName": "theirs", "PolicyName": "p", "PolicyDocument": READS}}},
+            "Role theirs not found; a stack of the contract before this one has to create it",
+        ),
+        (
+            {"R": {"Type": "AWS::IAM::Role",
+                   "Properties": {"AssumeRolePolicyDocument": TRUST,
+                                  "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSConfigRole"]}}},
+            "AWS has withdrawn it, or has made it after this release of moto",
+        ),
+        (
+            {"B": {"Type": "AWS::S3::Bucket", "OrganizationBinding": {"Ref": "Elsewhere"}},
+             "P": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "B"}, "PolicyDocument": READS}}},
+            "B (AWS::S3::Bucket) is not deployed: the mocked world cannot create it: nothing in the template is called "
+            "Elsewhere; P (AWS::S3::BucketPolicy)",
+        ),
+    ],
+    ids=["a role that is there before", "a policy that AWS took back", "what others wait for"],
+)  # fmt: skip
+def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, resources: object, said: str) -> None:
+    with pytest.raises(CannotDraft) as caught:
+        draft(written(tmp_path / "g", t={"Resources": resources}), "eu-west-1", {})
+    assert said in str(caught.value)
+
+
+def test_a_macro_in_a_list_is_named_where_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(
+        "Resources:\n  Role:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n"
+        "        - Fn::Transform: [{Name: Theirs, Parameters: {}}]\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(DeploymentFailed, match=r"t\.yaml:6:11: stack 't': the transform Theirs runs in AWS"):
+        draft([tmp_path / "t.yaml"], "eu-west-1", {})

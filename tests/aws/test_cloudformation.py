@@ -466,3 +466,24 @@ def test_what_is_no_text_in_a_policy_reaches_iam_as_text(world: World) -> None:
 def test_numbers_outside_of_policies_stay_numbers() -> None:
     rules = {"Rules": [{"Priority": 1, "Statement": {"RateBasedStatement": {"Limit": 100}}}]}
     assert policies_as_text({"Size": 3, **rules}) == {"Size": 3, **rules}
+
+
+def test_a_role_that_could_not_be_finished_is_rolled_back(world: World) -> None:
+    gone = {**ROLE, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSConfigRole"]}
+    create(world, {"R": {"Type": "AWS::IAM::Role", "Properties": gone}})
+    assert snapshot(world).roles == ()
+
+
+def test_what_moto_gives_no_id_has_one_all_the_same(world: World) -> None:
+    resources = {
+        "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.1.0.0/16"}},
+        "Part": {
+            "Type": "AWS::EC2::Subnet",
+            "Properties": {"VpcId": {"Ref": "Network"}, "CidrBlock": "10.1.1.0/24"},
+        },
+        "Group": {
+            "Type": "AWS::Redshift::ClusterSubnetGroup",
+            "Properties": {"Description": "d", "SubnetIds": [{"Ref": "Part"}]},
+        },
+    }
+    assert create(world, resources, Outputs={"Name": {"Value": {"Ref": "Group"}}}) == {"Name": "stack-group"}

@@ -114,3 +114,14 @@ def test_a_call_that_sets_who_may_do_what_is_judged_and_goes_no_further(world: W
         caller, "s3", "PutBucketTagging", Bucket="sample", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}
     )
     assert world.client(world.root("owner"), "s3").get_bucket_tagging(Bucket="sample")["TagSet"]
+
+
+def test_a_refusal_for_which_aws_names_no_policy_is_one_if_the_law_gave_it(world: World) -> None:
+    """Rule K9. A grant of everything on another account's key was said to let its neighbours through."""
+    suite = suite_of("access")
+    caller = world.client(SESSIONS["admin"], "kms")
+    foreign = "arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-55555555555a"
+    error = suite.refusal(caller.get_key_policy, KeyId=foreign)
+    assert suite.is_refusal(error, "kms", "json")
+    error.response["ResponseMetadata"]["RequestId"] = "somebody-else"
+    assert not suite.is_refusal(error, "kms", "json"), "the mocked service's own refusal is none"

@@ -8,6 +8,7 @@ exports `imported`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,8 +65,9 @@ def _giving(stage: Stage) -> Iterator[str]:
         for resource in stack.resources:
             if may_give_access(resource.type, resource.properties or resource.written, number):
                 yield f"{'/'.join(resource.path)} is an {resource.type}, of which a contract cannot speak"
+        waited_for = {name for m in stack.missing for name in re.findall(r"what it takes from (\S+)", m.because)}
         for missing in stack.missing:
-            if missing.policies or way_of(missing.type) is Way.ITSELF:
+            if missing.policies or way_of(missing.type) is Way.ITSELF or missing.path[-1] in waited_for:
                 name = "/".join(missing.path)
                 if way_of(missing.type) is Way.ITSELF and not missing.type.startswith("AWS::IAM::"):
                     yield f"{name} is an {missing.type}, of which a contract cannot speak"

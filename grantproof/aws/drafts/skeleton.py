@@ -229,18 +229,55 @@ def _values(
             values[name] = outputs[name]
             made_up.append(name)
         elif "Default" not in declared:
-            values[name] = _made_up(name, declared, path)
+            values[name] = _made_up(name, declared, path, _asked_for(name, template["Resources"]))
             made_up.append(name)
     return values, made_up
 
 
-def _made_up(name: str, declared: Mapping[str, Any], path: Path) -> str:
-    candidates = [str(value) for value in declared.get("AllowedValues") or ()]
+_ACCOUNT = "222222222222"
+_ROLE = f"arn:aws:iam::{_ACCOUNT}:role/example"
+#: What an ARN is of, by the word before `Arn` in a parameter's name.
+_ARNS = {
+    "bus": f"arn:aws:events:us-east-1:{_ACCOUNT}:event-bus/example",
+    "bucket": "arn:aws:s3:::example",
+    "topic": f"arn:aws:sns:us-east-1:{_ACCOUNT}:example",
+    "queue": f"arn:aws:sqs:us-east-1:{_ACCOUNT}:example",
+    "function": f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:example",
+    "lambda": f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:example",
+    "secret": f"arn:aws:secretsmanager:us-east-1:{_ACCOUNT}:secret:example-AbCdEf",
+    "key": f"arn:aws:kms:us-east-1:{_ACCOUNT}:key/11111111-2222-3333-4444-55555555555a",
+    "cmk": f"arn:aws:kms:us-east-1:{_ACCOUNT}:key/11111111-2222-3333-4444-55555555555a",
+    "firehose": f"arn:aws:firehose:us-east-1:{_ACCOUNT}:deliverystream/example",
+    "stream": f"arn:aws:kinesis:us-east-1:{_ACCOUNT}:stream/example",
+}
+_ORGANIZATION = re.compile(r"org(anization)?_?id$")
+
+
+def _asked_for(name: str, resources: Any) -> list[str]:
+    """What the template's own use of a parameter asks of its value: the number of an account, somebody who can be named
+    as a principal, an organization."""
+    text = json.dumps(resources, default=str)
+    ref = re.escape(json.dumps({"Ref": name}))
+    out = []
+    if re.search(rf":(iam|sts)::\$\{{{re.escape(name)}\}}:", text):
+        out.append(_ACCOUNT)
+    if re.search(rf'"(Not)?Principal": \{{[^{{}}]*"AWS": (\[[^\]]*)?{ref}', text):
+        out += [_ACCOUNT] if "account" in name.lower() and "arn" not in name.lower() else [_ROLE, _ACCOUNT]
+    if re.search(rf'"aws:\w+OrgID": (\[[^\]]*)?{ref}', text, re.IGNORECASE):
+        out.append("o-exampleorgid")
+    return out
+
+
+def _made_up(name: str, declared: Mapping[str, Any], path: Path, asked_for: Sequence[str] = ()) -> str:
+    candidates = [*(str(value) for value in declared.get("AllowedValues") or ()), *asked_for]
     hint = name.lower()
+    candidates += [_ACCOUNT] if "account" in hint and "arn" not in hint else []
     # A number of seconds that any session may last, and a port, and a size.
     candidates += ["3600"] if declared.get("Type") == "Number" else []
-    candidates += ["222222222222"] if "account" in hint else []
-    candidates += ["arn:aws:iam::222222222222:role/example"] if "arn" in hint else []
+    candidates += [_ACCOUNT] if "account" in hint else []
+    candidates += [arn for word, arn in _ARNS.items() if "arn" in hint and word in hint]
+    candidates += [_ROLE] if "arn" in hint else []
+    candidates += ["o-exampleorgid"] if _ORGANIZATION.search(hint) else []
     candidates += [str(declared[limit]) for limit in ("MinValue", "MaxValue") if limit in declared]
     candidates += [*_CANDIDATES, "x" * int(declared.get("MinLength", 1))]
     for candidate in candidates:

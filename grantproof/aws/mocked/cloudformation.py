@@ -179,7 +179,7 @@ class _Creators:
         except carriers.NoPolicy as error:
             self._built.refused[name] = f"it: {error}"
         except ClientError as error:
-            self._built.refused[name] = f"it: {error.response['Error']['Message']}"
+            self._built.refused[name] = f"it: {_said(error.response['Error'])}"
         except KeyError as error:
             self._built.refused[name] = f"it without {error.args[0]}"
         except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
@@ -207,6 +207,16 @@ class _Creators:
             self._built.outputs[names.stack_id, name] = str(error)
             return None
         return None if value is None else parsing.Output(name, value, output.get("Description"))
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """What a service says, and what to do where something is not there that a template takes for given."""
+    message = str(error["Message"]).rstrip(".")
+    if error["Code"] not in ("NoSuchEntity", "NoSuchEntityException"):
+        return message
+    if ":iam::aws:policy/" in message:
+        return f"{message}; AWS has withdrawn it, or has made it after this release of moto"
+    return f"{message}; a stack of the contract before this one has to create it, from a template of what is there"
 
 
 def _nothing(name: str) -> CreatedResource:

@@ -225,7 +225,8 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
         place = error.place or shown(stack.template)
         raise DeploymentFailed(f"{place}: stack {stack.alias!r}: {error}.") from None
     except (TemplateError, NotResolved) as error:
-        raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {error}.") from None
+        where = getattr(error, "place", None) or shown(stack.template)
+        raise DeploymentFailed(f"{where}: stack {stack.alias!r}: {error}.") from None
     except ClientError as error:
         said = error.response["Error"]["Message"]
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None

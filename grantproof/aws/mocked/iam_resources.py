@@ -41,13 +41,17 @@ def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
     if "MaxSessionDuration" in more:
         more["MaxSessionDuration"] = int(more["MaxSessionDuration"])
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_text(p["AssumeRolePolicyDocument"]), **more)["Role"]
-    if p.get("PermissionsBoundary"):
-        _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
-    for policy in p.get("Policies") or ():
-        document = _text(policy["PolicyDocument"])
-        iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
-    for arn in p.get("ManagedPolicyArns") or ():
-        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    try:
+        if p.get("PermissionsBoundary"):
+            _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
+        for policy in p.get("Policies") or ():
+            document = _text(policy["PolicyDocument"])
+            iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+        for arn in p.get("ManagedPolicyArns") or ():
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    except BaseException:
+        remove_role(iam, name)  # CloudFormation rolls back what it could not finish
+        raise
 
     return CreatedResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, lambda: remove_role(iam, name))
 

@@ -56,7 +56,7 @@ def scope(names: Names) -> Scope:
             pseudo={name: parsed[name] for name in parsed if name.startswith("AWS::") and name != "AWS::NoValue"},
             mappings=_by_text(template.get("Mappings") or {}),
             conditions=template.get("Conditions") or {},
-            reference=lambda name: _reference(_resource(names, name), name),
+            reference=lambda name: _reference(names, _resource(names, name), name),
             attribute=lambda name, attribute: _attribute(names, name, attribute),
             types={name: p.get("Type", "String") for name, p in (template.get("Parameters") or {}).items()},
             exported=lambda name: _exported(names, name),
@@ -88,9 +88,12 @@ def _resource(names: Names, name: str) -> Any:
     return found
 
 
-def _reference(resource: Any, name: str) -> Any:
-    if not hasattr(resource, "physical_resource_id"):
+def _reference(names: Names, resource: Any, name: str) -> Any:
+    if not hasattr(resource, "create_from_cloudformation_json") and not hasattr(resource, "physical_resource_id"):
         raise NotResolved(f"{name} is no resource")
+    if getattr(resource, "physical_resource_id", None) is None:
+        # moto does not say what it called some of what it makes, such as Redshift's subnet groups.
+        return f"{names['AWS::StackName']}-{name}".lower()
     return resource.physical_resource_id
 
 

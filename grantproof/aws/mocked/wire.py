@@ -61,6 +61,8 @@ Authoriser = Callable[[Call], Refusal | None]
 
 #: What every session says of itself, and what policies see of it.
 USER_AGENT = "Boto3"
+#: The request id of a refusal by the law: whatever else refuses has another.
+BY_THE_LAW = "refused-by-the-law"
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
@@ -239,7 +241,7 @@ def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, A
 
 
 def _answer(refusal: Refusal) -> tuple[AWSResponse, dict[str, Any]]:
-    headers: Any = {"x-amzn-requestid": "refused-by-the-law"}
+    headers: Any = {"x-amzn-requestid": BY_THE_LAW}
     response = AWSResponse("", refusal.status, headers, None)
     metadata = {"HTTPStatusCode": refusal.status, "HTTPHeaders": headers, "RequestId": headers["x-amzn-requestid"]}
     return response, {

@@ -14,7 +14,7 @@ from typing import Any
 
 from grantproof.aws.templates import serverless, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, text, value
-from grantproof.aws.templates.placed import Placed, like
+from grantproof.aws.templates.placed import Placed, like, place_of
 from grantproof.source import Place
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
@@ -41,7 +41,7 @@ def process(template: Any, names: Scope, fetch: Fetch) -> Any:
         if name == INCLUDE:
             template = _merged(template, fetch(text(_value(arguments["Location"], names))))
         elif name not in (LANGUAGE_EXTENSIONS, serverless.TRANSFORM):
-            raise UnknownTransform(name)
+            raise UnknownTransform(name, place_of(template, ("Transform",)))
     template = _included(template, names, fetch)
     if LANGUAGE_EXTENSIONS in [name for name, _ in transforms]:
         template = _unrolled(template, names)
@@ -62,9 +62,10 @@ def _serverless(template: Any, names: Scope) -> Any:
 
 
 class UnknownTransform(TemplateError):
-    """A transform that runs elsewhere."""
+    """A transform that runs elsewhere, and where it is called."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, place: Place | None = None) -> None:
+        self.place = place
         super().__init__(
             f"the transform {name} runs in AWS, so what it makes of the template is not known here; put the template "
             "that CloudFormation makes of it in its place (aws cloudformation get-template --template-stage Processed)"
@@ -94,8 +95,11 @@ def _included(value: Any, names: Scope, fetch: Fetch) -> Any:
     if "Fn::Transform" not in value:
         return out
     call = value["Fn::Transform"]
-    if call.get("Name") != INCLUDE:
-        raise UnknownTransform(str(call.get("Name")))
+    if isinstance(call, list) and len(call) == 1:
+        (call,) = call  # so do macros' authors write it, and CloudFormation takes it
+    called = call.get("Name") if isinstance(call, Mapping) else call
+    if called != INCLUDE:
+        raise UnknownTransform(str(called), place_of(value, ("Fn::Transform",)))
     snippet = fetch(text(_value(call["Parameters"]["Location"], names)))
     if not out and not isinstance(snippet, Mapping):
         return snippet
