@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
@@ -108,7 +108,15 @@ def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
             f"{resource.alias} has the policy that the contract says", f"{arn} has none", place=str(resource.place)
         )
         return
-    tell(world, verdict, resource_policy(world, resource, real))
+    mistyped = {str(p).lower(): s for s in real.statements for p in s.actions if not actions.matching(str(p))}
+    for action, statement in mistyped.items():
+        near = actions.nearest(action)
+        verdict.broken(
+            f"every action of {resource.alias} exists",
+            f"there is no action {action}" + (f"; did you mean {near}?" if near else ""),
+            place=str(world.origins.place(real.label, statement.index) or resource.place),
+        )
+    tell(world, verdict, resource_policy(world, resource, real), told=mistyped)
 
 
 def test_a_role_is_entered_exactly_as_the_contract_says(
@@ -147,9 +155,12 @@ def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
     verdict.proves()
 
 
-def tell(world: Deployed, verdict: Any, sides: Sides) -> None:
-    """Note every piece of access that one side gives and the other does not, over all requests."""
+def tell(world: Deployed, verdict: Any, sides: Sides, told: Collection[str] = ()) -> None:
+    """Note every piece of access that one side gives and the other does not, over all requests; but for that to actions
+    that do not exist and were `told`, which no contract can name."""
     for found in disagreements(world, sides):
+        if str(found.shown.get("witness", {}).get("action")).lower() in told:
+            continue
         note = verdict.unverified if found.kind == "doubt" else verdict.broken
         note(sides.clause, found.detail, place=found.place or str(sides.declared.place), **found.shown)
     verdict.proves(sum(len(policy.statements) for policy in sides.real))

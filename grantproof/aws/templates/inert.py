@@ -39,7 +39,8 @@ INERT = frozenset(
     EC2::VPCEndpoint ECS::CapacityProvider ECS::ClusterCapacityProviderAssociations ElastiCache::CacheCluster
     ElastiCache::ParameterGroup ElastiCache::ReplicationGroup ElastiCache::SubnetGroup Events::Archive
     Glue::Classifier Glue::Crawler Glue::Database Glue::Job Glue::SecurityConfiguration Glue::Table Glue::Trigger
-    Glue::Workflow GuardDuty::Detector Lambda::CodeSigningConfig Lambda::EventInvokeConfig Lambda::LayerVersion
+    Glue::Workflow GuardDuty::Detector Lambda::CodeSigningConfig Lambda::EventInvokeConfig
+    Lambda::EventSourceMapping Lambda::LayerVersion
     Logs::LogStream Logs::MetricFilter Logs::QueryDefinition Logs::SubscriptionFilter Pipes::Pipe RDS::DBCluster
     RDS::DBClusterParameterGroup RDS::DBProxy RDS::EventSubscription RDS::OptionGroup ResourceGroups::Group
     SES::ConfigurationSet SES::Template SNS::Subscription SSM::MaintenanceWindow SSM::MaintenanceWindowTarget
