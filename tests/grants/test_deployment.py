@@ -66,6 +66,12 @@ def test_every_resource_could_be_deployed(grant: Contract, stack: Stack, world: 
         verdict.leaves_untried(f"calls on {named}: stand-ins, whose policies are proved")
 
 
+def _unknown(type_: str) -> str:
+    if type_ == "AWS::CloudFormation::StackSet":
+        return "what it deploys; make its template a stack of the contract, and accept this one by a waiver"
+    return "that it gives nobody access; once somebody has looked, a waiver accepts it"
+
+
 def tell_missing(
     verdict: Any, deployed: DeployedStack, missing: NotDeployed, clause: str, place: str, under: str = ""
 ) -> None:
@@ -79,7 +85,7 @@ def tell_missing(
         clause,
         f"{under}{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
         f"{missing.because}. Not verified: "
-        + (f"its policy at {lost}" if lost else "its access" if carries_access else "that it carries none")
+        + (f"its policy at {lost}" if lost else "its access" if carries_access else _unknown(missing.type))
         + (f". Verified: the other {others} of the stack" if number else ""),
         place=str(missing.place or place),
     )
