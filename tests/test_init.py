@@ -185,6 +185,18 @@ def test_a_parameter_that_an_earlier_templates_output_fills_needs_no_stand_in(tm
     assert [stack.template.name for stack in contract.stacks] == ["net.json", "t.json"]
 
 
+def test_of_policies_under_a_boundary_what_it_leaves_is_drafted(tmp_path: Path) -> None:
+    (file,) = copied(tmp_path / "g", SHAPES / "permissions-boundary" / "developers.yaml")
+    contract = load(draft([file], "eu-west-1", {}))
+    (role,) = (principal for principal in contract.principals if principal.kind == "role")
+    (left,) = (statement.document for statement in role.allows)
+    assert left == {
+        "Effect": "Allow",
+        "Action": ["ssm:GetParameter", "ssm:PutParameter"],
+        "Resource": ["arn:${partition}:ssm:${region}:${accounts.owner}:parameter/dev"],
+    }
+
+
 def test_a_boundary_that_no_template_creates_is_named(tmp_path: Path) -> None:
     allow = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     trust = {"Version": "2012-10-17", "Statement": [allow]}

@@ -323,6 +323,21 @@ def test_of_whom_nobody_can_act_as_every_test_says_so_and_it_is_shown_once(
     assert ".py:" not in failures + done.stderr
 
 
+def test_what_a_boundary_leaves_has_to_be_promised_and_what_it_takes_not(tmp_path: Path) -> None:
+    grant = shutil.copytree(ROOT / "fixtures" / "shapes" / "permissions-boundary", tmp_path / "grant")
+    contract = (grant / "contract.yaml").read_text(encoding="utf-8")
+    promised = "          - ssm:GetParameter\n          - ssm:PutParameter\n        Resource: arn"
+    assert promised in contract
+    less = contract.replace(promised, promised.replace("          - ssm:PutParameter\n", ""))
+    (grant / "contract.yaml").write_text(less, encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "permissions or accounted", grants=tmp_path)
+    assert done.returncode == 1
+    assert "allows ssm:*, which is ssm:PutParameter; the contract: ssm:GetParameter\n" in done.stdout
+    assert "reaches Write; the contract has Read\n" in done.stdout
+    assert "allowed: ssm:PutParameter\n" in done.stdout
+    assert "ec2" not in done.stdout
+
+
 def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tmp_path: Path) -> None:
     """The role is not there then, and no test of it may end in an error of ours."""
     folder = tmp_path / "grant"

@@ -207,7 +207,7 @@ def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
         trust=found((held.trust,) if held and held.trust else (), words.entering),
         allowed=found(policies),
         boundary=found((held.boundary or ()) if held else ()),
-        known=numbers([s for policy in policies for s in policy.statements]),
+        known=numbers(_of(policies), _of(held.boundary) if held and held.boundary is not None else None),
     )
 
 
@@ -232,17 +232,29 @@ def _caller(principal: DeclaredPrincipal, arn: str) -> str:
     return f"{arn.rpartition(':')[0]}:user/{principal.alias}-member"
 
 
-def numbers(statements: Sequence[Statement]) -> Known:
+def _of(policies: Iterable[Policy]) -> list[Statement]:
+    return [statement for policy in policies for statement in policy.statements]
+
+
+def numbers(statements: Sequence[Statement], boundary: Sequence[Statement] | None = None) -> Known:
     """Count the known actions. An action that an Allow covers counts as allowed unless a Deny without conditions
-    covers it on every resource."""
+    covers it on every resource; under a boundary, as far as that allows it too."""
+    free, bound = _counted(statements)
+    if boundary is not None:
+        most_free, most_bound = _counted(boundary)
+        free, bound = free & most_free, (free | bound) & (most_free | most_bound)
+    total = len(actions.every())
+    return Known(len(free), len(bound - free), total - len(free | bound), total, actions.release())
+
+
+def _counted(statements: Sequence[Statement]) -> tuple[set[str], set[str]]:
+    """The known actions that are allowed whatever the request, and those that are under conditions."""
     free = _names(s for s in statements if s.allow and not s.conditions)
     bound = _names(s for s in statements if s.allow and s.conditions)
     taken = _names(s for s in statements if not s.allow and not s.conditions and _on_everything(s))
     limited = _names(s for s in statements if not s.allow and not (not s.conditions and _on_everything(s)))
     allowed = free - taken - limited
-    conditional = (free | bound) - taken - allowed
-    total = len(actions.every())
-    return Known(len(allowed), len(conditional), total - len(allowed | conditional), total, actions.release())
+    return allowed, (free | bound) - taken - allowed
 
 
 def _on_everything(statement: Statement) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from grantproof.aws.drafts.block_style import entry, scalar
+from grantproof.aws.drafts.left import left
 from grantproof.aws.drafts.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
 from grantproof.aws.held.policies import Held
 from grantproof.aws.mocked.deploy import Resource
@@ -157,14 +158,21 @@ class _Writer:
             yield from self._statements(trust)
         if not isinstance(held, str) and held.boundary is not None:
             yield from self._boundary(held)
+            remaining = left(held.identity, held.boundary)
+            if remaining:
+                yield f"    allows: # {DECIDE}: what its boundary leaves; is all of this meant?"
+                yield from self._statements(remaining)
+                return
         of_aws = [policy.label for policy in policies if _OF_AWS in policy.label and not isinstance(held, str)]
         if of_aws:
             yield f"    managed: # {DECIDE}: AWS may widen its own policies at any time; is that accepted?"
             yield from (f"      - {scalar(self._abstract(label))}" for label in of_aws)
         documents = self._documents([policy.label for policy in policies if policy.label not in of_aws])
         if documents:
-            cut = isinstance(held, str) or held.boundary is None
-            asked = "is all of this meant?" if cut else "its boundary takes some of it away? Then promise what is left"
+            whole = isinstance(held, str) or held.boundary is None
+            asked = (
+                "is all of this meant?" if whole else "its boundary takes some of it away? Then promise what is left"
+            )
             yield f"    allows: # {DECIDE}: {asked}"
             yield from self._statements(documents)
         elif not of_aws:

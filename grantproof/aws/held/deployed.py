@@ -24,7 +24,7 @@ from grantproof.contract import (
     references,
     resolve,
 )
-from grantproof.iam import Policy, PolicyType
+from grantproof.iam import Policy, PolicyType, actions
 from grantproof.source import Place
 
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
@@ -145,6 +145,16 @@ class Deployed(ABC):
         if policy is None:
             raise self._not_held(principal)
         return (policy,)
+
+    def bounded(self, principal: DeclaredPrincipal) -> frozenset[str] | None:
+        """The known actions that a principal's permissions boundary leaves it at most; None where it has none. What the
+        boundary denies, and its conditions, are not counted on: those are for the proof.
+        """
+        held = self.held(principal) if principal.kind != "policy" else None
+        if held is None or held.boundary is None:
+            return None
+        allows = [s for policy in held.boundary for s in policy.statements if s.allow]
+        return frozenset(name for s in allows for name in actions.covered(map(str, s.actions), others=s.not_action))
 
     def holder(self, principal: DeclaredPrincipal) -> Held:
         """What a declared user, group or role holds.
