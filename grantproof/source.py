@@ -34,8 +34,17 @@ class Place:
 
 def shown(path: Path) -> str:
     """A path as a person would write it: relative to the working directory where it lies below it."""
+    still = _standing.get()
+    if still is None:
+        return _shown(path, Path.cwd())
+    if path not in still.shown:
+        still.shown[path] = _shown(path, still.here)
+    return still.shown[path]
+
+
+def _shown(path: Path, here: Path) -> str:
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(path.resolve().relative_to(here))
     except ValueError:
         return str(path)
 
@@ -106,10 +115,13 @@ _instead: ContextVar[_Instead | None] = ContextVar("instead", default=None)
 
 @dataclass(frozen=True)
 class _Standing:
-    """Files that stand still, and their paths resolved, each by its path as it is given."""
+    """Files that stand still, and their paths resolved and shown from the working directory, each by its path as it is
+    given."""
 
     read: dict[Path, Document] = field(default_factory=dict)
     resolved: dict[Path, Path] = field(default_factory=dict)
+    shown: dict[Path, str] = field(default_factory=dict)
+    here: Path = field(default_factory=Path.cwd)
 
 
 _standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
@@ -117,8 +129,8 @@ _standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
 
 @contextmanager
 def standing() -> Generator[None, None, None]:
-    """Take files to stand still for as long as this is entered, and read each once: also under every `instead`, but for
-    what that puts in the place of a file."""
+    """Take files, and the working directory, to stand still for as long as this is entered, and read each once: also
+    under every `instead`, but for what that puts in the place of a file."""
     token = _standing.set(_Standing())
     try:
         yield

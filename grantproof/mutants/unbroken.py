@@ -92,7 +92,11 @@ def _in_a_branch(mutant: Mutant) -> bool:
 def malformed(mutant: Mutant) -> str:
     """Why CloudFormation refuses a mutant whatever its parameters are, when it is what is read: a function or a section
     of another shape than it takes. Empty where it may take it; what a transform makes of a template is not known."""
-    document = read(mutant.template)
+    return _malformed(read(mutant.template))
+
+
+@lru_cache(maxsize=2)
+def _malformed(document: Document) -> str:
     if is_transformed(document):
         return ""
     try:

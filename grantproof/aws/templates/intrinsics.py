@@ -88,7 +88,8 @@ def value(item: Any, scope: Scope) -> Any:
     if isinstance(item, str):  # most are, and it takes longer to see that something is no Mapping
         return item
     if isinstance(item, list):
-        return [found for entry in item if (found := value(entry, scope)) is not NO_VALUE]
+        each = (entry if isinstance(entry, str) else value(entry, scope) for entry in item)
+        return [found for found in each if found is not NO_VALUE]
     if not isinstance(item, dict) and not isinstance(item, Mapping):
         return item
     if len(item) == 1:
@@ -101,7 +102,12 @@ def value(item: Any, scope: Scope) -> Any:
             return truth(item, scope)
         if name.startswith("Fn::"):
             raise NotResolved(f"{name} is not carried out here")
-    return like(item, {key: found for key, entry in item.items() if (found := value(entry, scope)) is not NO_VALUE})
+    entries = {}
+    for key, entry in item.items():
+        found = entry if isinstance(entry, str) else value(entry, scope)
+        if found is not NO_VALUE:
+            entries[key] = found
+    return like(item, entries)
 
 
 def truth(expression: Any, scope: Scope) -> bool:
@@ -139,6 +145,10 @@ _ENTRIES: Mapping[str, tuple[int, int]] = {
 }
 
 
+#: What `Ref` takes; as a tuple, since it is asked a million times.
+_NAME = (str, Mapping)
+
+
 def taken(name: str, argument: Any) -> Any:
     """The argument of a function, of the shape that it takes.
 
@@ -151,7 +161,7 @@ def taken(name: str, argument: Any) -> Any:
         if not isinstance(argument, list) or not least <= len(argument) <= most:
             takes = f"a list of {least}" if least == most else f"a list of {least} to {most}"
     elif name == "Ref":
-        takes = "" if isinstance(argument, str | Mapping) else "a name"
+        takes = "" if isinstance(argument, _NAME) else "a name"
     elif name == "Fn::GetAtt":
         several = argument if isinstance(argument, list) else str(argument).split(".", 1)
         takes = "" if len(several) > 1 and isinstance(argument, str | list) else "a resource and an attribute"
@@ -189,9 +199,11 @@ def condition(name: str, scope: Scope) -> bool:
 
 def text(item: Any) -> str:
     """A scalar as CloudFormation compares and joins it."""
+    if isinstance(item, str):
+        return item
     if isinstance(item, bool):
         return "true" if item else "false"
-    if isinstance(item, str | int | float):
+    if isinstance(item, int | float):
         return str(item)
     raise NotResolved(f"{item!r} is no text")
 

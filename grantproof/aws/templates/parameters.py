@@ -75,20 +75,30 @@ def truths(document: Document, given: Mapping[str, str], pseudo: Mapping[str, An
 
 @lru_cache(maxsize=512)
 def _sections(document: Document, names: tuple[str, ...]) -> str:
-    return json.dumps({name: document.value[name] for name in names if name in document.value})
+    return _same(json.dumps({name: document.value[name] for name in names if name in document.value}))
+
+
+@lru_cache(maxsize=512)
+def _same(text: str) -> str:
+    return text  # the same object for the same text, which is then told without a look at each character
+
+
+@lru_cache(maxsize=512)
+def _read(sections: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(sections)
+    return found
 
 
 @lru_cache(maxsize=8192)
 def _truths(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> Mapping[str, bool]:
-    template = json.loads(asking)
-    scope = scope_of(template, dict(given), dict(pseudo))
+    scope = scope_of(_read(asking), dict(given), dict(pseudo))
     return {name: condition(name, scope) for name in scope.conditions}
 
 
 @lru_cache(maxsize=8192)
 def _refusal(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> str:
     try:
-        check(json.loads(asking), dict(given), dict(pseudo))
+        check(_read(asking), dict(given), dict(pseudo))
     except RefusedParameters as error:
         return str(error)
     return ""
