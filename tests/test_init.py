@@ -560,8 +560,13 @@ READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource
             "B (AWS::S3::Bucket) is not deployed: the mocked world cannot create it: nothing in the template is called "
             "Elsewhere; P (AWS::S3::BucketPolicy)",
         ),
+        (
+            {"S": {"Type": "AWS::CloudFormation::Stack",
+                   "Properties": {"TemplateURL": "https://vendor.s3.amazonaws.com/role.yaml"}}},
+            "https://vendor.s3.amazonaws.com/role.yaml is not there; get that template, and name it under `uploads`",
+        ),
     ],
-    ids=["a role that is there before", "a policy that AWS took back", "what others wait for"],
+    ids=["a role that is there before", "a policy that AWS took back", "what others wait for", "a vendor's template"],
 )  # fmt: skip
 def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, resources: object, said: str) -> None:
     with pytest.raises(CannotDraft) as caught:

@@ -102,8 +102,11 @@ def spelt(action: str) -> str:
     return action if like is None or begins == name.lower() else f"{service}:{like[: len(begins)]}{name[len(begins) :]}"
 
 
-#: Actions of no list, which AWS's own policies name: the one that SNS used to put on topics. Nothing is called so.
-RETIRED = frozenset({"sns:receive"})
+#: Actions of no list, which AWS's own tools write into policies: the one that SNS used to put on topics, and those of
+#: SAM's SQSPollerPolicy, whose calls need the action without `Batch`. Nothing is called so.
+RETIRED = frozenset(
+    {"sns:receive", "sqs:changemessagevisibilitybatch", "sqs:deletemessagebatch", "sqs:sendmessagebatch"}
+)
 
 
 def names_something(pattern: str) -> bool:

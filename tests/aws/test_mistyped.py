@@ -48,3 +48,16 @@ def test_an_action_that_does_not_exist_is_one_finding_and_what_is_wider_beside_i
     assert first == mistyped
     assert more
     assert all("wider than the contract: kms:encrypt on " in finding.lower() for finding in more)
+
+
+def test_what_tools_of_aws_write_and_nothing_is_called_is_no_mistake(tmp_path: Path) -> None:
+    """SNS's own policies, and SAM's SQSPollerPolicy."""
+    queue = KEY.replace("AWS::KMS::Key", "AWS::SQS::Queue").partition("    Properties:")[0]
+    policy = (
+        "  P:\n    Type: AWS::SQS::QueueInlinePolicy\n    Properties:\n      Queue: !Ref Key\n      PolicyDocument:\n"
+        '        Statement: [{Effect: Allow, Principal: {AWS: "222222222222"}, Resource: "*", '
+        'Action: ["sqs:DeleteMessageBatch", "sqs:DeleteMessage"]}]\n'
+    )
+    (tmp_path / "t.yaml").write_text(queue + policy, encoding="utf-8")
+    assert "sqs:DeleteMessageBatch" in draft([tmp_path / "t.yaml"], "eu-west-1", {}).read_text(encoding="utf-8")
+    assert told(tmp_path) == []

@@ -108,7 +108,7 @@ def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
             f"{resource.alias} has the policy that the contract says", f"{arn} has none", place=str(resource.place)
         )
         return
-    mistyped = {str(p).lower(): s for s in real.statements for p in s.actions if not actions.matching(str(p))}
+    mistyped = {str(p).lower(): s for s in real.statements for p in s.actions if not actions.names_something(str(p))}
     for action, statement in mistyped.items():
         near = actions.nearest(action)
         verdict.broken(

@@ -58,6 +58,10 @@ def _refuse_malformed(templates: Sequence[Path]) -> None:
                 raise CannotDraft(f"{error.place or shown(path)}: {error}.") from None
 
 
+#: What may make anything at all.
+_STACKS = frozenset({"AWS::CloudFormation::Stack", "AWS::CloudFormation::StackSet"})
+
+
 def _giving(stage: Stage) -> Iterator[str]:
     """What may let somebody in all the same, and why nothing can be promised of it."""
     for stack in stage.deployment.stacks:
@@ -67,7 +71,8 @@ def _giving(stage: Stage) -> Iterator[str]:
                 yield f"{'/'.join(resource.path)} is an {resource.type}, of which a contract cannot speak"
         waited_for = {name for m in stack.missing for name in re.findall(r"what it takes from (\S+)", m.because)}
         for missing in stack.missing:
-            if missing.policies or way_of(missing.type) is Way.ITSELF or missing.path[-1] in waited_for:
+            bears = missing.policies or way_of(missing.type) is Way.ITSELF or missing.type in _STACKS
+            if bears or missing.path[-1] in waited_for:
                 name = "/".join(missing.path)
                 if way_of(missing.type) is Way.ITSELF and not missing.type.startswith("AWS::IAM::"):
                     yield f"{name} is an {missing.type}, of which a contract cannot speak"

@@ -30,6 +30,7 @@ from botocore.exceptions import ClientError
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import MissingParameterError, ValidationError
 from moto.cloudformation.models import Stack
+from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.ssm.models import ssm_backends
 
 from grantproof.aws.mocked import carrying, iam_resources, policy_resources
@@ -180,6 +181,9 @@ class _Creators:
             self._built.refused[name] = f"it: {error}"
         except ClientError as error:
             self._built.refused[name] = f"it: {_said(error.response['Error'])}"
+        except (MissingBucket, MissingKey):
+            url = at(self._built.properties.get(name), ("TemplateURL",))
+            self._built.refused[name] = f"it: {url} is not there; get that template, and name it under `uploads`"
         except KeyError as error:
             self._built.refused[name] = f"it without {error.args[0]}"
         except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
