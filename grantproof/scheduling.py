@@ -12,8 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 class Units:
     """A grant's tests go to one process, since two would both deploy it; lint deploys nothing and has a process's rules
-    to load, so that all of it goes to one. Every other test goes by itself, but for those of `modules`, whose tests
-    share something costly.
+    to load, so that all of it goes to one. Every other test goes by itself, with all its cases, but for those of
+    `modules`, whose tests share something costly.
 
     Args:
         processes: how many there are. Where they outnumber the grants, a grant's variants, which are deployed anew in
@@ -34,7 +34,7 @@ class Units:
         subject = test.partition("[")[2]
         grant = next((name for name in self._grants if subject.startswith((f"{name}-", f"{name}]"))), "")
         if not grant:
-            return nodeid, ""
+            return nodeid.partition("[")[0], ""
         if module.endswith("test_lint.py"):
             return "lint", ""
         return grant, "variants" if self._apart and module.endswith("test_variants.py") else ""

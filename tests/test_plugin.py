@@ -180,7 +180,7 @@ def test_what_cloudformation_refuses_fails_every_test_that_needs_it_in_one_line(
     done = run(tmp_path, "-n", "0", "-k", "proof", grants=tmp_path)
     assert done.returncode == 1
     assert "NOT VERIFIED  grant" in done.stdout
-    assert "grant/role.yaml: stack 'owner': the transform MyMacro runs in AWS" in done.stdout
+    assert "grant/role.yaml:1:1: stack 'owner': the transform MyMacro runs in AWS" in done.stdout
     assert "Traceback" not in done.stdout
 
 
