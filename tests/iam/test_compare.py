@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from itertools import permutations, product
 from random import Random
 from typing import Any
 
 import pytest
 
-from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
+from grantproof.iam import Assumptions, LawError, evaluate, parse_layers, parse_request
+from grantproof.iam.comparison import cells
 from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparison.comparisons import compared, layers_of
 from grantproof.iam.comparison.prepared import Prepared
@@ -350,6 +352,35 @@ def test_a_statement_that_stands_in_another_layer_of_the_other_side_takes_nothin
         found = compare(parse_layers(narrow), wide)
         assert (found.verdict, len(found.new_access)) == (Verdict.WIDER, 1)
         assert found.new_access[0].witness.action.lower() == "s3:putobject"
+
+
+@pytest.mark.parametrize("first", range(0, 30, 3))
+def test_what_stands_on_both_sides_is_left_out_of_the_search_and_the_answer_is_the_same_to_a_word(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers() -> list[Comparison]:
+        return [compare(old, new, owner=owner, every_reading=False) for old, new, owner in pairs]
+
+    pairs: list[tuple[Any, Any, str | None]] = []
+    for seed, kind in zip(range(first, first + 3), ({}, {"limits": True}, {"variables": True}), strict=True):
+        one, other = brute.pair(seed, **kind)
+        mixed = [(_with_some_of(one, other), one), (_with_some_of(one, other), _with_some_of(other, one))]
+        pairs += [(brute.parsed(old), brute.parsed(new), None) for old, new in mixed]
+    with suppress(LawError):
+        pairs.append((*named.pair(first), named.OWNER))
+    left_out = answers()
+    monkeypatch.setattr(cells, "_alike", lambda mine, theirs: {})
+    assert answers() == left_out
+
+
+def _with_some_of(one: Any, other: Any) -> Any:
+    """One side, and two statements of each policy of the other beside its own."""
+    out = json.loads(json.dumps(one))
+    for layer, policies in other.items():
+        for mine, theirs in zip(out.get(layer) or (), policies or (), strict=False):
+            if isinstance(mine, dict):
+                mine["Statement"] = [*mine["Statement"], *theirs["Statement"][:2]]
+    return out
 
 
 # --- against enumeration ----------------------------------------------------------------------------------------------
