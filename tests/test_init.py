@@ -582,3 +582,14 @@ def test_a_macro_in_a_list_is_named_where_it_is_called(tmp_path: Path) -> None:
     )
     with pytest.raises(DeploymentFailed, match=r"t\.yaml:6:11: stack 't': the transform Theirs runs in AWS"):
         draft([tmp_path / "t.yaml"], "eu-west-1", {})
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ["*", "222222222222"]}])
+def test_a_role_that_everybody_may_enter_is_drafted_with_why_it_does_not_verify(
+    tmp_path: Path, principal: object
+) -> None:
+    only = {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}
+    allow = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": only}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [allow]}}}
+    text = draft(written(tmp_path / "g", t={"Resources": {"R": role}}), "eu-west-1", {}).read_text(encoding="utf-8")
+    assert "name the accounts as principals, and keep the condition\n      - Principal:" in text

@@ -32,6 +32,11 @@ def contract_text(found: Skeleton, stage: Stage) -> str:
     return "\n".join(_Writer(found, stage).lines()) + "\n"
 
 
+def _names_everybody(principal: Any) -> bool:
+    named = principal.get("AWS") if isinstance(principal, Mapping) else principal
+    return "*" in (named if isinstance(named, list) else [named])
+
+
 def _owner(found: Skeleton) -> str:
     return found.contract.accounts["owner"]
 
@@ -153,8 +158,11 @@ class _Writer:
                 yield f"    entered_by: {json.dumps(entering)} # {DECIDE}: these can; should they?"
             if held.max_session != 3600:
                 yield f"    max_session: {held.max_session}"
-            yield f"    trust: # {DECIDE}: is everybody named here meant to come in?"
             trust = self._documents([f"{held.arn}#trust"])
+            yield f"    trust: # {DECIDE}: is everybody named here meant to come in?"
+            if any(_names_everybody(statement.get("Principal")) for statement in trust):
+                yield f"      # {DECIDE}: AWS's documentation contradicts itself about * in a trust policy (O10), so"
+                yield "      # that it cannot be verified; name the accounts as principals, and keep the condition"
             yield from self._statements(trust)
         if not isinstance(held, str) and held.boundary is not None:
             yield from self._boundary(held)

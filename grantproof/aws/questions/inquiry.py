@@ -69,10 +69,9 @@ def caller(stage: Stage, who: str) -> Caller:
     try:
         principal = parse_principal(who)
     except BadRequest:
-        known = ", ".join(aliases)
+        known = ", ".join([*aliases, f"root@{next(iter(stage.contract.accounts))}"])
         raise BadQuestion(
-            f"there is no principal {who!r}. Known: {known}, root@{next(iter(stage.contract.accounts))}, "
-            "service:NAME, federated:PROVIDER, or an ARN"
+            f"there is no principal {who!r}. Known: {known}, service:NAME, federated:PROVIDER, or an ARN"
         ) from None
     held = stage.policies.held.get(principal.identity_arn or "")
     if held is not None:
