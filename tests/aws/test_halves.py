@@ -30,7 +30,8 @@ CONTRACT = """
 version: 1
 accounts: {owner: "111111111111", other: "222222222222"}
 region: eu-west-1
-stacks: {hub: {account: owner, template: t.yaml}}
+stacks:
+  hub: {account: owner, template: t.yaml}
 principals:
   hub:
     role: arn:${partition}:iam::${accounts.owner}:role/hub
@@ -42,12 +43,26 @@ principals:
 """
 
 
-@pytest.mark.parametrize(("number", "refused"), [(0, []), (1, []), (2, ["the law refuses events:PutEvents"])])
+BUS = "Resources: {Bus: {Type: AWS::Events::EventBus, Properties: {Name: b}}}\n"
+REFUSED = ["the law refuses events:PutEvents"]
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "refused"),
+    [(0, "", []), (1, "", []), (2, "", REFUSED), (0, "  bus: {account: other, template: bus.yaml}\n", REFUSED)],
+    ids=[
+        "a bus elsewhere",
+        "roles elsewhere",
+        "what the template does not give",
+        "a bus of the grant, without a policy",
+    ],
+)
 def test_what_another_account_has_to_allow_as_well_is_judged_by_the_half_that_is_the_grants(
-    tmp_path: Path, number: int, refused: list[str]
+    tmp_path: Path, number: int, more: str, refused: list[str]
 ) -> None:
     (tmp_path / "t.yaml").write_text(TEMPLATE, encoding="utf-8")
-    (tmp_path / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
+    (tmp_path / "bus.yaml").write_text(BUS, encoding="utf-8")
+    (tmp_path / "contract.yaml").write_text(CONTRACT.replace("principals:", f"{more}principals:"), encoding="utf-8")
     contract = load(tmp_path)
     said: list[str] = []
     verdict = SimpleNamespace(broken=lambda _, detail, **more: said.append(detail), unverified=lambda *_, **__: None)

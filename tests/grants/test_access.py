@@ -235,6 +235,7 @@ def _put_to_the_law(
     """Each known action of the statement on an example of the resource, with the statement's conditions met."""
     (parsed,) = world.promised([statement], PolicyType.IDENTITY).statements
     who = inquiry.caller(world, principal.alias)
+    made_in = {world.contract.accounts[stack.account] for stack in world.contract.stacks}
     judged = 0
     if all(is_role_entry(str(glob)) for glob in parsed.actions):
         return
@@ -250,8 +251,8 @@ def _put_to_the_law(
                 continue
             judged += 1
             layers = inquiry.layers_of(world, who, met)
-            if met.cross_account and layers.resource is None:
-                # What another account says of a resource that no stack makes is none of the grant's: its own half is.
+            if met.cross_account and layers.resource is None and met.resource_account not in made_in:
+                # What an account without a stack says of its resources is none of the grant's: the grant's half is.
                 met = replace(met, resource_account=met.principal.account)
                 layers = inquiry.layers_of(world, who, met)
             if not evaluate(met, with_its_key(layers, met)).allowed:
