@@ -6,10 +6,14 @@ The names are the O-rules of the reference. A decision that would differ under a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Assumptions:
             if reading != self.reading(name):
                 yield Assumptions({**self.chosen, name: reading})
 
+    def unlike(self, other: Assumptions) -> frozenset[str]:
+        """The points of which the two take different readings."""
+        named = self.chosen.keys() | other.chosen.keys()
+        return frozenset(name for name in named if self.reading(name) != other.reading(name))
+
 
 DEFAULTS = Assumptions()
 
@@ -89,13 +98,40 @@ DEFAULTS = Assumptions()
 class Judge:
     """The readings in force during one evaluation, and which open points it had to consult."""
 
-    __slots__ = ("_assumptions", "consulted")
+    __slots__ = ("assumptions", "consulted")
 
     def __init__(self, assumptions: Assumptions) -> None:
-        self._assumptions = assumptions
+        self.assumptions = assumptions
         self.consulted: set[str] = set()
 
     def takes(self, name: str, reading: str) -> bool:
         """Is this the reading in force? Records that the point mattered so far."""
         self.consulted.add(name)
-        return self._assumptions.reading(name) == reading
+        return self.assumptions.reading(name) == reading
+
+
+def under_every_reading(decide: Callable[[Judge], _T], base: Assumptions) -> Iterator[tuple[Assumptions, _T]]:
+    """What a computation says under every combination of readings, each answer once for all the combinations that agree
+    on the points which it asked for it; those first that differ from `base` in fewer points.
+
+    Complete, since the computation learns of readings from its judge alone: whatever agrees with a run on all that the
+    run asked would have run in the same way. What does not agree with it differs from it in a first point, in the order
+    of their names, and is looked at with the readings of the points before that one settled as they were.
+    """
+    waiting: deque[dict[str, str]] = deque([{}])
+    while waiting:
+        settled = waiting.popleft()
+        judge = Judge(Assumptions({**base.chosen, **settled}))
+        yield judge.assumptions, decide(judge)
+        for name in sorted(judge.consulted - settled.keys()):
+            waiting += [{**settled, name: other.reading(name)} for other in base.alternatives(name)]
+            settled = {**settled, name: base.reading(name)}
+
+
+def smallest(combinations: Iterable[frozenset[str]]) -> tuple[str, ...]:
+    """The open points of those combinations that hold none of another's, which alone make the difference."""
+    found: set[str] = set()
+    for points in sorted(set(combinations), key=lambda points: (len(points), sorted(points))):
+        if not found & points:
+            found |= points
+    return tuple(sorted(found, key=lambda name: int(name[1:])))

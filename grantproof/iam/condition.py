@@ -82,10 +82,6 @@ def _text(value: Any) -> str:
     raise MalformedPolicy(f"a condition value is text, a number or a boolean, not {type(value).__name__}")
 
 
-class Void(Exception):
-    """The statement is void under reading `void` of O9."""
-
-
 class Context(Protocol):
     """What a test looks at: the values of condition keys by lower-cased name, and keys given twice."""
 
@@ -101,7 +97,6 @@ def holds(test: Test, request: Context, judge: Judge) -> bool:
 
     Raises:
         Undecided: several values without a set prefix, values that are not of the operator's type, colliding keys.
-        Void: a variable has no value, under the reading of O9 that voids the statement.
     """
     op = test.operator
     if test.key in request.collisions:
@@ -162,7 +157,7 @@ Compare = Callable[[Test, str, Pattern, Context, Judge], bool]
 
 
 def _string(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
-    glob = _resolved(wanted, request, judge)
+    glob = wanted.resolve(single_value(request.values))
     if glob is None:
         return False
     if glob.matches(value):
@@ -179,7 +174,7 @@ def _folded(glob: Glob) -> Glob:
 
 
 def _arn(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
-    glob = _resolved(wanted, request, judge)
+    glob = wanted.resolve(single_value(request.values))
     if glob is None:
         return False
     fields = value.split(":", 5)
@@ -187,13 +182,6 @@ def _arn(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge
     if patterns is None:
         raise Undecided(f"{test.operator.name} against {wanted.text!r}, not an ARN of six fields (C34)")
     return len(fields) == 6 and all(p.matches(f) for p, f in zip(patterns, fields, strict=True))
-
-
-def _resolved(wanted: Pattern, request: Context, judge: Judge) -> Glob | None:
-    glob = wanted.resolve(single_value(request.values))
-    if glob is None and judge.takes("O9", "void"):
-        raise Void
-    return glob
 
 
 def _ordered(parse: Callable[[str], Any], name: str) -> Compare:
@@ -232,7 +220,7 @@ def _bool(test: Test, value: str, wanted: Pattern, request: Context, judge: Judg
     if wanted.variables:
         if judge.takes("O4", "literal"):
             return False
-        glob = _resolved(wanted, request, judge)
+        glob = wanted.resolve(single_value(request.values))
         if glob is None:
             return False
         text = str(glob)

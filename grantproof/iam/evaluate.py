@@ -7,10 +7,10 @@ collects which statements apply.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 
 from grantproof.iam import rcp
-from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
+from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
 from grantproof.iam.barred import bar, needs_no_permission
 from grantproof.iam.decision import Cited, Decision, Found, Match, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
@@ -30,47 +30,45 @@ def evaluate(request: Request, layers: Layers, assumptions: Assumptions = DEFAUL
         BadRequest: the decision rests on the resource's account, which is not known.
     """
     judge = Judge(assumptions)
-    decision = _with_known_owner(request, layers, judge)
+    decision = decided(request, layers, judge)
     if not judge.consulted:
         return decision
-    dependencies = _dependencies(request, layers, assumptions, judge.consulted, decision)
+    dependencies = _dependencies(request, layers, assumptions, decision)
     return replace(decision, depends_on=dependencies) if dependencies else decision
 
 
 _MOST_COMBINATIONS = 256
 
 
-def _dependencies(
-    request: Request, layers: Layers, assumptions: Assumptions, consulted: set[str], decision: Decision
-) -> tuple[str, ...]:
-    """The consulted open points that matter: those that differ in a combination of readings with another outcome.
+def _dependencies(request: Request, layers: Layers, assumptions: Assumptions, decision: Decision) -> tuple[str, ...]:
+    """The open points that matter: those that alone, or with others of them, make the outcome another one. All that are
+    asked, where they can be read in too many ways to try."""
+    asked: set[str] = set()
 
-    A different reading may consult further points, so the set is grown until it is stable.
-    """
-    names = sorted(consulted)
-    found: set[str] = set()
-    options = [[assumptions, *assumptions.alternatives(name)] for name in names]
-    for combination in islice(product(*options), _MOST_COMBINATIONS):
-        chosen = dict(assumptions.chosen)
-        for name, option in zip(names, combination, strict=True):
-            chosen[name] = option.reading(name)
-        judge = Judge(Assumptions(chosen))
+    def differs(judge: Judge) -> bool:
         try:
-            differs = _with_known_owner(request, layers, judge).outcome is not decision.outcome
+            return decided(request, layers, judge).outcome is not decision.outcome
         except (Undecided, BadRequest):
-            differs = True
-        if not judge.consulted <= set(names):
-            return _dependencies(request, layers, assumptions, consulted | judge.consulted, decision)
-        if differs:
-            found.update(n for n in names if chosen[n] != assumptions.reading(n))
-    return tuple(sorted(found, key=lambda name: int(name[1:])))
+            return True
+        finally:
+            asked.update(judge.consulted)
+
+    ways = list(islice(under_every_reading(differs, assumptions), _MOST_COMBINATIONS + 1))
+    if len(ways) > _MOST_COMBINATIONS:
+        return smallest(frozenset({name}) for name in asked)
+    return smallest(reading.unlike(assumptions) for reading, other in ways if other)
 
 
 _FOREIGN = "000000000000"
 
 
-def _with_known_owner(request: Request, layers: Layers, judge: Judge) -> Decision:
-    """Where the resource's owner is not known, the decision must be the same for an own and a foreign resource."""
+def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
+    """The decision under the judge's readings alone. Where the resource's owner is not known, it must be the same for
+    an own and a foreign resource.
+
+    Raises:
+        Undecided, BadRequest: as `evaluate`.
+    """
     account = request.principal.account
     if request.resource_account is not None or account is None:
         return _evaluate(request, layers, judge)

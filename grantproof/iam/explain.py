@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.condition import Void
 from grantproof.iam.decision import Decision, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
@@ -102,7 +101,7 @@ def _mismatch(policy: Policy, statement: Statement, request: Request, layers: La
                 values = request.values.get(test.key)
                 has = f"the request has {', '.join(values)}" if values else "the request does not carry the key"
                 return near(Mismatch.CONDITION, f"{test}; {has}")
-    except (Undecided, Void):
+    except Undecided:
         return None
     return None
 

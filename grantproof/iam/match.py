@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grantproof.iam.assumption import Judge
-from grantproof.iam.condition import Void, holds
+from grantproof.iam.condition import holds
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.principal import Kind, Via
-from grantproof.iam.request import Request
+from grantproof.iam.request import Request, Values
 
 
 def applies(policy: Policy, statement: Statement, request: Request, bounded: bool, judge: Judge) -> Via:
@@ -22,17 +25,29 @@ def applies(policy: Policy, statement: Statement, request: Request, bounded: boo
     via = principal_matches(policy, statement, request, bounded, judge)
     if not via:
         return Via.NONE
-    try:
-        # A condition that fails settles the matter even where the resource is not known, so it goes first there.
-        if request.resource is not None and not resource_matches(policy, statement, request, judge):
-            return Via.NONE
-        if not conditions_hold(statement, request, judge):
-            return Via.NONE
-    except Void:
+    # A condition that fails settles the matter even where the resource is not known, so it goes first there.
+    if request.resource is not None and not resource_matches(policy, statement, request, judge):
+        return Via.NONE
+    if not conditions_hold(statement, request, judge):
+        return Via.NONE
+    if lacks_value(statement, request.values) and judge.takes("O9", "void"):
         return Via.NONE
     if request.resource is None:
         _refuse_unknown_resource(policy, statement)
     return via
+
+
+def lacks_value(statement: Statement, values: Mapping[str, Values]) -> bool:
+    """Does a policy variable of the statement have neither value nor default (O9)? Those of Bool are no variables to
+    everybody (O4), and do not count."""
+    return any(
+        pattern.fixed is None and pattern.resolve(single_value(values)) is None
+        for patterns in (
+            statement.resources or (),
+            *(test.values for test in statement.conditions if test.operator.type is not Type.BOOL),
+        )
+        for pattern in patterns
+    )
 
 
 def conditions_hold(statement: Statement, request: Request, judge: Judge) -> bool:
@@ -40,7 +55,6 @@ def conditions_hold(statement: Statement, request: Request, judge: Judge) -> boo
 
     Raises:
         Undecided: no entry is false, and at least one is undecided.
-        Void: as `holds`.
     """
     doubt: Undecided | None = None
     for test in statement.conditions:
@@ -121,14 +135,12 @@ def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
     resource = request.resource or ""
     glob = pattern.fixed or pattern.resolve(single_value(request.values))
     if glob is None:
-        if judge.takes("O9", "void"):
-            raise Void
         return False
     if glob.matches(resource):
         return glob.literal is not None or glob.everything or _wildcards_agree(glob, resource, judge)
     if resource == "*":
         return of_whole_service(pattern) and judge.takes("O28", "covered")
-    return ":user/" in resource and _case_aside(glob, resource, judge)
+    return is_user(resource) and _case_aside(glob, resource, judge)
 
 
 def of_whole_service(pattern: Pattern) -> bool:
@@ -155,7 +167,16 @@ def wild_service(glob: Glob) -> bool:
 def _case_aside(glob: Glob, resource: str, judge: Judge) -> bool:
     """IAM user names: unique whatever their case, and compared with or without regard to it (O6)."""
     folded = Glob(token.lower() if isinstance(token, str) else token for token in glob.tokens)
-    return folded.matches(resource.lower()) and judge.takes("O6", "insensitive")
+    resource = resource.lower()
+    if not (folded.matches(resource) and judge.takes("O6", "insensitive")):
+        return False
+    return folded.literal is not None or folded.everything or _wildcards_agree(folded, resource, judge)
+
+
+def is_user(resource: str) -> bool:
+    """Is it the ARN of an IAM user?"""
+    fields = resource.split(":", 5)
+    return len(fields) == 6 and fields[2] == "iam" and fields[5].startswith("user/")
 
 
 def _refuse_unknown_resource(policy: Policy, statement: Statement) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.condition import Test, Void, holds
+from grantproof.iam.condition import Test, holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Wild
 from grantproof.iam.operators import Set, Type
@@ -66,7 +66,7 @@ def _with(request: Request, key: str, values: Values | None) -> Request:
 def _all_hold(tests: Iterable[Test], request: Request) -> bool:
     try:
         return all(holds(test, request, Judge(DEFAULTS)) for test in tests)
-    except (Undecided, Void):
+    except Undecided:
         return False
 
 

@@ -1,17 +1,18 @@
-"""The comparison against enumeration of small worlds: 200,000 random pairs of policies, 4,000 that name principals and
-4,000 with two policy variables."""
+"""The comparison against enumeration of small worlds: 200,000 random pairs of policies, 4,000 that name principals,
+4,000 with two policy variables and 4,000 with policies in all layers."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 from grantproof.iam import LawError, Layers
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
-from tests.iam import brute, named, test_entangled
+from tests.iam import brute, layered, named, test_entangled
 
 KINDS = {"plain": {}, "limits": {"limits": True}, "variables": {"variables": True}}
 CHUNK = 250
@@ -66,22 +67,31 @@ def principals(first: int) -> Counter[str]:
     return found
 
 
-def several_variables(first: int) -> Counter[str]:
-    """A chunk of random pairs with two policy variables."""
+def _asked(missed: Callable[[int], bool | None], title: str, first: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for seed in range(first, first + CHUNK):
-        answer = test_entangled.missed(seed)
+        answer = missed(seed)
         found["undetermined" if answer is None else "missed" if answer else "found"] += 1
         if answer:
-            print(f"missed: two variables {seed}", file=sys.stderr)
+            print(f"missed: {title} {seed}", file=sys.stderr)
     return found
+
+
+def several_variables(first: int) -> Counter[str]:
+    """A chunk of random pairs with two policy variables."""
+    return _asked(test_entangled.missed, "two variables", first)
+
+
+def all_layers(first: int) -> Counter[str]:
+    """A chunk of random pairs with policies in all layers."""
+    return _asked(layered.missed, "layers", first)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all chunks over the machine's cores; the exit status is 1 when anything was missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=200_000)
-    parser.add_argument("--named", type=int, default=4_000, help="pairs that name principals, and with two variables")
+    parser.add_argument("--named", type=int, default=4_000, help="pairs of each other kind")
     parser.add_argument("--start", type=int, default=1_000_000, help="first seed; `make test` uses small ones")
     options = parser.parse_args(arguments)
     total: Counter[str] = Counter()
@@ -96,7 +106,10 @@ def main(arguments: list[str] | None = None) -> int:
         total += found
         starts = range(options.start, options.start + options.named, CHUNK)
         found = sum(pool.map(several_variables, starts), Counter())
-        print(f"enumeration two variables {found.total():5,} pairs {dict(found)}")
+        print(f"enumeration two variables {found.total():5,} pairs {dict(found)}", flush=True)
+        total += found
+        found = sum(pool.map(all_layers, starts), Counter())
+        print(f"enumeration all layers {found.total():8,} pairs {dict(found)}")
         total += found
     return 1 if total["missed"] else 0
 

@@ -116,16 +116,17 @@ def least_hit(
     a string cannot help matching, one string that matches no more.
 
     Exact. Raises:
-        TooHard: more effort than there was left. What was asked before costs as much again, so that the answer does not
-            depend on what was asked before.
+        TooHard: more effort than there was left. What another comparison asked costs as much again, so that the answer
+            does not depend on what was asked before.
     """
     effort = effort or Effort()
     asked = (tuple(map(tuple, wanted)), tuple(unwanted))
     if asked in _LEAST_HIT:
         answer, steps = _LEAST_HIT[asked]
-        effort.spend(steps, _UNTRIED)
+        effort.spend(1 if effort.paid(asked) else steps, _UNTRIED)
         return answer
     before = effort.left
+    effort.paid(asked)
     found = tuple(_search(wanted, unwanted, effort))
     answer = tuple(one for one in found if not any(other.hit < one.hit for other in found))
     if len(_LEAST_HIT) >= _MOST_REMEMBERED:

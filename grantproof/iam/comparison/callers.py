@@ -16,10 +16,12 @@ from grantproof.iam import rcp
 from grantproof.iam.barred import KMS_ACROSS_ACCOUNTS, NEEDS_NO_PERMISSION
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, intersection
+from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.condition import Test
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import ROLE_ENTRY, Layers
+from grantproof.iam.pattern import Pattern
 from grantproof.iam.principal import Kind, Principal, PrincipalElement
 from grantproof.iam.request import Request, Values
 
@@ -31,17 +33,21 @@ PRINCIPAL_KEYS = frozenset(
 )
 #: The keys that follow from who asks.
 _STATED = PRINCIPAL_KEYS | {"aws:userid"}
+_ANYWHERE = "**"
+PARTITIONS = frozenset("aws aws-cn aws-us-gov aws-iso aws-iso-b aws-iso-e aws-iso-f aws-eusc".split())
 #: Accounts that stand for "some account that nothing names".
 OTHERS = ("210987654321", "321098765432")
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`."""
+    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `things`: the
+    resources that are asked about."""
 
     inside: tuple[Glob, ...] = (glob("*:*"),)
     outside: tuple[Glob, ...] = ()
     rcp: bool = True
+    things: tuple[Glob, ...] = EVERY_RESOURCE
 
     def excludes(self, action: str) -> bool:
         """Is this action one of `outside`?"""
@@ -69,6 +75,11 @@ class Caller:
     owner: str | None = None
     open: bool = False
     region: Region = field(default_factory=Region)
+
+    @property
+    def alike(self) -> bool:
+        """Is it a caller of whom only the own policies are in question, which are all that it takes?"""
+        return self.open and self.principal.kind in (Kind.USER, Kind.ROLE_SESSION)
 
     @property
     def request(self) -> Request:
@@ -115,11 +126,12 @@ def callers(
         raise TooHard(f"a {' and a '.join(sorted(t.value for t in types))} are not comparable")
     inside, outside = _in_question(next(iter(types), None))
     if types:
-        for caller in _distinct(_of_resource_policies(named(), owner), old, new, keys):
+        for caller in _distinct(_of_resource_policies(named(), keys, owner), old, new, keys):
             yield from _by_region(caller, inside, old, new)
         if not _differ_besides(old, new):
             return
-    for caller in _distinct(_of_identity_policies(named(), keys, owner), old, new, keys):
+    root = limits_differ(old, new)
+    for caller in _distinct(_of_identity_policies(named(), keys, owner, root=root), old, new, keys):
         yield from _by_region(caller, outside, old, new)
 
 
@@ -137,6 +149,11 @@ def _in_question(type_: PolicyType | None) -> tuple[Region, Region]:
     return Region(()), Region()
 
 
+def limits_differ(old: Layers, new: Layers) -> bool:
+    """Are the organization's policies not the same on both sides?"""
+    return (old.scp, old.rcp) != (new.scp, new.rcp)
+
+
 def _differ_besides(old: Layers, new: Layers) -> bool:
     """Do the two sides differ in anything but the resource's policy?"""
     return replace(old, resource=None) != replace(new, resource=None)
@@ -145,7 +162,8 @@ def _differ_besides(old: Layers, new: Layers) -> bool:
 @dataclass(frozen=True)
 class Named:
     """The accounts, ARNs, services and so on that policies name. `wild_accounts`: a condition compares an account with
-    a pattern that leaves a part of it open."""
+    a pattern that leaves a part of it open. `in_partitions`: the patterns of partitions of which resources and callers'
+    ARNs are told, where one leaves it open which is meant; `**` where it does not say where the partition stands."""
 
     arns: frozenset[str] = frozenset()
     unique_ids: frozenset[str] = frozenset()
@@ -155,6 +173,7 @@ class Named:
     accounts: frozenset[str] = frozenset()
     partitions: frozenset[str] = frozenset()
     wild_accounts: bool = False
+    in_partitions: frozenset[str] = frozenset()
 
     def __or__(self, other: Named) -> Named:
         """What either names."""
@@ -172,9 +191,10 @@ def named_in(layers: Layers) -> Named:
     for arn in arns:
         accounts.add(arn.split(":")[4])
         partitions.add(arn.split(":")[1])
-    wild_accounts = False
+    wild_accounts, in_partitions = False, set[str]()
     for statement in _statements(layers):
         for pattern in statement.resources or ():
+            in_partitions |= _left_open(pattern, negated=statement.not_resource)
             parts = pattern.text.split(":", 5)
             if len(parts) == 6:
                 accounts.update(_digits(parts[4]))
@@ -185,6 +205,8 @@ def named_in(layers: Layers) -> Named:
                 accounts.update(account for text in texts for account in _digits(text))
                 partitions.update(found for text in texts for found in re.findall(r"arn:(aws[a-z-]*):", text))
                 wild_accounts |= _compares_parts_of_accounts(test)
+                if test.key == "aws:principalarn":
+                    in_partitions.update(*map(_left_open, test.values))
     return Named(
         arns,
         _union(elements, lambda e: e.unique_ids),
@@ -194,7 +216,18 @@ def named_in(layers: Layers) -> Named:
         frozenset(accounts),
         frozenset(partitions),
         wild_accounts,
+        frozenset(in_partitions),
     )
+
+
+def _left_open(pattern: Pattern, *, negated: bool = False) -> set[str]:
+    """The pattern of the partition, where ARNs of more than one may be meant, and not simply everything."""
+    if not pattern.text.strip("*"):
+        return set()
+    fields = pattern.text.split(":", 2)
+    if len(fields) < 3 or set("*?") & set(fields[0]):
+        return {_ANYWHERE} if set("*?") & set(pattern.text) or negated else set()
+    return {fields[1]} if negated or set("*?") & set(fields[1]) else set()
 
 
 def _compares_parts_of_accounts(test: Test) -> bool:
@@ -211,6 +244,18 @@ def _statements(*sides: Layers) -> Iterator[Statement]:
 
 def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], frozenset[str]]) -> frozenset[str]:
     return frozenset[str]().union(*map(part, elements))
+
+
+def _partitions(named: Named, keys: frozenset[str]) -> list[str]:
+    """Those that are named; and others, where callers are told by their ARNs or a pattern leaves the partition
+    open."""
+    others = sorted(PARTITIONS - named.partitions)
+    if _ANYWHERE not in named.in_partitions:
+        # Those that no pattern tells apart are alike.
+        told = [glob(text) for text in sorted(named.in_partitions)]
+        alike = {tuple(one.matches(name) for one in told): name for name in reversed(others)}
+        others = sorted(alike.values()) if told or "aws:principalarn" in keys else []
+    return sorted((*named.partitions, *others))
 
 
 def _digits(text: str) -> list[str]:
@@ -236,7 +281,7 @@ def _named_by(kind: Kind, partition: str, account: str) -> Caller:
     return Caller(Principal(Kind.ROOT, f"{iam}:root", account, partition))
 
 
-def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
+def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None, *, root: bool) -> Iterator[Caller]:
     """Without a resource policy on either side, what is compared is the caller's side alone: users and role sessions,
     and resources of whatever account, as if their owner let the caller's account in (rules X7, R14)."""
     if not keys & PRINCIPAL_KEYS:
@@ -244,25 +289,30 @@ def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None)
         return
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
-    kinds = (Kind.USER, Kind.ROLE_SESSION)
+    kinds = [Kind.USER, Kind.ROLE_SESSION]
+    if keys & {"aws:principalarn", "aws:principaltype", "aws:username"}:
+        # A federated user session has its user's policies, as far as its session policy lets it (E23).
+        kinds.append(Kind.FEDERATED_USER)
+    if root:
+        # The organization's policies bind the root user, too, who needs no other policy (E1, E31).
+        kinds.append(Kind.ROOT)
     accounts = (*sorted(named.accounts), OTHERS[0])
     owners: tuple[str | None, ...] = (owner,) if owner else (None, *sorted(named.accounts), OTHERS[1])
-    partitions = sorted(named.partitions)
-    partitions = partitions if "aws:principalarn" in keys else partitions[:1]
+    partitions = _partitions(named, keys) if named.in_partitions or "aws:principalarn" in keys else ["aws"]
     for kind, partition, account, whose in product(kinds, partitions, accounts, owners):
         yield replace(_named_by(kind, partition, account), owner=whose or account, open=True)
 
 
-def _of_resource_policies(named: Named, owner: str | None) -> Iterator[Caller]:
+def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
     accounts = dict.fromkeys((*sorted(named.accounts), *([owner] if owner else []), OTHERS[0]))
     owners = (owner,) if owner else (*sorted(named.accounts), OTHERS[1], OTHERS[0])
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
     kinds = (Kind.USER, Kind.ROLE_SESSION, Kind.FEDERATED_USER, Kind.ROOT)
     some = [
-        *(_named_by(k, p, a) for k, p, a in product(kinds, sorted(named.partitions), accounts)),
+        *(_named_by(k, p, a) for k, p, a in product(kinds, _partitions(named, keys), accounts)),
         *(caller for arn in sorted(named.arns) for caller in _at_arn(arn)),
-        *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named)),
+        *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named, keys)),
         *(Caller(Principal(Kind.SERVICE, name=name)) for name in (*sorted(named.services), f"{FRESH}.amazonaws.com")),
         *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*sorted(named.providers), FRESH)),
         *(
@@ -306,9 +356,9 @@ def _at_arn(arn: str) -> Iterator[Caller]:
         yield Caller(Principal(Kind.FEDERATED_USER, arn, account, partition, issuer=f"{iam}:user/{FRESH}"))
 
 
-def _with_id(unique_id: str, named: Named) -> Iterator[Caller]:
+def _with_id(unique_id: str, named: Named, keys: frozenset[str]) -> Iterator[Caller]:
     """The callers that have a unique id which a Principal element names (rules P21 to P23)."""
-    for partition, account in product(sorted(named.partitions), (*sorted(named.accounts), OTHERS[0])):
+    for partition, account in product(_partitions(named, keys), (*sorted(named.accounts), OTHERS[0])):
         yield replace(_named_by(Kind.USER, partition, account), user_id=unique_id)
         yield replace(_named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
 
@@ -336,8 +386,12 @@ def _distinct(found: Iterable[Caller], old: Layers, new: Layers, keys: frozenset
 def _by_region(caller: Caller, region: Region, old: Layers, new: Layers) -> Iterator[Caller]:
     """The same callers, once for each part of the region in which the rules differ."""
     principal = caller.principal
-    cross = principal.account is not None and not caller.open and principal.account != caller.owner
+    cross = principal.account is not None and principal.account != caller.owner
     regions = [replace(region, outside=(*region.outside, *_never_in_question(principal)))]
+    if cross and principal.partition is not None:
+        # Rule X10: nobody gets at another account's resources in another partition.
+        things = (Glob(("*",)), glob(f"arn:{principal.partition}:*:*:*:*"))
+        regions = [replace(whole, things=things) for whole in regions]
     if cross:
         # Rule K9: of KMS, only these operations work from another account.
         across = tuple(glob(name) for name in sorted(KMS_ACROSS_ACCOUNTS))

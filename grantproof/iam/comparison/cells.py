@@ -98,15 +98,15 @@ class Cells:
                 if met is not None:
                     yield from choose(rest[1:], (*chosen, number), met)
 
-        inside = self._caller.region.inside
-        if len(groups) == 1 and inside == ACTIONS.every.globs:
+        inside, things = self._caller.region.inside, self._caller.region.things
+        if len(groups) == 1 and inside == ACTIONS.every.globs and things == RESOURCES.every.globs:
             # One layer that allows: the common case, and the same for every other side.
             for number in bits(groups[0]):
-                acts, things = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
-                if acts and things:
-                    yield (number,), (acts, things)
+                acts, on = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
+                if acts and on:
+                    yield (number,), (acts, on)
             return
-        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), RESOURCES.every))
+        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), Patterns(things, RESOURCES.bucket)))
 
     def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
         """What a statement in plain form leaves of these actions and resources; None for nothing."""

@@ -9,7 +9,7 @@ from itertools import islice
 from grantproof.iam import actions
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.language import FRESH, covers, without_covered
-from grantproof.iam.comparison.patterns import ACTIONS, EVERY_RESOURCE, RESOURCES
+from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES
 from grantproof.iam.comparison.services import EVERY_ACTION
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
@@ -81,8 +81,9 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
         conditions |= set(theirs.statements[escape.denied_by].conditions)
     found_actions = without_covered(piece.glob for piece in escape.actions)
     found_resources = without_covered(piece.glob for piece in escape.resources)
-    if set(EVERY_RESOURCE) <= set(found_resources):
-        found_resources = (*(r for r in found_resources if r not in EVERY_RESOURCE), glob("*"))
+    every = escape.caller.region.things
+    if set(every) <= set(found_resources):
+        found_resources = (*(r for r in found_resources if r not in every), glob("*"))
     return Clause(
         callers=_callers(escape),
         actions=found_actions,

@@ -4,33 +4,38 @@ Exact over every string: actions that AWS adds later, every resource, every cond
 difference comes with a request that shows it, and that request has been decided by the evaluator on both sides before
 anybody sees it. What could not be decided is never called equal: it is undetermined, with the reason.
 
-Left out: service-linked roles as callers (their policies are AWS's, rule T31); several values of a key that some plain
+Left out: service-linked roles as callers (their policies are AWS's, rule T31); the root user, who needs no identity
+policy, where only callers' own policies are compared and no condition says who; several values of a key that some plain
 operator tests, of which AWS does not say what they mean (O24).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
 
-from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
+from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
+from grantproof.iam.comparison.anyhow import escaping
+from grantproof.iam.comparison.callers import limits_differ
 from grantproof.iam.comparison.clause import Clause, clause_of
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.granted import in_key_policies
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.question import Question
-from grantproof.iam.comparison.readings import other_readings
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.witness import candidates, delegated
 from grantproof.iam.decision import Cited
 from grantproof.iam.errors import LawError, Undecided
-from grantproof.iam.evaluate import evaluate
+from grantproof.iam.evaluate import decided
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request, Values
 
 _MOST_DIFFERENCES = 1_000
+#: So many differences are asked again under so many readings, and so many searches are made for others.
+_MOST_ASKED_AGAIN, _MOST_READINGS, _MOST_SEARCHES = 8, 256, 16
 
 
 class Verdict(Enum):
@@ -108,18 +113,10 @@ def compare(
     answer = _compared(question)
     if answer.verdict is Verdict.UNDETERMINED or not every_reading:
         return answer
-    depends: set[str] = set()
-    for other in other_readings(old.layers, new.layers, assumptions):
-        changed = {name for name in OPEN_POINTS if other.reading(name) != assumptions.reading(name)}
-        if changed & depends:
-            continue
-        verdict = _quickly(question.under(other))
-        if verdict is not answer.verdict:
-            depends |= changed
-        if verdict is Verdict.UNDETERMINED:
-            # What takes too long under one reading does under all, and nothing is verified any more.
-            break
-    return replace(answer, depends_on=tuple(sorted(depends, key=lambda name: int(name[1:]))))
+    combinations: set[frozenset[str]] = set()
+    for found, outer, inner in ((answer.new_access, old, new), (answer.lost_access, new, old)):
+        combinations |= _vanishing(question, outer, inner, found) if found else escaping(question, outer, inner)
+    return replace(answer, depends_on=smallest(combinations))
 
 
 def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions: Assumptions = DEFAULTS) -> bool:
@@ -149,7 +146,7 @@ def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str 
 def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
     """Whether that can be seen without a search, where no layer says who: from an `outer` that allows everything, or
     from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
-    if not (inner.speaks_of_anybody and outer.speaks_of_anybody):
+    if not (inner.speaks_of_anybody and outer.speaks_of_anybody) or limits_differ(inner.layers, outer.layers):
         return None
     if inner.acts_only_in(outer.throughout):
         return True
@@ -214,6 +211,65 @@ def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[
     return _largest(found), doubt or question.several_values
 
 
+def _vanishing(
+    question: Question, outer: Prepared, inner: Prepared, found: Iterable[Difference]
+) -> set[frozenset[str]]:
+    """The combinations of open points under another reading of which nothing escapes any more, or it is not known
+    whether anything does.
+
+    What was found is asked again under every reading, which takes no search; only where none of it shows a difference
+    one is made, and what it finds is asked from then on. Most differences show under every reading.
+    """
+    base = question.assumptions
+    asked, vanished = [*islice(found, _MOST_ASKED_AGAIN)], set[frozenset[str]]()
+    for _ in range(_MOST_SEARCHES):
+        doubtful = next(_not_showing(asked, outer, inner, base, vanished), None)
+        if doubtful is None:
+            return vanished
+        other = question.under(doubtful)
+        difference = _first(other, outer, inner)
+        if difference is None:
+            vanished.add(doubtful.unlike(base))
+        else:
+            asked.append(difference)
+    return vanished | {reading.unlike(base) for reading in _not_showing(asked, outer, inner, base, vanished)}
+
+
+def _not_showing(
+    asked: Sequence[Difference], outer: Prepared, inner: Prepared, base: Assumptions, vanished: set[frozenset[str]]
+) -> Iterator[Assumptions]:
+    """The readings under which none of these differences shows, without those of which that is known."""
+    ways = under_every_reading(lambda judge: any(_shows(one, outer, inner, judge) for one in asked), base)
+    for number, (reading, shows) in enumerate(ways):
+        changed = reading.unlike(base)
+        if (not shows or number >= _MOST_READINGS) and not any(points <= changed for points in vanished):
+            yield reading
+        if number >= _MOST_READINGS:
+            return
+
+
+def _shows(difference: Difference, outer: Prepared, inner: Prepared, judge: Judge) -> bool:
+    """Is the witness of a difference one under the judge's readings too?"""
+    request, sides = difference.witness, [inner.replayed, outer.replayed]
+    if difference.owner_lets_in:
+        sides = [delegated(layers, request) for layers in sides]
+    try:
+        return decided(request, sides[0], judge).allowed and not decided(request, sides[1], judge).allowed
+    except LawError:
+        return False
+
+
+def _first(question: Question, outer: Prepared, inner: Prepared) -> Difference | None:
+    """One difference, if one can be shown."""
+    try:
+        for escape, variables in question.escapes(outer, inner, first=True):
+            if shown := _shown(outer, inner, escape, variables, question.assumptions):
+                return shown
+    except Undecided:
+        pass
+    return None
+
+
 def _shown(
     outer: Prepared, inner: Prepared, escape: Escape, variables: Mapping[str, Values], assumptions: Assumptions
 ) -> Difference | None:
@@ -224,8 +280,8 @@ def _shown(
             here = delegated(inner.replayed, request) if owner_lets_in else inner.replayed
             there = delegated(outer.replayed, request) if owner_lets_in else outer.replayed
             try:
-                decision = evaluate(request, here, assumptions)
-                if decision.allowed and not evaluate(request, there, assumptions).allowed:
+                decision = decided(request, here, Judge(assumptions))
+                if decision.allowed and not decided(request, there, Judge(assumptions)).allowed:
                     return Difference(clause_of(escape, mine, theirs), request, decision.because, owner_lets_in)
             except LawError:
                 continue

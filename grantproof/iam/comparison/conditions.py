@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from grantproof.iam.comparison.effort import Effort
+from grantproof.iam.assumption import Assumptions
+from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.tied import together
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
@@ -13,10 +14,27 @@ from grantproof.iam.request import Values
 
 
 class Conditions:
-    """Finds such values, of one kind of caller."""
+    """Finds such values, of one kind of caller, under one reading of the open points."""
 
     def __init__(self, keys: Keys, effort: Effort) -> None:
-        self._keys, self._effort = keys, effort
+        self.keys, self._effort = keys, effort
+
+    def found(
+        self, required: frozenset[Test], unless: Sequence[Statement]
+    ) -> Iterator[tuple[Mapping[str, Values], Assumptions]]:
+        """Such values, if there are any, with the reading under which they are."""
+        context = self.context(required, unless)
+        if context is not None:
+            yield context, self.keys.assumptions
+
+    def check(self) -> None:
+        """Was nothing passed over?
+
+        Raises:
+            TooHard: some values were, of which the law does not say what they mean.
+        """
+        if self.keys.unsure:
+            raise TooHard(self.keys.unsure)
 
     def context(self, required: frozenset[Test], unless: Sequence[Statement]) -> Mapping[str, Values] | None:
         """Values of condition keys with which every required test holds and some test of each statement fails."""
@@ -37,15 +55,15 @@ class Conditions:
         clauses: Sequence[frozenset[Test]],
     ) -> Mapping[str, Values] | None:
         for key, tests in true.items():
-            if self._keys.find(key, tests, false.get(key, frozenset())) is None:
+            if self.keys.find(key, tests, false.get(key, frozenset())) is None:
                 return None
         if not clauses:
-            return together(self._keys, true, false)
+            return together(self.keys, true, false)
         first, rest = clauses[0], clauses[1:]
         self._effort.spend(1 + len(clauses) // 4, "the conditions can fail in too many ways to try")
         for test in sorted(first, key=str):
             refused = false.get(test.key, frozenset()) | {test}
-            if self._keys.find(test.key, true.get(test.key, frozenset()), refused) is None:
+            if self.keys.find(test.key, true.get(test.key, frozenset()), refused) is None:
                 continue
             later = [clause for clause in rest if test not in clause]
             found = self._solve(true, {**false, test.key: refused}, later)

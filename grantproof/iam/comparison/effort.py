@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from grantproof.iam.errors import Undecided
 
 #: How many steps the searches of a comparison may take: about a second.
@@ -18,11 +20,18 @@ class Effort:
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self._left = steps
         self._reason = ""
+        self._paid = set[Hashable]()
 
     @property
     def left(self) -> int:
         """How many steps are left."""
         return self._left
+
+    def paid(self, question: Hashable) -> bool:
+        """Has the answer to this question been paid for? From now on it has."""
+        paid = question in self._paid
+        self._paid.add(question)
+        return paid
 
     def spend(self, steps: int, reason: str) -> None:
         """So many steps more.

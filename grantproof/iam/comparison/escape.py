@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from grantproof.iam import actions
+from grantproof.iam.assumption import Assumptions
 from grantproof.iam.comparison.automaton import Wanted, least_hit
 from grantproof.iam.comparison.callers import Caller
 from grantproof.iam.comparison.cells import Cell, Cells
@@ -35,7 +36,6 @@ from grantproof.iam.comparison.patterns import (
 )
 from grantproof.iam.comparison.plan import Plan
 from grantproof.iam.comparison.side import Side
-from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
@@ -61,6 +61,7 @@ class Escape:
         actions, resources: the patterns, each at a string that escapes.
         context: condition keys with which it does.
         unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
+        reading: of the open points, under which it escapes.
     """
 
     caller: Caller
@@ -70,6 +71,7 @@ class Escape:
     resources: tuple[Piece, ...]
     context: Mapping[str, Values]
     unless: tuple[Statement, ...]
+    reading: Assumptions
 
 
 #: Pieces that the same hurting statements of either side match.
@@ -90,15 +92,14 @@ class Search:
         theirs: Side,
         plans: tuple[Plan, Plan],
         caller: Caller,
-        keys: Keys,
+        conditions: Conditions,
         effort: Effort,
         *,
         known: bool = False,
         first: bool = False,
     ) -> None:
-        self._mine, self._theirs, self._caller, self._keys = mine, theirs, caller, keys
+        self._mine, self._theirs, self._caller, self._conditions = mine, theirs, caller, conditions
         self._cells = Cells(mine, theirs, plans, caller)
-        self._conditions = Conditions(keys, effort)
         self._effort, self._known, self._first = effort, known, first
         self._outside = _outside(caller.region.outside)
         self._masks: dict[tuple[Index, str], int] = {}
@@ -112,8 +113,7 @@ class Search:
         for cell in self._cells.all():
             self._effort.spend(3, "the layers allow in too many ways to try")
             yield from self._cell(cell)
-        if self._keys.unsure:
-            raise TooHard(self._keys.unsure)
+        self._conditions.check()
 
     def _cell(self, cell: Cell) -> Iterator[Escape]:
         cell = cell._replace(actions=self._not_lost(cell))
@@ -133,9 +133,9 @@ class Search:
                     *(self._mine.statements[n] for n in bits(live_mine)),
                     *(self._theirs.statements[n] for n in bits(live_theirs)),
                 )
-                context = self._conditions.context(required, unless)
-                if context is not None:
-                    yield Escape(self._caller, cell.mine, cell.theirs, some_actions, some_resources, context, unless)
+                for context, reading in self._conditions.found(required, unless):
+                    pieces = some_actions, some_resources
+                    yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading)
 
     def _not_lost(self, cell: Cell) -> Patterns:
         """The actions without those of services in which everything is lost, whatever the action."""

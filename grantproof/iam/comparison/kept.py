@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Generic, TypeVar
+
+from grantproof.iam.errors import Undecided
 
 _T = TypeVar("_T")
 
 
 class Kept(Generic[_T]):
-    """An iterator that can be gone through again."""
+    """An iterator that can be gone through again. What it raised it raises again."""
 
     def __init__(self, found: Iterator[_T]) -> None:
         self._found, self._kept = found, list[_T]()
+        self._raised: Undecided | None = None
 
     def __iter__(self) -> Iterator[_T]:
-        yield from self._kept
-        for one in self._found:
-            self._kept.append(one)
-            yield one
+        at = 0
+        while at < len(self._kept) or self._another():
+            yield self._kept[at]
+            at += 1
+
+    def _another(self) -> bool:
+        if self._raised is not None:
+            raise self._raised
+        try:
+            self._kept += (found := list(islice(self._found, 1)))
+        except Undecided as error:
+            self._raised = error
+            raise
+        return bool(found)

@@ -159,7 +159,7 @@ class _Fitted:
         identity = self._group(PolicyType.IDENTITY)
         resource = self._group(PolicyType.RESOURCE)
         if self._caller.open:
-            return self._limited(identity)
+            return [()] if principal.kind is Kind.ROOT else self._limited(identity)
         if principal.account is None or principal.kind is Kind.CANONICAL:
             return [(resource,)]
         if principal.account != self._caller.owner:

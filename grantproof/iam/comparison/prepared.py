@@ -13,6 +13,7 @@ from grantproof.iam.comparison.callers import ANYBODY, Named, named_in
 from grantproof.iam.comparison.consulted import Consulted, consulted
 from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.plan import speaks_of_anybody
+from grantproof.iam.comparison.readings import OF_RESOURCES
 from grantproof.iam.comparison.relaxed import Effect, relaxed
 from grantproof.iam.comparison.sampled import Sample, conditional, unconditional
 from grantproof.iam.comparison.services import ALL, NONE, Services, acting, acting_throughout
@@ -135,7 +136,7 @@ class Prepared:
     def side(self, assumptions: Assumptions, variables: Mapping[str, Values]) -> Side:
         """The statements under one reading, with these values of policy variables."""
         own = {key: values for key, values in variables.items() if key in self.variables} if self.variables else {}
-        at = (assumptions.key, *sorted(own.items()))
+        at = (tuple(map(assumptions.reading, OF_RESOURCES)), *sorted(own.items()))
         if at not in self._sides:
             self._sides[at] = Side(self.layers, Judge(assumptions), own)
         return self._sides[at]

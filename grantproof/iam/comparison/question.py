@@ -3,13 +3,14 @@ and for each value of policy variables that can matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
-from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers
+from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers, limits_differ
+from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.consulted import counts_characters
-from grantproof.iam.comparison.effort import Effort
+from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape, Search
 from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.plan import Plan, plan
@@ -17,6 +18,7 @@ from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.relaxed import Effect
 from grantproof.iam.comparison.settled import bounds_of
 from grantproof.iam.comparison.side import Side
+from grantproof.iam.comparison.users import case_may_matter
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import (
     generic_values,
@@ -28,6 +30,8 @@ from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
 
+#: Of the side that allows, and of the other.
+Plans = tuple[Plan, Plan]
 #: What it costs to try values of policy variables, beside what the search itself takes.
 _STEPS_OF_VALUES = 8
 
@@ -52,20 +56,21 @@ class Question:
         tied: bool = True,
     ) -> None:
         self.old, self.new, self.assumptions = old, new, assumptions
-        self._owner, self._known, self._effort, self._tied = owner, known, effort, tied
+        self.owner, self.known, self.effort, self.tied = owner, known, effort, tied
         mine, theirs = old.consulted, new.consulted
         self._keys = mine.keys | theirs.keys
         self._variables = mine.variables | theirs.variables
         #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
         self._single = mine.plain | theirs.plain | self._variables
         self._plans: dict[tuple[int, Caller], Plan] = {}
-        #: All callers, once they have been gone through; the same whatever the reading is.
-        self._every_caller: list[tuple[Caller, ...]] = []
+
+    #: Are values of variables tried that are something in particular, though others make a difference already?
+    looks_further = False
 
     def under(self, assumptions: Assumptions) -> Question:
-        """The same under another reading."""
-        out = Question(self.old, self.new, self._owner, assumptions, self._known, Effort(), self._tied)
-        out._every_caller = self._every_caller
+        """The same question under another reading, which costs what is left of this one's effort."""
+        out = Question(self.old, self.new, self.owner, assumptions, self.known, self.effort, self.tied)
+        out.every_caller = self.every_caller
         return out
 
     def escapes(
@@ -77,19 +82,26 @@ class Question:
         Raises:
             Undecided: it cannot be said that this is all.
         """
+        self._check_case()
         if self._plainly_nothing(outer, inner):
             return
         found = False
         for caller in self._callers():
             generic = generic_values(self._variables, caller, self._length)
+            if not self._matter(generic):
+                continue
             for escape in self._by(caller, self._bounds(caller, generic), outer, inner, first):
                 found = True
                 yield escape, generic
-        if found or not self._variables or self._whatever_the_values(outer, inner):
-            return
-        # No difference where the variables' values are nothing in particular: try those that other patterns single out.
+        if self._variables and (self.looks_further or not found):
+            yield from self._by_values(outer, inner, first)
+
+    def _by_values(
+        self, outer: Prepared, inner: Prepared, first: bool
+    ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
+        """The same with those values of policy variables that other patterns single out."""
         special: dict[frozenset[tuple[str, Values]], Kept[dict[str, Values]]] = {}
-        for caller in self._callers():
+        for caller in self._in_doubt(outer, inner):
             settled = {key: states[0] for key, states in caller.states(self._variables).items()}
             plainly = self._taken_plainly and inner.denies_what(outer)
             if plainly and settled_by_generic(inner.layers, outer.layers, self._variables - settled.keys()):
@@ -101,16 +113,21 @@ class Question:
                     self._variables, caller, inner.layers, outer.layers, fields=self._held_in_fields
                 )
                 special[at] = Kept(values)
-            for variables in special[at]:
-                self._effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
+            for variables in filter(self._matter, special[at]):
+                self.effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
+
+    def _check_case(self) -> None:
+        """One search is of names of users with regard to case."""
+        if self.assumptions.reading("O6") == "insensitive" and case_may_matter(self._statements()):
+            raise TooHard("names of users are compared, and their case is taken not to count (O6)")
 
     def _plainly_nothing(self, outer: Prepared, inner: Prepared) -> bool:
         """Is it plain without regard to who asks that nothing escapes?"""
         if inner.within(outer):
             return True
-        if inner.speaks_of_anybody and outer.speaks_of_anybody:
+        if inner.speaks_of_anybody and outer.speaks_of_anybody and not self._root_asks:
             return inner.acts_only_in(outer.throughout) or self._nothing_whoever_asks(outer, inner)
         return False
 
@@ -120,55 +137,95 @@ class Question:
         told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
         if not told_apart:
             return False
-        wide = inner.relaxed(Effect.ALLOW, self.assumptions)
-        narrow = outer.relaxed(Effect.DENY, self.assumptions)
+        narrow, wide = self._without_variables(outer, inner)
         try:
-            found = self._by(ANYBODY, Bounds(single=self._single, tied=self._tied), narrow, wide, first=True)
+            found = self._by(ANYBODY, Bounds(single=self._single, tied=self.tied), narrow, wide, first=True)
             return next(found, None) is None
         except Undecided:
             return False
 
-    def _whatever_the_values(self, outer: Prepared, inner: Prepared) -> bool:
-        """Is it plain that nothing escapes, whatever the variables stand for?"""
-        wide = inner.relaxed(Effect.ALLOW, self.assumptions)
-        narrow = outer.relaxed(Effect.DENY, self.assumptions)
-        try:
-            relaxed = Question(narrow, wide, self._owner, self.assumptions, self._known, self._effort, self._tied)
-            found = relaxed.escapes(narrow, wide, first=True)
-            return next(found, None) is None
-        except Undecided:
-            return False
+    def _in_doubt(self, outer: Prepared, inner: Prepared) -> Iterable[Caller]:
+        """The callers for whom it is not plain that nothing escapes, whatever the variables stand for."""
+        narrow, wide = self._without_variables(outer, inner)
+        relaxed = self.of(narrow, wide)
+        if relaxed._plainly_nothing(narrow, wide):
+            return ()
+        return (caller for caller in self._callers() if relaxed._may_escape(caller, narrow, wide))
 
-    def _callers(self) -> Iterator[Caller]:
-        if self._every_caller:
-            yield from self._every_caller[0]
-            return
+    def _may_escape(self, caller: Caller, outer: Prepared, inner: Prepared) -> bool:
+        """Does anything escape, by this caller and with no variables on either side, or is it not known?"""
+        try:
+            return next(self._by(caller, self._bounds(caller, {}), outer, inner, first=True), None) is not None
+        except Undecided:
+            return True
+
+    def of(self, old: Prepared, new: Prepared) -> Question:
+        """The same question of other sides."""
+        return Question(old, new, self.owner, self.assumptions, self.known, self.effort, self.tied)
+
+    def _without_variables(self, outer: Prepared, inner: Prepared) -> tuple[Prepared, Prepared]:
+        """The two sides, the outer allowing no more and the inner no less than for any value of variables."""
+        return outer.relaxed(Effect.DENY, self.assumptions), inner.relaxed(Effect.ALLOW, self.assumptions)
+
+    @property
+    def _root_asks(self) -> bool:
+        """May the root user be told from others, who needs no identity policy?"""
+        return bool(self._keys & PRINCIPAL_KEYS) and limits_differ(self.old.layers, self.new.layers)
+
+    @cached_property
+    def every_caller(self) -> Iterable[Caller]:
+        """Every kind of caller that the two sides can tell apart.
+
+        Raises:
+            TooHard: as `callers`.
+        """
         old, new = self.old, self.new
-        found: list[Caller] = []
-        for caller in callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self._owner):
-            found.append(caller)
-            yield caller
-        # Not where they could not be told, or nobody asked further: what is kept is complete.
-        self._every_caller.append(tuple(found))
+        return Kept(callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self.owner))
+
+    def _callers(self) -> Iterable[Caller]:
+        return self.every_caller
 
     def _by(self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, first: bool) -> Iterator[Escape]:
         mine, theirs = (side.side(self.assumptions, bounds.variables) for side in (inner, outer))
-        plans = self._plan(mine, caller), self._plan(theirs, caller)
-        keys = Keys(Judge(self.assumptions), bounds, self._effort)
-        return Search(mine, theirs, plans, caller, keys, self._effort, known=self._known, first=first).escapes()
+        asking = self._in_question(caller)
+        for plans, reading in self._ways(mine, theirs, caller):
+            conditions = self._conditions(bounds, reading)
+            search = Search(mine, theirs, plans, asking, conditions, self.effort, known=self.known, first=first)
+            yield from search.escapes()
+
+    # what differs where more than one reading is in question
+
+    def _matter(self, variables: Mapping[str, Values]) -> bool:
+        """Need such values of policy variables be looked at?"""
+        return True
+
+    def _in_question(self, caller: Caller) -> Caller:
+        """The caller with what is asked about."""
+        return caller
+
+    def _ways(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
+        """What has to happen on either side for a caller to be allowed, with the reading under which it has to."""
+        judge = Judge(self.assumptions)
+        yield (self._plan(mine, caller, judge), self._plan(theirs, caller, judge)), self.assumptions
+
+    def _conditions(self, bounds: Bounds, reading: Assumptions) -> Conditions:
+        """What finds values of condition keys."""
+        return Conditions(Keys(Judge(reading), bounds, self.effort), self.effort)
 
     def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
-        identified = self._tied and bool(self._keys & PRINCIPAL_KEYS)
-        return bounds_of(caller, self._keys, self._single, variables, identified=identified, tied=self._tied)
+        identified = self.tied and bool(self._keys & PRINCIPAL_KEYS)
+        return bounds_of(caller, self._keys, self._single, variables, identified=identified, tied=self.tied)
 
-    def _plan(self, side: Side, caller: Caller) -> Plan:
-        if caller.open and not side.tells_callers_apart:
+    def _plan(self, side: Side, caller: Caller, judge: Judge) -> Plan:
+        if caller.alike and not side.tells_callers_apart:
             # Where no statement says who, whoever asks is let in by the same statements.
             return side.plan_for_anybody
         # Whatever policy variables stand for, the statements of a side are the same.
         at = (id(side.layers), caller)
+        if judge.assumptions is not self.assumptions:
+            return plan(side.entries, side.layers, caller, self._resource_type, judge)
         if at not in self._plans:
-            self._plans[at] = plan(side.entries, side.layers, caller, self._resource_type, Judge(self.assumptions))
+            self._plans[at] = plan(side.entries, side.layers, caller, self._resource_type, judge)
         return self._plans[at]
 
     @cached_property

@@ -35,8 +35,14 @@ def relaxed(layers: Layers, firing: Effect, assumptions: Assumptions) -> Layers:
     """The same policies without variables, so that more escapes and nothing less: where firing is good for an escape, a
     statement fires on all on which it does for any value; where it is bad, only on what it does for every value."""
 
+    return each_statement(layers, lambda s: _relaxed(s, s.allow == firing.value, assumptions))
+
+
+def each_statement(layers: Layers, made: Callable[[Statement], Statement | None]) -> Layers:
+    """The same policies with another statement in place of each, or with none."""
+
     def of(policy: Policy) -> Policy:
-        statements = (_relaxed(s, s.allow == firing.value, assumptions) for s in policy.statements)
+        statements = map(made, policy.statements)
         return replace(policy, statements=tuple(s for s in statements if s is not None))
 
     def each(policies: tuple[Policy, ...] | None) -> tuple[Policy, ...] | None:

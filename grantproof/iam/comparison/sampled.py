@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.escape import Search
 from grantproof.iam.comparison.language import generic_point
@@ -110,7 +111,8 @@ def _searched(side: Side, nothing: Side, keys: Keys, number: int) -> Iterator[Sa
     options = (tuple(1 << number if group >> number & 1 else group for group in option) for option in plan.options)
     plans = replace(plan, options=tuple(options)), nothing.plan_for_anybody
     try:
-        for escape in Search(side, nothing, plans, ANYBODY, keys, Effort(), first=True).escapes():
+        effort = Effort()
+        for escape in Search(side, nothing, plans, ANYBODY, Conditions(keys, effort), effort, first=True).escapes():
             yield Sample(escape.actions[0].text, escape.resources[0].text, {**side.variables, **escape.context})
     except Undecided:
         return

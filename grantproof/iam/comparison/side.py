@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from grantproof.iam.assumption import Judge
@@ -24,7 +25,7 @@ from grantproof.iam.comparison.services import on_everything, service_of
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Entry, Layers
-from grantproof.iam.match import of_whole_service, wild_service
+from grantproof.iam.match import lacks_value, of_whole_service, wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.request import Values
 
@@ -47,6 +48,8 @@ class Side:
                     entries.append((type_, level, (policy, statement)))
         self.entries = tuple(entries)
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
+        if judge.takes("O9", "void"):
+            self.statements = tuple(_void(s) if lacks_value(s, variables) else s for s in self.statements)
         self.tells_callers_apart = False
         self.conditional = self._not_action = self._not_resource = 0
         for number, one in enumerate(self.statements):
@@ -205,3 +208,8 @@ class Side:
         yield found
         if of_whole_service(pattern) and self.judge.takes("O28", "covered"):
             yield Glob(("*",))
+
+
+def _void(statement: Statement) -> Statement:
+    """The statement, about nothing."""
+    return replace(statement, actions=(), not_action=False, resources=(), not_resource=False, conditions=())

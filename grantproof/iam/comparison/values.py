@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 
-from grantproof.iam.assumption import Judge
+from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.comparison.automaton import Wanted, find
 from grantproof.iam.comparison.effort import Effort, TooHard
-from grantproof.iam.condition import Test, Void, holds, value_holds
+from grantproof.iam.condition import Test, holds, value_holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Set, Type
@@ -82,6 +82,11 @@ class Keys:
         self._memo: dict[tuple[str, frozenset[Test], frozenset[Test], Among], Values | None] = {}
         self.unsure = ""
 
+    @property
+    def assumptions(self) -> Assumptions:
+        """The readings in force."""
+        return self._judge.assumptions
+
     def find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among = None) -> Values | None:
         """A state of the key in which all of `true` hold and none of `false` does; None where there is none. `among`:
         only these states are possible, or only those in which the key has values.
@@ -112,17 +117,13 @@ class Keys:
         """Do all of `true` hold in this state of the key, and none of `false`?"""
         probe = Probe({**self.bounds.variables, key: state})
         try:
-            return all(self._holds(t, probe) for t in true) and not any(self._holds(t, probe) for t in false)
+            return all(holds(t, probe, self._judge) for t in true) and not any(
+                holds(t, probe, self._judge) for t in false
+            )
         except Undecided as error:
             # An empty text is no number, date or address (O24), and nothing sends it for one.
             if state != _EMPTY:
                 self.unsure = error.message
-            return False
-
-    def _holds(self, test: Test, probe: Probe) -> bool:
-        try:
-            return holds(test, probe, self._judge)
-        except Void:
             return False
 
     def _states(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among) -> Iterator[Values]:
@@ -139,7 +140,8 @@ class Keys:
         if found is not None:
             yield found
         # An empty text is a value of its own (O20), and counts as missing under a set operator.
-        yield _EMPTY
+        if key not in self.bounds.shapes:
+            yield _EMPTY
 
 
 #: A test, and what one value of the request is to make of it.
@@ -213,8 +215,6 @@ class Present:
     def _says(self, test: Test, value: str) -> bool | None:
         try:
             return value_holds(test, value, Probe(self._bounds.variables), self._judge)
-        except Void:
-            return False
         except Undecided as error:
             self._undecided = error.message
             return None

@@ -15,7 +15,6 @@ from itertools import islice, product
 from grantproof.iam import actions
 from grantproof.iam.comparison.escape import Escape, Piece
 from grantproof.iam.comparison.language import FRESH, generic_point
-from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.comparison.variables import FIRST, MOST_LENGTH
 from grantproof.iam.document import PolicyType, parse
 from grantproof.iam.glob import Glob
@@ -71,7 +70,7 @@ def _request(escape: Escape, action: str, resource: str, variables: Mapping[str,
         # Nothing tells accounts apart here, so let the caller be of the resource's own.
         owner = account
         principal = _moved(principal, account)
-    if is_role_entry(action) and resource in (FRESH, "*", generic_point(EVERY_RESOURCE[1])):
+    if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.region.things)):
         resource = f"arn:{principal.partition or 'aws'}:iam::{owner or '111111111111'}:role/{name}"
     resource = resource if resource == "*" else _plain(_arn(resource, action, owner or ""), name)
     settled = ("aws:principalarn", "aws:username", "aws:principalaccount", "aws:principaltype", "aws:resourceaccount")
