@@ -12,7 +12,7 @@ from cfnlint import api
 
 from grantproof.aws.drafts import already_there
 from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
-from grantproof.aws.drafts.skeleton import skeleton
+from grantproof.aws.drafts.skeleton import accounts_in, skeleton
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.cli import main
 from grantproof.contract import load
@@ -172,6 +172,11 @@ def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_p
         name: f"${{stacks.{beside.alias}.outputs.{name}}}" for name in list(declared)[1:]
     }
     assert not api.lint(beside.template.read_text(encoding="utf-8"), rules(), ["eu-west-1"])
+
+
+def test_the_end_of_a_uuid_is_no_account() -> None:
+    texts = ["7f0c3a51-1111-4222-8333-222222222222", "arn:aws:s3:::logs-2024-333333333333"]
+    assert accounts_in(texts, "111111111111") == {"owner": "111111111111", "account-2": "333333333333"}
 
 
 def test_a_parameter_that_an_earlier_templates_output_fills_needs_no_stand_in(tmp_path: Path) -> None:

@@ -376,7 +376,7 @@ LOOKED_AT = """
     EMR::Cluster EMR::InstanceGroupConfig EMR::SecurityConfiguration ElasticLoadBalancing::LoadBalancer
     ElasticLoadBalancingV2::Listener ElasticLoadBalancingV2::ListenerRule ElasticLoadBalancingV2::LoadBalancer
     ElasticLoadBalancingV2::TargetGroup Events::Rule IoT::BillingGroup IoT::JobTemplate IoT::Policy IoT::Thing
-    IoT::ThingType KMS::Alias Lambda::EventSourceMapping Logs::LogGroup
+    IoT::ThingType KMS::Alias Logs::LogGroup
     RDS::DBInstance RDS::DBParameterGroup RDS::DBSecurityGroup RDS::DBSubnetGroup
     Redshift::Cluster Redshift::ClusterParameterGroup Redshift::ClusterSubnetGroup
     Route53::HealthCheck Route53::HostedZone Route53::RecordSet Route53::RecordSetGroup SSM::Document

@@ -166,9 +166,13 @@ def alias_of(text: str, taken: Sequence[str]) -> str:
     return out
 
 
+#: Twelve digits by themselves, and not the end of a UUID.
+_NUMBERS = re.compile(r"(?<![0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-)(?<!\d)\d{12}(?!\d)")
+
+
 def accounts_in(texts: Any, owner: str) -> dict[str, str]:
     """The owner, and every other account that is written out."""
-    found = [n for n in dict.fromkeys(re.findall(r"(?<!\d)\d{12}(?!\d)", json.dumps(texts))) if n != owner]
+    found = [n for n in dict.fromkeys(_NUMBERS.findall(json.dumps(texts))) if n != owner]
     return {"owner": owner, **{f"account-{n}": number for n, number in enumerate(found, 2)}}
 
 
