@@ -123,12 +123,10 @@ class Cells:
 def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
     """The statements of one side that read like some of the other, in a policy of the same type, with the numbers of
     those as a mask. Whatever a request is, they fire together."""
-    by_signature: dict[object, int] = {}
-    for number, signature in enumerate(theirs.signatures):
-        at = theirs.entries[number][0], signature
-        by_signature[at] = by_signature.get(at, 0) | 1 << number
-    every = enumerate(mine.signatures)
-    return {n: there for n, s in every if (there := by_signature.get((mine.entries[n][0], s)))}
+    found: dict[int, int] = {}
+    for at in mine.by_signature.keys() & theirs.by_signature.keys():
+        found |= dict.fromkeys(bits(mine.by_signature[at]), theirs.by_signature[at])
+    return found
 
 
 @lru_cache(maxsize=4096)

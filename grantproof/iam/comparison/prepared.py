@@ -136,9 +136,13 @@ class Prepared:
     def side(self, assumptions: Assumptions, variables: Mapping[str, Values]) -> Side:
         """The statements under one reading, with these values of policy variables."""
         own = {key: values for key, values in variables.items() if key in self.variables} if self.variables else {}
-        at = (tuple(map(assumptions.reading, OF_RESOURCES)), *sorted(own.items()))
+        at = (assumptions.key, *sorted(own.items()))
         if at not in self._sides:
-            self._sides[at] = Side(self.layers, Judge(assumptions), own)
+            # Readings that read its resources alike share one.
+            alike = ("resources", *map(assumptions.reading, OF_RESOURCES), *at[1:])
+            if alike not in self._sides:
+                self._sides[alike] = Side(self.layers, Judge(assumptions), own)
+            self._sides[at] = self._sides[alike]
         return self._sides[at]
 
     def samples(self, assumptions: Assumptions) -> Iterable[Sample]:

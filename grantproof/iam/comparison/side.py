@@ -30,6 +30,23 @@ from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.request import Values
 
 
+class Signature:
+    """What makes up when a statement applies, as it is written. Hashed once: some statements have a thousand
+    patterns."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signature) and self._hash == other._hash and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class Side:
     """One side of a comparison: the statements of all its layers, numbered, under one reading of the open points.
 
@@ -63,7 +80,7 @@ class Side:
 
     def read(self) -> None:
         """Work out now what is otherwise worked out when it is first asked for."""
-        _ = self.plan_for_anybody, self.whole, self.signatures, self.in_service
+        _ = self.plan_for_anybody, self.whole, self.by_signature, self.in_service
         for dimension in (ACTIONS, RESOURCES):
             self.index(dimension).read()
             _ = self.firm(dimension)
@@ -115,10 +132,10 @@ class Side:
         return self._firm_by_action and self._firm_by_action & self._firm_by_resource
 
     @cached_property
-    def signatures(self) -> tuple[object, ...]:
-        """For each statement what makes up when it applies, as it is written."""
+    def signatures(self) -> tuple[Signature, ...]:
+        """For each statement what makes up when it applies."""
         return tuple(
-            (
+            Signature(
                 self.patterns(ACTIONS, n).globs,
                 s.not_action,
                 self.patterns(RESOURCES, n).globs,
@@ -129,6 +146,15 @@ class Side:
             )
             for n, s in enumerate(self.statements)
         )
+
+    @cached_property
+    def by_signature(self) -> Mapping[tuple[PolicyType, Signature], int]:
+        """The statements that apply to the same in a policy of one type."""
+        found: dict[tuple[PolicyType, Signature], int] = {}
+        for number, signature in enumerate(self.signatures):
+            at = self.entries[number][0], signature
+            found[at] = found.get(at, 0) | 1 << number
+        return found
 
     def starts(self, dimension: Dimension, number: int) -> Patterns:
         """The actions or the resources of one statement, where nothing else narrows them."""
