@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.errors import MalformedPolicy, Undecided
-from grantproof.iam.glob import Glob
+from grantproof.iam.glob import Glob, folded
 from grantproof.iam.operators import Operator, Set, Type, operator
 from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
 from grantproof.iam.request import Values
@@ -164,13 +164,13 @@ def _string(test: Test, value: str, wanted: Pattern, request: Context, judge: Ju
         return True
     if not test.operator.ignore_case:
         tag = test.key.startswith("aws:requesttag/")
-        if not tag or not _folded(glob).matches(value.casefold()) or judge.takes("O23", "sensitive"):
+        if not tag or not _folded(glob).matches(folded(value)) or judge.takes("O23", "sensitive"):
             return False
-    return _folded(glob).matches(value.casefold())
+    return _folded(glob).matches(folded(value))
 
 
 def _folded(glob: Glob) -> Glob:
-    return Glob(token.casefold() if isinstance(token, str) else token for token in glob.tokens)
+    return Glob(folded(token) if isinstance(token, str) else token for token in glob.tokens)
 
 
 def _arn(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:

@@ -46,6 +46,27 @@ ONE_OF = {Wild.ANY: Wild.ONE, Wild.FIELD: Wild.FIELD_ONE, Wild.NAME: Wild.NAME_O
 Token = str | Wild
 
 
+def folded(text: str) -> str:
+    """A text without regard to case, character by character: what becomes several (`ß`) stays itself. AWS says nothing
+    of characters beyond ASCII; two of them are a k and an s in other case (rule C29)."""
+    return text.lower() if text.isascii() else "".join(map(_folded, text))
+
+
+def _folded(character: str) -> str:
+    found = character.casefold()
+    return found if len(found) == 1 else character
+
+
+def spellings(character: str) -> frozenset[str]:
+    """The characters that are an ASCII character without regard to case."""
+    found = character.lower()
+    return frozenset({found, found.upper(), *_BEYOND_ASCII.get(found, "")})
+
+
+#: KELVIN SIGN and LATIN SMALL LETTER LONG S.
+_BEYOND_ASCII = {"k": "\u212a", "s": "\u017f"}
+
+
 class Glob:
     """A pattern over strings; `matches` decides membership exactly, in time linear in the text for each token.
 

@@ -272,7 +272,9 @@ def compare(base: str, value: str, wanted: str, context: Any, new: bool) -> bool
         if base == "StringLike":
             return like(resolved, value)
         resolved = resolved.replace("\ue000", "*").replace("\ue001", "?")
-        return resolved == value or ("IgnoreCase" in base and resolved.casefold() == value.casefold())
+        return resolved == value or (
+            "IgnoreCase" in base and [*map(str.casefold, resolved)] == [*map(str.casefold, value)]
+        )
     if base == "Bool":
         return value.lower() == wanted.lower()
     if base == "BinaryEquals":

@@ -15,6 +15,7 @@ from grantproof.iam.comparison import cells
 from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparison.comparisons import compared, layers_of
 from grantproof.iam.comparison.prepared import Prepared
+from grantproof.iam.glob import folded, spellings
 from grantproof.iam.lines import answer
 from tests.iam import brute, hard, named
 
@@ -533,3 +534,21 @@ def test_a_line_is_answered_with_its_id_and_a_witness_that_evaluate_understands(
 )
 def test_a_line_that_is_wrong_says_how(line: str, message: str) -> None:
     assert message in answer(line, compared)["error"]["message"]
+
+
+def test_what_is_an_ascii_letter_without_regard_to_case_is_known() -> None:
+    """Of all characters: U+212A is a k, U+017F an s."""
+    beyond = {chr(code) for code in range(128, 0x30000) if folded(chr(code)).isascii()}
+    assert beyond == {"\u212a", "\u017f"}
+    for letter in map(chr, range(128)):
+        assert all(folded(spelt) == folded(letter) for spelt in spellings(letter))
+        assert {spelt for spelt in beyond if folded(spelt) == folded(letter)} <= spellings(letter)
+
+
+def test_a_kelvin_sign_is_a_k_where_case_does_not_count() -> None:
+    key = "aws:PrincipalTag/unit"
+    old = identity(allow("s3:GetObject", **when("StringEquals", key, "k", "K")))
+    new = identity(allow("s3:GetObject", **when("StringEqualsIgnoreCase", key, "k")))
+    found = compare(old, new)
+    assert found.verdict is Verdict.WIDER
+    assert found.new_access[0].witness.context["aws:principaltag/unit"] == ("\u212a",)

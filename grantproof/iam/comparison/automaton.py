@@ -13,7 +13,7 @@ from itertools import count
 
 from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.language import FRESH, characters, generic_point
-from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.glob import Glob, Wild, folded, spellings
 
 #: So many answers are remembered before they are all forgotten.
 _MOST_REMEMBERED = 16_384
@@ -29,11 +29,11 @@ class Wanted:
 
     def matches(self, text: str) -> bool:
         """Is the string one of the pattern's?"""
-        return _folded(self.glob).matches(text.lower()) if self.fold else self.glob.matches(text)
+        return _folded(self.glob).matches(folded(text)) if self.fold else self.glob.matches(text)
 
 
 def _folded(glob: Glob) -> Glob:
-    return Glob(token.lower() if isinstance(token, str) else token for token in glob.tokens)
+    return Glob(folded(token) if isinstance(token, str) else token for token in glob.tokens)
 
 
 class Automaton:
@@ -56,7 +56,7 @@ class Automaton:
                     self._star |= bit if token.many else 0
                     self._wild[token.stops_at] = self._wild.get(token.stops_at, 0) | bit
                 else:
-                    for character in {token.lower(), token.upper()} if wanted.fold else {token}:
+                    for character in spellings(token) if wanted.fold else {token}:
                         self.literal[character] = self.literal.get(character, 0) | bit
                 at = next(position)
             accepting.append(1 << at)
