@@ -84,12 +84,18 @@ def access(stage: Deployed) -> Access:
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
-            if not any(name in called_already for called_already in entities):
+            if resource.type not in _HUNG and not any(name in called_already for called_already in entities):
                 entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
             if deciding := _deciding(resource, account_of(stage.deployment, stack)):
                 facts = {PROPERTIES: called(deciding)}
                 entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
     return Access(entities)
+
+
+#: Types that are nothing but policies and memberships of entities, which have them.
+_HUNG = frozenset(
+    f"AWS::IAM::{name}" for name in ("GroupPolicy", "Policy", "RolePolicy", "UserPolicy", "UserToGroupAddition")
+)
 
 
 def _deciding(resource: Resource, account: str) -> dict[str, str]:
