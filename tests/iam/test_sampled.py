@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grantproof.iam import evaluate
 from grantproof.iam.assumption import DEFAULTS, Judge
-from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.caller import ANYBODY
 from grantproof.iam.comparison.compare import contained
 from grantproof.iam.comparison.comparisons import layers_of
 from grantproof.iam.comparison.plan import plan, plan_for_anybody

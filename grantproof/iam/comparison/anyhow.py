@@ -30,7 +30,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from grantproof.iam.assumption import Assumptions, Judge, under_every_reading
-from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
-from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, bits, meet, union
 from grantproof.iam.comparison.plan import Plan
 from grantproof.iam.comparison.side import Side

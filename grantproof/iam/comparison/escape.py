@@ -18,7 +18,7 @@ from typing import NamedTuple
 from grantproof.iam import actions
 from grantproof.iam.assumption import Assumptions
 from grantproof.iam.comparison.automaton import Wanted, least_hit
-from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.cells import Cell, Cells
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.effort import Effort, TooHard

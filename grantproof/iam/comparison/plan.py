@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grantproof.iam.assumption import Judge
-from grantproof.iam.comparison.callers import SOURCE_IDENTITY, Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.regions import SOURCE_IDENTITY
 from grantproof.iam.decision import Cited, Match
 from grantproof.iam.document import PolicyType
 from grantproof.iam.granting import stands_alone

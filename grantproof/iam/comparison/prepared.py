@@ -9,9 +9,10 @@ from itertools import islice
 from operator import and_
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
-from grantproof.iam.comparison.callers import ANYBODY, Named, named_in
+from grantproof.iam.comparison.caller import ANYBODY
 from grantproof.iam.comparison.consulted import Consulted, consulted
 from grantproof.iam.comparison.kept import Kept
+from grantproof.iam.comparison.named import Named, named_in
 from grantproof.iam.comparison.plan import speaks_of_anybody
 from grantproof.iam.comparison.readings import OF_RESOURCES
 from grantproof.iam.comparison.relaxed import Effect, relaxed

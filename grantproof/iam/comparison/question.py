@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
-from grantproof.iam.comparison.callers import ANYBODY, PRINCIPAL_KEYS, Caller, callers, limits_differ
+from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller
+from grantproof.iam.comparison.callers import callers, limits_differ
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.consulted import counts_characters
 from grantproof.iam.comparison.effort import Effort, TooHard

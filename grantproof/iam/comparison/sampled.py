@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.caller import ANYBODY
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.escape import Search

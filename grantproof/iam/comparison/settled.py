@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.values import Bounds
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.principal import Kind

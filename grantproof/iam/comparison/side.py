@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from grantproof.iam.assumption import Judge
-from grantproof.iam.comparison.callers import ANYBODY
+from grantproof.iam.comparison.caller import ANYBODY
 from grantproof.iam.comparison.language import generic_point
 from grantproof.iam.comparison.patterns import (
     ACTIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from grantproof.iam.comparison.callers import PRINCIPAL_KEYS
+from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import overlap
 from grantproof.iam.comparison.prepared import Prepared

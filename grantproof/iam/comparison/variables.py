@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations, product
 
-from grantproof.iam.comparison.callers import Caller
+from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.entangled import Needed, Parts, entangled, keys_of, made, needed, told_apart
 from grantproof.iam.comparison.language import (

@@ -1,0 +1,123 @@
+"""What policies name, as far as it tells callers apart: accounts, ARNs, services, partitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
+from grantproof.iam.condition import Test
+from grantproof.iam.document import Statement
+from grantproof.iam.glob import glob
+from grantproof.iam.layers import Layers
+from grantproof.iam.pattern import Pattern
+from grantproof.iam.principal import PrincipalElement
+
+_ANYWHERE = "**"
+
+
+PARTITIONS = frozenset("aws aws-cn aws-us-gov aws-iso aws-iso-b aws-iso-e aws-iso-f aws-eusc".split())
+
+
+@dataclass(frozen=True)
+class Named:
+    """The accounts, ARNs, services and so on that policies name. `wild_accounts`: a condition compares an account with
+    a pattern that leaves a part of it open. `in_partitions`: the patterns of partitions of which resources and callers'
+    ARNs are told, where one leaves it open which is meant; `**` where it does not say where the partition stands."""
+
+    arns: frozenset[str] = frozenset()
+    unique_ids: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    canonical: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    partitions: frozenset[str] = frozenset()
+    wild_accounts: bool = False
+    in_partitions: frozenset[str] = frozenset()
+
+    def __or__(self, other: Named) -> Named:
+        """What either names."""
+        return Named(*(getattr(self, part) | getattr(other, part) for part in _PARTS))
+
+
+_PARTS = tuple(part.name for part in fields(Named))
+
+
+def named_in(layers: Layers) -> Named:
+    """What the statements of all layers name."""
+    elements = [s.principals for s in statements_of(layers) if s.principals is not None]
+    arns = _union(elements, lambda e: e.arns)
+    accounts, partitions = {*_union(elements, lambda e: e.accounts)}, {"aws"}
+    for arn in arns:
+        accounts.add(arn.split(":")[4])
+        partitions.add(arn.split(":")[1])
+    wild_accounts, in_partitions = False, set[str]()
+    for statement in statements_of(layers):
+        for pattern in statement.resources or ():
+            in_partitions |= _left_open(pattern, negated=statement.not_resource)
+            parts = pattern.text.split(":", 5)
+            if len(parts) == 6:
+                accounts.update(_digits(parts[4]))
+                partitions.update({parts[1]} if re.fullmatch(r"aws[a-z-]*", parts[1]) else ())
+        for test in statement.conditions:
+            if test.key in PRINCIPAL_KEYS:
+                texts = [pattern.text for pattern in test.values]
+                accounts.update(account for text in texts for account in _digits(text))
+                partitions.update(found for text in texts for found in re.findall(r"arn:(aws[a-z-]*):", text))
+                wild_accounts |= _compares_parts_of_accounts(test)
+                if test.key == "aws:principalarn":
+                    in_partitions.update(*map(_left_open, test.values))
+    return Named(
+        arns,
+        _union(elements, lambda e: e.unique_ids),
+        _union(elements, lambda e: e.services),
+        _union(elements, lambda e: e.providers),
+        _union(elements, lambda e: e.canonical),
+        frozenset(accounts),
+        frozenset(partitions),
+        wild_accounts,
+        frozenset(in_partitions),
+    )
+
+
+def _left_open(pattern: Pattern, *, negated: bool = False) -> set[str]:
+    """The pattern of the partition, where ARNs of more than one may be meant, and not simply everything."""
+    if not pattern.text.strip("*"):
+        return set()
+    fields = pattern.text.split(":", 2)
+    if len(fields) < 3 or set("*?") & set(fields[0]):
+        return {_ANYWHERE} if set("*?") & set(pattern.text) or negated else set()
+    return {fields[1]} if negated or set("*?") & set(fields[1]) else set()
+
+
+def _compares_parts_of_accounts(test: Test) -> bool:
+    if test.key not in ("aws:principalaccount", "aws:resourceaccount") or not test.operator.wildcards:
+        return False
+    return any(set("*?") & set(pattern.text) and pattern.text.strip("*") for pattern in test.values)
+
+
+def statements_of(*sides: Layers) -> Iterator[Statement]:
+    for layers in sides:
+        for _, _, policies in layers.sets:
+            yield from (statement for _, statement in policies.entries)
+
+
+def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*map(part, elements))
+
+
+def partitions_of(named: Named, keys: frozenset[str]) -> list[str]:
+    """Those that are named; and others, where callers are told by their ARNs or a pattern leaves the partition
+    open."""
+    others = sorted(PARTITIONS - named.partitions)
+    if _ANYWHERE not in named.in_partitions:
+        # Those that no pattern tells apart are alike.
+        told = [glob(text) for text in sorted(named.in_partitions)]
+        alike = {tuple(one.matches(name) for one in told): name for name in reversed(others)}
+        others = sorted(alike.values()) if told or "aws:principalarn" in keys else []
+    return sorted((*named.partitions, *others))
+
+
+def _digits(text: str) -> list[str]:
+    return re.findall(r"(?<![0-9])[0-9]{12}(?![0-9])", text)
