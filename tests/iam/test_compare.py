@@ -15,7 +15,7 @@ from grantproof.iam.comparison import cells
 from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparison.comparisons import compared, layers_of
 from grantproof.iam.comparison.prepared import Prepared
-from grantproof.iam.glob import folded, spellings
+from grantproof.iam.glob import folded, glob, spellings
 from grantproof.iam.lines import answer
 from tests.iam import brute, hard, named
 
@@ -552,3 +552,55 @@ def test_a_kelvin_sign_is_a_k_where_case_does_not_count() -> None:
     found = compare(old, new)
     assert found.verdict is Verdict.WIDER
     assert found.new_access[0].witness.context["aws:principaltag/unit"] == ("\u212a",)
+
+
+# --- services as callers ----------------------------------------------------------------------------------------------
+
+
+def _of_everybody(*tests: tuple[str, list[str]], effect: str = "Allow") -> dict[str, Any]:
+    condition = {operator: {"aws:PrincipalServiceName": names} for operator, names in tests}
+    return {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*", "Condition": condition}
+
+
+def _on_a_queue(*statements: dict[str, Any]) -> Any:
+    return parse_layers({"identity": [], "resource": {"Version": "2012-10-17", "Statement": [*statements]}})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "witness"),
+    [
+        ([], [_of_everybody(("StringEquals", ["sns.amazonaws.com"]))], "sns.amazonaws.com"),
+        (
+            [_of_everybody(("StringEquals", ["s3.amazonaws.com"]))],
+            [_of_everybody(("StringLike", ["s?.amazonaws.com"]))],
+            "s?.amazonaws.com",
+        ),
+        (
+            [_of_everybody(("StringLike", ["s*"])), _of_everybody(("StringLike", ["*s.amazonaws.com"]), effect="Deny")],
+            [_of_everybody(("StringLike", ["s*"]))],
+            "s*.amazonaws.com",
+        ),
+    ],
+    ids=["one", "a pattern", "where two meet"],
+)
+def test_services_that_conditions_name_are_callers(old: Any, new: Any, witness: str) -> None:
+    found = compare(_on_a_queue(*old), _on_a_queue(*new), owner="111111111111")
+    assert found.verdict is Verdict.WIDER
+    callers = [difference.witness.principal.name or "" for difference in found.new_access]
+    assert callers
+    assert all(glob(witness).matches(caller) for caller in callers)
+
+
+def test_a_service_that_alone_is_not_denied_is_not_forgotten() -> None:
+    """The identity policy denies everybody else; found by enumeration of layered policies (seed 1,000,839)."""
+    spared = {"StringNotEqualsIfExists": {"aws:PrincipalServiceName": "sns.amazonaws.com"}}
+    own = [{"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": spared}]}]
+    trust = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+    nobody = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]}
+    old, new = (layers_of({"identity": own, "resource": document}) for document in (nobody, trust))
+    assert compare(old, new, owner="111111111111").verdict is Verdict.WIDER
+
+
+def test_too_many_patterns_of_services_are_not_taken_for_few() -> None:
+    new = _on_a_queue(_of_everybody(("StringLike", ["a*", "*b.amazonaws.com", "*c*"])))
+    assert compare(_on_a_queue(), new, owner="111111111111").verdict is Verdict.UNDETERMINED

@@ -13,7 +13,7 @@ from itertools import product
 from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller, named_by
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH
-from grantproof.iam.comparison.named import Named, partitions_of, statements_of
+from grantproof.iam.comparison.named import Named, partitions_of, services_of, statements_of
 from grantproof.iam.comparison.regions import by_region, in_question
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
@@ -95,7 +95,7 @@ def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None)
         *(named_by(k, p, a) for k, p, a in product(kinds, partitions_of(named, keys), accounts)),
         *(caller for arn in sorted(named.arns) for caller in _at_arn(arn)),
         *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named, keys)),
-        *(Caller(Principal(Kind.SERVICE, name=name)) for name in (*sorted(named.services), f"{FRESH}.amazonaws.com")),
+        *(Caller(Principal(Kind.SERVICE, name=name)) for name in services_of(named)),
         *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*sorted(named.providers), FRESH)),
         *(
             Caller(Principal(Kind.CANONICAL, name=name))
@@ -159,7 +159,7 @@ def _distinct(found: Iterable[Caller], old: Layers, new: Layers, keys: frozenset
         cross = principal.account is not None and principal.account != caller.owner
         sign: tuple[object, ...] = (principal.kind, ways, cross, principal.partition)
         if told_apart:
-            sign = (*sign, principal.account, caller.owner, caller.names or principal.identity_arn)
+            sign = (*sign, principal.account, caller.owner, caller.names or principal.identity_arn, principal.name)
         if sign not in seen:
             seen.add(sign)
             yield caller

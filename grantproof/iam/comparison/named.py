@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import combinations
 
 from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
+from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.language import FRESH, generic_point, intersection
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
-from grantproof.iam.glob import glob
+from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.principal import PrincipalElement
@@ -24,7 +27,9 @@ PARTITIONS = frozenset("aws aws-cn aws-us-gov aws-iso aws-iso-b aws-iso-e aws-is
 class Named:
     """The accounts, ARNs, services and so on that policies name. `wild_accounts`: a condition compares an account with
     a pattern that leaves a part of it open. `in_partitions`: the patterns of partitions of which resources and callers'
-    ARNs are told, where one leaves it open which is meant; `**` where it does not say where the partition stands."""
+    ARNs are told, where one leaves it open which is meant; `**` where it does not say where the partition stands.
+    `asked_services`: the patterns with which conditions compare the name of a calling service; None for one that is not
+    known, since a variable stands in it."""
 
     arns: frozenset[str] = frozenset()
     unique_ids: frozenset[str] = frozenset()
@@ -35,6 +40,7 @@ class Named:
     partitions: frozenset[str] = frozenset()
     wild_accounts: bool = False
     in_partitions: frozenset[str] = frozenset()
+    asked_services: frozenset[Glob | None] = frozenset()
 
     def __or__(self, other: Named) -> Named:
         """What either names."""
@@ -52,7 +58,7 @@ def named_in(layers: Layers) -> Named:
     for arn in arns:
         accounts.add(arn.split(":")[4])
         partitions.add(arn.split(":")[1])
-    wild_accounts, in_partitions = False, set[str]()
+    wild_accounts, in_partitions, asked_services = False, set[str](), set[Glob | None]()
     for statement in statements_of(layers):
         for pattern in statement.resources or ():
             in_partitions |= _left_open(pattern, negated=statement.not_resource)
@@ -68,6 +74,8 @@ def named_in(layers: Layers) -> Named:
                 wild_accounts |= _compares_parts_of_accounts(test)
                 if test.key == "aws:principalarn":
                     in_partitions.update(*map(_left_open, test.values))
+                if test.key == "aws:principalservicename":
+                    asked_services.update(pattern.fixed for pattern in test.values)
     return Named(
         arns,
         _union(elements, lambda e: e.unique_ids),
@@ -78,6 +86,7 @@ def named_in(layers: Layers) -> Named:
         frozenset(partitions),
         wild_accounts,
         frozenset(in_partitions),
+        frozenset(asked_services),
     )
 
 
@@ -117,6 +126,26 @@ def partitions_of(named: Named, keys: frozenset[str]) -> list[str]:
         alike = {tuple(one.matches(name) for one in told): name for name in reversed(others)}
         others = sorted(alike.values()) if told or "aws:principalarn" in keys else []
     return sorted((*named.partitions, *others))
+
+
+def services_of(named: Named) -> list[str]:
+    """Those that are named; and one for each way in which patterns of conditions tell others apart.
+
+    Raises:
+        TooHard: there are too many of these.
+    """
+    patterns = [pattern for pattern in named.asked_services if pattern is not None and not pattern.everything]
+    wild = [pattern for pattern in patterns if pattern.literal is None]
+    if None in named.asked_services or len(wild) > _MOST_WILD:
+        raise TooHard("the name of a calling service is compared with too many patterns, or with a variable")
+    meeting = [both for one, other in combinations(wild, 2) for both in intersection(one, other)]
+    told = {pattern.literal or generic_point(pattern) for pattern in (*patterns, *meeting)}
+    unnamed = (f"{FRESH}.amazonaws.com", *([FRESH] if wild else ()))
+    return [*sorted(named.services | told), *unnamed]
+
+
+#: What three of them and more leave of each other is not looked for.
+_MOST_WILD = 2
 
 
 def _digits(text: str) -> list[str]:
