@@ -183,11 +183,54 @@ def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_
     assert let_in_by("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
 
 
-@pytest.mark.parametrize(("approval", "open_"), [("DISABLED", True), ("FORK_PULL_REQUESTS", False), (None, False)])
-def test_builds_of_whoever_asks_for_a_change_let_him_in(approval: str | None, open_: bool) -> None:
-    policy = {"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {"Webhook": True}
-    assert bool(let_in_by("AWS::CodeBuild::Project", {"Triggers": policy})) is open_
-    assert may_give_access("AWS::CodeBuild::Project", {"Triggers": policy}) is open_
+PUSHES = [[{"Type": "EVENT", "Pattern": "PUSH"}]]
+REQUESTS = [[{"Type": "EVENT", "Pattern": "PUSH, PULL_REQUEST_CREATED"}]]
+
+
+@pytest.mark.parametrize(
+    ("approval", "more", "open_"),
+    [
+        ("DISABLED", {}, True),
+        ("DISABLED", {"FilterGroups": PUSHES}, False),
+        ("FORK_PULL_REQUESTS", {"Webhook": True, "FilterGroups": REQUESTS}, False),
+        # What then holds is not documented.
+        (None, {"Webhook": True}, True),
+        (None, {"Webhook": "true", "FilterGroups": REQUESTS}, True),
+        (None, {"Webhook": True, "FilterGroups": [[{"Type": "EVENT", "Pattern": {"Ref": "Events"}}]]}, True),
+        (None, {"Webhook": True, "FilterGroups": PUSHES}, False),
+        (None, {"Webhook": False}, False),
+        (None, {}, False),
+    ],
+    ids=str,
+)
+def test_builds_of_whoever_asks_for_a_change_let_him_in(
+    approval: str | None, more: dict[str, Any], open_: bool
+) -> None:
+    triggers = more | ({"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {})
+    assert bool(let_in_by("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
+    assert may_give_access("AWS::CodeBuild::Project", {"Triggers": triggers}) is open_
+
+
+def test_whoever_has_the_other_half_of_a_key_is_let_in() -> None:
+    assert let_in_by("AWS::EC2::KeyPair", {"KeyName": "k", "PublicKeyMaterial": "ssh-ed25519 AAAA"})
+    assert not let_in_by("AWS::EC2::KeyPair", {"KeyName": "k"})
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties"),
+    [
+        (
+            "AWS::OpenSearchService::Domain",
+            {"AdvancedSecurityOptions": {"MasterUserOptions": {"MasterUserARN": "arn:aws:iam::222222222222:role/x"}}},
+        ),
+        ("AWS::S3::AccessPoint", {"BucketAccountId": "222222222222"}),
+    ],
+    ids=str,
+)
+def test_whom_a_resource_names_beside_its_policy_is_told_whatever_its_type(
+    type_: str, properties: dict[str, Any]
+) -> None:
+    assert may_give_access(type_, properties, "111111111111")
 
 
 def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
@@ -335,6 +378,7 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
         ("AWS::Events::ApiDestination", {"InvocationEndpoint": "https://example.com"}, "https"),
         ("AWS::Backup::BackupPlan", {"BackupPlan": {"BackupPlanRule": [{"CopyActions": [VAULT]}]}}, "222222222222"),
         ("AWS::Pipes::Pipe", {"Target": QUEUE}, "222222222222"),
+        ("AWS::CodeCommit::Repository", {"Triggers": [{"DestinationArn": QUEUE}]}, "222222222222"),
         ("AWS::Scheduler::Schedule", {"Target": {"Arn": QUEUE}}, "222222222222"),
         ("AWS::Scheduler::Schedule", {"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:ec2:stopInstances"}}, ""),
     ],

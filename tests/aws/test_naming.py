@@ -159,11 +159,16 @@ def test_a_policy_in_text_is_one_however_its_characters_are_written(name: str) -
     assert holds_policy({"A": json.dumps({"B": text})})
 
 
-def test_what_is_in_a_table_is_judged_by_it_alone() -> None:
+def test_policies_of_types_in_a_table_are_judged_by_it_alone() -> None:
     assert not lets_in_somebody("AWS::Lambda::Permission", {"Principal": OTHER}, OWN)
     assert not lets_in_somebody("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
     assert not lets_in_somebody("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
     assert lets_in_somebody("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
+
+
+def test_what_is_called_by_twelve_digits_names_nobody() -> None:
+    assert not lets_in_somebody("AWS::S3::Bucket", {"BucketName": OTHER}, OWN)
+    assert lets_in_somebody("AWS::DMS::Endpoint", {"AccountName": OTHER}, OWN)
 
 
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "*"}]}

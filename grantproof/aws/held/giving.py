@@ -8,12 +8,14 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-templ
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
-from grantproof.aws.templates.naming import holds_policy, names_somebody
+from grantproof.aws.templates.naming import holds_policy, is_function, names_somebody
 from grantproof.aws.templates.sending import SENDING
 from grantproof.source import at
 
@@ -132,6 +134,7 @@ WAYS: Mapping[str, Way] = {
 _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
+    "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # whoever has the other half, as what an instance is
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
     "AWS::Logs::AccountPolicy": {
@@ -145,14 +148,6 @@ _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
         "PublicAccessBlockConfiguration": None,
     },
     "AWS::Transfer::Server": {"IdentityProviderType": frozenset({"SERVICE_MANAGED"})},
-}
-#: The same of a property inside others: whoever asks for a change of the code runs it as the project's role, unless
-#: somebody has to approve. https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html
-_INSIDE: Mapping[str, tuple[str, frozenset[str]]] = {
-    "AWS::CodeBuild::Project": (
-        "Triggers.PullRequestBuildPolicy.RequiresCommentApproval",
-        frozenset({"ALL_PULL_REQUESTS", "FORK_PULL_REQUESTS"}),
-    ),
 }
 #: Those of them without which AWS refuses a resource: where one is left out all the same, nobody is asked for.
 _NEEDED = frozenset({"AuthType", "AuthorizationType"})
@@ -199,9 +194,31 @@ def let_in_by(type_: str, properties: Any) -> str:
             value = properties.get(name, "NONE" if name in _NEEDED else None)
             if harmless is not None and value is not None and str(value) not in harmless:
                 return f"{name}: {value}"
-    path, fine = _INSIDE.get(type_, ("", frozenset()))
-    inside = at(properties, tuple(path.split("."))) if path else None
-    return f"{path}: {inside}" if inside is not None and str(inside) not in fine else ""
+        if type_ == "AWS::CodeBuild::Project":
+            return _builds_for_anybody(properties.get("Triggers"))
+    return ""
+
+
+def _builds_for_anybody(triggers: Any) -> str:
+    """How whoever asks for a change of the code has it built, as the project's role; empty where somebody has to
+    approve, or only pushes are built. What holds where a webhook says nothing of it is not documented.
+    https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html"""
+    if not isinstance(triggers, Mapping) or is_function(triggers):
+        return f"Triggers: {triggers}" if triggers else ""
+    approval = at(triggers, ("PullRequestBuildPolicy", "RequiresCommentApproval"))
+    groups = json.dumps(triggers.get("FilterGroups") or "", default=str)
+    only_pushes = groups != '""' and not re.search(r"PULL_REQUEST|Fn::|Ref", groups)
+    if str(approval) in _APPROVED or only_pushes or (approval is None and not _is_on(triggers.get("Webhook"))):
+        return ""
+    return f"Triggers.PullRequestBuildPolicy.RequiresCommentApproval: {approval}"
+
+
+_APPROVED = frozenset({"ALL_PULL_REQUESTS", "FORK_PULL_REQUESTS"})
+
+
+def _is_on(value: Any) -> bool:
+    """Is a setting on, or not known to be off?"""
+    return value is not None and str(value).lower() != "false"
 
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
@@ -256,17 +273,37 @@ def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
     if let_in_by(type_, properties) or unblocked(type_, properties):
         return True
     way = way_of(type_)
-    if way is None:
-        return holds_policy(without_limits(type_, properties)) or bool(lets_in_somebody(type_, properties, account))
-    return way is Way.ITSELF
+    if way is None and holds_policy(without_limits(type_, properties)):
+        return True
+    return way is Way.ITSELF or bool(lets_in_somebody(type_, properties, account))
 
 
 def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
-    """Whom a resource of a type that is in no table names besides its own account, as `Path: value`; empty where it
-    names nobody. Policies are not looked at."""
-    if way_of(type_) is not None:
+    """Whom a resource names besides its own account, as `Path: value`; empty where it names nobody, and of types that
+    are findings by themselves, or nothing but policies and what holds them. Policies are not looked at."""
+    if way_of(type_) is Way.ITSELF or type_.startswith("AWS::IAM::") or type_ in HUNG or type_ in _POLICIES:
         return ""
-    return names_somebody(without_limits(type_, properties), account)
+    own = _own_policy(type_)
+    read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
+    return names_somebody(without_limits(type_, read), account)
+
+
+def _own_policy(type_: str) -> str:
+    """The property with a resource's own policy, which is held against the contract; empty where there is none."""
+    carrier = CARRIERS.get(type_)
+    if carrier is not None:
+        return str(next(iter(carrier.own), ""))
+    return {"AWS::ECR::Repository": "RepositoryPolicyText", "AWS::KMS::Key": "KeyPolicy"}.get(type_, "")
+
+
+#: Types of the first table that are nothing but a policy.
+_POLICIES = frozenset(
+    f"AWS::{name}"
+    for name in """
+    S3::BucketPolicy SNS::TopicInlinePolicy SNS::TopicPolicy SQS::QueueInlinePolicy SQS::QueuePolicy
+    SecretsManager::ResourcePolicy
+    """.split()
+)
 
 
 def says_who(item: Any) -> bool:

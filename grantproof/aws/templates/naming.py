@@ -41,6 +41,8 @@ _FREE = frozenset(
 #: Where a service goes, as a role that another account lets it be: nobody comes in by it.
 _OUTWARD = re.compile(r"\w*(Role(s|Arns?|ARN)?|Credentials)")
 _NUMBER = re.compile(r"\d{12}")
+#: What something is called, which may be digits.
+_CALLED = re.compile(r"(?!\w*(Account|Owner|Principal))\w*Name")
 _ARN = re.compile(r"arn:[\w-]+:(iam|sts|organizations)::(\d{12})?:.+", re.S)
 
 
@@ -101,6 +103,6 @@ def _is_somebody(keys: list[str], value: Any, account: str) -> bool:
     if _ACCOUNT.fullmatch(last) and text.lower() in ("*", "all", "public"):
         return True
     if _NUMBER.fullmatch(text):
-        return text != account
+        return text != account and not _CALLED.fullmatch(last)
     found = _ARN.fullmatch(text)
     return found is not None and found[2] != account and not _OUTWARD.fullmatch(last)

@@ -15,6 +15,7 @@ from typing import Any
 #: The paths of the destinations in the properties, by type; `*` is each entry of a list.
 _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
+    "AWS::CodeCommit::Repository": ("Triggers.*.DestinationArn",),
     "AWS::DynamoDB::GlobalTable": ("GlobalTableSourceArn",),
     "AWS::EFS::FileSystem": ("ReplicationConfiguration.Destinations.*.FileSystemId",),
     "AWS::Events::ApiDestination": ("InvocationEndpoint",),
