@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from grantproof.aws.templates.intrinsics import Scope, value
 from grantproof.aws.templates.parameters import pseudo_parameters
+from grantproof.contract import Contract
 from grantproof.mutants.access import constraints
 from grantproof.mutants.catalogue import mutants, operators
 from grantproof.mutants.texts import NotText, opened
@@ -53,13 +54,18 @@ def named(item: Any) -> Any:
     return [named(entry) for entry in item] if isinstance(item, list) else item
 
 
+def contract(template: Path) -> Contract:
+    """As far as it is asked here: its templates."""
+    return cast(Contract, SimpleNamespace(templates=(template,)))
+
+
 def policies(path: Path, document: Any) -> dict[str, list[Any]]:
     """What every operator makes of the policy, as it would be deployed; by operator."""
     resource = {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": {"ResourcePolicy": document}}
     parameters = {name: {"Type": "String", "AllowedPattern": "[a-z0-9]+"} for name in ("Name", "Partner")}
     path.write_text(json.dumps({"Parameters": parameters, "Resources": {"Shared": resource}}), encoding="utf-8")
     out: dict[str, list[Any]] = {}
-    for mutant in mutants(SimpleNamespace(templates=(path,)), operators()):  # type: ignore[arg-type]
+    for mutant in mutants(contract(path), operators()):
         found = json.loads(mutant.text)["Resources"].get("Shared", {}).get("Properties", {}).get("ResourcePolicy")
         assert mutant.touched, mutant.id
         if found != document:
@@ -113,5 +119,5 @@ def test_a_parameter_that_a_policy_names_within_text_is_one_that_policies_are_bu
     """Else a mutant by which it takes a wildcard would count as one that changes nothing."""
     path = tmp_path / "t.json"
     policies(path, {"Fn::Sub": json.dumps(named({"Version": "2012-10-17", "Statement": STATEMENTS}))})
-    assert set(constraints(SimpleNamespace(templates=(path,)))) == {"t.json Name", "t.json Partner"}  # type: ignore[arg-type]
+    assert set(constraints(contract(path))) == {"t.json Name", "t.json Partner"}
     assert read(path).value["Parameters"]

@@ -14,6 +14,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
    list type stays text, and spaces stay in lists. See `parameters`.
 8. Exports of outputs whose condition is false.
+9. Names and defaults that CloudFormation fills in are not passed on to some services: see `filled`.
 """
 
 from __future__ import annotations
