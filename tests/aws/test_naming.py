@@ -166,8 +166,13 @@ def test_policies_of_types_in_a_table_are_judged_by_it_alone() -> None:
     assert lets_in_somebody("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
 
 
+def test_text_that_gives_no_access_names_nobody() -> None:
+    """Numbers of accounts are often kept in parameters."""
+    assert not lets_in_somebody("AWS::SSM::Parameter", {"Value": OTHER}, OWN)
+
+
 def test_what_is_called_by_twelve_digits_names_nobody() -> None:
-    assert not lets_in_somebody("AWS::S3::Bucket", {"BucketName": OTHER}, OWN)
+    assert not lets_in_somebody("AWS::S3::AccessPoint", {"Name": OTHER}, OWN)
     assert lets_in_somebody("AWS::DMS::Endpoint", {"AccountName": OTHER}, OWN)
 
 

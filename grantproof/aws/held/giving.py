@@ -280,8 +280,9 @@ def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
 
 def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
     """Whom a resource names besides its own account, as `Path: value`; empty where it names nobody, and of types that
-    are findings by themselves, or nothing but policies and what holds them. Policies are not looked at."""
-    if way_of(type_) is Way.ITSELF or type_.startswith("AWS::IAM::") or type_ in HUNG or type_ in _POLICIES:
+    are findings by themselves, give no access whatever is in them, or are nothing but policies and what holds them.
+    Policies are not looked at."""
+    if way_of(type_) in (Way.ITSELF, Way.NONE) or type_.startswith("AWS::IAM::") or type_ in HUNG or type_ in _POLICIES:
         return ""
     own = _own_policy(type_)
     read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
