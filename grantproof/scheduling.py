@@ -50,3 +50,18 @@ class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no
 
     def _split_scope(self, nodeid: str) -> str:
         return " ".join(self._units(nodeid))
+
+    def remove_node(self, node: Any) -> str | None:
+        """Give to others what a process that died has left, but for the test at which it died, which is returned. Given
+        to them as well, as pytest-xdist 3.8 does, it would end every process that is started anew."""
+        workload = self.assigned_work.pop(node)
+        left: list[str] = [test for unit in workload.values() for test, completed in unit.items() if not completed]
+        if not left:
+            return None
+        for scope, unit in workload.items():
+            unit.update({test: True for test in left[:1] if test in unit})
+            if not all(unit.values()):
+                self.workqueue[scope] = unit
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return left[0]

@@ -16,10 +16,10 @@ from grantproof.recording.asked import ATTRIBUTE
 def shown_once(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
     """The first of all failures of one grant that say the same, with how many more do, suite by suite. What is of no
     grant is left as it is."""
-    groups: dict[tuple[str, str], list[pytest.TestReport]] = {}
-    for report in reports:
+    groups: dict[tuple[str, str] | int, list[pytest.TestReport]] = {}
+    for number, report in enumerate(reports):
         outcome = _outcome(report)
-        key = (outcome["grant"], report.longreprtext) if outcome else ("", report.nodeid)
+        key = (outcome["grant"], report.longreprtext) if outcome else number
         groups.setdefault(key, []).append(report)
     return [_first(group) for group in groups.values()]
 

@@ -1,0 +1,42 @@
+"""Which tests go to one process, where pytest-xdist shares them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grantproof.recording.alike import shown_once
+from tests.commands import suites
+
+CONFTEST = """
+    import os
+    from grantproof.scheduling import ByGrant, Units
+
+    def pytest_xdist_make_scheduler(config, log):
+        return ByGrant(config, log, Units([], ["test_one.py"]))
+
+    def pytest_runtest_call(item):
+        with open("ran", "a") as ran:
+            print(item.name, file=ran)
+        if item.name == "test_b":
+            os._exit(0)
+"""
+
+
+def test_the_test_at_which_a_process_died_failed_once_and_the_others_run(tmp_path: Path) -> None:
+    """Four processes more died at it, and what came after it was never run."""
+    (tmp_path / "conftest.py").write_text("\n".join(line[4:] for line in CONFTEST.splitlines()), encoding="utf-8")
+    (tmp_path / "test_one.py").write_text("def test_a(): ...\ndef test_b(): ...\ndef test_c(): ...\n", encoding="utf-8")
+    alone = ["-p", "no:hypothesispytest", "-p", "no:grantproof", "-n", "1", "-q"]
+    done = suites(*alone, cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+    assert "crashed while running 'test_one.py::test_b'" in done.stdout
+    assert (tmp_path / "ran").read_text(encoding="utf-8").split() == ["test_a", "test_b", "test_c"]
+
+
+def test_deaths_of_processes_are_each_shown() -> None:
+    """They are of no grant, and may all have the same test, or none."""
+    died = [pytest.TestReport("test_one.py", ("", None, ""), {}, "failed", "crashed", "call") for _ in range(2)]
+    assert shown_once(died) == died
