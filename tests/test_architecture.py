@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import tomllib
 from collections import Counter
@@ -175,3 +176,29 @@ def test_every_module_of_moto_that_is_imported_is_one_that_mypy_reads() -> None:
     assert len(ours) > 10
     whole = tuple(f"{one[:-2]}." for one in read if one.endswith(".*"))
     assert {name for name in ours if name not in read and not f"{name}.".startswith(whole)} == set()
+
+
+def folders_of_the_plan() -> dict[str, list[str]]:
+    """Folder of the package to the modules that the tables of the plan name in it."""
+    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    inside = plan[plan.index("## Inside the rooms") : plan.index("## Decisions taken")]
+    named: dict[str, list[str]] = {}
+    for section in inside.split("\n### ")[1:]:
+        heading, *lines = section.splitlines()
+        for first, second in (
+            line.strip("| ").split(" | ", 1) for line in lines if line.startswith("| ") and "`" in line
+        ):
+            folder = heading if ", " not in heading else first
+            folder += f"/{first.split('/')[0]}" if "/:" in first else ""
+            named.setdefault(folder, []).extend(re.findall(r"`(\w+)`", second))
+    return named
+
+
+def test_the_plan_names_each_module_once_in_its_folder() -> None:
+    """Whoever adds, renames or removes a module says so in the tables under "Inside the rooms"."""
+    files = [path.relative_to(PACKAGE) for path in MODULES if path.stem != "__init__"]
+    there: dict[str, list[str]] = {}
+    for file in files:
+        there.setdefault(str(file.parent), []).append(file.stem)
+    del there["."]  # these stand in the picture of the rooms, each with what it is
+    assert {folder: sorted(names) for folder, names in folders_of_the_plan().items()} == there
