@@ -60,14 +60,28 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.fleet
 	$(BIN)/python -m tests.bench.compare
 
-nightly: $(READY) ## What takes longer than a merge can wait: enumeration, a solver's opinion, every pair of managed policies
+NIGHTLY := nightly-fleet nightly-mutants nightly-enumeration nightly-solver nightly-matrix nightly-shapes
+.PHONY: $(NIGHTLY)
+nightly: $(NIGHTLY) ## What takes longer than a merge can wait: enumeration, a solver's opinion (-k: go on where one fails)
+
+nightly-fleet: $(READY)
 	$(BIN)/pytest -n 0 tests/nightly/fleet.py
+
+nightly-mutants: $(READY)
 	$(BIN)/grantproof mutants templates/cross-account-ssm
 	$(BIN)/grantproof mutants fixtures/mutants/grants
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
+
+nightly-enumeration: $(READY)
 	$(BIN)/python -m tests.nightly.enumeration
+
+nightly-solver: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
 	$(BIN)/python -m tests.nightly.solver
+
+nightly-matrix: $(READY)
 	$(BIN)/python -m tests.bench.compare --matrix
+
+nightly-shapes: $(READY)
 	GRANTPROOF_NIGHTLY=1 $(BIN)/pytest -n 0 tests/test_shapes.py
 
 readme: $(READY) ## Write the real output of its commands into the README
