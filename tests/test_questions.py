@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.aws.mocked.deploy import NotDeployed
-from grantproof.aws.questions.absent import Absent
+from grantproof.aws.questions.undeployed import Undeployed
 from grantproof.cli import main
 from grantproof.iam import Decision, Outcome
 
@@ -229,7 +229,7 @@ def test_a_principal_that_could_not_be_deployed_is_no_mistake_of_the_question(ca
 
 def test_an_explicit_deny_stands_whatever_else_there_is() -> None:
     """No policy that is missing can take it back."""
-    missing = Absent((NotDeployed(("P",), "AWS::IAM::Policy", None, "it", ()),))
+    missing = Undeployed((NotDeployed(("P",), "AWS::IAM::Policy", None, "it", ()),))
     for outcome, unsettled in ((Outcome.EXPLICIT_DENY, False), (Outcome.IMPLICIT_DENY, True), (Outcome.ALLOWED, True)):
         assert missing.unsettles(Decision(outcome), "ssm:GetParameter") is unsettled
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.recording.alike import shown_once
+from grantproof.recording.repeated_failures import shown_once
 from tests.commands import suites
 
 CONFTEST = """

@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from grantproof.aws.combinations.beyond import Beyond, beyond
-from grantproof.aws.combinations.choices import left_open
 from grantproof.aws.combinations.combined import Noted, named, view
+from grantproof.aws.combinations.excess import Excess, excess
 from grantproof.aws.combinations.instances import Instance
+from grantproof.aws.combinations.open_parameters import open_parameters
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.deployed import Deployed
@@ -57,7 +57,7 @@ class Branches:
         self.cases = Cases(contract)
         self._space = self.cases.space
         several = len(self.cases.regions) > 1 and not contract.accounts_for_options
-        self._is_open = bool(left_open(self._space)) or several
+        self._is_open = bool(open_parameters(self._space)) or several
 
     def judge(self, mutant: Mutant, *, refused: str = "") -> Result:
         """Killed where a combination shows the fault and names it; equivalent where every combination is proved to be
@@ -88,7 +88,7 @@ class Branches:
         if held.result is not None:
             return held.result
         if self._is_open or set(apart.narrowed) - apart.given or apart.elsewhere:
-            findings = tuple(_as_finding(self._contract, found) for found in beyond(self._contract, self._space))
+            findings = tuple(_as_finding(self._contract, found) for found in excess(self._contract, self._space))
             if findings:
                 # Such a finding names the parameter or the condition through which the fault comes.
                 return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])
@@ -238,5 +238,5 @@ def _traces(mutant: Mutant) -> Traces:
     return replace(found, lines=(*found.lines, *whole), names=(*found.names, *refused))
 
 
-def _as_finding(contract: Contract, found: Beyond) -> Finding:
+def _as_finding(contract: Contract, found: Excess) -> Finding:
     return Finding(contract.grant, "no parameter that is left open gives more", "unverified", found.detail, found.place)

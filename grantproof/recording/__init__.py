@@ -1,11 +1,11 @@
 """From tests to one run: what each test noted, the verdict on every grant, and the reports.
 
-Reading order: `asked` (what the run is for), `item` (what a test is about), `record` (what it notes), `collector` (what
-the controller makes of it) with `alike` (what is shown once), `hooks` (the part of the pytest plugin that ties them
+Reading order: `inputs` (what the run is for), `item` (what a test is about), `record` (what it notes), `collector` (what
+the controller makes of it) with `repeated_failures` (what is shown once), `hooks` (the part of the pytest plugin that ties them
 together).
 """
 
-from grantproof.recording.asked import ATTRIBUTE, answers, contracts, recorded
+from grantproof.recording.inputs import ATTRIBUTE, answers, contracts, recorded
 from grantproof.recording.item import grant_of, is_placeholder, runs
 from grantproof.recording.record import Record, not_understood, record_of
 

@@ -15,8 +15,8 @@ import pytest
 from grantproof.evidence.claim import SUITES
 from grantproof.evidence.results import Collection, Results
 from grantproof.evidence.summary import lines
-from grantproof.recording.alike import Alike
-from grantproof.recording.asked import ATTRIBUTE, contracts, on_real_accounts, recorded, today, waivers
+from grantproof.recording.inputs import ATTRIBUTE, contracts, on_real_accounts, recorded, today, waivers
+from grantproof.recording.repeated_failures import RepeatedFailures
 
 #: The claims of a run, those that were deselected as well, and the functions that make them.
 POPULATION = pytest.StashKey[Any]()
@@ -27,8 +27,8 @@ class Collector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._alike = Alike()
-        config.pluginmanager.register(self._alike, "grantproof-alike")
+        self._repeated = RepeatedFailures()
+        config.pluginmanager.register(self._repeated, "grantproof-alike")
         self._collection = Collection()
         self._results: Results | None = None
         self._wrote = ""
@@ -146,7 +146,7 @@ class Collector:
             self._wrote = f"; no report was written: {error}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        self._alike.shown(terminalreporter)
+        self._repeated.shown(terminalreporter)
         if self._results is None:
             return
         terminalreporter.section("verdict", sep="=")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grantproof.evidence.finding import Finding, Outcome, Status
-from grantproof.recording.asked import ATTRIBUTE, today, waivers
 from grantproof.recording.collector import POPULATION, Collector
+from grantproof.recording.inputs import ATTRIBUTE, today, waivers
 from grantproof.recording.item import function_of, grant_of, is_placeholder, planned, runs, suite_of
 from grantproof.recording.record import Record, forget, grouped, not_understood, record_of
 from grantproof.source import shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grantproof.evidence.claim import SUITES, Planned
-from grantproof.recording.asked import ON_CALLS, on_real_accounts, recorded
+from grantproof.recording.inputs import ON_CALLS, on_real_accounts, recorded
 from grantproof.source import shown
 
 if TYPE_CHECKING:

@@ -53,8 +53,8 @@ def _explain(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
-        from grantproof.aws.questions import answered, inquiry
-        from grantproof.aws.questions.absent import Absent
+        from grantproof.aws.questions import answer_text, inquiry
+        from grantproof.aws.questions.undeployed import Undeployed
 
         who = inquiry.caller(stage, options.who)
         context: dict[str, tuple[str, ...]] = {}
@@ -70,9 +70,9 @@ def _explain(options: argparse.Namespace) -> int:
             asked = inquiry.request(stage, who, options.action, options.resource or "*", context)
             answers = (inquiry.explain(stage, who, asked),)
         for answer in answers:
-            print(*answered.lines(stage, who, answer), sep="\n")
-        absent = Absent.of(stage.deployment)
-        if any(a.decision.depends_on or absent.unsettles(a.decision, a.request.action) for a in answers):
+            print(*answer_text.lines(stage, who, answer), sep="\n")
+        undeployed = Undeployed.of(stage.deployment)
+        if any(a.decision.depends_on or undeployed.unsettles(a.decision, a.request.action) for a in answers):
             return UNDETERMINED
         return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
 
@@ -98,8 +98,8 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
     """Deploy a grant, and ask."""
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.mocked.deploy import DeploymentFailed
-    from grantproof.aws.questions.absent import Absent, named
     from grantproof.aws.questions.inquiry import BadQuestion
+    from grantproof.aws.questions.undeployed import Undeployed, named
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import UnknownFact
     from grantproof.iam import LawError
@@ -110,7 +110,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
     except DeploymentFailed as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    missing = named(Absent.of(stage.deployment).resources)
+    missing = named(Undeployed.of(stage.deployment).resources)
     without = f" (not deployed: {missing})" if missing else ""
     try:
         return ask(stage)
@@ -156,18 +156,18 @@ def _who_can(options: argparse.Namespace) -> int:
         return BAD_USAGE
 
     def ask(stage: Stage) -> int:
-        from grantproof.aws.questions.absent import Absent, named
+        from grantproof.aws.questions.undeployed import Undeployed, named
         from grantproof.aws.questions.who_can import can_lines, who_can
 
         found, unclear = who_can(stage, options.action, options.resource)
-        absent = Absent.of(stage.deployment)
-        bearing = absent.bearing(options.action)
+        undeployed = Undeployed.of(stage.deployment)
+        bearing = undeployed.bearing(options.action)
         by = f", by what is deployed; without {named(bearing)} that is not settled" if bearing else ""
         print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}{by}")
         print(*can_lines(found), sep="\n", end="\n" if found else "")
         for who in unclear:
             print(f"  cannot be decided for {who}")
-        print(*absent.lines(options.action), sep="\n", end="\n" if absent.resources else "")
+        print(*undeployed.lines(options.action), sep="\n", end="\n" if undeployed.resources else "")
         return UNDETERMINED if unclear or bearing else VERIFIED
 
     return max(_on_stage("who-can", contract, ask) for contract in grants)

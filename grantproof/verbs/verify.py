@@ -195,8 +195,8 @@ def _tried(worlds: Mapping[str, Recorded], callers: Sequence[Source], options: a
     """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
     if not callers:
         return None
-    from grantproof.aws.real import trying
+    from grantproof.aws.real import trial_run
 
     path: Path = options.report_dir / "snapshots" / "calls.json"
-    trying.carried_out(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
+    trial_run.carried_out(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
     return path

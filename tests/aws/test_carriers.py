@@ -20,8 +20,8 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying
-from grantproof.aws.templates.hanging import hanging, snapshot_entries
 from grantproof.aws.templates.placed import documents
+from grantproof.aws.templates.resource_policies import resource_policies, snapshot_entries
 from grantproof.contract import Facts, load
 from grantproof.iam.errors import Undecided
 from grantproof.source import at
@@ -37,7 +37,7 @@ def policy(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
 
 
 def entries(*resources: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    found = (one for type_, properties in resources for one in hanging(type_, properties, "made-up", WHERE))
+    found = (one for type_, properties in resources for one in resource_policies(type_, properties, "made-up", WHERE))
     return list(snapshot_entries(found, WHERE.account))
 
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from botocore.config import Config
 
-from grantproof.aws.real import live, trying
+from grantproof.aws.real import live, trial_run
 from grantproof.aws.real.export import join
 from grantproof.aws.real.recorded import Recorded, recorded
 from grantproof.aws.staged.stage import Stage
@@ -259,9 +259,9 @@ def world(profiles: None) -> Recorded:
 def answers(world: Recorded) -> dict[str, str]:
     """What became of each call; without the dry runs, since EC2's client takes a second to make."""
     sources = [source("owner", "owner"), source("partner", "tester")]
-    plan = trying.plans({"g": world}, sources, IMPATIENT)["g"]
+    plan = trial_run.plans({"g": world}, sources, IMPATIENT)["g"]
     plan = replace(plan, trials=tuple(trial for trial in plan.trials if trial.service != "ec2"))
-    return {a.trial.name: a.outcome for a in trying.tried(plan, sources, IMPATIENT)}
+    return {a.trial.name: a.outcome for a in trial_run.tried(plan, sources, IMPATIENT)}
 
 
 @pytest.mark.parametrize(

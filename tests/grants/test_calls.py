@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grantproof.aws.real.recorded import Recorded
-from grantproof.aws.real.trying import Answer
+from grantproof.aws.real.trial_run import Answer
 from grantproof.contract import Contract
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
 from test_deployment import tell_missing
 
-from grantproof.aws.combinations.bearing import idle_conditions
-from grantproof.aws.combinations.beyond import beyond
 from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
 from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.excess import excess
+from grantproof.aws.combinations.idle_conditions import idle_conditions
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import space_of
 from grantproof.aws.mocked.deploy import DeploymentFailed, deploy
@@ -136,7 +136,7 @@ def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict:
 def test_what_the_contract_leaves_open_gives_nobody_more(grant: Contract, verdict: Any) -> None:
     """Whatever else a template would accept for its parameters, and wherever its conditions turn on the place, nobody
     may enter or do more than the contract says; or the contract has to say what then changes."""
-    for found in beyond(grant):
+    for found in excess(grant):
         verdict.unverified("no parameter that is left open gives more", found.detail, place=found.place)
 
 

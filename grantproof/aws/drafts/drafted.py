@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from grantproof.aws.drafts.block_style import entry, scalar
-from grantproof.aws.drafts.left import left
 from grantproof.aws.drafts.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
+from grantproof.aws.drafts.within_boundary import within_boundary
 from grantproof.aws.held.policies import Held
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.staged.stage import Stage
@@ -166,7 +166,7 @@ class _Writer:
             yield from self._statements(trust)
         if not isinstance(held, str) and held.boundary is not None:
             yield from self._boundary(held)
-            remaining = left(held.identity, held.boundary)
+            remaining = within_boundary(held.identity, held.boundary)
             if remaining:
                 yield f"    allows: # {DECIDE}: what its boundary leaves; is all of this meant?"
                 yield from self._statements(remaining)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.combinations.choices import left_open
+from grantproof.aws.combinations.open_parameters import open_parameters
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import NotResolved
@@ -81,7 +81,7 @@ def _at_their_defaults(contract: Contract, invented: Mapping[str, frozenset[str]
     """Parameters on which access may turn are given their defaults, for a person to decide: a contract that leaves them
     open would have to say what every other value changes."""
     try:
-        found = left_open(Space(contract))
+        found = open_parameters(Space(contract))
     except NotResolved:
         return Skeleton(contract, invented)  # the draft's verification says what cannot be followed
     given: dict[str, dict[str, str]] = {}

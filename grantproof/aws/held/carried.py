@@ -8,7 +8,7 @@ from typing import Any
 from grantproof.aws.mocked.deploy import DeployedStack, Resource
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where
-from grantproof.aws.templates.hanging import Hanging, hanging, snapshot_entries
+from grantproof.aws.templates.resource_policies import ResourcePolicy, resource_policies, snapshot_entries
 from grantproof.contract import Contract
 
 
@@ -21,10 +21,10 @@ def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -
     return snapshot_entries(found, account)
 
 
-def hung_by(resource: Resource, where: Where) -> Iterator[Hanging]:
+def hung_by(resource: Resource, where: Where) -> Iterator[ResourcePolicy]:
     """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
     if resource.type in CARRIERS or resource.type in HUNG:
-        yield from hanging(resource.type, resource.properties, resource.physical_id, where)
+        yield from resource_policies(resource.type, resource.properties, resource.physical_id, where)
 
 
 def joined(carried_: Iterable[Mapping[str, Any]], read: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:

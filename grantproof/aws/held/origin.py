@@ -11,8 +11,8 @@ from grantproof.aws.held.carried import hung_by
 from grantproof.aws.held.giving import LIMITING, Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
-from grantproof.aws.templates.hanging import Hanging, merged
 from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
+from grantproof.aws.templates.resource_policies import ResourcePolicy, merged
 from grantproof.source import Key, Place, at, read
 
 KeyPath = tuple[Key, ...]
@@ -73,10 +73,10 @@ class Origins:
         return out
 
     @cached_property
-    def _carried(self) -> Mapping[str, list[tuple[Resource, Hanging]]]:
+    def _carried(self) -> Mapping[str, list[tuple[Resource, ResourcePolicy]]]:
         """The policies that deployed resources put on each, with who does, in the order of their statements."""
         by: dict[int, Resource] = {}
-        found: list[Hanging] = []
+        found: list[ResourcePolicy] = []
         for resource in self._all:
             for one in hung_by(resource, self._where(resource)) if resource.properties is not None else ():
                 by[id(one)] = resource

@@ -40,10 +40,10 @@ from grantproof.aws.mocked.existing import ClientOf, existing
 from grantproof.aws.mocked.filled import filled
 from grantproof.aws.mocked.names import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, intrinsics, parameters
-from grantproof.aws.templates.hanging import hanging
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed, policies_as_text
 from grantproof.aws.templates.processed import TemplateError, process
+from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.source import Document, at, parse
 
 #: Types that create nothing by design.
@@ -194,7 +194,7 @@ class _Creators:
     def _check_policies(self, made: Any, resource: Any, properties: Any, account: str, region: str) -> None:
         type_, ref = str(resource.get("Type")), getattr(made, "physical_resource_id", None)
         if made is not None and (type_ in carriers.CARRIERS or type_ in carriers.HUNG):
-            tuple(hanging(type_, properties, str(ref), carrying.where_of(account, region)))
+            tuple(resource_policies(type_, properties, str(ref), carrying.where_of(account, region)))
 
     def update(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
         """moto's `parse_and_update_resource`; what was not created before is created."""

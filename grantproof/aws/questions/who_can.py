@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grantproof.aws.questions.answered import shown
+from grantproof.aws.questions.answer_text import shown
 from grantproof.aws.questions.inquiry import Caller, caller_of, layers_of, request, resolved
 from grantproof.aws.staged.stage import Stage
 from grantproof.iam import (

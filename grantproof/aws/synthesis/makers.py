@@ -14,9 +14,9 @@ from typing import Any
 from grantproof.aws.held.giving import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
-from grantproof.aws.templates.hanging import hanging
 from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
+from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.aws.templates.sending import sends_away
 from grantproof.source import shown
 
@@ -257,7 +257,7 @@ def _carrier(it: Making) -> Made:
         name = str(it.properties.get(carrier.named) or known)
         ref = filled(carrier.arn, it.properties, name, where) if carrier.ref == "arn" else name
         made = Made(ref, {key: filled(text, it.properties, name, where) for key, text in carrier.attributes.items()})
-    for one in hanging(it.type, it.properties, made.physical_id, where):
+    for one in resource_policies(it.type, it.properties, made.physical_id, where):
         it.naming(one.document)
     return made
 

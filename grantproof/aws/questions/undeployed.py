@@ -14,15 +14,15 @@ from grantproof.iam import Decision, Outcome, actions
 
 
 @dataclass(frozen=True)
-class Absent:
+class Undeployed:
     """The resources of a grant that could not be deployed."""
 
     resources: tuple[NotDeployed, ...] = ()
 
     @staticmethod
-    def of(deployment: Deployment) -> Absent:
+    def of(deployment: Deployment) -> Undeployed:
         """Those of all stacks."""
-        return Absent(tuple(missing for stack in deployment.stacks for missing in stack.missing))
+        return Undeployed(tuple(missing for stack in deployment.stacks for missing in stack.missing))
 
     def bearing(self, action: str) -> tuple[NotDeployed, ...]:
         """Those that could change what is said of an action."""

@@ -21,7 +21,7 @@ def idle_conditions(deployed: Deployed, noted: Noted) -> int:
     for kind, policy in _policies(deployed):
         for statement in policy.statements:
             for test in statement.conditions:
-                _bears(deployed, noted, kind, policy, statement, test)
+                _check(deployed, noted, kind, policy, statement, test)
                 looked_at += 1
     return looked_at
 
@@ -43,7 +43,7 @@ def _policies(deployed: Deployed) -> Iterator[tuple[str, Policy]]:
     yield from (("resource", policy) for policy in deployed.policies.resource_policies.values())
 
 
-def _bears(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Test) -> None:
+def _check(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Test) -> None:
     place = str(deployed.origins.place(policy.label, statement.index) or shown(deployed.contract.path))
     clause = "every condition of the policies protects from something"
     others = tuple(other for other in statement.conditions if other is not test)

@@ -13,7 +13,7 @@ _MOST = 40
 """More statements than a person reads."""
 
 
-def left(identity: Sequence[Policy], boundary: Sequence[Policy]) -> list[dict[str, Any]] | None:
+def within_boundary(identity: Sequence[Policy], boundary: Sequence[Policy]) -> list[dict[str, Any]] | None:
     """Statements that allow exactly what a principal with these policies may do under this boundary; None where no few
     plain Allows say it."""
     cut = Layers(identity=tuple(identity), boundary=tuple(boundary))

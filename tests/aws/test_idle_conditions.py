@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.bearing import idle_conditions
 from grantproof.aws.combinations.combined import Noted
+from grantproof.aws.combinations.idle_conditions import idle_conditions
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.beyond import beyond
+from grantproof.aws.combinations.excess import excess
 from grantproof.aws.drafts.skeleton import skeleton
 from grantproof.contract import load
 
@@ -88,7 +88,7 @@ def found(folder: Path, given: str = "", more: str = "", **changed: str) -> list
     """What is found of a grant whose template is plain but for the changes."""
     (folder / "app.yaml").write_text(TEMPLATE.format(**{**PLAIN, **changed}), encoding="utf-8")
     (folder / "contract.yaml").write_text(CONTRACT.format(given=given, more=more), encoding="utf-8")
-    return [f"{item.place}: {item.detail}" for item in beyond(load(folder))]
+    return [f"{item.place}: {item.detail}" for item in excess(load(folder))]
 
 
 EXTRA = 'Extra: {Type: String, Default: "", AllowedPattern: "([0-9]{12})?"}'
@@ -311,7 +311,7 @@ Outputs:
         '    parameters: {Partner: "${accounts.partner}"}\n', ""
     )
     (folder / "contract.yaml").write_text(contract, encoding="utf-8")
-    (said,) = beyond(load(folder))
+    (said,) = excess(load(folder))
     assert said.place == f"{folder / 'outer.yaml'}:3:3"
     assert "Extra='open' of app: 'reader may do exactly as the contract says' fails: wider" in said.detail
 
@@ -345,4 +345,4 @@ def test_a_contract_may_name_resources_where_conditions_turn_on_the_place(
     was, named = "arn:${partition}:ssm:${region}:${accounts.owner}:parameter/db", "${stacks.app.resources.Bucket}/*"
     assert was in text
     contract.write_text(text.replace(was, f'"arn:${{partition}}:s3:::{named}"'), encoding="utf-8")
-    assert [item.detail.partition(",")[0] for item in beyond(load(contract))] == ["in af-south-1"] * count
+    assert [item.detail.partition(",")[0] for item in excess(load(contract))] == ["in af-south-1"] * count

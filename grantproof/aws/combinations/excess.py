@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from grantproof.aws.combinations.choices import Open, left_open
 from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
 from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.open_parameters import OpenParameter, open_parameters
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.policies import SnapshotIncomplete
@@ -28,21 +28,21 @@ _MOST = 20_000
 
 
 @dataclass(frozen=True)
-class Beyond:
+class Excess:
     """Something that the contract does not promise: where the template lets it be, and what."""
 
     place: str
     detail: str
 
 
-def beyond(contract: Contract, before: Space | None = None) -> Iterator[Beyond]:
+def excess(contract: Contract, before: Space | None = None) -> Iterator[Excess]:
     """Everything that is found, in the order of the stacks' parameters; a parameter is told once. `before`: see
     `Space`."""
     space = Space(contract, before)
     try:
-        open_, regions = left_open(space), places(contract)
+        open_, regions = open_parameters(space), places(contract)
     except NotResolved as error:
-        yield Beyond(shown(contract.path), f"what parameters change cannot be said: {error}")
+        yield Excess(shown(contract.path), f"what parameters change cannot be said: {error}")
         return
     yield from (_told(item, item.unclear) for item in open_ if item.unclear)
     yield from _of_accounts(space) if not contract.accounts_for_options else ()
@@ -54,9 +54,9 @@ def beyond(contract: Contract, before: Space | None = None) -> Iterator[Beyond]:
         search = _Search(space, [value for item in clear for value in item.variants()])
     except (NotResolved, Refused) as error:
         told = clear[0].place if clear else shown(contract.path)
-        yield Beyond(str(told), f"what parameters and places change cannot be said: {error}")
+        yield Excess(str(told), f"what parameters and places change cannot be said: {error}")
         return
-    silent: list[Open] = []
+    silent: list[OpenParameter] = []
     for item in clear:
         found = [f"with {value.alias}: {said}" for value in item.variants() for said in search.alone(value, regions)]
         if found:
@@ -65,12 +65,12 @@ def beyond(contract: Contract, before: Space | None = None) -> Iterator[Beyond]:
             silent.append(item)
     # Where a contract has variants, every place is looked at under all of them.
     for region in elsewhere:
-        yield from (Beyond(shown(contract.path), f"in {region}, {s}") for s in search.elsewhere(region, regions[0]))
+        yield from (Excess(shown(contract.path), f"in {region}, {s}") for s in search.elsewhere(region, regions[0]))
     yield from search.together(silent, regions)
 
 
-def _told(item: Open, why: str) -> Beyond:
-    return Beyond(
+def _told(item: OpenParameter, why: str) -> Excess:
+    return Excess(
         str(item.place),
         f"the contract leaves parameter {item.parameter} open, and {why}. Give stack {item.stack.alias!r} the value "
         "with which it is deployed, under its parameters, or say under 'variants' what other values change",
@@ -80,7 +80,7 @@ def _told(item: Open, why: str) -> Beyond:
 _ACCOUNT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
 
 
-def _of_accounts(space: Space) -> Iterator[Beyond]:
+def _of_accounts(space: Space) -> Iterator[Excess]:
     """Conditions that turn on the account or on what the stack is called, of which a contract gives an example only."""
     told: set[str] = set()
     for instance in space.dependencies.instances:
@@ -89,7 +89,7 @@ def _of_accounts(space: Space) -> Iterator[Beyond]:
             turns = names(expression) & _ACCOUNT
             if turns and place not in told:
                 told.add(place)
-                yield Beyond(
+                yield Excess(
                     place,
                     f"condition {name} turns on {', '.join(sorted(turns))}, so that the template may give something "
                     "else elsewhere. Let it turn on a parameter that the contract sets",
@@ -123,7 +123,7 @@ class _Search:
         except _CANNOT_BE_SAID as error:
             return (f"it cannot be said what they give: {error}",)
 
-    def together(self, items: Sequence[Open], regions: Sequence[str]) -> Iterator[Beyond]:
+    def together(self, items: Sequence[OpenParameter], regions: Sequence[str]) -> Iterator[Excess]:
         """What values give beyond the contract only with others, or with variants."""
         of_value = {value.alias: item for item in items for value in item.variants()}
         looked_at = {*of_value, *(variant.alias for variant in self._declared)}

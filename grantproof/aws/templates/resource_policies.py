@@ -18,7 +18,7 @@ from grantproof.source import at
 
 
 @dataclass(frozen=True)
-class Hanging:
+class ResourcePolicy:
     """A policy that a resource puts on itself or on another.
 
     Attributes:
@@ -33,7 +33,7 @@ class Hanging:
     path: KeyPath
 
 
-def hanging(type_: str, properties: Any, ref: str, where: Where) -> Iterator[Hanging]:
+def resource_policies(type_: str, properties: Any, ref: str, where: Where) -> Iterator[ResourcePolicy]:
     """The policies that a resource puts on itself or on others. `ref` is what `Ref` gives.
 
     Raises:
@@ -44,17 +44,17 @@ def hanging(type_: str, properties: Any, ref: str, where: Where) -> Iterator[Han
     if carrier is not None:
         for path, arn in _own(type_, carrier, properties, carrier.id_of(ref), where):
             written = _document(at(properties, path), type_)
-            yield Hanging(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
+            yield ResourcePolicy(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
     if hung is not None:
         for arn in _targets(hung, properties, where):
             written = at(properties, hung.document) if hung.document else _BY_PROPERTIES[type_](properties, arn)
-            yield Hanging(arn, hung.on, _document(written, type_), hung.document)
+            yield ResourcePolicy(arn, hung.on, _document(written, type_), hung.document)
 
 
-def merged(found: Iterable[Hanging]) -> dict[str, list[Hanging]]:
+def merged(found: Iterable[ResourcePolicy]) -> dict[str, list[ResourcePolicy]]:
     """Those that hang on the same, by its ARN. Their statements are one policy, in an order that does not depend on
     which of them was made first."""
-    out: dict[str, list[Hanging]] = {}
+    out: dict[str, list[ResourcePolicy]] = {}
     for one in found:
         out.setdefault(one.arn, []).append(one)
     for several in out.values():
@@ -62,7 +62,7 @@ def merged(found: Iterable[Hanging]) -> dict[str, list[Hanging]]:
     return out
 
 
-def snapshot_entries(found: Iterable[Hanging], account: str) -> Iterator[dict[str, Any]]:
+def snapshot_entries(found: Iterable[ResourcePolicy], account: str) -> Iterator[dict[str, Any]]:
     """The policies of one account in the shape of a snapshot's."""
     for arn, several in sorted(merged(found).items()):
         document = dict(several[0].document)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from grantproof.aws.questions.absent import Absent
 from grantproof.aws.questions.inquiry import Answer, Caller
+from grantproof.aws.questions.undeployed import Undeployed
 from grantproof.aws.staged.stage import Stage
 from grantproof.iam import Cited, Near, Outcome, PolicyType
 from grantproof.iam.explain import RULES
@@ -16,15 +16,15 @@ from grantproof.iam.remedy import Change
 
 def lines(stage: Stage, who: Caller, answer: Answer) -> Iterator[str]:
     """An answer as text, every statement with its place; first of all whether it is settled."""
-    asked, decision, absent = answer.request, answer.decision, Absent.of(stage.deployment)
+    asked, decision, undeployed = answer.request, answer.decision, Undeployed.of(stage.deployment)
     word = {Outcome.ALLOWED: "ALLOWED", Outcome.EXPLICIT_DENY: "DENIED", Outcome.IMPLICIT_DENY: "DENIED"}
-    settled = not absent.unsettles(decision, asked.action)
+    settled = not undeployed.unsettles(decision, asked.action)
     if not settled:
         yield f"NOT SETTLED  {who.name}: {asked.action} on {asked.resource}"
         yield f"  {'allowed' if decision.allowed else 'denied'} by what is deployed"
     else:
         yield f"{word[decision.outcome]}  {who.name}: {asked.action} on {asked.resource}"
-    yield from absent.lines(asked.action)
+    yield from undeployed.lines(asked.action)
     if decision.rule:
         yield f"  by rule {decision.rule}: {RULES.get(decision.rule, '')}"
     for layer in answer.layers:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.real import trying
+from grantproof.aws.real import trial_run
 from grantproof.aws.real.export import join
 from grantproof.aws.real.live import Source
 from grantproof.aws.real.recorded import Recorded
@@ -62,7 +62,7 @@ def test_prefixes_near_the_one_that_may_be_listed_are_tried(tmp_path: Path, depl
         owner = stage.outsider("111111111111", "assumes-all", "*")
         recorded = Recorded(contract, {"owner": join(Path("owner"), list(account(stage, "owner").values()))})
         source = Source(owner, "profile owner", "owner", "111111111111", "eu-west-1")
-        answers = list(trying.tried(trying.plans({"g": recorded}, [source])["g"], [source],
+        answers = list(trial_run.tried(trial_run.plans({"g": recorded}, [source])["g"], [source],
                                     session_of=lambda credentials, _: stage.world.session(credentials)))  # fmt: skip
     finally:
         stage.close()

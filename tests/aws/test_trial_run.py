@@ -17,12 +17,12 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from grantproof.aws.calls.harmless import harmless, only_reads
-from grantproof.aws.real import trials_inside, trying
+from grantproof.aws.real import trial_run, trials_inside
 from grantproof.aws.real.export import join
 from grantproof.aws.real.live import SnapshotFailed, Source
 from grantproof.aws.real.recorded import Recorded
 from grantproof.aws.real.trial import Plan, Trial
-from grantproof.aws.real.trying import Answer
+from grantproof.aws.real.trial_run import Answer
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import load
 from grantproof.iam import actions
@@ -59,7 +59,7 @@ def sources(stage: Stage) -> list[Source]:
 
 
 def plan(world: Recorded, sources: list[Source]) -> Plan:
-    return trying.plans({"g": world}, sources)["g"]
+    return trial_run.plans({"g": world}, sources)["g"]
 
 
 def test_every_call_gives_what_the_contract_says_and_nothing_else_is_called(
@@ -67,7 +67,7 @@ def test_every_call_gives_what_the_contract_says_and_nothing_else_is_called(
 ) -> None:
     before = Counter(stage.world.tried)
     found = plan(world, sources)
-    answers = list(trying.tried(found, sources, session_of=lambda credentials, _: stage.world.session(credentials)))
+    answers = list(trial_run.tried(found, sources, session_of=lambda credentials, _: stage.world.session(credentials)))
     assert [a.finding for a in answers] == [None] * len(answers)
     names = {a.trial.name for a in answers}
     assert {
@@ -88,7 +88,7 @@ def test_every_call_gives_what_the_contract_says_and_nothing_else_is_called(
 def test_what_will_be_called_is_said_call_by_call_and_what_will_not_be_as_well(
     world: Recorded, sources: list[Source]
 ) -> None:
-    first, *lines = trying.announcement({"g": plan(world, sources)})
+    first, *lines = trial_run.announcement({"g": plan(world, sources)})
     assert first.startswith(f"{sum(': not tried' not in line for line in lines)} calls are tried. None can change")
     assert "  g: profile of partner: sts:AssumeRole on arn:aws:iam::111111111111:role/" in lines[0]
     assert any("is denied at" in line and "can be tried without danger" in line for line in lines)
@@ -137,7 +137,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, error: Exception | None, trial: Tr
 
     monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
     source = Source(SESSION, "profile partner", "partner", "222222222222", "eu-west-1")
-    (answer,) = trying.tried(Plan((trial,)), [source])
+    (answer,) = trial_run.tried(Plan((trial,)), [source])
     return answer
 
 
@@ -215,8 +215,8 @@ def test_no_operation_that_writes_counts_as_a_read() -> None:
 def test_answers_are_read_as_they_were_written(world: Recorded, sources: list[Source], tmp_path: Path) -> None:
     found = plan(world, sources)
     answers = [Answer(trial, "denied", "why") for trial in found.trials]
-    trying.write({"g": (found, answers)}, tmp_path / "calls.json")
-    again = trying.read(tmp_path / "calls.json")["g"]
+    trial_run.write({"g": (found, answers)}, tmp_path / "calls.json")
+    again = trial_run.read(tmp_path / "calls.json")["g"]
     assert [(a.trial.name, a.outcome, a.finding) for a in again] == [
         (a.trial.name, a.outcome, a.finding) for a in answers
     ]

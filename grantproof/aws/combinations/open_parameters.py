@@ -23,7 +23,7 @@ from grantproof.source import Place, read
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenParameter:
     """A parameter that a contract leaves open.
 
     Attributes:
@@ -50,7 +50,7 @@ class Open:
         return Variant(f"{self.parameter}={value!r} of {self.stack.alias}", "", given, {}, {}, (), (), (), self.place)
 
 
-def left_open(space: Space) -> tuple[Open, ...]:
+def open_parameters(space: Space) -> tuple[OpenParameter, ...]:
     """The parameters that a contract leaves open and that access may turn on.
 
     Raises:
@@ -68,12 +68,12 @@ def left_open(space: Space) -> tuple[Open, ...]:
     return tuple(out)
 
 
-def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], spoken: list[str]) -> Open:
+def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], spoken: list[str]) -> OpenParameter:
     known = {*spoken, parameters.text(stack.parameters.get(name, declared.get("Default", "")))}
     if "AllowedValues" in declared:
         listed = [parameters.text(value) for value in declared["AllowedValues"]]
         listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
-        return Open(stack, name, tuple(value for value in listed if value not in known))
+        return OpenParameter(stack, name, tuple(value for value in listed if value not in known))
     asked = _Asked(space)
     asked.of(space.dependencies.instance((stack.alias,)), name)
     if spoken:
@@ -84,7 +84,7 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         if not fresh and not asked.texts and not asked.unclear:
             asked.unclear = "no value was found that its constraints accept"
     values = [v for v in (*sorted(asked.texts), *fresh) if v not in known and not parameters.problem(name, declared, v)]
-    return Open(stack, name, tuple(values), asked.unclear)
+    return OpenParameter(stack, name, tuple(values), asked.unclear)
 
 
 #: Functions that take text apart or put it together, whatever it is.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.recording.asked import ATTRIBUTE
+from grantproof.recording.inputs import ATTRIBUTE
 
 
 def shown_once(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
@@ -40,7 +40,7 @@ def _outcome(report: pytest.TestReport) -> dict[str, str]:
     return json.loads(getattr(report, ATTRIBUTE, None) or "{}").get("outcome") or {}
 
 
-class Alike:
+class RepeatedFailures:
     """Around pytest's own summary of failures and errors: each is shown once. What is counted and listed is all."""
 
     _SUMMARIES = ("failed", "error")

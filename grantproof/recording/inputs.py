@@ -19,7 +19,7 @@ from grantproof.source import SourceError
 
 if TYPE_CHECKING:
     from grantproof.aws.real.recorded import Recorded
-    from grantproof.aws.real.trying import Answer
+    from grantproof.aws.real.trial_run import Answer
     from grantproof.contract import Contract
 
 #: The suite that judges calls which were tried against real accounts.
@@ -76,9 +76,9 @@ def answers(config: pytest.Config, grant: str) -> list[Answer]:
     file = config.getoption("--calls")
     if not file:
         return []
-    from grantproof.aws.real import trying
+    from grantproof.aws.real import trial_run
 
-    return trying.read(Path(file)).get(grant, [])
+    return trial_run.read(Path(file)).get(grant, [])
 
 
 def waivers(config: pytest.Config) -> tuple[Waivers, ...]:
