@@ -3,9 +3,7 @@
 A contract is written apart from the templates, so that the two can disagree. Everything that is wrong with one is a
 `ContractError`, which names file, line and next step; nothing is guessed.
 
-Reading order: `declared` (the values), `references` (`${...}` and what they stand for), `order` (of stacks), `node` (a
-value and its place), then what reads each part of the file: `stacks`, `statements`, `principals`, `options`; `known`
-(references name something) and `loading` (the file, and folders of grants).
+Reading order: docs/architecture.md.
 """
 
 from grantproof.contract.declared import (

@@ -1,10 +1,7 @@
 """The law of IAM: is a request allowed, by what, and what exactly do policies allow together.
 
-Pure: no I/O, no boto3, no moto, no clock. Reading order: `glob`, `pattern`, `condition`, `principal`, `document`,
-`request`, `layers`, `match`, `granting`, `evaluate`, `explain`, and `actions`, the set of known actions. `assumption`
-holds the points that AWS's documentation leaves open.
-
-Rule numbers (E2, T3, ...) are those of `docs/iam-rules.md`.
+Pure: no I/O, no boto3, no moto, no clock. Rule numbers (E2, T3, ...) are those of
+`docs/iam-rules.md`; the reading order is in docs/architecture.md.
 """
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions

@@ -1,8 +1,6 @@
 """From tests to one run: what each test noted, the verdict on every grant, and the reports.
 
-Reading order: `inputs` (what the run is for), `item` (what a test is about), `record` (what it notes), `collector` (what
-the controller makes of it) with `repeated_failures` (what is shown once), `hooks` (the part of the pytest plugin that ties them
-together).
+Reading order: docs/architecture.md.
 """
 
 from grantproof.recording.inputs import ATTRIBUTE, answers, contracts, recorded

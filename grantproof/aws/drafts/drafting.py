@@ -1,8 +1,7 @@
 """Drafting a contract from templates that exist: deploy them, and write down what they give.
 
 A draft says what is, not what was meant. What only a person can know (account numbers, parameter values, whether this
-much access was wanted at all) is marked `DECIDE`. Reading order: `skeleton`, `already_there`, `drafted`, and for
-exports `imported`.
+much access was wanted at all) is marked `DECIDE`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Thousands of combinations of parameters can be looked at in this way. That it says what a deployment makes is not taken
 on trust: the suites deploy a grant's variants and compare (`tests/grants/test_variants.py`). A resource or a function
 of which it cannot say what access it gives is `NotResolved`.
-
-Reading order: `made_account`, `makers` (type by type), `made_stack`, and all stacks of a contract here.
 """
 
 from __future__ import annotations
