@@ -94,6 +94,7 @@ trains a model under another role | + sagemaker:CreateTrainingJob | B SageMaker-
 processes data under another role | + sagemaker:CreateProcessingJob | B SageMaker-CreateProcessingJobPassRole
 builds under another role | + codebuild:CreateProject codebuild:StartBuild | B CodeBuild-CreateProjectPassRole
 builds something else in a project | codebuild:StartBuild | P codebuild
+builds something else in a project, in parts | codebuild:StartBuildBatch | P codebuild
 changes what a project builds | codebuild:UpdateProject | P codebuild
 sends a command to an instance | ssm:SendCommand | B SSM-SendCommand
 opens a session on an instance | ssm:StartSession | B SSM-StartSession
@@ -105,24 +106,33 @@ changes what an instance runs when it starts | ec2:ModifyInstanceAttribute | P e
 starts instances from a changed launch template | ec2:CreateLaunchTemplateVersion ec2:ModifyLaunchTemplate | P ec2
 requests instances with another role | + ec2:RequestSpotInstances | P ec2
 scales instances with another role | + autoscaling:CreateLaunchConfiguration autoscaling:CreateAutoScalingGroup | P ec2
-runs a task under another role | + ecs:RegisterTaskDefinition ecs:RunTask | P ecs
-starts a task under another role | + ecs:RegisterTaskDefinition ecs:StartTask | P ecs
+runs a task under another role | + ecs:RunTask | P ecs
+starts a task under another role | + ecs:StartTask | P ecs
 keeps a task running under another role | + ecs:RegisterTaskDefinition ecs:CreateService | P ecs
 changes a service to another task | + ecs:RegisterTaskDefinition ecs:UpdateService | P ecs
 opens a shell in a task | ecs:ExecuteCommand | P ecs
 runs a batch job under another role | + batch:RegisterJobDefinition batch:SubmitJob | P batch
+runs something else in a batch job | batch:SubmitJob | P batch
 runs a service under another role | + apprunner:CreateService | P apprunner
 changes a service that has a role | apprunner:UpdateService | P apprunner
 starts a cluster under another role | + elasticmapreduce:RunJobFlow | P emr
 adds a step to a cluster | elasticmapreduce:AddJobFlowSteps | P emr
 runs a serverless job | + emr-serverless:CreateApplication emr-serverless:StartJobRun | P emrserverless
 starts game servers under another role | + gamelift:CreateBuild gamelift:CreateFleet | P gamelift
-runs code in Bedrock | + bedrock-agentcore:CreateCodeInterpreter bedrock-agentcore:InvokeCodeInterpreter | P bedrock
+starts an interpreter | + bedrock-agentcore:CreateCodeInterpreter bedrock-agentcore:InvokeCodeInterpreter | P bedrock
+enters an interpreter | bedrock-agentcore:InvokeCodeInterpreter | P bedrock
+runs commands beside an agent | bedrock-agentcore:InvokeAgentRuntimeCommand | P bedrock
+drives a browser that has a role | bedrock-agentcore:ConnectBrowserAutomationStream | P bedrock
+builds an app under another role | + amplify:CreateApp amplify:StartJob | P amplify
+builds an image under another role | + imagebuilder:CreateInfrastructureConfiguration | P imagebuilder
+runs an application under another role | + kinesisanalytics:CreateApplication | P kinesisanalytics
+runs a workflow under another role | + omics:StartRun | P omics
 runs a quantum job under another role | + braket:CreateJob | P braket
 deploys code to instances | codedeploy:CreateDeployment | P codedeploy
 gives an identity pool another role | + cognito-identity:SetIdentityPoolRoles | P cognitoidentity
 runs a state machine under another role | + states:CreateStateMachine states:StartExecution | P stepfunctions
 changes what a state machine does | states:UpdateStateMachine | P stepfunctions
+tests a state under another role | + states:TestState | S
 has a scheduled target called under another role | + scheduler:CreateSchedule | P scheduler
 has events call a target under another role | + events:PutRule events:PutTargets | P events
 trusts an identity provider of its own | iam:UpdateOpenIDConnectProviderThumbprint | S
