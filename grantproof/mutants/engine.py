@@ -159,9 +159,9 @@ def _read(
 _NOT_NEEDED = "unraisableexception threadexception logging faulthandler".split()
 
 
-def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> None:
-    """Collect the suites for the grants below a folder, and let an engine run them. `only` selects tests as pytest's
-    `-k` does."""
+def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> int:
+    """Collect the suites for the grants below a folder, and let an engine run them; gives pytest's exit status. `only`
+    selects tests as pytest's `-k` does."""
     arguments = [f"--grants={directory}", "--numprocesses=0", "-s", "-q"]
     arguments += [f"-pno:{name}" for name in _NOT_NEEDED]
     arguments += ["-k", only] if only else []
@@ -170,3 +170,4 @@ def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> None:
         status = running.run(suites, arguments, [engine])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         engine.refusal = engine.refusal or said.getvalue()
+    return status

@@ -8,16 +8,24 @@ from pathlib import Path
 
 from grantproof.verbs import BAD_USAGE, UNDETERMINED, VERIFIED
 from grantproof.verbs.lines import answered, opened
+from grantproof.verbs.parsers import Commands, parser
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    compare = commands.add_parser(
+    compare = parser(
+        commands,
         "compare",
-        help="what NEW allows that OLD does not, over all requests, and the other way round",
-        description="Compare two policy documents, exports of an account, or grants exactly: not samples, but every "
-        "request that can ever be made. Exit status 0 when NEW allows nothing new, 1 when it does, 3 when that "
-        "cannot be said.",
+        summary="what NEW allows that OLD does not, over all requests, and the other way round",
+        about="Compare two policy documents, exports of an account, or grants exactly: not samples, but every request "
+        "that can ever be made.",
+        statuses={
+            0: "NEW allows nothing new (--jsonl: every line was answered)",
+            1: "it does (--jsonl: a line was an error)",
+            2: "a file or the command line is wrong",
+            3: "that cannot be said",
+        },
+        examples=["old.json new.json", "exports/before exports/after --json", "--jsonl pairs.jsonl"],
     )
     compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy (JSON, YAML), export or grant")
     compare.add_argument("new", metavar="NEW", nargs="?", type=Path, help="the same")

@@ -9,18 +9,29 @@ from pathlib import Path
 
 from grantproof.verbs import BAD_USAGE
 from grantproof.verbs.lines import answered, opened
+from grantproof.verbs.pairs import pair
+from grantproof.verbs.parsers import Commands, parser
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    evaluate = commands.add_parser(
+    evaluate = parser(
+        commands,
         "evaluate",
-        help="decide requests: JSON Lines in, JSON Lines out",
-        description="Read one case a line, write one decision a line. The format: fixtures/conformance/README.md.",
+        summary="decide requests: JSON Lines in, JSON Lines out",
+        about="Read one case a line, write one decision a line. The format: fixtures/conformance/README.md.",
+        statuses={0: "every line was answered", 1: "a line was an error", 2: "the file or the command line is wrong"},
+        examples=["cases.jsonl", "--assume O6=insensitive < cases.jsonl"],
     )
-    evaluate.add_argument("file", metavar="FILE", nargs="?", type=Path, help="default: standard input")
     evaluate.add_argument(
-        "--assume", metavar="POINT=READING", action="append", default=[], help="take another reading of an open point"
+        "file", metavar="FILE", nargs="?", type=Path, help="cases, one a line (default: standard input)"
+    )
+    evaluate.add_argument(
+        "--assume",
+        metavar="POINT=READING",
+        action="append",
+        default=[],
+        help="take another reading of an open point (docs/iam-rules.md)",
     )
     evaluate.set_defaults(run=run)
 
@@ -31,16 +42,9 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.iam.decisions import decide
 
     try:
-        assumptions = Assumptions(dict(_reading(text) for text in options.assume))
+        assumptions = Assumptions(dict(pair(text, "--assume takes POINT=READING") for text in options.assume))
     except ValueError as error:
         print(f"grantproof evaluate: {error}", file=sys.stderr)
         return BAD_USAGE
     source = opened(options.file, "evaluate")
     return BAD_USAGE if source is None else answered(partial(decide, assumptions=assumptions), source)
-
-
-def _reading(text: str) -> tuple[str, str]:
-    name, equals, reading = text.partition("=")
-    if not equals:
-        raise ValueError(f"--assume takes POINT=READING, not {text!r}")
-    return name, reading

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, verify
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, collect_garbage_rarely, verify
+from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 
 if TYPE_CHECKING:
     from grantproof.gate.change import Change
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    gate = commands.add_parser(
+    gate = parser(
+        commands,
         "gate",
-        help="before a merge: verify every grant, and show what the change does to access",
-        description="Verify every grant below DIR, and compare what they give, as deployed, with what they gave where "
-        "the change began: the merge base of REF and HEAD. New access passes only if the contract promises it.",
+        summary="before a merge: verify every grant, and show what the change does to access",
+        about="Verify every grant below DIR, and compare what they give, as deployed, with what they gave where "
+        "the change began: the merge base of REF and HEAD. New access passes only if the contract promises it. "
+        "See docs/gate.md.",
+        statuses={
+            0: "verified, and all new access is promised",
+            1: "not verified; or new access that no contract promises, or that could not be compared",
+            2: "the base, a contract or the command line is wrong; nothing was compared",
+        },
+        examples=["--base origin/main", "grants --base v1.2.0 --diff-only"],
     )
-    gate.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    gate.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"), help=DIR_HELP)
     gate.add_argument("--base", metavar="REF", required=True, help="what the change is to be merged into: origin/main")
-    gate.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    gate.add_argument(
+        "--report-dir",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where the reports go (default: reports)",
+    )
     gate.add_argument("--diff-only", action="store_true", help="compare only; verification runs elsewhere")
     gate.add_argument("-n", "--workers", metavar="N", help="processes for the verification, as for verify")
     gate.set_defaults(run=run)
@@ -38,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.gate.history import NotCompared
     from grantproof.source import SourceError
 
-    gc.set_threshold(500_000, 50, 50)
+    collect_garbage_rarely()
     with ExitStack() as held:
         try:
             report.clear(options.report_dir)

@@ -9,18 +9,25 @@ import tempfile
 from pathlib import Path
 
 from grantproof.source import shown
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, verify
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, unwritable, verify
 from grantproof.verbs.pairs import pair
+from grantproof.verbs.parsers import Commands, parser
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    init = commands.add_parser(
+    init = parser(
+        commands,
         "init",
-        help="draft a contract for templates that exist",
-        description="Deploy templates into mocked accounts, write a contract.yaml of what they give beside them, and "
-        "verify it. What only a person can know is marked DECIDE. "
-        "Exit status: 0 drafted and verified, 1 drafted but not verified, 2 nothing was drafted.",
+        summary="draft a contract for templates that exist",
+        about="Deploy templates into mocked accounts, write a contract.yaml of what they give beside them, and "
+        "verify it. What only a person can know is marked DECIDE.",
+        statuses={0: "drafted and verified", 1: "drafted, not verified", 2: "nothing was drafted"},
+        examples=[
+            "stack.yaml",
+            "root.yaml nested.yaml --region eu-west-1 --parameter CrossAccountId=222222222222",
+            "--from-snapshot details.json --only Auditor --out audit",
+        ],
     )
     init.add_argument("templates", metavar="TEMPLATE", nargs="*", type=Path, help="templates of one folder, nested too")
     init.add_argument(
@@ -30,8 +37,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--only", metavar="NAME", action="append", default=[], help="of a snapshot, entities of this name"
     )
     init.add_argument("--out", metavar="DIR", type=Path, help="with --from-snapshot: the folder to write to")
-    init.add_argument("--region", default="us-east-1", help="default: us-east-1")
-    init.add_argument("--parameter", metavar="NAME=VALUE", action="append", default=[], help="of the templates")
+    init.add_argument("--region", default="us-east-1", help="where to deploy (default: us-east-1)")
+    init.add_argument(
+        "--parameter", metavar="NAME=VALUE", action="append", default=[], help="a parameter of the templates"
+    )
     init.set_defaults(run=run)
 
 
@@ -64,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{shown(path.parent / NAME)}: stands for what the templates take from the real account")
     except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
         print(f"grantproof init: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except OSError as error:
+        print(f"grantproof init: {unwritable(error, 'the draft')}", file=sys.stderr)
         return BAD_USAGE
     marks = path.read_text(encoding="utf-8").count("# DECIDE")
     print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")

@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING
 from grantproof.source import shown
 from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, UNDETERMINED, VERIFIED
 from grantproof.verbs.pairs import pair
+from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 
 if TYPE_CHECKING:
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract
 
 
-def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_explain(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    explain = commands.add_parser(
+    explain = parser(
+        commands,
         "explain",
-        help="why a principal of a grant may or may not do something, and what would change that",
-        description="Deploy a grant into mocked accounts and decide one request, layer by layer. "
-        "Exit status: 0 allowed, 1 denied, 2 bad question, 3 cannot be decided.",
+        summary="why a principal of a grant may or may not do something, and what would change that",
+        about="Deploy a grant into mocked accounts and decide one request, layer by layer. Without RESOURCE: every "
+        "resource that the contract names for the action.",
+        statuses={0: "allowed", 1: "denied", 2: "a bad question", 3: "cannot be decided"},
+        examples=[
+            "templates/cross-account-ssm --as reader ssm:GetParameter",
+            "grants/audit --as service:lambda.amazonaws.com sts:AssumeRole '${stacks.owner.outputs.RoleArn}'",
+            "grants/audit --as root@partner s3:GetObject arn:aws:s3:::bucket/key --context aws:SecureTransport=true",
+        ],
     )
     explain.add_argument("grant", metavar="GRANT", type=Path, help="folder with a contract.yaml")
     explain.add_argument(
@@ -125,18 +133,20 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
         stage.close()
 
 
-def add_who_can(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_who_can(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    who_can = commands.add_parser(
+    who_can = parser(
+        commands,
         "who-can",
-        help="everybody who can do something, in every grant",
-        description="Deploy every grant below a folder and list who can do an action on a resource: the principals that"
-        " the stacks create, and those whom the resource's own policy names. "
-        "Exit status: 0 answered, 2 bad question, 3 could not be decided for some.",
+        summary="everybody who can do something, in every grant",
+        about="Deploy every grant below a folder and list who can do an action on a resource: the principals that"
+        " the stacks create, and those whom the resource's own policy names.",
+        statuses={0: "answered", 2: "a bad question", 3: "could not be decided for some"},
+        examples=["s3:GetObject 'arn:aws:s3:::reports/*'", "kms:Decrypt '*' --grants grants"],
     )
     who_can.add_argument("action", metavar="ACTION", help="service:Name")
     who_can.add_argument("resource", metavar="RESOURCE", help="an ARN, or *; may hold a contract's references")
-    who_can.add_argument("--grants", metavar="DIR", type=Path, default=Path("templates"), help="default: templates")
+    who_can.add_argument("--grants", metavar="DIR", type=Path, default=Path("templates"), help=DIR_HELP)
     who_can.set_defaults(run=_who_can)
 
 

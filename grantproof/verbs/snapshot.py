@@ -8,25 +8,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.verbs import BAD_USAGE, VERIFIED
+from grantproof.verbs import BAD_USAGE, VERIFIED, unwritable
+from grantproof.verbs.parsers import Commands, parser
 
 if TYPE_CHECKING:
     from grantproof.contract import Contract
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    snapshot = commands.add_parser(
+    snapshot = parser(
+        commands,
         "snapshot",
-        help="export what real accounts hold, read-only, for verify --snapshot",
-        description="Read the accounts of the contracts below DIR and write what `verify --snapshot` takes. "
+        summary="export what real accounts hold, read-only, for verify --snapshot",
+        about="Read the accounts of the contracts below DIR and write what `verify --snapshot` takes. "
         "Nothing is changed; docs/real-accounts.md names every call.",
+        statuses={0: "all accounts were read", 2: "one could not be read whole; nothing was written"},
+        examples=["templates owner=PROFILE partner=PROFILE", "grants owner=PROFILE --services s3,kms --out exports"],
     )
-    snapshot.add_argument("directory", metavar="DIR", type=Path)
+    snapshot.add_argument("directory", metavar="DIR", type=Path, help="a grant, or a folder of grants")
     snapshot.add_argument(
         "accounts", metavar="ALIAS=PROFILE", nargs="+", help="account of the contracts, and a profile"
     )
-    snapshot.add_argument("--out", metavar="DIR", type=Path, default=Path("snapshots"), help="default: snapshots")
+    snapshot.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("snapshots"), help="where the exports go (default: snapshots)"
+    )
     snapshot.add_argument(
         "--services",
         metavar="NAMES",
@@ -51,6 +57,11 @@ def run(options: argparse.Namespace) -> int:
         taken(grants, options.accounts, options.out, options.services)
     except (SourceError, SnapshotFailed) as error:
         print(error, file=sys.stderr)
+        return BAD_USAGE
+    except BrokenPipeError:
+        raise  # no file's: whoever read what is printed has gone
+    except OSError as error:
+        print(unwritable(error, str(options.out)), file=sys.stderr)
         return BAD_USAGE
     return VERIFIED
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, collect_garbage_rarely, fleet, suites
+from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 from grantproof.verbs.snapshot import taken
 
 if TYPE_CHECKING:
@@ -19,15 +19,28 @@ if TYPE_CHECKING:
     from grantproof.contract import Contract
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Say what the verb takes."""
-    verify = commands.add_parser(
+    verify = parser(
+        commands,
         "verify",
-        help="run every suite over the grants below a folder",
-        description="Lint, analyse, deploy into mocked accounts and call every grant below DIR. "
+        summary="run every suite over the grants below a folder",
+        about="Lint, analyse, deploy into mocked accounts and call every grant below DIR. "
         "A grant is a folder with a contract.yaml.",
+        statuses={
+            0: "every grant is verified",
+            1: "one is not, or only some tests were run (-k)",
+            2: "a contract, a snapshot or the command line is wrong; nothing was verified",
+        },
+        examples=[
+            "",
+            "templates/cross-account-ssm -v",
+            "grants --snapshot owner=exports/owner --snapshot partner=exports/partner",
+            "grants --live owner=PROFILE partner=PROFILE --try-calls",
+            "grants --fleet fleet.jsonl --shard 2/5",
+        ],
     )
-    verify.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"))
+    verify.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"), help=DIR_HELP)
     verify.add_argument("-n", "--workers", metavar="N", help="processes to use (default: one a core)")
     verify.add_argument(
         "--snapshot",
@@ -58,11 +71,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         type=Path,
         help="verify many deployments against snapshots: one JSON object a line, see docs/real-accounts.md",
     )
-    verify.add_argument("--shard", metavar="K/N", default="1/1", help="of a fleet, only the K-th of N parts")
+    verify.add_argument("--shard", metavar="K/N", default="1/1", help="of a fleet, only the K-th of N parts, from 1/N")
     verify.add_argument("--scheduler", metavar="ADDRESS", help="of a fleet, the work goes to this Dask cluster")
     verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
     verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
-    verify.add_argument("--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    verify.add_argument(
+        "--report-dir",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where the reports go (default: reports)",
+    )
     verify.set_defaults(run=run)
 
 
@@ -117,9 +136,7 @@ def _alone(options: argparse.Namespace) -> int:
     except (SourceError, _NotTaken, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    # Service models and moto's backends are millions of objects that stay: looking through them for garbage again and
-    # again takes a third of the run.
-    gc.set_threshold(500_000, 50, 50)
+    collect_garbage_rarely()
     arguments = [
         f"--grants={options.directory}",
         # Of pytest's own report the bundle takes what is whole.

@@ -119,7 +119,9 @@ def draft_from_snapshot(export: Path, folder: Path, region: str, only: Sequence[
     try:
         content = json.loads(export.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise CannotDraft(f"{shown(export)} cannot be read: {error}.") from None
+        raise CannotDraft(
+            f"{shown(export)} cannot be read: {error}. Give what `aws iam get-account-authorization-details` prints."
+        ) from None
     template = template_of(content, only)
     path = folder / "imported.json"
     if path.exists() or (folder / "contract.yaml").exists():

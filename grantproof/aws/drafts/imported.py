@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft
 
+_GIVEN = "`aws iam get-account-authorization-details` prints; give that, unchanged"
+
 
 def template_of(export: Mapping[str, Any], only: Sequence[str] = ()) -> dict[str, Any]:
     """A template that creates what an account holds: the document that GetAccountAuthorizationDetails gives.
@@ -19,6 +21,15 @@ def template_of(export: Mapping[str, Any], only: Sequence[str] = ()) -> dict[str
     Raises:
         CannotDraft: it is no such document, or holds none of the names.
     """
+    try:
+        return _template_of(export, only)
+    except KeyError as error:
+        raise CannotDraft(f"an entry of the export has no {error}, which {_GIVEN}.") from None
+    except (AttributeError, TypeError):
+        raise CannotDraft(f"the export is not what {_GIVEN}.") from None
+
+
+def _template_of(export: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
     if not isinstance(export, Mapping) or "RoleDetailList" not in export:
         raise CannotDraft("this is not what GetAccountAuthorizationDetails gives: it has no RoleDetailList.")
     resources: dict[str, Any] = {}

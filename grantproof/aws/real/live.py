@@ -84,7 +84,8 @@ def _source(contracts: list[Contract], alias: str, profile: str) -> Source:
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
     except BotoCoreError as error:
-        raise SnapshotFailed(f"{error} Known profiles: {', '.join(boto3.Session().available_profiles)}.") from None
+        known = ", ".join(boto3.Session().available_profiles) or "none; run `aws configure`"
+        raise SnapshotFailed(f"{alias}: there is no profile {profile!r} to use ({error}). Known: {known}.") from None
     return Source(session, f"profile {profile}", alias, account, region)
 
 
