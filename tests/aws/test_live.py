@@ -204,10 +204,19 @@ def test_snapshot_writes_what_verify_reads_and_nothing_when_a_call_fails(
     assert not Path("other").exists()
 
 
+def test_a_place_that_cannot_be_written_is_one_line(faults: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["snapshot", str(GRANT), "owner=owner", "partner=partner", "--services", "kms", "--out", "/proc/none"]
+    assert main(command) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("accounts", "said"),
     [
-        (["owner=nobody"], "The config profile (nobody) could not be found Known profiles: owner, partner, tester."),
+        (
+            ["owner=nobody"],
+            "owner: The config profile (nobody) could not be found. Known profiles: owner, partner, tester.",
+        ),
         (["third=owner"], "no contract has an account 'third'. Accounts: owner, partner."),
         (["owner"], "owner: is not ALIAS=PROFILE"),
         (["owner=owner", "owner=partner"], "'owner' is given twice"),

@@ -169,7 +169,7 @@ def test_a_grant_that_is_not_verified_has_no_score(tmp_path: Path) -> None:
     [
         (["no/such/folder"], "is not a folder"),
         ([str(GOOD), "-o", "nonsense"], "no mutation operator is called 'nonsense'"),
-        ([str(GOOD), "-n", "0"], "at least one worker"),
+        ([str(GOOD), "-n", "0"], "a number of processes, at least 1"),
         ([str(GOOD), "-n", "two"], "invalid int value"),
         ([str(GOOD), "--each", "0"], "at least 1"),
     ],

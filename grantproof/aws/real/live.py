@@ -85,7 +85,7 @@ def _source(contracts: list[Contract], alias: str, profile: str) -> Source:
         session = boto3.Session(profile_name=profile, region_name=region)
     except BotoCoreError as error:
         known = ", ".join(boto3.Session().available_profiles) or "none; run `aws configure`"
-        raise SnapshotFailed(f"{alias}: there is no profile {profile!r} to use ({error}). Known: {known}.") from None
+        raise SnapshotFailed(f"{alias}: {str(error).rstrip('.')}. Known profiles: {known}.") from None
     return Source(session, f"profile {profile}", alias, account, region)
 
 
