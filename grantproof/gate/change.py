@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -19,18 +20,39 @@ from grantproof.gate.state import State, deployed
 from grantproof.iam import LawError
 from grantproof.variants import Incompatible, needed, with_variants
 
+#: What became of a grant; `compared` where two were given, and no history.
+Kind = Literal["new", "changed", "unchanged", "renamed", "deleted", "compared"]
+
 
 @dataclass(frozen=True)
 class GrantChange:
-    """What a change does to one grant. `doubts` say what could not be compared; each fails the gate. `notices` are what
-    else a reviewer has to see (`gate.notice`); they fail nothing by themselves."""
+    """What a change does to one grant.
+
+    Attributes:
+        access: what is gained and lost.
+        doubts: what could not be compared; each fails the gate.
+        notices: what else a reviewer has to see (`gate.notice`); they fail nothing by themselves.
+        renamed_from: the folder in which a renamed grant was.
+        nothing_before: why the grant counts as if there had been nothing at the base; empty where it does not.
+    """
 
     grant: str
     path: Path
-    what: str
+    kind: Kind
     access: tuple[Access, ...] = ()
     doubts: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    renamed_from: str = ""
+    nothing_before: str = ""
+
+    @property
+    def what(self) -> str:
+        """What became of it, in words."""
+        kind = f"renamed from {self.renamed_from}" if self.renamed_from else self.kind
+        if not self.nothing_before:
+            return kind
+        so = "what it loses is not shown" if self.kind == "deleted" else "all of its access counts as new"
+        return f"{kind}; {self.nothing_before}, so that {so}"
 
     @property
     def gained(self) -> tuple[Access, ...]:
@@ -115,8 +137,9 @@ class _Pair:
     path: Path
     before: Contract | None
     after: Contract | None
-    what: str
+    kind: Kind
     doubt: str = ""
+    renamed_from: str = ""
     away: tuple[str, ...] = ()
     """Files of a deleted grant that are now outside the folder of the grants."""
 
@@ -132,16 +155,17 @@ def _pairs(
         source = name if name in left else renamed.get(name, "")
         path = left.pop(source, None)
         before, doubt = _read(path)
-        what = "new" if path is None else "changed" if source == name else f"renamed from {Path(source).parent.name}"
+        kind: Kind = "new" if path is None else "changed" if source == name else "renamed"
         if before is not None and source == name and _same(before, contract):
-            what = "unchanged"
-        yield _Pair(contract.grant, contract.path, before, contract, what, doubt)
+            kind = "unchanged"
+        was = Path(source).parent.name if kind == "renamed" else ""
+        yield _Pair(contract.grant, contract.path, before, contract, kind, doubt, renamed_from=was)
     moved = repository.renamed(base, "") if left and folder else {}
     for name, path in left.items():
         before, doubt = _read(path)
         inside = name.rpartition("/")[0]
         away = sorted(new for new, was in moved.items() if was.startswith(f"{inside}/") and not _below(new, folder))
-        yield _Pair(path.parent.name, repository.top / name, before, None, "deleted", doubt, tuple(away))
+        yield _Pair(path.parent.name, repository.top / name, before, None, "deleted", doubt, away=tuple(away))
 
 
 def _below(name: str, folder: str) -> bool:
@@ -167,8 +191,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
-    if pair.what == "unchanged":
-        return GrantChange(pair.name, pair.path, pair.what)
+    result = GrantChange(pair.name, pair.path, pair.kind, renamed_from=pair.renamed_from)
+    if pair.kind == "unchanged":
+        return result
     said(f"comparing {pair.name}")
     before, doubt = _deployed(pair.before)
     after, broken = _deployed(pair.after)
@@ -177,7 +202,7 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
         before, doubt = None, moved
     notices = list(notice.of_contracts(pair.before, pair.after))
     if broken:
-        return GrantChange(pair.name, pair.path, pair.what, (), (broken,), tuple(notices))
+        return replace(result, doubts=(broken,), notices=tuple(notices))
     found = Compared(before, after)
     access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
     notices += notice.of_states(before, after) if before is not None and after is not None else ()
@@ -197,8 +222,7 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
             more, why = _with_default(found_at, before)
             access += more
             doubts += why
-    what = pair.what + (f"; {doubt}, so that all of its access counts as new" if doubt else "")
-    return GrantChange(pair.name, pair.path, what, tuple(access), tuple(doubts), tuple(notices))
+    return replace(result, access=tuple(access), doubts=tuple(doubts), notices=tuple(notices), nothing_before=doubt)
 
 
 def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:

@@ -85,7 +85,7 @@ def _speaking(change: Change) -> list[GrantChange]:
     return [
         grant
         for grant in change.grants
-        if grant.access or grant.doubts or grant.notices or grant.what.startswith(("new", "deleted"))
+        if grant.access or grant.doubts or grant.notices or grant.kind in ("new", "deleted")
     ]
 
 

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
             return BAD_USAGE
         print(report.text(found), end="", flush=True)
-        nothing_left = all(grant.what == "deleted" for grant in found.grants)
+        nothing_left = all(grant.kind == "deleted" for grant in found.grants)
         if options.diff_only or nothing_left:
             return VERIFIED if found.passes else NOT_VERIFIED
         verified = verify.called(*_verification(options))

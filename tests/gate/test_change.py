@@ -214,6 +214,20 @@ def test_where_the_base_cannot_be_read_everything_counts_as_new(repository: Path
     assert len(change.grants[0].gained) == 3
 
 
+def test_deleting_the_last_grant_passes_where_the_base_could_not_be_read_and_says_that_nothing_is_shown(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(repository, "switch", "--quiet", "main")
+    edit(CONTRACT, "version: 1", "version: 9")
+    commit(repository)
+    git(repository, "switch", "--quiet", "--create", "removed")
+    shutil.rmtree(repository / "grants" / "reader")
+    commit(repository)
+    assert main(["gate", "grants", "--base", "main"]) == 0
+    assert "deleted; its contract could not be read at the base" in (told := capsys.readouterr().out)
+    assert "so that what it loses is not shown" in told
+
+
 def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
     edit(ROLE, "Type: AWS::SSM::Parameter", "Type: AWS::QLDB::Ledger")
     change = found(repository)
