@@ -35,6 +35,20 @@ def bar(request: Request) -> str:
     return ""
 
 
+#: What the root user may do with the policy of a bucket of its account, so that nobody locks himself out (rule E44).
+OWNERS_WAY_IN = frozenset(
+    f"{service}:{name}"
+    for service in ("s3", "s3express")
+    for name in ("getbucketpolicy", "putbucketpolicy", "deletebucketpolicy")
+)
+
+
+def past_the_resource_policy(request: Request) -> bool:
+    """Is the resource's own policy without a say, Denies included (rule E44)?"""
+    caller = request.principal
+    return caller.kind is Kind.ROOT and caller.account == request.resource_account and request.key in OWNERS_WAY_IN
+
+
 #: The operations of rule K9, the cryptographic ones spelt out.
 KMS_ACROSS_ACCOUNTS = frozenset(
     f"kms:{name}".lower()

@@ -1,6 +1,6 @@
-"""The evaluation: is a request allowed, and by what (rules E1 to E43)?
+"""The evaluation: is a request allowed, and by what (rules E1 to E44)?
 
-The central rule is `_decide`; it reads from top to bottom as the procedure after rule E43 does. Everything above it
+The central rule is `_decide`; it reads from top to bottom as the procedure after rule E44 does. Everything above it
 collects which statements apply.
 """
 
@@ -11,7 +11,7 @@ from itertools import islice
 
 from grantproof.iam import rcp
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
-from grantproof.iam.barred import bar, needs_no_permission
+from grantproof.iam.barred import bar, needs_no_permission, past_the_resource_policy
 from grantproof.iam.decision import Cited, Decision, Found, Match, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import BadRequest, Undecided
@@ -139,8 +139,10 @@ def _match(type_: PolicyType, level: int, policy: Policy, statement: Statement, 
 
 
 def _binds(type_: PolicyType, request: Request, judge: Judge) -> bool:
-    """Does this type of policy bear on the request at all? (rules E40, S3, S16, S18; O25)"""
+    """Does this type of policy bear on the request at all? (rules E40, E44, S3, S16, S18; O25)"""
     caller = request.principal
+    if type_ is PolicyType.RESOURCE:
+        return not past_the_resource_policy(request)
     if type_ is PolicyType.SCP:
         return caller.account is not None and caller.kind is not Kind.CANONICAL and not caller.service_linked
     if type_ is PolicyType.RCP:
@@ -157,7 +159,7 @@ def _enters_service_linked_role(request: Request) -> bool:
 
 
 def _decide(request: Request, layers: Layers, found: Found, barred: str, judge: Judge) -> Decision:
-    """The procedure after rule E43. `barred`: the rule by which the request cannot succeed, or nothing."""
+    """The procedure after rule E44. `barred`: the rule by which the request cannot succeed, or nothing."""
     if found.denies:
         return Decision(Outcome.EXPLICIT_DENY, tuple(match.cited for match in found.denies))
     if barred:

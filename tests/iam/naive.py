@@ -18,7 +18,7 @@ Doc = dict[str, Any]
 
 
 def decide(case: Doc) -> str:
-    """`allowed`, `explicitDeny` or `implicitDeny`: the procedure after rule E43, read aloud."""
+    """`allowed`, `explicitDeny` or `implicitDeny`: the procedure after rule E44, read aloud."""
     request, policies = case["request"], case["policies"]
     who, context, owner = caller(request)
     ask = (request["action"], request["resource"], who, context)
@@ -26,7 +26,9 @@ def decide(case: Doc) -> str:
     if service_prefix in ("kms", "sts", "iam") or policies.get("grants") or case.get("assumptions"):
         raise NotImplementedError(service_prefix)
     layers: list[tuple[str, list[Doc]]] = [("identity", policies.get("identity") or [])]
-    if policies.get("resource"):
+    way_in = {f"{service}:{name}bucketpolicy" for service in ("s3", "s3express") for name in ("get", "put", "delete")}
+    own_root = who["kind"] == "root" and who["account"] == owner
+    if policies.get("resource") and not (own_root and request["action"].lower() in way_in):
         layers.append(("resource", [policies["resource"]]))
     layers += [(name, policies[name]) for name in ("boundary", "session", "endpoint") if policies.get(name)]
     service = who["kind"] in ("service", "anonymous")

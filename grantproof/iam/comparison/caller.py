@@ -27,11 +27,12 @@ _STATED = PRINCIPAL_KEYS | {"aws:userid"}
 @dataclass(frozen=True, slots=True)
 class Region:
     """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `things`: the
-    resources that are asked about."""
+    resources that are asked about. `rcp`, `resource_policy`: do those have a say?"""
 
     inside: tuple[Glob, ...] = (glob("*:*"),)
     outside: tuple[Glob, ...] = ()
     rcp: bool = True
+    resource_policy: bool = True
     things: tuple[Glob, ...] = EVERY_RESOURCE
 
     def excludes(self, action: str) -> bool:

@@ -44,7 +44,7 @@ def plan(
     type_: PolicyType,
     judge: Judge,
 ) -> Plan:
-    """The evaluation's case distinctions for one kind of caller (the procedure after rule E43). `type_`: of the
+    """The evaluation's case distinctions for one kind of caller (the procedure after rule E44). `type_`: of the
     resource policies that are compared, also where this side has none.
 
     Raises:
@@ -114,8 +114,10 @@ class _Fitted:
                 self._resource.append((bit, Match(cited, via, type_, level, narrowed)))
 
     def _binds(self, type_: PolicyType) -> bool:
-        """As the evaluation's own: do SCPs and RCPs bear on this caller (rules S3, S16, S18; O25)?"""
+        """As the evaluation's own: do such policies bear on this caller (rules E44, S3, S16, S18; O25)?"""
         principal = self._caller.principal
+        if type_ is PolicyType.RESOURCE:
+            return self._caller.region.resource_policy
         if type_ is PolicyType.SCP:
             return principal.account is not None and principal.kind is not Kind.CANONICAL
         if type_ is PolicyType.RCP:

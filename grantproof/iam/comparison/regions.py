@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import product
 
 from grantproof.iam import rcp
-from grantproof.iam.barred import KMS_ACROSS_ACCOUNTS
+from grantproof.iam.barred import KMS_ACROSS_ACCOUNTS, OWNERS_WAY_IN
 from grantproof.iam.comparison.caller import Caller, Region, never_in_question
 from grantproof.iam.comparison.language import intersection
 from grantproof.iam.document import PolicyType
@@ -63,6 +63,17 @@ def by_region(caller: Caller, region: Region, old: Layers, new: Layers) -> Itera
             for part in (
                 replace(whole, outside=(*whole.outside, SOURCE_IDENTITY)),
                 replace(whole, inside=_meet_all(whole.inside, (SOURCE_IDENTITY,))),
+            )
+        ]
+    if not cross and principal.kind is Kind.ROOT and not caller.open:
+        # Rule E44: a bucket's policy cannot keep its owner's root user from changing it.
+        way_in = tuple(glob(name) for name in sorted(OWNERS_WAY_IN))
+        regions = [
+            part
+            for whole in regions
+            for part in (
+                replace(whole, outside=(*whole.outside, *way_in)),
+                replace(whole, inside=_meet_all(whole.inside, way_in), resource_policy=False),
             )
         ]
     yield from (replace(caller, region=part) for part in regions if part.inside)
