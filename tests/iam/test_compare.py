@@ -292,6 +292,28 @@ def test_a_variable_whose_statements_cannot_meet_is_no_doubt() -> None:
 AGENTS = "arn:aws:aidevops:*:*:agentspace/${aws:PrincipalTag/Space}"
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("${aws:PrincipalTag/team}", "${aws:PrincipalTag/team, 'everybody'}"),
+        ("${aws:PrincipalTag/team, 'everybody'}", "${aws:PrincipalTag/team, 'everybody'}*"),
+    ],
+)
+def test_a_default_gives_more_than_the_variable_without_one(old: str, new: str) -> None:
+    """Whoever has no such tag is let in by the default alone, which no value of the tag shows."""
+    without, having = (identity(allow("s3:GetObject", f"arn:aws:s3:::reports/{text}")) for text in (old, new))
+    assert verdict(without, having) == "wider"
+    assert verdict(having, without) == "narrower"
+
+
+def test_defaults_that_differ_give_something_else_each() -> None:
+    one, other = (
+        identity(allow("s3:GetObject", f"arn:aws:s3:::reports/${{aws:PrincipalTag/team, '{default}'}}"))
+        for default in ("red", "blue")
+    )
+    assert verdict(one, other) == "different"
+
+
 def test_what_holds_whatever_a_variable_is_is_seen_without_its_values() -> None:
     """The wildcards let the two patterns meet at places of which the variable's value is a part."""
     assert contained(identity(allow("aidevops:Get*", AGENTS)), identity(allow("aidevops:*", [AGENTS, f"{AGENTS}/*"])))

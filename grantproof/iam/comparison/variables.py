@@ -96,8 +96,8 @@ def settled_by_generic(inner: Layers, outer: Layers, free: frozenset[str]) -> bo
 
     A pattern that matches another's generic point, with such values in it, matches all that the other matches, for any
     values at all: the same parts take the same parts. So it is where nothing rests on what a pattern does *not* match
-    (Not forms) or has in common with another one; nor on lengths, nor on conditions with the values. That it is
-    an ARN has to be plain, too.
+    (Not forms) or has in common with another one; nor on lengths, nor on conditions with the values, nor on a default,
+    which matches without value what the generic point does not show. That it is an ARN has to be plain, too.
     """
     sides = (inner, outer)
     limits = (inner.resource, inner.boundary, inner.session, inner.scp, inner.rcp, inner.endpoint)
@@ -108,7 +108,8 @@ def settled_by_generic(inner: Layers, outer: Layers, free: frozenset[str]) -> bo
         for pattern in statement.resources or ():
             with_values = filled(pattern, {v.key: (FRESH,) for v in pattern.variables})
             is_arn = covers(EVERY_RESOURCE[1], with_values)
-            if statement.not_resource or (any(v.key in free for v in pattern.variables) and not is_arn):
+            held = [v for v in pattern.variables if v.key in free]
+            if statement.not_resource or (held and not is_arn) or any(v.default is not None for v in held):
                 return False
         for test in statement.conditions:
             if test.key in free or any(v.key in free for pattern in test.values for v in pattern.variables):
