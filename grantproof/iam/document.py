@@ -110,9 +110,13 @@ def parse_json(text: str, label: str = "policy") -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise MalformedPolicy(f"not JSON: {error}", label) from None
+        line = f"line {error.lineno}, " if "\n" in text else ""
+        raise MalformedPolicy(f"not JSON: {error.msg} at {line}character {error.colno}", label) from None
     except RecursionError:
         raise MalformedPolicy("nested too deeply", label) from None
+    except ValueError:
+        # Python's limit on the digits of a number (4,300).
+        raise MalformedPolicy("a number has too many digits: put it in quotes", label) from None
 
 
 def parse(document: Any, type_: PolicyType, label: str) -> Policy:
@@ -125,11 +129,14 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
     if isinstance(document, str):
         document = parse_json(document, label)
     if not isinstance(document, Mapping):
-        raise MalformedPolicy("a policy is a JSON object", label)
+        raise MalformedPolicy('a policy is a JSON object: {"Version": ..., "Statement": [...]}', label)
     _check_size(document, type_, label)
     for element in document:
         if element not in ("Version", "Id", "Statement"):
-            raise MalformedPolicy(f"{element!r} is not an element of a policy (G1)", label, element=str(element))
+            message = f"{element!r} is not an element of a policy (G1)"
+            if element in _ELEMENTS:
+                message += '; a statement stands in {"Statement": [...]}'
+            raise MalformedPolicy(message, label, element=str(element))
     if "Id" in document and type_ not in WITH_PRINCIPAL:
         raise MalformedPolicy("Id is allowed in resource-based policies only (G3)", label, element="Id")
     version = document.get("Version", VERSIONS[0])
@@ -272,7 +279,7 @@ class _Reader:
         present = [element for element in ("Principal", "NotPrincipal") if element in raw]
         if self._type not in WITH_PRINCIPAL:
             if present:
-                self._refuse(f"a {self._type.value} has no {present[0]} (P1)", present[0])
+                self._refuse(f"this policy, {self._type.value}, has no {present[0]} (P1)", present[0])
             return False, None
         if len(present) != 1:
             wrong = "exclude each other (G4)" if present else "are both missing (P1)"

@@ -205,7 +205,7 @@ def parse_layers(data: Mapping[str, Any], action: str = "", resource: str = "") 
         scp=_levels(data, "scp", PolicyType.SCP),
         rcp=_levels(data, "rcp", PolicyType.RCP),
         endpoint=_documents(data, "endpoint", PolicyType.ENDPOINT) or None,
-        grants=tuple(parse_grant(g, f"grants[{n}]") for n, g in enumerate(data.get("grants") or ())),
+        grants=_grants(data),
     )
 
 
@@ -235,9 +235,18 @@ def _documents(data: Mapping[str, Any], name: str, type_: PolicyType) -> tuple[P
     documents = data.get(name)
     if documents is None:
         return None
+    if isinstance(documents, Mapping | str):
+        documents = [documents]
     if not isinstance(documents, list | tuple):
         raise BadRequest(f"{name} is a list of policy documents", element=name)
     return tuple(parse(document, type_, f"{name}[{n}]") for n, document in enumerate(documents))
+
+
+def _grants(data: Mapping[str, Any]) -> tuple[Grant, ...]:
+    grants = data.get("grants") or ()
+    if not isinstance(grants, list | tuple):
+        raise BadRequest("grants is a list of KMS grants", element="grants")
+    return tuple(parse_grant(grant, f"grants[{n}]") for n, grant in enumerate(grants))
 
 
 def _levels(data: Mapping[str, Any], name: str, type_: PolicyType) -> tuple[tuple[Policy, ...], ...] | None:
@@ -245,7 +254,9 @@ def _levels(data: Mapping[str, Any], name: str, type_: PolicyType) -> tuple[tupl
     if levels is None:
         return None
     if not isinstance(levels, list | tuple) or not all(isinstance(level, list | tuple) for level in levels):
-        raise BadRequest(f"{name} is a list of levels, each a list of policy documents", element=name)
+        raise BadRequest(
+            f"{name} is a list of levels, each a list of policy documents; a single level: [[...]]", element=name
+        )
     return tuple(
         tuple(parse(document, type_, f"{name}[{n}][{i}]") for i, document in enumerate(level))
         for n, level in enumerate(levels)
@@ -264,8 +275,11 @@ def parse_grant(data: Any, label: str) -> Grant:
     grantee, operations = data.get("GranteePrincipal"), data.get("Operations")
     if not isinstance(grantee, str) or not isinstance(operations, list) or not operations:
         raise MalformedPolicy("a grant needs GranteePrincipal and Operations", label)
+    if not all(isinstance(operation, str) for operation in operations):
+        raise MalformedPolicy("Operations holds names of KMS operations, such as Decrypt", label)
     account = named_account(grantee)
     constraints = data.get("Constraints") or {}
+    _check_constraints(constraints, label)
     return Grant(
         label,
         PrincipalElement(
@@ -277,3 +291,15 @@ def parse_grant(data: Any, label: str) -> Grant:
         constraints.get("EncryptionContextSubset"),
         constraints.get("EncryptionContextEquals"),
     )
+
+
+_CONSTRAINTS = frozenset({"EncryptionContextSubset", "EncryptionContextEquals"})
+
+
+def _check_constraints(constraints: Any, label: str) -> None:
+    # A constraint that is not understood must not pass for one that is met.
+    if not isinstance(constraints, Mapping) or set(constraints) - _CONSTRAINTS:
+        raise MalformedPolicy(f"Constraints is an object of {' and '.join(sorted(_CONSTRAINTS))} (K15)", label)
+    for name, pairs in constraints.items():
+        if not isinstance(pairs, Mapping) or not all(isinstance(value, str) for value in pairs.values()):
+            raise MalformedPolicy(f"{name} is an object of text, the pairs of an encryption context", label)

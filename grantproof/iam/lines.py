@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grantproof.iam.document import parse_json
-from grantproof.iam.errors import BadRequest, LawError
+from grantproof.iam.errors import BadRequest, LawError, Undecided
 
 #: Answers one case, without its id; raises LawError where the case is malformed or cannot be judged.
 Ask = Callable[[Any], dict[str, Any]]
@@ -22,13 +22,20 @@ def answers(lines: Iterable[str], ask: Ask) -> Iterator[dict[str, Any]]:
 
 
 def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
-    """The answer to one line."""
+    """The answer to one line. Its error carries the line's number too: a line that cannot be read has no id."""
     case: Any = None
     try:
-        case = parse_json(line, f"line {number}")
+        case = parse_json(line.strip().removeprefix(_BYTE_ORDER_MARK), f"line {number}")
         return {"id": _identifier(case), **ask(case)}
     except LawError as error:
-        return {"id": _identifier(case), "error": error.as_dict()}
+        found = error.as_dict()
+    except Exception as error:  # noqa: BLE001 - a fault of ours over one case must not take the other answers along
+        found = Undecided(f"this case could not be judged, by a fault of grantproof: {error!r}").as_dict()
+    return {"id": _identifier(case), "error": {**found, "line": number}}
+
+
+#: What editors of Windows put in front of a file.
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def checked(case: Any, fields: frozenset[str]) -> Mapping[str, Any]:
@@ -50,4 +57,6 @@ def _identifier(case: Any) -> Any:
 
 def dumps(value: Mapping[str, Any]) -> str:
     """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    # Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, stays escaped.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

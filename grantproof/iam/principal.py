@@ -127,6 +127,8 @@ def _from_arn(arn: str, issuer: str | None) -> Principal:
     if match is None:
         raise BadRequest(f"principal {arn!r} is not the ARN of a user, root user, role or session", element="principal")
     partition, account, name = match["partition"], match["account"], match["name"]
+    if name and any(c in name for c in "*? "):
+        raise BadRequest(f"principal {arn!r} names nobody in particular: a name has no wildcard", element="principal")
     if match["root"]:
         return Principal(Kind.ROOT, arn, account, partition)
     match match["type"]:
@@ -139,8 +141,15 @@ def _from_arn(arn: str, issuer: str | None) -> Principal:
     role, slash, session = name.partition("/")
     if not slash or not session or "/" in session:
         raise BadRequest(f"session ARN {arn!r} is not assumed-role/ROLE/SESSION", element="principal")
-    role_arn = issuer or f"arn:{partition}:iam::{account}:role/{role}"
-    return Principal(Kind.ROLE_SESSION, arn, account, partition, role_arn)
+    role_arn = f"arn:{partition}:iam::{account}:role/{role}"
+    if issuer is not None:
+        of_account, _, path = issuer.partition(":role/")
+        if not role_arn.startswith(f"{of_account}:role/") or path.rsplit("/", 1)[-1] != role:
+            raise BadRequest(
+                f"session_issuer {issuer!r} is not the role of {arn}, which is {role_arn} or one with a path",
+                element="session_issuer",
+            )
+    return Principal(Kind.ROLE_SESSION, arn, account, partition, issuer or role_arn)
 
 
 @dataclass(frozen=True, slots=True)

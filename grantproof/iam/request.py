@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -107,6 +108,7 @@ def account_of(arn: str) -> str | None:
     return fields[4] if len(fields) == 6 and fields[4].isdigit() and len(fields[4]) == 12 else None
 
 
+_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_.-]+")
 _FIELDS = frozenset({"principal", "session_issuer", "action", "resource", "resource_account", "context"})
 
 
@@ -129,7 +131,7 @@ def parse(data: Mapping[str, Any]) -> Request:
         raise BadRequest("session_issuer is the ARN of a role or user", element="session_issuer")
     caller = parse_principal(data["principal"], issuer)
     action, resource = data["action"], data["resource"]
-    if not isinstance(action, str) or action.count(":") != 1 or any(c in action for c in "*? "):
+    if not isinstance(action, str) or not _ACTION.fullmatch(action):
         raise BadRequest(f"action {action!r} is not of the form service:Name", element="action")
     if not isinstance(resource, str) or not (resource == "*" or resource.startswith("arn:")):
         raise BadRequest(f"resource {resource!r} is neither an ARN nor '*'", element="resource")

@@ -14,13 +14,17 @@ from functools import lru_cache
 @lru_cache(maxsize=4096)
 def number(text: str) -> Decimal | None:
     """A number of rule C36, or None."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return None
     try:
-        value = Decimal(text.strip())
+        return Decimal(text.strip())
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None
 
 
+# What else Python takes for a number (1_000, digits of other scripts) is none in a policy.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_EPOCH = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 
 
@@ -30,7 +34,7 @@ def date(text: str) -> Decimal | None:
 
     A date without a zone is read as UTC. Four digits are a year, as in the W3C's form, not four seconds.
     """
-    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not re.fullmatch(r"\d{4}", text):
+    if _EPOCH.fullmatch(text) and not (len(text) == 4 and text.isdigit()):
         return Decimal(text)
     if not _DATE.fullmatch(text):
         return None
@@ -52,6 +56,8 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
+# Without netmasks (10.0.0.0/255.0.0.0) and zones (fe80::1%eth0), which Python reads too.
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -60,6 +66,8 @@ def network(text: str, ipv6_prefix: int = 128) -> Network | None:
     """An address or CIDR range (rules C41, C42), or None. Bits beyond the mask are ignored."""
     if ":" in text and "/" not in text:
         text = f"{text}/{ipv6_prefix}"
+    if not _ADDRESS.fullmatch(text):
+        return None
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

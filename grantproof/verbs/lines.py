@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +14,27 @@ from grantproof.verbs import NOT_VERIFIED, VERIFIED
 
 def opened(file: Path | None, command: str) -> TextIO | None:
     """The lines to answer: a file's, or those of standard input. None, with a message, where it cannot be read."""
+    name = file or "standard input"
     try:
-        return file.open(encoding="utf-8") if file else sys.stdin
+        source: TextIO = file.open(encoding="utf-8") if file else sys.stdin
+        buffer = getattr(source, "buffer", None)
+        start = buffer.peek(2) if isinstance(buffer, io.BufferedReader) else b""
     except OSError as error:
-        print(f"grantproof {command}: {file}: {error.strerror}", file=sys.stderr)
+        print(f"grantproof {command}: {name}: {error.strerror}", file=sys.stderr)
         return None
+    for mark, what in _NOT_LINES.items():
+        if start.startswith(mark):
+            source.close()
+            print(f"grantproof {command}: {name}: {what}", file=sys.stderr)
+            return None
+    return source
+
+
+_NOT_LINES = {
+    b"\x1f\x8b": "compressed by gzip; unpack it first: gunzip -c FILE | grantproof ...",
+    codecs.BOM_UTF16_LE: "UTF-16 text; save it as UTF-8",
+    codecs.BOM_UTF16_BE: "UTF-16 text; save it as UTF-8",
+}
 
 
 def answered(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
@@ -28,7 +46,7 @@ def answered(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
         for found in answers(_decoded(source), ask):
             if "error" in found:
                 status = NOT_VERIFIED
-            sys.stdout.write(dumps(found) + "\n")
+            print(dumps(found), flush=True)
     return status
 
 
