@@ -292,6 +292,15 @@ def test_a_variable_whose_statements_cannot_meet_is_no_doubt() -> None:
 AGENTS = "arn:aws:aidevops:*:*:agentspace/${aws:PrincipalTag/Space}"
 
 
+@pytest.mark.parametrize(("action", "expected"), [("s3:PutBucketPolicy", "equal"), ("s3:PutBucketAcl", "wider")])
+def test_a_deny_that_cannot_bind_the_owners_root_user_makes_no_difference(action: str, expected: str) -> None:
+    def denying(*actions: str) -> Any:
+        statements = [{"Effect": "Deny", "Principal": "*", "Action": list(actions), "Resource": "*"}]
+        return layers_of({"resource": {"Version": "2012-10-17", "Statement": statements}})
+
+    assert verdict(denying("s3:GetObject", action), denying("s3:GetObject"), owner=OWNER) == expected
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
