@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from grantproof.aws.held.giving import Way, way_of
 from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
@@ -397,6 +398,83 @@ def test_a_function_whose_code_is_in_a_tools_bucket_is_made(world: World) -> Non
     create(world, {"R": role, "F": {"Type": "AWS::Lambda::Function", "Properties": properties}})
     assert world.built.refused == {}
     assert any("S3Bucket" in (p.get("Code") or {}) for p in world.built.properties.values())
+
+
+PASS = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "attribute", "found"),
+    [
+        ("AWS::SNS::Topic", {"TopicName": "t"}, "TopicArn", f"arn:aws:sns:eu-west-1:{OWNER}:t"),
+        ("AWS::SQS::Queue", {"QueueName": "q"}, "QueueUrl", f"https://sqs.eu-west-1.amazonaws.com/{OWNER}/q"),
+        ("AWS::SSM::Parameter", {"Type": "String", "Value": "v", "Tags": {"team": "red"}}, "Value", "v"),
+        ("AWS::SSM::Parameter", {"Type": "String", "Value": "v"}, "Type", "String"),
+        (
+            "AWS::StepFunctions::StateMachine",
+            {"StateMachineName": "m", "RoleArn": f"arn:aws:iam::{OWNER}:role/r", "DefinitionString": PASS},
+            "Arn",
+            f"arn:aws:states:eu-west-1:{OWNER}:stateMachine:m",
+        ),
+    ],
+)
+def test_an_attribute_that_moto_does_not_give_is_what_cloudformation_gives(
+    world: World, type_: str, properties: dict[str, Any], attribute: str, found: str
+) -> None:
+    outputs = {"It": {"Value": {"Fn::GetAtt": ["R", attribute]}}}
+    assert create(world, {"R": {"Type": type_, "Properties": properties}}, Outputs=outputs) == {"It": found}
+
+
+def test_a_list_that_is_left_blank_has_one_entry(world: World) -> None:
+    """https://github.com/aws-cloudformation/cfn-language-discussion/issues/102"""
+    made = create(
+        world,
+        {"T": {"Type": "AWS::SNS::Topic", "Condition": "Blank"}},
+        Parameters={"Names": {"Type": "CommaDelimitedList", "Default": ""}},
+        Conditions={"Blank": {"Fn::Equals": [{"Fn::Select": [0, {"Ref": "Names"}]}, ""]}},
+        Outputs={"It": {"Value": {"Ref": "T"}}},
+    )
+    assert made["It"].startswith("arn:aws:sns:")
+
+
+def test_a_role_that_names_an_http_api_is_read(world: World) -> None:
+    """What the API itself gives is told of it (`held/giving`)."""
+    arn = {"Fn::Sub": "arn:aws:execute-api:eu-west-1:111111111111:${Api}/prod/POST/items"}
+    document = {"Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}]}
+    role = {**ROLE, "Policies": [{"PolicyName": "p", "PolicyDocument": document}]}
+    api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "a", "ProtocolType": "HTTP"}}
+    create(world, {"Api": api, "R": {"Type": "AWS::IAM::Role", "Properties": role}})
+    assert world.built.refused == {}
+    assert way_of("AWS::ApiGatewayV2::Api") is way_of("AWS::ApiGatewayV2::Route") is Way.ITSELF
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties", "said"),
+    [
+        (
+            "AWS::Lambda::Function",
+            {
+                "Code": {"ZipFile": "x"},
+                "Handler": "i.h",
+                "Runtime": "python3.12",
+                "Role": f"arn:aws:iam::{OWNER}:role/r",
+            },
+            "it: The role defined for the function cannot be assumed by Lambda; a stack of the contract before this",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            {"Bucket": "elsewhere", "PolicyDocument": {"Statement": []}},
+            "it: The specified bucket does not exist; a stack of the contract before this one has to create it",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_there_is_to_be_created_by_a_stack_before(
+    world: World, type_: str, properties: dict[str, Any], said: str
+) -> None:
+    create(world, {"R": {"Type": type_, "Properties": properties}})
+    (because,) = world.built.refused.values()
+    assert because.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,14 @@ def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> 
         return creator(type_, None, _api, lambda account, region: client_of(account, "apigateway", region))
     if type_ in HUNG or is_stand_in(type_):
         return creator(type_, None, _stand_in(type_), where_of)
-    if type_ in INERT:
+    if type_ in INERT or type_ in _TOLD_ANYWAY:
         return creator(type_, None, partial(_inert, type_), where_of)
     return None
+
+
+#: Types of which `held/giving` tells wherever they are: whoever calls them may be let in. There is a stand-in all the
+#: same, so that the policies that name them are read.
+_TOLD_ANYWAY = frozenset({"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route"})
 
 
 def _api(gateway: Client, p: Properties, generated: str) -> CreatedResource:

@@ -188,7 +188,7 @@ class _Creators:
         except KeyError as error:
             self._built.refused[name] = f"it without {error.args[0]}"
         except Exception as error:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
-            self._built.refused[name] = f"it: {type(error).__name__} {error}"
+            self._built.refused[name] = f"it: {_told(error)}"
         return NotCreated(logical_id, str(resource.get("Type")))
 
     def _check_policies(self, made: Any, resource: Any, properties: Any, account: str, region: str) -> None:
@@ -214,14 +214,28 @@ class _Creators:
         return None if value is None else parsing.Output(name, value, output.get("Description"))
 
 
+#: With what services say that something is not there.
+_ABSENT = ("NoSuchEntity", "NoSuchEntityException", "NoSuchBucket", "NotFound", "ResourceNotFoundException")
+#: What moto's Lambda says of a role that it does not find.
+_ASSUMED = "The role defined for the function cannot be assumed by Lambda"
+
+
 def _said(error: Mapping[str, Any]) -> str:
     """What a service says, and what to do where something is not there that a template takes for given."""
     message = str(error["Message"]).rstrip(".")
-    if error["Code"] not in ("NoSuchEntity", "NoSuchEntityException"):
+    if error["Code"] not in _ABSENT and not message.startswith(_ASSUMED):
         return message
     if ":iam::aws:policy/" in message:
         return f"{message}; AWS has withdrawn it, or has made it after this release of moto"
     return f"{message}; a stack of the contract before this one has to create it, from a template of what is there"
+
+
+def _told(error: Exception) -> str:
+    """What a service answers, which moto raises where it is not asked over HTTP; else what its own code ran into."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str) and message:
+        return _said({"Code": getattr(error, "error_type", ""), "Message": message})
+    return f"{type(error).__name__} {error}"
 
 
 def _nothing(name: str) -> CreatedResource:
@@ -326,7 +340,7 @@ def _typed(type_: str, given: str, account: str, region: str) -> Any:
         if stored is None:
             raise ValidationError(message=f"the parameter store of {account} has no {given}")
         return parameters.as_typed(type_.split("<", 1)[1].removesuffix(">"), str(stored.value))
-    typed = parameters.as_typed(type_, given) if given else ([] if type_ != "Number" and "List" in type_ else given)
+    typed = parameters.as_typed(type_, given)
     if type_ in ("Number", "List<Number>"):
         return [_number(item) for item in typed] if isinstance(typed, list) else _number(typed)
     return typed

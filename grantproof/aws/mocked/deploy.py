@@ -75,6 +75,8 @@ class DeployedStack:
     outputs: Mapping[str, str]
     resources: tuple[Resource, ...]
     missing: tuple[NotDeployed, ...] = ()
+    #: Outputs that have no value, and why.
+    valueless: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -246,7 +248,10 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     if missing and not world.partial:
         raise NotCreatable("\n".join(map(str, missing)))
     outputs = {output["OutputKey"]: text(output["OutputValue"]) for output in description.get("Outputs") or ()}
-    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, outputs, resources, missing)
+    why = {name: because for (id_, name), because in world.built.outputs.items() if id_ == description["StackId"]}
+    return DeployedStack(
+        stack.alias, stack.account, stack.name, stack.template, given, outputs, resources, missing, why
+    )
 
 
 def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -> Iterator[NotDeployed]:

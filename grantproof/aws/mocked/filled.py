@@ -21,7 +21,9 @@ def filled(
     match type_:
         case "AWS::SSM::Parameter":
             name = properties.get("Name") or before or name
-            return {**properties, "Name": name}, name
+            tags = properties.get("Tags")
+            pairs = [{"Key": key, "Value": value} for key, value in tags.items()] if isinstance(tags, Mapping) else tags
+            return {**properties, "Name": name, **({"Tags": pairs} if tags else {})}, name
         case "AWS::SSM::Document":
             name = properties.get("Name") or before or name
             content = properties.get("Content")

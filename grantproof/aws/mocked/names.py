@@ -110,19 +110,33 @@ def _attribute(names: Names, name: str, attribute: str) -> Any:
         try:
             found = resource.get_cfn_attribute(attribute)
         except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
-            found = None  # in these ways moto says that it knows no such attribute; it is refused below
+            # In these ways moto says that it knows no such attribute; without a value it is refused below.
+            found = getattr(resource, _AS_CREATED.get((_type(names, name), attribute), ""), None)
     if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
     return found
 
 
+#: Attributes that moto's object holds, and does not give: what a resource was created with, or what `Ref` gives.
+_AS_CREATED = {
+    ("AWS::SNS::Topic", "TopicArn"): "physical_resource_id",
+    ("AWS::SQS::Queue", "QueueUrl"): "physical_resource_id",
+    ("AWS::SSM::Parameter", "Type"): "parameter_type",
+    ("AWS::SSM::Parameter", "Value"): "value",
+    ("AWS::StepFunctions::StateMachine", "Arn"): "physical_resource_id",
+}
+
+
+def _type(names: Names, name: str) -> str:
+    return str((names._resource_json_map.get(name) or {}).get("Type"))
+
+
 def _of_table(names: Names, name: str, attribute: str, resource: Any) -> str | None:
-    written = names._resource_json_map.get(name) or {}
     where = carrying.where_of(names._account_id, names._region_name)
     ref = str(getattr(resource, "physical_resource_id", ""))
     if isinstance(resource, CreatedResource):
         return None  # it knows its own
-    return carrying.attribute(str(written.get("Type")), attribute, ref, {}, where)
+    return carrying.attribute(_type(names, name), attribute, ref, {}, where)
 
 
 def _exported(names: Names, wanted: str) -> Any:
