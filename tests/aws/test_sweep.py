@@ -15,6 +15,8 @@ from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
 from grantproof.aws.mocked.wire import Refusal
 from grantproof.aws.mocked.world import World
+from grantproof.contract import DeclaredStatement
+from grantproof.source import Place
 from tests.aws.test_operations import SERVICES
 from tests.suite import suite_of
 
@@ -125,3 +127,36 @@ def test_a_refusal_for_which_aws_names_no_policy_is_one_if_the_law_gave_it(world
     assert suite.is_refusal(error, "kms", "json")
     error.response["ResponseMetadata"]["RequestId"] = "somebody-else"
     assert not suite.is_refusal(error, "kms", "json"), "the mocked service's own refusal is none"
+
+
+def test_an_operation_with_a_parameter_called_service_is_tried(world: World) -> None:
+    suite = suite_of("access")
+    caller = world.client(SESSIONS["nobody"], "ecs")
+    error = suite.let_through(caller, "ecs", "DeleteService", service="sample")
+    assert suite.is_refusal(error, "ecs", "json")
+
+
+def test_of_a_statement_that_names_nearly_everything_some_operations_of_some_services_are_called() -> None:
+    suite = suite_of("access")
+    everything = suite.operations_of(promised({"Action": "*"}))
+    others = suite.operations_of(promised({"NotAction": ["iam:*"]}))
+    assert {service for service, _ in everything} - {service for service, _ in others} == {"iam"}
+    called = suite.standing_for(others)
+    assert len(called) == 600
+    assert len({service for service, _ in called}) > 40
+    assert list(called) == list(suite.standing_for(others))
+    few = suite.operations_of(promised({"Action": ["s3:*", "iam:Get*"]}))
+    assert suite.standing_for(few) == few
+
+
+def promised(element: dict[str, object]) -> DeclaredStatement:
+    return DeclaredStatement({"Effect": "Allow", "Resource": "*", **element}, Place("contract.yaml", 1, 1))
+
+
+def test_notaction_speaks_of_every_service_that_it_does_not_leave_out() -> None:
+    suite = suite_of("permissions")
+    power = promised({"NotAction": ["IAM:*", "organizations:Create*"]})
+    assert not suite._speaks_of(power, "iam")
+    assert suite._speaks_of(power, "organizations")
+    assert suite._speaks_of(power, "honeycode"), "which policyuniverse knows, and AWS has retired"
+    assert not suite._speaks_of(promised({"Action": "iam:Get*"}), "s3")

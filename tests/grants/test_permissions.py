@@ -96,9 +96,7 @@ def test_only_the_declared_access_levels_are_reached(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """Read and List stay Read and List: by the action list's levels, and by policyuniverse's categories."""
-    declared = _levels(
-        name for s in world.allowed(principal) for pattern in names(s.document) for name in actions.matching(pattern)
-    )
+    declared = _levels(name for s in world.allowed(principal) for name in s.known_actions())
     for policy, statement in allows(world, principal):
         levels = _levels(reached(world, principal, statement))
         if statement.not_action or levels <= declared:
@@ -111,6 +109,14 @@ def test_only_the_declared_access_levels_are_reached(
         )
 
 
+def _speaks_of(statement: DeclaredStatement, service: str) -> bool:
+    """Does a statement name actions of a service, or under NotAction leave some of them over?"""
+    patterns = [pattern.lower() for pattern in statement.patterns]
+    if "NotAction" in statement.document:
+        return not {"*", f"{service}:*"}.intersection(patterns)
+    return any(pattern.split(":")[0] in ("*", service) for pattern in patterns)
+
+
 def _levels(known: Iterable[str]) -> set[str]:
     return {level for name in known for level in actions.details(name).levels}
 
@@ -119,16 +125,15 @@ def test_policyuniverse_finds_no_other_service(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """A second reading of the same documents, by another's code."""
-    declared = {pattern.split(":")[0].lower() for s in world.allowed(principal) for pattern in names(s.document)}
+    promised = world.allowed(principal)
     left = world.bounded(principal)
     services = None if left is None else {name.split(":")[0] for name in left}
     for document in documents(world, principal):
         # It counts what is denied as reached.
         listed = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
         allowing = {**document, "Statement": [s for s in listed if s["Effect"] == "Allow"]}
-        for summary in Reading(allowing).action_summary().items() if "*" not in declared else ():
-            service, categories = summary
-            if service not in declared and (services is None or service in services):
+        for service, categories in Reading(allowing).action_summary().items():
+            if not any(_speaks_of(s, service) for s in promised) and (services is None or service in services):
                 verdict.broken(
                     f"{principal.alias} uses the services of the contract",
                     f"reaches {service} ({', '.join(sorted(filter(None, categories)))})",
