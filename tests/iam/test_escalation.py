@@ -40,6 +40,7 @@ def test_every_known_way_is_found_and_needs_all_of_its_actions(way: Way) -> None
     whole = [d for d in found(allow(list(way.needs))) if d.what == way.name]
     assert len(whole) == 1
     assert whole[0].witness is not None
+    assert {cited.policy for cited in whole[0].because} == {"policy"}
     if way.needs != ("sts:AssumeRole",):  # which needs a trust policy as well
         assert evaluate(whole[0].witness, layers(allow(list(way.needs)))).allowed
     for missing in way.needs:

@@ -308,7 +308,9 @@ class _Reach:
             return _Reached(None, (), str(error))
         if found.new_access:
             first = found.new_access[0]
-            return _Reached(first.witness, first.because, "")
+            # The trust is nobody's text: what is told is the statement that somebody wrote.
+            written = tuple(cited for cited in first.because if cited.policy != self._entered.label)
+            return _Reached(first.witness, written, "")
         if found.verdict is Verdict.UNDETERMINED:
             return _Reached(None, (), found.reason)
         if found.depends_on:
