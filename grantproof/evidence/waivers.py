@@ -109,6 +109,10 @@ class Waivers:
 OF_STYLE = ("lint/", "deployment/test_bad_parameter_values_are_refused", "deployment/test_no_parameter_that_reaches_")
 
 
+def _is_of_style(claim: Mapping[str, Any], grant: str) -> bool:
+    return str(claim["id"]).removeprefix(f"{grant}/").startswith(OF_STYLE)
+
+
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     """Waivers for what a run found about how a grant's templates are written, for a person to decide; empty where there
     is nothing. Findings about access are for nobody to accept unseen, so they are left out.
@@ -120,7 +124,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     accepts = [
         (claim["id"].removeprefix(f"{grant}/"), finding["detail"], finding["fingerprint"])
         for claim in findings["claims"]
-        if claim["grant"] == grant and claim["id"].removeprefix(f"{grant}/").startswith(OF_STYLE)
+        if claim["grant"] == grant and _is_of_style(claim, grant)
         for finding in claim["findings"]
         if finding["status"] == "broken"
     ]
@@ -133,6 +137,17 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
         lines += [f"      - claim: {json.dumps(name)}", f"        finding: {json.dumps(detail)}"]
         lines += [f'        fingerprint: "{print_}"']
     return "\n".join(lines) + "\n"
+
+
+def left_by(findings: Mapping[str, Any], grant: str) -> int:
+    """How many claims of a run would not hold if `drafted` were accepted."""
+    return sum(
+        claim["status"] in ("error", "unknown")
+        or (claim["status"] == "fail" and not _is_of_style(claim, grant))
+        or any(finding["status"] != "broken" for finding in claim["findings"])
+        for claim in findings["claims"]
+        if claim["grant"] == grant
+    )
 
 
 def load(contract: Path, grant: str) -> Waivers:

@@ -95,11 +95,20 @@ def _verified_or_waived(folder: Path) -> int:
         if status != NOT_VERIFIED or not found.exists():
             return status
         until = datetime.now(UTC).date() + timedelta(days=30)
-        text = waivers.drafted(json.loads(found.read_text(encoding="utf-8")), folder.resolve().name, until)
+        findings = json.loads(found.read_text(encoding="utf-8"))
+        text = waivers.drafted(findings, folder.resolve().name, until)
+        left = waivers.left_by(findings, folder.resolve().name)
     path = folder / waivers.NAME
     if not text or path.exists():
         return status
     path.write_text(text, encoding="utf-8")
     print(f"{shown(path)}: drafted, until {until}; who accepts these, and why, is for a person to decide")
+    if left:
+        print(
+            f"not verified: {left} of the claims above {'are' if left > 1 else 'is'} about what the templates give. "
+            f"Mend the templates, or accept in {waivers.NAME} what is meant: `grantproof verify "
+            f"{shown(folder)}` writes the text for it into evidence.html"
+        )
+        return status
     with tempfile.TemporaryDirectory() as reports:
         return verify.called(str(folder), "--report-dir", reports)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.drafts.skeleton import nested_in
+from grantproof.aws.drafts.skeleton import asked_of, nested_in
 from grantproof.aws.templates import parameters
 from grantproof.source import SourceError, read
 
@@ -123,11 +123,12 @@ def _missing(documents: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -
             type_ = str(declared.get("Type", ""))
             key = given.get(name, str(declared.get("Default", "")))
             if type_.startswith(_STORED) and key and not key.startswith("/aws/") and json.dumps(key) not in created:
-                yield key, _value({**declared, "Type": type_.removeprefix(_STORED)[:-1]})
+                asked_for = asked_of(name, document.get("Resources"))
+                yield key, _value({**declared, "Type": type_.removeprefix(_STORED)[:-1]}, asked_for)
 
 
-def _value(declared: Mapping[str, Any]) -> str:
-    for candidate in (*map(str, declared.get("AllowedValues") or ()), *_CANDIDATES):
+def _value(declared: Mapping[str, Any], asked_for: Sequence[str]) -> str:
+    for candidate in (*map(str, declared.get("AllowedValues") or ()), *asked_for, *_CANDIDATES):
         try:
             parameters.check({"Parameters": {"P": {**declared, "Default": candidate}}}, {"P": candidate})
         except parameters.RefusedParameters:

@@ -11,14 +11,14 @@ from typing import Any
 def entry(lead: str, key: str, value: Any) -> Iterator[str]:
     """One entry of an object, in block style; lists of text on a line of their own each where there are several."""
     pad = " " * len(lead)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         yield f"{lead}{key}:"
         for inner, item in value.items():
             yield from entry(f"{pad}  ", _scalar_key(inner), item)
     elif isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
         yield f"{lead}{key}:"
         yield from (f"{pad}  - {scalar(item)}" for item in value)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, Mapping)):
         yield f"{lead}{key}: {json.dumps(value)}"
     else:
         yield f"{lead}{key}: {scalar(value)}"

@@ -18,6 +18,7 @@ from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
 from grantproof.aws.held.giving import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import wellformed
 from grantproof.aws.templates.placed import placed_once
@@ -77,10 +78,29 @@ def _giving(stage: Stage) -> Iterator[str]:
                     yield f"{name} is an {missing.type}, of which a contract cannot speak"
                     continue
                 because = missing.because.rstrip(".")
-                yield f"{name} ({missing.type}) is not deployed: the mocked world cannot create {because}"
+                where = f"{missing.place}: " if missing.place else ""
+                yield f"{where}{name} ({missing.type}) is not deployed: the mocked world cannot create {because}"
+
+
+def _made_up(found: Skeleton) -> str:
+    """Which parameters have a value that nobody gave, and how to give one."""
+    names = [
+        name
+        for stack in found.contract.stacks
+        for name in sorted(found.invented.get(stack.alias, ()))
+        if "Default" not in read(stack.template).value["Parameters"][name]
+    ]
+    return f" Made up for this: {', '.join(names)}; give what is real with --parameter NAME=VALUE." if names else ""
 
 
 def _drafted(found: Skeleton) -> Path:
+    try:
+        return _written(found)
+    except (CannotDraft, DeploymentFailed) as error:
+        raise type(error)(f"{error}{_made_up(found)}") from None
+
+
+def _written(found: Skeleton) -> Path:
     stage = Stage(found.contract, partial=True)
     stage.open()
     try:
@@ -92,11 +112,10 @@ def _drafted(found: Skeleton) -> Path:
             raise CannotDraft(f"AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_):
-            raise CannotDraft(
-                "the templates create no role, group, user or policy to promise anything of"
-                + "".join(f"; {what}" for what in _giving(stage))
-                + "."
-            )
+            giving = list(_giving(stage))
+            none = "the templates create no role, group, user or policy to promise anything of"
+            lost = "nothing is deployed that a contract can promise"
+            raise CannotDraft("; ".join([lost if any("is not deployed" in g for g in giving) else none, *giving]) + ".")
         text = contract_text(found, stage)
     finally:
         stage.close()

@@ -233,7 +233,7 @@ def _values(
             values[name] = outputs[name]
             made_up.append(name)
         elif "Default" not in declared:
-            values[name] = _made_up(name, declared, path, _asked_for(name, template["Resources"]))
+            values[name] = _made_up(name, declared, path, asked_of(name, template["Resources"]))
             made_up.append(name)
     return values, made_up
 
@@ -252,12 +252,14 @@ _ARNS = {
     "key": f"arn:aws:kms:us-east-1:{_ACCOUNT}:key/11111111-2222-3333-4444-55555555555a",
     "cmk": f"arn:aws:kms:us-east-1:{_ACCOUNT}:key/11111111-2222-3333-4444-55555555555a",
     "firehose": f"arn:aws:firehose:us-east-1:{_ACCOUNT}:deliverystream/example",
+    "layer": f"arn:aws:lambda:us-east-1:{_ACCOUNT}:layer:example:1",
+    "policy": "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
     "stream": f"arn:aws:kinesis:us-east-1:{_ACCOUNT}:stream/example",
 }
 _ORGANIZATION = re.compile(r"org(anization)?_?id$")
 
 
-def _asked_for(name: str, resources: Any) -> list[str]:
+def asked_of(name: str, resources: Any) -> list[str]:
     """What the template's own use of a parameter asks of its value: the number of an account, somebody who can be named
     as a principal, an organization."""
     text = json.dumps(resources, default=str)
@@ -269,6 +271,8 @@ def _asked_for(name: str, resources: Any) -> list[str]:
         out += [_ACCOUNT] if "account" in name.lower() and "arn" not in name.lower() else [_ROLE, _ACCOUNT]
     if re.search(rf'"aws:\w+OrgID": (\[[^\]]*)?{ref}', text, re.IGNORECASE):
         out.append("o-exampleorgid")
+    if re.search(rf'"(Not)?Resource": (\[[^\]]*)?{ref}', text):
+        out.append(next((arn for word, arn in _ARNS.items() if word in name.lower()), _ARNS["bucket"]))
     return out
 
 
