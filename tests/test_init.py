@@ -153,8 +153,8 @@ def test_why_there_is_nothing_to_promise_is_said(tmp_path: Path) -> None:
 
 
 def test_an_empty_condition_is_drafted_as_one(tmp_path: Path) -> None:
-    statement = {**TRUST["Statement"][0], "Condition": {}}
-    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    statements = [{**statement, "Condition": {}} for statement in TRUST["Statement"]]
+    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}
     parts = {"R": {"Type": "AWS::IAM::Role", "Properties": role}}
     (principal,) = load(draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})).principals
     assert principal.trust[0].document["Condition"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,7 +151,7 @@ def test_of_a_statement_that_names_nearly_everything_some_operations_of_some_ser
 
 
 def promised(element: dict[str, object]) -> DeclaredStatement:
-    return DeclaredStatement({"Effect": "Allow", "Resource": "*", **element}, Place("contract.yaml", 1, 1))
+    return DeclaredStatement({"Effect": "Allow", "Resource": "*", **element}, Place(Path("contract.yaml"), 1, 1))
 
 
 def test_notaction_speaks_of_every_service_that_it_does_not_leave_out() -> None:
