@@ -54,6 +54,7 @@ def with_variants(contract: Contract, aliases: Iterable[str]) -> Contract:
             if resource.alias not in gone
         ),
         setup=(*contract.setup, *_there(more.setup, here)),
+        sends=tuple(s for s in (*contract.sends, *_there(more.sends, here)) if s.alias not in gone),
     )
 
 

@@ -99,7 +99,10 @@ def errors(value: Any) -> list[Any]:
     return list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(value))
 
 
-@pytest.mark.parametrize("folder", [SHIPPED, BROKEN / "good"], ids=lambda path: path.name)
+CENTRAL = ROOT / "fixtures" / "shapes" / "central-bus"
+
+
+@pytest.mark.parametrize("folder", [SHIPPED, BROKEN / "good", CENTRAL], ids=lambda path: path.name)
 def test_good_contracts_are_good_by_the_schema(folder: Path) -> None:
     assert errors(read(folder / "contract.yaml").value) == []
 
@@ -116,7 +119,8 @@ unknown-key missing-key version-missing version-of-the-future account-not-quoted
 parameter-not-text stack-name-with-a-space role-without-trust trust-on-a-group two-kinds no-kind max-session-too-long
 action-and-not-action no-action no-resource principal-in-allows effect-misspelt unknown-access-level
 statement-not-an-object allows-nothing-written a-list unknown-operator wildcard-in-principal resource-not-an-arn
-managed-not-of-aws
+managed-not-of-aws sends-from-a-type sends-there-twice sends-to-no-address sends-to-what-is-not-known
+sends-with-a-wildcard
 """.split()
 
 

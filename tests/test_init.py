@@ -655,3 +655,35 @@ def test_a_role_that_everybody_may_enter_is_drafted_with_why_it_does_not_verify(
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [allow]}}}
     text = draft(written(tmp_path / "g", t={"Resources": {"R": role}}), "eu-west-1", {}).read_text(encoding="utf-8")
     assert "name the accounts as principals, and keep the condition\n      - Principal:" in text
+
+
+def test_what_leaves_its_account_is_drafted_for_a_person_to_decide(tmp_path: Path) -> None:
+    """Also where nothing else is to be promised. An output is never where it goes: it would promise whatever it is."""
+    bus = "arn:aws:events:us-east-1:222222222222:event-bus/central"
+    subscriptions = [
+        {"Protocol": "email", "Endpoint": "ops@example.com"},
+        {"Protocol": "https", "Endpoint": "https://example.com/*"},
+    ]
+    template = {
+        "Parameters": {"Central": {"Type": "String", "Default": bus}},
+        "Resources": {
+            "Rule": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {"EventPattern": {"source": ["a"]}, "Targets": [{"Id": "a", "Arn": {"Ref": "Central"}}]},
+            },
+            "Mails": {"Type": "AWS::SNS::Topic", "Properties": {"Subscription": subscriptions}},
+        },
+        "Outputs": {"Bus": {"Value": {"Ref": "Central"}}},
+    }
+    path = draft(written(tmp_path / "g", t=template), "us-east-1", {})
+    text = path.read_text(encoding="utf-8")
+    assert "sends: # DECIDE: is all of this meant to leave its account?" in text
+    assert 't/Mails sends to\n  # "https://example.com/*", which has a wildcard' in text
+    contract = load(path)
+    assert {sending.path: sending.to for sending in contract.sends} == {
+        ("t", "Rule"): ("arn:${partition}:events:${region}:${accounts.account-2}:event-bus/central",),
+        ("t", "Mails"): ("ops@example.com",),
+    }
+    del template["Resources"]["Mails"]
+    alone = load(draft(written(tmp_path / "alone", t=template), "us-east-1", {}))
+    assert (alone.principals, alone.resources, len(alone.sends)) == ((), (), 1)

@@ -110,6 +110,27 @@ class DeclaredResource:
 
 
 @dataclass(frozen=True)
+class DeclaredSending:
+    """A resource that sends what it holds or is given out of its account, and where to. References stay until
+    `resolve`."""
+
+    alias: str
+    reference: str
+    """The resource: `${stacks.ALIAS.resources.LOGICAL}`, in a nested stack `.../NESTED/LOGICAL`."""
+    to: tuple[str, ...]
+    """ARNs and addresses, each of them once."""
+    place: Place
+    variants: tuple[str, ...] = ()
+    """The variants under which it sends there; empty: always."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The resource: the alias of the contract's stack, and logical ids through nested stacks."""
+        _, alias, _, logical = self.reference.removeprefix("${").removesuffix("}").split(".", 3)
+        return (alias, *logical.split("/"))
+
+
+@dataclass(frozen=True)
 class Change:
     """What a variant makes of a list of statements: some go, some come, and all of them get conditions besides."""
 
@@ -135,8 +156,8 @@ class PrincipalChange:
 class Variant:
     """Values of parameters, and what they change of the promise.
 
-    `absent` are principals and resources that the stacks then do not create; those under `changes` that are nowhere
-    else are created by this variant only.
+    `absent` are principals and resources that the stacks then do not create, and what they then do not send; those
+    under `changes` that are nowhere else are created by this variant only.
     """
 
     alias: str
@@ -173,6 +194,7 @@ class Additions:
     principals: tuple[DeclaredPrincipal, ...] = ()
     resources: tuple[DeclaredResource, ...] = ()
     setup: tuple[Setup, ...] = ()
+    sends: tuple[DeclaredSending, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,6 +214,7 @@ class Contract:
     variants: tuple[Variant, ...] = ()
     setup: tuple[Setup, ...] = ()
     additions: Additions = Additions()
+    sends: tuple[DeclaredSending, ...] = ()
     accounts_for_options: bool = False
     """Does it have `variants`, if only an empty list of them? Then every option and branch of its templates has to be
     accounted for; else only what is deployed is verified."""

@@ -10,7 +10,7 @@ from grantproof.contract.node import Node, did_you_mean
 from grantproof.contract.references import references
 from grantproof.contract.templates import section, template_of
 
-_PARTS = ("stacks", "setup", "principals", "resources", "variants")
+_PARTS = ("stacks", "setup", "principals", "resources", "sends", "variants")
 
 
 def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Upload], stacks: Sequence[Stack]) -> None:
@@ -29,7 +29,7 @@ def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Uploa
             _check(top[part], known, stacks)
     optional = tuple(f"stacks.{stack.alias}." for stack in stacks if stack.variants)
     known -= {name for name in known if name.startswith(optional)}
-    for part in ("stacks", "principals", "resources"):
+    for part in ("stacks", "principals", "resources", "sends"):
         entries = top.get(part, {})
         for alias, entry in entries.value.items() if isinstance(entries.value, Mapping) else ():
             if isinstance(entry, Mapping) and not entry.get("variants"):
@@ -40,13 +40,24 @@ def _check(node: Node, known: Collection[str], stacks: Sequence[Stack]) -> None:
     if isinstance(node.value, str):
         for name in references(node.value):
             if name not in known and not _may_be_made(name, stacks):
-                node.refuse(f"nothing is called ${{{name}}}. {did_you_mean(name, known)}")
+                node.refuse(f"nothing is called ${{{name}}}. {did_you_mean(name, [*known, *_made_near(name, stacks)])}")
     elif isinstance(node.value, Mapping):
         for key in node.value:
             _check(node[key], known, stacks)
     elif isinstance(node.value, list):
         for number in range(len(node.value)):
             _check(node[number], known, stacks)
+
+
+def _made_near(name: str, stacks: Iterable[Stack]) -> list[str]:
+    """The resources that may be meant by a reference to one that no template has."""
+    start = ".".join(name.split(".", 3)[:3])
+    return [
+        f"{start}.{logical}"
+        for stack in stacks
+        if start == f"stacks.{stack.alias}.resources"
+        for logical in template_of(stack.template)["Resources"]
+    ]
 
 
 def _may_be_made(name: str, stacks: Iterable[Stack]) -> bool:

@@ -10,12 +10,14 @@ from grantproof.contract.known import check_references
 from grantproof.contract.node import Node
 from grantproof.contract.options import variants_of
 from grantproof.contract.principals import principals_of, resources_of
+from grantproof.contract.sends import sends_of
 from grantproof.contract.stacks import accounts_of, in_order, region_of, setup_of, stacks_of, uploads_of
 from grantproof.contract.templates import may_be_template
 from grantproof.source import SourceError, read, shown
 
 _TOP = (
-    "version", "description", "accounts", "region", "uploads", "stacks", "setup", "principals", "resources", "variants",
+    "version", "description", "accounts", "region", "uploads", "stacks", "setup", "principals", "resources", "sends",
+    "variants",
 )  # fmt: skip
 
 
@@ -83,6 +85,7 @@ def _contract(top: Node) -> Contract:
     stacks = stacks_of(top, accounts)
     check_references(top, accounts, uploads, stacks)
     principals, resources, setup = principals_of(top), resources_of(top), setup_of(top, accounts)
+    sends = sends_of(top, [*principals, *resources])
     return Contract(
         grant=top.folder.resolve().name,
         path=top.document.path,
@@ -91,16 +94,18 @@ def _contract(top: Node) -> Contract:
         region=region,
         partition=partition,
         uploads=uploads,
-        variants=variants_of(top, stacks, principals, resources),
+        variants=variants_of(top, stacks, principals, resources, sends),
         stacks=in_order(top, tuple(stack for stack in stacks if not stack.variants)),
         principals=tuple(principal for principal in principals if not principal.variants),
         resources=tuple(resource for resource in resources if not resource.variants),
         setup=tuple(call for call in setup if not call.variants),
+        sends=tuple(sending for sending in sends if not sending.variants),
         accounts_for_options="variants" in top,
         additions=Additions(
             tuple(stack for stack in stacks if stack.variants),
             tuple(principal for principal in principals if principal.variants),
             tuple(resource for resource in resources if resource.variants),
             tuple(call for call in setup if call.variants),
+            tuple(sending for sending in sends if sending.variants),
         ),
     )

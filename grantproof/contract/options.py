@@ -8,6 +8,7 @@ from grantproof.contract.declared import (
     Change,
     DeclaredPrincipal,
     DeclaredResource,
+    DeclaredSending,
     DeclaredStatement,
     PrincipalChange,
     Stack,
@@ -29,12 +30,14 @@ def variants_of(
     stacks: Iterable[Stack],
     principals: Iterable[DeclaredPrincipal],
     resources: Iterable[DeclaredResource],
+    sends: Iterable[DeclaredSending],
 ) -> tuple[Variant, ...]:
     """The variants, in the order of the file, which change these."""
     reader = _Reader(
         {stack.alias: stack for stack in stacks},
         {principal.alias: principal for principal in principals},
         {resource.alias: resource for resource in resources},
+        [sending.alias for sending in sends],
     )
     nodes = top.aliases_at("variants")
     return tuple(
@@ -50,8 +53,9 @@ class _Reader:
         stacks: dict[str, Stack],
         principals: dict[str, DeclaredPrincipal],
         resources: dict[str, DeclaredResource],
+        sends: list[str],
     ) -> None:
-        self._stacks, self._principals, self._resources = stacks, principals, resources
+        self._stacks, self._principals, self._resources, self._sends = stacks, principals, resources, sends
 
     def variant(self, alias: str, node: Node, others: list[str]) -> Variant:
         what = f"variant {alias!r}"
@@ -66,7 +70,7 @@ class _Reader:
         carried = node.get("resources", {}).object(f"resources of {what}")
         for name in carried.value:
             _refuse_unknown(carried, name, self._resources, "resource")
-        known = [*self._principals, *self._resources]
+        known = [*self._principals, *self._resources, *self._sends]
         absent = node["absent"].items("absent") if node.value.get("absent") else []
         return Variant(
             alias=alias,

@@ -14,9 +14,10 @@ _PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows"
 
 
 def principals_of(top: Node) -> tuple[DeclaredPrincipal, ...]:
-    """The principals, in the order of the file. Only where a resource carries a policy may there be none."""
+    """The principals, in the order of the file. Only where a resource carries a policy or sends something may there
+    be none."""
     node = top["principals"]
-    none = node.value == {} and bool(top.value.get("resources"))
+    none = node.value == {} and bool(top.value.get("resources") or top.value.get("sends"))
     nodes = {} if none else node.aliases("principals")
     out = tuple(_principal(alias, entry) for alias, entry in nodes.items())
     kinds = {principal.alias: principal.kind for principal in out}

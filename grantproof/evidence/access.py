@@ -104,6 +104,17 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """What the contract promises to be sent out of its account: by which resource, `stack/logical ids`, and where
+    to."""
+
+    alias: str
+    resource: str
+    place: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """A grant. `all_options`: the contract accounts for every option of the templates."""
 
@@ -116,6 +127,7 @@ class Facts:
     resources: tuple[Resource, ...] = ()
     options: tuple[Option, ...] = ()
     all_options: bool = False
+    sends: tuple[Sending, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, JSON-serialisable."""
@@ -144,6 +156,9 @@ def describe(contract: Contract, deployed: Deployed) -> Facts:
         resources=tuple(_resource(resource, deployed) for resource in contract.resources),
         options=options(contract, partial(_filled, deployed)),
         all_options=contract.accounts_for_options,
+        sends=tuple(
+            Sending(s.alias, "/".join(s.path), str(s.place), tuple(_filled(deployed, s.to))) for s in contract.sends
+        ),
     )
 
 

@@ -75,7 +75,11 @@ class _Teller:
             yield from self._principal(f"{kinds[alias]} {alias}", change)
         for alias, resource in variant.resources.items():
             yield from self._statements(resource, f"the policy of {alias}", words.naming)
+        silent = {sending.alias for sending in (*self._contract.sends, *more.sends)}
         for alias in variant.absent:
+            if alias in silent:
+                yield self._note(f"What {alias} sends is not sent.")
+                continue
             yield self._note(f"{kinds.get(alias, '')} {alias} is not created.".strip())
         for principal in more.principals:
             if variant.alias in principal.variants:
@@ -90,6 +94,11 @@ class _Teller:
             if variant.alias in declared.variants:
                 yield Clause({}, f"The policy of {declared.alias} is created.", str(declared.place))
                 yield from self._clauses(declared.policy, words.naming)
+
+        for sending in more.sends:
+            if variant.alias in sending.variants:
+                said = f"{'/'.join(sending.path)} sends to {', '.join(self._filled(sending.to))}."
+                yield Clause({}, _capital(said), str(sending.place))
 
     def _principal(self, name: str, change: PrincipalChange) -> Iterator[Clause]:
         yield from self._statements(change.trust, f"the trust policy of {name}", _entering(name))

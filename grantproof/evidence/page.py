@@ -243,6 +243,8 @@ def _reach(facts: Mapping[str, Any]) -> list[str]:
     for resource in facts["resources"]:
         called = sorted({action for clause in resource["deployed"] for action in _allowing(clause["document"])})
         lines.append(f"by the policy of {resource['alias']} → {_short(called)}")
+    for sending in facts["sends"]:
+        lines.append(f"{sending['resource']} → sends out of its account → {_short(sending['to'])}")
     return lines
 
 

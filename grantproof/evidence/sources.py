@@ -63,6 +63,7 @@ def _cited(evidence: Evidence) -> dict[str, set[int]]:
             places += [c["place"] for key in ("trust", "allowed", "promised", "promised_trust") for c in principal[key]]
         for resource in facts["resources"]:
             places += [c["place"] for key in ("promised", "deployed") for c in resource[key]]
+        places += [sending["place"] for sending in facts["sends"]]
         places += [c["place"] for option in facts["options"] for c in option["changes"]]
     out: dict[str, set[int]] = {}
     for found in map(position, places):

@@ -31,6 +31,7 @@ SUBJECTS: Mapping[str, Axis] = {
     "role": _principals("role"),
     "caller": _principals("role", "user"),
     "resource": lambda contract: ((resource.alias, resource) for resource in contract.resources),
+    "sending": lambda contract: ((sending.alias, sending) for sending in contract.sends),
     "allowed": _statements("allows"),
     "denied": _statements("denies"),
 }

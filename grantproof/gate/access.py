@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from grantproof.aws.held.sends import Sender
 from grantproof.gate.state import State
 from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate
 from grantproof.iam.comparison.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.comparison.witness import delegated
-from grantproof.source import Place
+from grantproof.source import Place, read
 
 Way = Literal["gained", "lost"]
 
@@ -49,6 +50,15 @@ class Access:
 _TAKEN_FOR_GRANTED = ("owner", EVERYTHING.label)
 
 
+#: In place of an action, where a witness is no request.
+SENDS = "sends"
+
+
+def _written_at(sender: Sender) -> Place | None:
+    resource = sender.resource
+    return read(resource.template).place("Resources", resource.path[-1]) if resource.template is not None else None
+
+
 def _both(old: Policy | None, new: Policy | None) -> tuple[Policy, Policy]:
     """Two resource policies of which one may not be there: then it is one without statements."""
     some = new or old
@@ -76,6 +86,30 @@ class Compared:
                 yield from self._differences(alias, "trust", old, new, arns[0].split(":")[4])
                 yield from self._sessions(alias, arns[0])
         yield from self._resource_policies(states)
+        yield from self._sent()
+
+    def _sent(self) -> Iterator[Access]:
+        """What is sent out of its account, resource by resource: no policy says it, and a contract may promise it."""
+        before, after = (state.sent() if state else {} for state in (self._before, self._after))
+        for path, to in [key for key in (*before, *after) if not (key in before and key in after)]:
+            way: Way = "gained" if (path, to) in after else "lost"
+            sender = after[path, to] if way == "gained" else before[path, to]
+            called = f"{'/'.join(path)} ({sender.resource.type})"
+            place = _written_at(sender)
+            promise = None
+            if way == "gained" and self._after is not None and (said := self._after.promised_sent(path, to)):
+                was = self._before.promised_sent(path, to) if self._before else None
+                promise = Promise(said.place, was is None)
+            named = (str(place),) if place is not None else ()
+            yield Access(
+                way,
+                "what leaves its account",
+                f"{called} sends to {to}",
+                {"principal": called, "action": SENDS, "resource": to},
+                named if way == "gained" else tuple(map(_then, named)),
+                place if way == "gained" else None,
+                promise,
+            )
 
     def _sessions(self, alias: str, arn: str) -> Iterator[Access]:
         """How long those who enter may stay: no policy says it."""

@@ -213,8 +213,8 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
         more, why = _under(pair, variant.alias, before)
-        known = {(one.way, one.clause) for one in access}
-        access += [one for one in more if (one.way, one.clause) not in known]
+        known = {(one.way, one.clause, one.promise is None) for one in access}
+        access += [one for one in more if (one.way, one.clause, one.promise is None) not in known]
         doubts += why
     if pair.before is not None and pair.after is not None:
         for found_at in at_new_defaults(pair.before, pair.after):

@@ -59,7 +59,8 @@ def text(change: Change) -> str:
 
 def _about(access: Access) -> Iterator[str]:
     yield f"{access.subject}: {access.clause}"
-    yield f"for example {_request(access.witness)}"
+    if (request := _request(access.witness)) != access.clause:
+        yield f"for example {request}"
     if access.because:
         yield f"{'because of' if access.way == 'gained' else 'it was because of'} {', '.join(access.because)}"
     if access.way == "gained":
@@ -67,6 +68,8 @@ def _about(access: Access) -> Iterator[str]:
 
 
 def _request(witness: Mapping[str, str]) -> str:
+    if witness["action"] == "sends":  # it is no request (`access.SENDS`)
+        return f"{witness['principal']} sends to {witness['resource']}"
     said = f"{witness['principal']} calls {witness['action']} on {witness['resource']}"
     return said + (f" with {witness['context']}" if "context" in witness else "")
 
@@ -124,7 +127,8 @@ def markdown(change: Change, verdict: str = "") -> str:
 def _bullet(access: Access) -> Iterator[str]:
     mark = "➖" if access.way == "lost" else "❌" if access.promise is None else "➕"
     yield f"- {mark} {_code(access.subject)}: {_code(access.clause)}"
-    yield f"  - for example {_code(_request(access.witness))}"
+    if (request := _request(access.witness)) != access.clause:
+        yield f"  - for example {_code(request)}"
     yield from (f"  - because of {_code(place)}" for place in access.because)
     if access.way == "gained":
         covered = access.promise

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.promises import allowed
+from grantproof.aws.held.sends import Path_, Sender, senders
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, Resource
 from grantproof.aws.staged.stage import Stage
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement, resolve
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredSending, DeclaredStatement, UnknownFact, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy
 from grantproof.iam.decision import Cited
 from grantproof.source import Place, shown
@@ -143,6 +145,24 @@ class State:
     def _policy(self, statements: Any, type_: PolicyType) -> Policy:
         document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
         return parse_policy(document, type_, "contract")
+
+    def sent(self) -> Mapping[tuple[Path_, str], Sender]:
+        """What sends something out of its account, by its path and each destination in shared names."""
+        return {
+            (path, str(self.in_shared_names(destination))): sender
+            for path, sender in senders(self.deployment).items()
+            for destination in sender.to
+        }
+
+    def promised_sent(self, path: Path_, destination: str) -> DeclaredSending | None:
+        """What the contract says of a resource's sending to a destination in shared names; None where it does not."""
+        for sending in self.contract.sends:
+            if sending.path == path:
+                for promised in sending.to:
+                    with suppress(UnknownFact):
+                        if self.resolved(promised) == destination:
+                            return sending
+        return None
 
     def place(self, cited: Cited) -> tuple[str, Any]:
         """Where a deciding statement is written: how a person would name it, and the place."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.giving import DECIDING, Way, lets_in_somebody, way_of
-from grantproof.aws.held.unspoken import account_of
+from grantproof.aws.held.known import account_of
+from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.disclosing import disclosed
 
@@ -81,12 +82,16 @@ def access(stage: Deployed) -> Access:
             documents = {PERMISSIONS: {entry["Arn"]: entry["Policy"]}}
             facts = {"type": entry["Type"]}
             entities[called(entry["Arn"])] = Held(entry["Arn"], account, "resource", called(documents), facts)
+    sending = senders(stage.deployment)
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
             if resource.type not in _HUNG and not any(name in called_already for called_already in entities):
                 entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
-            if deciding := _deciding(resource, account_of(stage.deployment, stack)):
+            deciding = _deciding(resource, account_of(stage.deployment, stack))
+            if sender := sending.get((stack.alias, *resource.path)):
+                deciding["sends to"] = json.dumps(sorted(map(str, sender.to)))
+            if deciding:
                 facts = {PROPERTIES: called(deciding)}
                 entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
     return Access(entities)
@@ -100,7 +105,7 @@ _HUNG = frozenset(
 
 def _deciding(resource: Resource, account: str) -> dict[str, str]:
     """The properties by which a resource lets somebody in without a policy that is read, that name somebody, or
-    that tell a secret."""
+    that tell a secret. Where it sends to is beside these."""
     properties = resource.properties or {}
     names = [*properties] if way_of(resource.type) is Way.ITSELF else [*DECIDING.get(resource.type, ())]
     if named := lets_in_somebody(resource.type, properties, account):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, references
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, references
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.held import TRUST, Change
@@ -99,9 +99,10 @@ def spoken_of(stage: Deployed) -> dict[tuple[str, str], str]:
     return out
 
 
-def _declared(contract: Contract) -> Iterator[tuple[str, DeclaredPrincipal | DeclaredResource]]:
+def _declared(contract: Contract) -> Iterator[tuple[str, DeclaredPrincipal | DeclaredResource | DeclaredSending]]:
     yield from (("principals", principal) for principal in contract.principals)
     yield from (("resources", resource) for resource in contract.resources)
+    yield from (("sends", sending) for sending in contract.sends)
 
 
 def with_changes(

@@ -9,9 +9,10 @@ from grantproof.aws.held.agreement import Sides, disagreements, permissions, res
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.held.policies import Held
+from grantproof.aws.held.sends import clause_of, disagreements_about, unpromised
 from grantproof.aws.held.unspoken import unspoken
 from grantproof.aws.staged.stage import Stage
-from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredStatement
+from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, PolicyType, Statement, actions, parse_policy
 from grantproof.iam.comparison.compare import compare
@@ -40,7 +41,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 f"creates the managed policy {arn.rsplit('/', 1)[1]}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
             )
-    for detail, place in unspoken(world):
+    for detail, place in (*unspoken(world), *unpromised(world)):
         verdict.broken("the stacks create what the contract declares, and nothing else", detail, place=place)
     for detail, place in disclosures(world):
         verdict.broken("the value of a secret is kept where it is", detail, place=place)
@@ -117,6 +118,16 @@ def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
             place=str(world.origins.place(real.label, statement.index) or resource.place),
         )
     tell(world, verdict, resource_policy(world, resource, real), told=mistyped)
+
+
+def test_a_resource_sends_exactly_where_the_contract_says(
+    grant: Contract, sending: DeclaredSending, world: Stage, verdict: Any
+) -> None:
+    """To each destination that is promised of it, and to no other: another account or region is another one."""
+    clause = clause_of(sending)
+    for found in disagreements_about(world, sending):
+        note = verdict.unverified if found.kind == "doubt" else verdict.broken
+        note(clause, found.detail, place=found.place)
 
 
 def test_a_role_is_entered_exactly_as_the_contract_says(

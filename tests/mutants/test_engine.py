@@ -58,6 +58,10 @@ ELSEWHERE = {
         "function-url-without-sign-in",
         "function-url-however-called",
         "function-every-action",
+        "events-redirected",
+        "events-to-a-stranger-more",
+        "events-redirected-elsewhere",
+        "events-no-longer-sent",
     ],
 }
 

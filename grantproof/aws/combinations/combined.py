@@ -13,6 +13,7 @@ from grantproof.aws.held.agreement import Sides, disagreements, permissions, res
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.held.sends import clause_of, disagreements_about, senders, unpromised
 from grantproof.aws.held.unspoken import is_spoken_of, place_of, untold
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.synthesis.synthesised import Synthesised
@@ -152,12 +153,13 @@ def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = Tru
 
 
 def compare_rest(held: Deployed, noted: Noted) -> None:
-    """Hold the policies on resources, and what there is at all, against the contract.
+    """Hold the policies on resources, what is sent away, and what there is at all, against the contract.
 
     Raises:
         SnapshotIncomplete: the contract names an output that no stack has.
     """
     _resources(held, noted)
+    _sends(held, noted)
     _came_along(held, noted)
 
 
@@ -216,6 +218,21 @@ def _resources(view: Deployed, noted: Noted) -> None:
             noted.broken(clause, "there is no such policy", str(resource.place))
         else:
             _tell(view, noted, resource_policy(view, resource, real))
+
+
+def _sends(view: Deployed, noted: Noted) -> None:
+    for sending in view.contract.sends:
+        try:
+            for found in disagreements_about(view, sending):
+                note = noted.broken if found.kind == "wider" else noted.narrower
+                note(clause_of(sending), found.detail, found.place)
+        except SnapshotIncomplete:
+            if not noted.only_wider:
+                raise
+            if sending.path in senders(view.deployment):
+                noted.broken(clause_of(sending), "it sends, and what it is promised to is not made", str(sending.place))
+    for detail, place in unpromised(view):
+        noted.broken("the stacks create what the contract declares, and nothing else", detail, place)
 
 
 def _came_along(view: Deployed, noted: Noted) -> None:

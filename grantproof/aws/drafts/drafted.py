@@ -12,9 +12,11 @@ from grantproof.aws.drafts.block_style import entry, scalar
 from grantproof.aws.drafts.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
 from grantproof.aws.drafts.within_boundary import within_boundary
 from grantproof.aws.held.policies import Held
+from grantproof.aws.held.sends import Path_, Sender, senders
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Stack
+from grantproof.contract.sends import why_no_destination
 from grantproof.iam import actions
 from grantproof.source import read
 
@@ -26,7 +28,8 @@ def contract_text(found: Skeleton, stage: Stage) -> str:
     """The contract of what is deployed, as YAML with comments."""
     documents = [snapshot.as_dict() for snapshot in stage.snapshots().values() if snapshot.account == _owner(found)]
     own = [{k: v for k, v in d.items() if k != "Policies" or ":iam::aws:" not in json.dumps(v)} for d in documents]
-    texts = [own, *(stack.parameters for stack in found.contract.stacks)]
+    sent = [str(destination) for sender in senders(stage.deployment).values() for destination in sender.to]
+    texts = [own, *(stack.parameters for stack in found.contract.stacks), sent]
     accounts = accounts_in(texts, _owner(found))
     found = replace(found, contract=replace(found.contract, accounts=accounts))
     return "\n".join(_Writer(found, stage).lines()) + "\n"
@@ -89,6 +92,7 @@ class _Writer:
             yield "resources:"
         for arn, resource in carriers:
             yield from self._resource(arn, resource)
+        yield from self._sends()
 
     def _uploads(self) -> Iterator[str]:
         for upload in self._contract.uploads:
@@ -146,6 +150,30 @@ class _Writer:
         yield f"    arn: {scalar(self._reference(arn))}"
         yield f"    policy: # {DECIDE}: is everybody named here meant to come in?"
         yield from self._statements(self._documents([arn]))
+
+    def _sends(self) -> Iterator[str]:
+        """What leaves its account. Outputs are left alone: one of the stack that sends would promise whatever it is."""
+        sent = senders(self._stage.deployment)
+        if any(map(_promisable, sent.values())):
+            yield ""
+            yield f"sends: # {DECIDE}: is all of this meant to leave its account?"
+        for path, sender in sent.items():
+            for destination in sender.to:
+                if destination not in _promisable(sender):
+                    why = why_no_destination(str(destination)) or "is not resolved."
+                    yield f"  # {DECIDE}: left out, since no contract can promise it: {'/'.join(path)} sends to"
+                    yield f"  # {json.dumps(destination, default=str)}, which {why}"
+            if _promisable(sender):
+                yield from self._sending(path, sender)
+
+    def _sending(self, path: Path_, sender: Sender) -> Iterator[str]:
+        alias = alias_of(path[-1], list(self._aliases.values()))
+        self._aliases["/".join(path)] = alias
+        yield f"  {alias}: # {sender.called}"
+        yield f"    from: ${{stacks.{path[0]}.resources.{'/'.join(path[1:])}}}"
+        yield f"    to: # {DECIDE}: whose is it?"
+        for destination in _promisable(sender):
+            yield f"      - {scalar(str(self._abstract(destination, outputs=False)))}"
 
     def _principal(self, held: Held | str, note: str, reference: str) -> Iterator[str]:
         arn = _arn(held)
@@ -246,6 +274,11 @@ class _Writer:
             value = re.sub(rf"(?<!\d){number}(?!\d)", f"${{accounts.{alias}}}", value)
         value = re.sub(rf"\barn:{contract.partition}:", "arn:${partition}:", value)
         return re.sub(rf"(?<=:){re.escape(contract.region)}(?=:)", "${region}", value)
+
+
+def _promisable(sender: Sender) -> list[str]:
+    """Where it sends, as far as a contract can promise that."""
+    return [text for text in sender.to if isinstance(text, str) and not why_no_destination(text)]
 
 
 def _references(stage: Stage) -> dict[str, str]:

@@ -18,6 +18,7 @@ from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
 from grantproof.aws.held.giving import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import wellformed
@@ -111,7 +112,7 @@ def _written(found: Skeleton) -> Path:
         except LawError as error:
             raise CannotDraft(f"AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
-        if not any(stage.origins.resource(arn) for arn in found_):
+        if not any(stage.origins.resource(arn) for arn in found_) and not senders(stage.deployment):
             giving = list(_giving(stage))
             none = "the templates create no role, group, user or policy to promise anything of"
             lost = "nothing is deployed that a contract can promise"

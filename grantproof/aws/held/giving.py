@@ -16,7 +16,6 @@ from typing import Any
 
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
 from grantproof.aws.templates.naming import holds_policy, is_function, names_somebody
-from grantproof.aws.templates.sending import SENDING
 from grantproof.source import at
 
 
@@ -131,7 +130,7 @@ WAYS: Mapping[str, Way] = {
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html and
 #: https://docs.aws.amazon.com/codebuild/latest/userguide/public-builds.html and
 #: https://docs.aws.amazon.com/transfer/latest/userguide/custom-identity-provider-users.html
-_DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
     "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # whoever has the other half, as what an instance is
@@ -151,12 +150,6 @@ _DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
 }
 #: Those of them without which AWS refuses a resource: where one is left out all the same, nobody is asked for.
 _NEEDED = frozenset({"AuthType", "AuthorizationType"})
-#: The same, with those by which what resources hold is sent somewhere: about that `sending` decides.
-DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
-    type_: {**dict.fromkeys(SENDING.get(type_, ())), **_DECIDING.get(type_, {})} for type_ in (*_DECIDING, *SENDING)
-}
-
-
 #: Properties that hold what looks like a policy, and lets nobody in: it takes away from what others give, or is about
 #: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html and
 #: https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements.html

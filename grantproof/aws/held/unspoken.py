@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,12 +17,11 @@ from grantproof.aws.held.giving import (
     unblocked,
     way_of,
 )
+from grantproof.aws.held.known import account_of, as_known
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import CARRIERS, HUNG
-from grantproof.aws.templates.naming import is_function
-from grantproof.aws.templates.sending import sends_away
 from grantproof.source import at, read, shown
 
 
@@ -36,11 +34,9 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             number = account_of(deployed.deployment, stack)
-            written = _properties(resource, number)
+            written = as_known(resource, number)
             if named := lets_in_somebody(resource.type, written, number):
                 yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
-            if away := _away(deployed.deployment, stack, resource):
-                yield f"{name} sends to {away}, which is not known to be of its account", place
             if is_unread(resource, properties_of(resource)):
                 yield f"{name} writes a policy, and exports hold none of {resource.type}", place
             operation = open_operation(at(written, ("Body",))) if resource.type == _API else ""
@@ -110,62 +106,16 @@ def _names_function(name: Any, permission: Resource) -> bool:
     )
 
 
-def buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
-    """The names of the buckets that the stacks make in an account."""
-    resources = (r for stack in deployment.stacks if stack.account == alias for r in stack.resources)
-    return frozenset(resource.physical_id for resource in resources if resource.type == "AWS::S3::Bucket")
-
-
 def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
-    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out,
-    send what they hold away, or have the value of a secret: by the alias of the stack, and logical ids."""
+    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out, or
+    have the value of a secret: by the alias of the stack, and logical ids."""
     return {
         (stack.alias, *resource.path): resource
         for stack in deployment.stacks
         for resource in stack.resources
         if may_give_access(resource.type, resource.properties, account_of(deployment, stack))
-        or _away(deployment, stack, resource)
         or discloses(deployment, resource)
     }
-
-
-def _away(deployment: Deployment, stack: DeployedStack, resource: Resource) -> str:
-    """Where a resource sends to outside of its account."""
-    number = account_of(deployment, stack)
-    return sends_away(resource.type, _properties(resource, number), number, buckets_of(deployment, stack.account))
-
-
-def account_of(deployment: Deployment, stack: DeployedStack) -> str:
-    """The number of the account that a stack is in."""
-    return deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
-
-
-def _properties(resource: Resource, account: str) -> Any:
-    """With functions resolved; of a real account, as they are written, what refers to the same template resolved as far
-    as that it is of the same account."""
-    if resource.properties is not None:
-        return resource.properties
-    beside = read(resource.template).value["Resources"] if resource.template is not None else {}
-    return _as_own(properties_of(resource), beside, account)
-
-
-def _as_own(value: Any, beside: Mapping[str, Any], account: str) -> Any:
-    if isinstance(value, list):
-        return [_as_own(item, beside, account) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    whole = _WHOLE.fullmatch(str(value.get("Fn::Sub")))
-    attribute = value.get("Fn::GetAtt")
-    named = value.get("Ref") or (whole[1] if whole else attribute[0] if isinstance(attribute, list) else attribute)
-    if is_function(value) and isinstance(named, str):
-        if named == "AWS::AccountId":
-            return account
-        if named.partition(".")[0] in beside:
-            return f"arn:aws:beside::{account}:{named}"
-    return {key: _as_own(item, beside, account) for key, item in value.items()}
-
-
-_WHOLE = re.compile(r"\$\{([\w.:]+)\}")
 
 
 def place_of(resource: Resource, deployed: Deployed) -> str:

@@ -92,6 +92,8 @@ class Recorded(Deployed):
             for statement in resource.policy:
                 self._check_known(statement.document, known, statement.place)
             self._check_known(resource.reference, known, resource.place)
+        for sending in self.contract.sends:
+            self._check_known(sending.to, known, sending.place)
 
     def _check_known(self, value: object, known: Mapping[str, str], place: Place) -> None:
         for name in references(value):

@@ -17,7 +17,6 @@ from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
 from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.aws.templates.resource_policies import resource_policies
-from grantproof.aws.templates.sending import sends_away
 from grantproof.source import shown
 
 
@@ -113,11 +112,7 @@ def make(making: Making) -> Made:
         raise NotResolved(
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
-    if away := sends_away(making.type, making.properties, making.account.number):
-        raise NotResolved(
-            f"{shown(making.template)}: {making.path[-1]} sends to {away}, which is not known to be of its account"
-        )
-    # What gives nobody access; referred to only by what it is called.
+    # What gives nobody access by itself, wherever it sends to; referred to only by what it is called.
     shaped = shaped_id(making.type, making.path)
     name = making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties))
     return Made(reference(making.type, name, making.where))

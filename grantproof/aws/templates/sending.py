@@ -56,17 +56,19 @@ SENDING: Mapping[str, frozenset[str]] = {
 }
 
 
-def sends_away(type_: str, properties: Any, account: str, buckets: Collection[str] = ()) -> str:
-    """Where a resource sends to that is not known to be of its account; empty where it does not.
+def sent_away(type_: str, properties: Any, account: str, buckets: Collection[str] = ()) -> tuple[Any, ...]:
+    """Where a resource sends to that is not known to be of its account, as its properties have it: an ARN, an address,
+    or what is not resolved. Each once; empty where it sends nothing away.
 
     Args:
         buckets: the names of the account's own, which their ARNs do not tell.
     """
+    out: list[Any] = []
     for path in _TO.get(type_, ()):
         for target in _at(properties, path.split(".")):
-            if not _is_own(target, account, buckets):
-                return str(target)
-    return ""
+            if not _is_own(target, account, buckets) and target not in out:
+                out.append(target)
+    return tuple(out)
 
 
 def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:

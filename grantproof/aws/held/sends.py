@@ -1,0 +1,120 @@
+"""What the stacks send out of their accounts, held against what the contract promises of it: exactly that, to nowhere
+else, and to no place less. Destinations are compared letter by letter; what is not resolved is nobody's promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grantproof.aws.held.agreement import Disagreement
+from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.held.known import account_of, as_known
+from grantproof.aws.held.origin import properties_of
+from grantproof.aws.held.unspoken import place_of
+from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.templates.sending import SENDING, sent_away
+from grantproof.contract import DeclaredSending
+
+#: The alias of the contract's stack, and logical ids through nested stacks.
+Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A resource that sends to where it is not known to be of its account. `to`: as `sending.sent_away`; of a real
+    account, functions as they are written."""
+
+    resource: Resource
+    to: tuple[Any, ...]
+
+    @property
+    def called(self) -> str:
+        """Its name and type."""
+        return f"{self.resource.path[-1]} ({self.resource.type})"
+
+
+def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
+    """All of them."""
+    out: dict[Path_, Sender] = {}
+    for stack in deployment.stacks:
+        own = account_of(deployment, stack)
+        for resource in stack.resources:
+            if resource.type in SENDING:
+                to = sent_away(resource.type, as_known(resource, own), own, _buckets_of(deployment, stack.account))
+                if to:
+                    out[stack.alias, *resource.path] = Sender(resource, to)
+    return out
+
+
+def _buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
+    """The names of the buckets that the stacks make in an account, which their ARNs do not tell."""
+    resources = (r for stack in deployment.stacks if stack.account == alias for r in stack.resources)
+    return frozenset(resource.physical_id for resource in resources if resource.type == "AWS::S3::Bucket")
+
+
+def clause_of(sending: DeclaredSending) -> str:
+    """What is claimed of a promise."""
+    return f"{sending.alias} sends exactly where the contract says"
+
+
+def unpromised(deployed: Deployed) -> Iterator[tuple[str, str]]:
+    """What resources send away of which the contract says nothing, and where they stand."""
+    declared = {sending.path for sending in deployed.contract.sends}
+    for path, sender in senders(deployed.deployment).items():
+        if path not in declared:
+            for destination in sender.to:
+                yield (
+                    f"{sender.called} sends to {destination}, which is not known to be of its account, and the "
+                    "contract promises nothing of it under `sends`",
+                    place_of(sender.resource, deployed),
+                )
+
+
+def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterator[Disagreement]:
+    """Where a resource sends that no promise of it names, and where it does not though this one says so; of a real
+    account, what cannot be said.
+
+    Raises:
+        SnapshotIncomplete: a promise names an output that no stack has.
+    """
+    resource = _resource(deployed.deployment, sending.path)
+    sender = senders(deployed.deployment).get(sending.path)
+    promised = {
+        deployed.resolved(destination)
+        for one in deployed.contract.sends
+        if one.path == sending.path
+        for destination in one.to
+    }
+    to = sender.to if sender is not None else ()
+    doubtful = [one for one in to if resource is not None and resource.properties is None and not isinstance(one, str)]
+    for destination in to:
+        if isinstance(destination, str) and destination in promised:
+            continue
+        assert sender is not None
+        place = place_of(sender.resource, deployed)
+        if destination in doubtful:
+            said = f"{sender.called} sends to {destination}, and no export holds what that is"
+            yield Disagreement("doubt", said, place)
+        else:
+            yield Disagreement("wider", f"{sender.called} sends to {destination}, which no promise of it names", place)
+    for destination in map(deployed.resolved, sending.to):
+        if destination not in to and not doubtful:
+            why = _why_not(sending, resource, destination)
+            yield Disagreement("narrower", f"promises that {destination} is sent to, and {why}", str(sending.place))
+
+
+def _resource(deployment: Deployment, path: Path_) -> Resource | None:
+    found = (r for stack in deployment.stacks for r in stack.resources if (stack.alias, *r.path) == path)
+    return next(found, None)
+
+
+def _why_not(sending: DeclaredSending, resource: Resource | None, destination: str) -> str:
+    name = "/".join(sending.path[1:])
+    if resource is None:
+        return f"no {name} is deployed"
+    if resource.type not in SENDING:
+        return f"{name} is an {resource.type}, of which nothing is known that sends anything away"
+    if destination in str(properties_of(resource)):
+        return f"{name} sends nothing there that leaves its account, of which nothing has to be promised"
+    return f"{name} does not send there. Take it out of the contract, or let the template send there"

@@ -1,0 +1,300 @@
+"""What is sent out of its account, held against the contract: exactly what it promises, whatever is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grantproof.aws.combinations.combined import Noted, compare_rest, view
+from grantproof.aws.combinations.excess import excess
+from grantproof.aws.combinations.space import Space
+from grantproof.aws.held.sends import disagreements_about, unpromised
+from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.synthesis.stacks import synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.contract import Contract, ContractError, load
+
+BUS = "arn:aws:events:eu-west-1:222222222222:event-bus/central"
+TEMPLATE = """
+Parameters:
+  More: {{Type: String, Default: "no", AllowedValues: ["no", "yes"]}}
+  Bus: {{Type: String, Default: "{bus}", AllowedValues: ["{bus}", "{bus}2"]}}
+Conditions:
+  WithMore: !Equals [!Ref More, "yes"]
+Resources:
+  Worker:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{Service: ec2.amazonaws.com}}, Action: sts:AssumeRole}}]
+  Own: {{Type: AWS::SQS::Queue}}
+{resources}
+Outputs:
+  Arn: {{Value: !GetAtt Worker.Arn}}
+"""
+OTHER = "Resources: {Box: {Type: AWS::S3::Bucket}}\n"
+CONTRACT = """
+version: 1
+accounts: {{owner: "111111111111", partner: "222222222222"}}
+region: eu-west-1
+stacks:
+  app: {{account: owner, name: app, template: app.yaml, parameters: {{Bus: "{bus}"}}}}
+  theirs: {{account: partner, name: theirs, template: theirs.yaml}}
+principals:
+  worker:
+    role: ${{stacks.app.outputs.Arn}}
+    trust: [{{Principal: {{Service: ec2.amazonaws.com}}, Action: sts:AssumeRole}}]
+    allows: []
+{sends}
+variants:
+  more: {{parameters: {{app: {{More: "yes"}}}}{changes}}}
+"""
+RULE = "  Rule: {{Type: AWS::Events::Rule, {condition} Properties: {{Targets: [{targets}]}}}}"
+
+
+def rule(*arns: str, condition: str = "") -> str:
+    """A rule with these targets, as they are written in YAML."""
+    return RULE.format(condition=condition, targets=", ".join(f"{{Id: a{n}, Arn: {a}}}" for n, a in enumerate(arns)))
+
+
+def promised(to: str, resource: str = "Rule", more: str = "", alias: str = "events") -> str:
+    return f"  {alias}: {{from: '${{stacks.app.resources.{resource}}}', to: {to}{more}}}"
+
+
+def grant(folder: Path, resources: str, *sends: str, changes: str = "") -> Contract:
+    (folder / "app.yaml").write_text(TEMPLATE.format(resources=resources, bus=BUS), encoding="utf-8")
+    (folder / "theirs.yaml").write_text(OTHER, encoding="utf-8")
+    said = "\n".join(("sends:", *sends)) if sends else ""
+    text = CONTRACT.format(sends=said, changes=changes, bus=BUS)
+    (folder / "contract.yaml").write_text(text, encoding="utf-8")
+    return load(folder)
+
+
+def told(contract: Contract) -> Iterator[str]:
+    """What is found without any variant: kind and detail, `came along` for what nothing is promised of."""
+    found = Synthesised(contract, synthesise(contract))
+    for sending in contract.sends:
+        for one in disagreements_about(found, sending):
+            yield f"{one.kind}: {one.detail}"
+            assert one.place
+    yield from (f"came along: {detail}" for detail, _ in unpromised(found))
+
+
+def told_under(contract: Contract, *variants: str) -> list[str]:
+    """What is found under a combination."""
+    chosen = [variant for variant in contract.variants if variant.alias in variants]
+    noted = Noted()
+    found = view(Space(contract), chosen, "eu-west-1", noted)
+    assert found is not None
+    compare_rest(found, noted)
+    return [detail for _, detail, _ in noted.found]
+
+
+ANOTHER = "arn:aws:sns:eu-west-1:222222222222:topic"
+
+
+@pytest.mark.parametrize(
+    ("resource", "to"),
+    [
+        (rule(BUS), BUS),
+        (rule(BUS), "'arn:${partition}:events:${region}:${accounts.partner}:event-bus/central'"),
+        (rule(BUS, "!GetAtt Own.Arn"), BUS),
+        (rule(BUS, BUS), f"[{BUS}]"),
+        (rule(BUS, ANOTHER), f"[{ANOTHER}, {BUS}]"),
+        ("  Rule: {Type: AWS::SNS::Subscription, Properties: {Endpoint: ops@example.com}}", "ops@example.com"),
+        (
+            "  Rule: {Type: AWS::SNS::Subscription, Properties: {Endpoint: 'https://example.com/a?b=c'}}",
+            "https://example.com/a?b=c",
+        ),
+        ("  Rule: {Type: AWS::SNS::Subscription, Properties: {Endpoint: '+12025550100'}}", "'+12025550100'"),
+        (
+            "  Rule: {Type: AWS::S3::Bucket, Properties: {ReplicationConfiguration: {Rules: [{Destination: "
+            "{Bucket: 'arn:aws:s3:::theirs-box'}}]}}}",
+            "'arn:${partition}:s3:::${stacks.theirs.resources.Box}'",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_promised_letter_by_letter_is_no_finding(resource: str, to: str, tmp_path: Path) -> None:
+    assert list(told(grant(tmp_path, resource, promised(to)))) == []
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        BUS.replace("eu-west-1", "eu-west-2"),
+        BUS.replace("222222222222", "333333333333"),
+        BUS.replace("central", "Central"),
+        BUS.replace("central", "central2"),
+        BUS.replace("arn:aws:", "arn:aws-cn:"),
+        "arn:aws:sqs:eu-west-1:222222222222:central",
+        "https://example.com",
+    ],
+)
+def test_any_other_destination_is_too_wide_and_the_promise_is_stale(to: str, tmp_path: Path) -> None:
+    wider, narrower = told(grant(tmp_path, rule(BUS), promised(to)))
+    assert wider == f"wider: Rule (AWS::Events::Rule) sends to {BUS}, which no promise of it names"
+    assert narrower.startswith(f"narrower: promises that {to} is sent to, and Rule does not send there.")
+
+
+def test_one_destination_more_is_told_and_one_less_is(tmp_path: Path) -> None:
+    (said,) = told(grant(tmp_path, rule(BUS, ANOTHER), promised(BUS)))
+    assert said.startswith(f"wider: Rule (AWS::Events::Rule) sends to {ANOTHER}")
+    (said,) = told(grant(tmp_path, rule(BUS), promised(f"[{BUS}, {ANOTHER}]")))
+    assert said.startswith(f"narrower: promises that {ANOTHER}")
+
+
+def test_a_promise_is_of_one_resource_and_covers_no_second_one(tmp_path: Path) -> None:
+    """Be it of the same type or another, and be the destination the same."""
+    second = rule(BUS).replace("  Rule:", "  Second:")
+    third = f"  Third: {{Type: AWS::SNS::Subscription, Properties: {{Endpoint: '{BUS}'}}}}"
+    said = list(told(grant(tmp_path, "\n".join((rule(BUS), second, third)), promised(BUS))))
+    assert [text.split(" sends ")[0] for text in said] == [
+        "came along: Second (AWS::Events::Rule)",
+        "came along: Third (AWS::SNS::Subscription)",
+    ]
+
+
+def test_two_promises_of_one_resource_are_one(tmp_path: Path) -> None:
+    both = promised(BUS), promised(ANOTHER, alias="topic")
+    assert list(told(grant(tmp_path, rule(BUS, ANOTHER), *both))) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "promise", "said"),
+    [
+        (rule(BUS), promised("arn:aws:sqs:eu-west-1:111111111111:q", "Own"), "Own is an AWS::SQS::Queue, of which"),
+        (
+            rule("arn:aws:sqs:eu-west-1:111111111111:q"),
+            promised("arn:aws:sqs:eu-west-1:111111111111:q"),
+            "Rule sends nothing there that leaves its account, of which nothing has to be promised",
+        ),
+        (rule(BUS, condition="Condition: WithMore,"), promised(BUS), "no Rule is deployed"),
+    ],
+)
+def test_a_promise_that_nothing_keeps_says_why(resource: str, promise: str, said: str, tmp_path: Path) -> None:
+    assert any(text.startswith("narrower: ") and said in text for text in told(grant(tmp_path, resource, promise)))
+
+
+@pytest.mark.parametrize("written", ["!ImportValue bus", "'{{resolve:ssm:/central/bus}}'", "''"])
+def test_what_is_not_resolved_is_nobodys_promise(written: str, tmp_path: Path) -> None:
+    """Whatever it comes to, no contract can have promised it."""
+    contract = grant(tmp_path, rule(BUS), promised(BUS))
+    found = Synthesised(contract, synthesise(contract))
+    stack = found.deployment.stacks[0]
+    value = {"Fn::ImportValue": "bus"} if written.startswith("!") else written.strip("'")
+    made = [replace(r, properties={"Targets": [{"Arn": value}]}) for r in stack.resources if r.path == ("Rule",)]
+    found.deployment = replace(found.deployment, stacks=(replace(stack, resources=tuple(made)),))
+    assert [one.kind for one in disagreements_about(found, contract.sends[0])] == ["wider", "narrower"]
+
+
+# --- under options ----------------------------------------------------------------------------------------------------
+
+OPTIONAL = rule(BUS, condition="Condition: WithMore,")
+
+
+def test_what_only_an_option_sends_has_to_be_promised_under_it(tmp_path: Path) -> None:
+    (said,) = told_under(grant(tmp_path, OPTIONAL), "more")
+    assert "promises nothing of it under `sends`" in said
+    contract = grant(tmp_path, OPTIONAL, promised(BUS, more=", variants: [more]"))
+    assert told_under(contract) == told_under(contract, "more") == []
+    (said,) = told_under(grant(tmp_path, OPTIONAL, promised(BUS)))
+    assert said.endswith("no Rule is deployed")
+
+
+def test_what_an_option_sends_elsewhere_is_promised_by_another_entry(tmp_path: Path) -> None:
+    resource = rule(f"!If [WithMore, '{ANOTHER}', '{BUS}']")
+    said = told_under(grant(tmp_path, resource, promised(BUS)), "more")
+    assert [text.partition(" sends to ")[2].partition(",")[0] for text in said] == [ANOTHER, ""]
+    other = promised(ANOTHER, more=", variants: [more]", alias="topic")
+    contract = grant(tmp_path, resource, promised(BUS), other, changes=", absent: [events]")
+    assert told_under(contract) == told_under(contract, "more") == []
+    assert told_under(grant(tmp_path, resource, promised(BUS), other), "more") != [], "the first is not sent to then"
+
+
+def test_a_parameter_that_is_left_open_and_says_where_to_is_told(tmp_path: Path) -> None:
+    contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))
+    assert list(excess(contract)) == []
+    text = contract.path.read_text(encoding="utf-8").replace(f', parameters: {{Bus: "{BUS}"}}', "")
+    contract.path.write_text(text, encoding="utf-8")
+    (found,) = excess(load(tmp_path))
+    assert f"sends to {BUS}2, which no promise of it names" in found.detail
+
+
+def test_another_region_is_another_destination_where_the_contract_says_so(tmp_path: Path) -> None:
+    for to, says in ((BUS, True), ("'arn:aws:events:${region}:${accounts.partner}:event-bus/central'", False)):
+        contract = grant(tmp_path, rule(f"!Sub '{BUS.replace('eu-west-1', '${AWS::Region}')}'"), promised(to))
+        noted = Noted()
+        found = view(Space(contract), (), "eu-west-2", noted)
+        assert found is not None
+        compare_rest(found, noted)
+        assert bool(noted.found) is says
+
+
+# --- real accounts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "kinds"),
+    [
+        (BUS, []),
+        (ANOTHER, ["wider", "narrower"]),
+        ("!Ref Bus", ["doubt"]),
+        ("!If [WithMore, a, b]", ["doubt"]),
+        ("!GetAtt Inner.Outputs.Bus", ["doubt"]),
+        ("!GetAtt Looked.Value", ["doubt"]),
+        ("!GetAtt Own.Arn", ["narrower"]),
+    ],
+)
+def test_of_a_real_account_what_the_template_does_not_write_out_is_not_verified(
+    written: str, kinds: list[str], tmp_path: Path
+) -> None:
+    """Exports hold resources without their properties."""
+    contract = grant(tmp_path, rule(BUS), promised(BUS))
+    found = Synthesised(contract, synthesise(contract))
+    others = "\n  Inner: {Type: AWS::CloudFormation::Stack}\n  Looked: {Type: AWS::SSM::Parameter}\n"
+    text = TEMPLATE.format(resources=rule(written) + others, bus=BUS)
+    (tmp_path / "real.yaml").write_text(text, encoding="utf-8")
+    real = Resource(("Rule",), "AWS::Events::Rule", "rule", "owner", tmp_path / "real.yaml")
+    stack = replace(found.deployment.stacks[0], resources=(real,))
+    found.deployment = replace(found.deployment, stacks=(stack,))
+    assert [one.kind for one in disagreements_about(found, contract.sends[0])] == kinds
+
+
+# --- the contract -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["222222222222", "'*'", "arn:aws:s3:::logs-*", "'${aws:username}@example.com'", "example.com", "[]", "' '", "1"],
+)
+def test_what_is_no_destination_is_refused(to: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError):
+        grant(tmp_path, rule(BUS), promised(to))
+
+
+def test_outputs_and_accounts_may_stand_anywhere_in_a_destination(tmp_path: Path) -> None:
+    contract = grant(
+        tmp_path,
+        rule(BUS),
+        promised("['${stacks.app.outputs.Arn}', 'arn:aws:sns:${region}:${stacks.theirs.name}:t']"),
+    )
+    assert len(contract.sends[0].to) == 2
+
+
+def test_nothing_may_go_by_the_name_of_what_is_promised_under_the_same_option_already(tmp_path: Path) -> None:
+    under = ", variants: [more]"
+    with pytest.raises(ContractError, match="'events' promises"):
+        grant(tmp_path, rule(BUS), promised(BUS), promised(BUS, more=under, alias="again"))
+
+
+def test_a_contract_of_what_is_sent_alone_needs_no_principals(tmp_path: Path) -> None:
+    contract = grant(tmp_path, rule(BUS), promised(BUS))
+    text = contract.path.read_text(encoding="utf-8")
+    start, end = text.index("principals:"), text.index("sends:")
+    contract.path.write_text(text[:start] + "principals: {}\n" + text[end:], encoding="utf-8")
+    assert load(tmp_path).principals == ()
