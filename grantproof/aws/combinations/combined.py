@@ -224,6 +224,9 @@ def _sends(view: Deployed, noted: Noted) -> None:
     for sending in view.contract.sends:
         try:
             for found in disagreements_about(view, sending):
+                if found.kind == "doubt":
+                    noted.unverified(clause_of(sending), found.detail, found.place)
+                    continue
                 note = noted.broken if found.kind == "wider" else noted.narrower
                 note(clause_of(sending), found.detail, found.place)
         except SnapshotIncomplete:

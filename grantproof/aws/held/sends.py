@@ -115,6 +115,6 @@ def _why_not(sending: DeclaredSending, resource: Resource | None, destination: s
         return f"no {name} is deployed"
     if resource.type not in SENDING:
         return f"{name} is an {resource.type}, of which nothing is known that sends anything away"
-    if destination in str(properties_of(resource)):
+    if repr(destination) in str(properties_of(resource)):
         return f"{name} sends nothing there that leaves its account, of which nothing has to be promised"
     return f"{name} does not send there. Take it out of the contract, or let the template send there"
