@@ -104,9 +104,11 @@ def run(options: argparse.Namespace) -> int:
         print(f"--workers takes a number of processes, or auto, not {options.workers!r}", file=sys.stderr)
         return BAD_USAGE
     from grantproof.evidence import bundle
+    from grantproof.source import standing
 
     try:
-        with bundle.alone(options.report_dir):
+        # Files that change during the run are found by their digests; the suites read each of them once.
+        with bundle.alone(options.report_dir), standing():
             return _alone(options)
     except BrokenPipeError:
         raise  # no report's: whoever read what is printed has gone
