@@ -66,9 +66,8 @@ def take(account: str, client: ClientOf, services: tuple[str, ...] = ()) -> Acco
     for role in details["RoleDetailList"]:
         full = iam.get_role(RoleName=role["RoleName"])["Role"]
         role["MaxSessionDuration"] = full.get("MaxSessionDuration", 3600)
-        _keep_boundary(role, full)
-    for user in details["UserDetailList"]:
-        _keep_boundary(user, iam.get_user(UserName=user["UserName"])["User"])
+        if "PermissionsBoundary" in full:
+            role["PermissionsBoundary"] = full["PermissionsBoundary"]
     return AccountSnapshot(
         account=account,
         users=tuple(_plain(user) for user in details["UserDetailList"]),
@@ -95,11 +94,6 @@ def _details(iam: Any) -> dict[str, list[dict[str, Any]]]:
         for name, entries in out.items():
             entries += page.get(name) or []
     return out
-
-
-def _keep_boundary(entity: dict[str, Any], full: Mapping[str, Any]) -> None:
-    if "PermissionsBoundary" in full:
-        entity["PermissionsBoundary"] = full["PermissionsBoundary"]
 
 
 def _policies(iam: Any, details: Mapping[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -26,9 +26,8 @@ def _text(document: Any) -> str:
     return document if isinstance(document, str) else json.dumps(document)
 
 
-def _require_boundary(p: Properties, created: Mapping[str, Any], type_: str) -> None:
-    """moto 5.2.5 takes a user's boundary and forgets it."""
-    if p.get("PermissionsBoundary") and "PermissionsBoundary" not in created:
+def _require_boundary(created: Mapping[str, Any], type_: str) -> None:
+    if "PermissionsBoundary" not in created:
         raise UnsupportedResource(f"property PermissionsBoundary of {type_}")
 
 
@@ -43,7 +42,7 @@ def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_text(p["AssumeRolePolicyDocument"]), **more)["Role"]
     try:
         if p.get("PermissionsBoundary"):
-            _require_boundary(p, iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
+            _require_boundary(iam.get_role(RoleName=name)["Role"], "AWS::IAM::Role")
         for policy in p.get("Policies") or ():
             document = _text(policy["PolicyDocument"])
             iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
@@ -88,7 +87,11 @@ def _user(iam: Client, p: Properties, generated: str) -> CreatedResource:
     name = _named(p, "UserName", generated)
     more = _given(p, Path="Path", PermissionsBoundary="PermissionsBoundary", Tags="Tags")
     user = iam.create_user(UserName=name, **more)["User"]
-    _require_boundary(p, iam.get_user(UserName=name)["User"], "AWS::IAM::User")
+    if p.get("PermissionsBoundary"):
+        # moto 5.2.5 takes a user's boundary and forgets it. Snapshots are made of the details.
+        pages = iam.get_paginator("get_account_authorization_details").paginate(Filter=["User"])
+        details = (found for page in pages for found in page["UserDetailList"])
+        _require_boundary(next(found for found in details if found["UserName"] == name), "AWS::IAM::User")
     for group in p.get("Groups") or ():
         iam.add_user_to_group(GroupName=group, UserName=name)
     for policy in p.get("Policies") or ():

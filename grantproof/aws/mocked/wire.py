@@ -187,7 +187,7 @@ class Wire:
     def _issued(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
         world, role_arn, name = self.world, params["RoleArn"], params["RoleSessionName"]
         account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
-        role = world.client(world.root(account), "iam").get_role(RoleName=role_name)["Role"]
+        role = world.held_role(account, role_name)
         issued = world.now().replace(microsecond=0)
         arn = f"arn:{world.partition}:sts::{account}:assumed-role/{role_name}/{name}"
         identity = Identity(

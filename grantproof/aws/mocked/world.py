@@ -65,6 +65,7 @@ class World:
         self._roots: dict[str, boto3.Session] = {}
         self._wires: dict[int, Wire] = {}
         self._offset = timedelta()
+        self._roles: tuple[int, dict[tuple[str, str], Mapping[str, Any]]] = (-1, {})
         self._guests = 0
         self._helpers = 0
         self._exit = ExitStack()
@@ -228,6 +229,16 @@ class World:
             return str(iam.get_role(RoleName=name.rsplit("/", 1)[-1])["Role"]["RoleId"])
         except iam.exceptions.NoSuchEntityException:
             return ""
+
+    def held_role(self, account: str, name: str) -> Mapping[str, Any]:
+        """What IAM says of a role (GetRole), asked once for as long as no call changes anything: roles are entered far
+        more often than they change."""
+        if self._roles[0] != self.changes:
+            self._roles = self.changes, {}
+        known = self._roles[1]
+        if (account, name) not in known:
+            known[account, name] = self.client(self.root(account), "iam").get_role(RoleName=name)["Role"]
+        return known[account, name]
 
     def register(self, identity: Identity) -> None:
         """Make credentials known that STS has just issued."""
