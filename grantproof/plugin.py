@@ -245,6 +245,21 @@ def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
     return record_of(request.node)
 
 
+def _prepare(config: pytest.Config) -> None:
+    """What all processes need that deploy and call; none does where the accounts are real."""
+    if not config.getoption("--snapshot"):
+        from grantproof.aws.mocked import world
+
+        world.prepare()
+
+
+def _prepare_reports(config: pytest.Config) -> None:
+    if config.getoption("--grants-report"):
+        from grantproof.evidence import page
+
+        page.prepare()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The second part: what tests note, verdicts and reports."""
     config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
@@ -253,9 +268,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if processes > 1 and not hasattr(config, "workerinput"):
         from grantproof.processes import Forked
 
-        config.pluginmanager.register(
-            Forked(config, processes, _units(config, processes), config.getini("ahead")), "grantproof-processes"
-        )
+        units, ahead = _units(config, processes), config.getini("ahead")
+        forked = Forked(config, processes, units, ahead, lambda: _prepare(config), lambda: _prepare_reports(config))
+        config.pluginmanager.register(forked, "grantproof-processes")
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.
         atexit.register(os._exit, 0)

@@ -35,13 +35,21 @@ class Forked:
             runs all of a part. The parts of one thing are told in pytest's order, whoever is done first.
         ahead: modules that need nothing of what collecting the others imports. Their tests run in a process of their
             own, which begins before that.
+        before: makes in this process what each of the others would otherwise make for itself.
+        meanwhile: what this process does while the others have begun, and it would wait for them.
     """
 
     def __init__(
-        self, config: pytest.Config, processes: int, unit_of: Callable[[str], tuple[str, str]], ahead: Sequence[str]
+        self,
+        config: pytest.Config,
+        processes: int,
+        unit_of: Callable[[str], tuple[str, str]],
+        ahead: Sequence[str],
+        before: Callable[[], object],
+        meanwhile: Callable[[], object],
     ) -> None:
         self._hook, self._config, self._processes, self._unit_of = config.hook, config, processes, unit_of
-        self._ahead = frozenset(ahead)
+        self._ahead, self._before, self._meanwhile = frozenset(ahead), before, meanwhile
         self._children = Children[str](_PATIENCE)
         self._reports: list[pytest.TestReport] | None = None
 
@@ -63,11 +71,14 @@ class Forked:
         # The longest first, so that no process is left with it when the others are done.
         shares = sorted(units.values(), key=len, reverse=True)
         telling = _Telling(session.items, lambda nodeid: self._unit_of(nodeid)[0])
+        if shares:
+            self._before()
         with tempfile.TemporaryFile(buffering=0) as queue:
             queue.write(b"".join(number.to_bytes(_WIDTH) for number in range(len(shares))))
             queue.seek(0)
             for _ in range(min(self._processes, len(shares))):
                 self._children.begin("", partial(self._work, shares, queue))
+            self._meanwhile()
             for line in self._said():
                 for item, reports in telling.heard([self._report(data) for data in json.loads(line)]):
                     self._tell(item, reports)

@@ -79,6 +79,11 @@ def render(evidence: Evidence) -> str:
     return text
 
 
+def prepare() -> None:
+    """Compile the page's template, for whoever has time before there is evidence."""
+    _template()
+
+
 def _lead(evidence: Evidence) -> str:
     """The verdict in a sentence: of how many grants, by how many claims."""
     results, totals = evidence.results, evidence.totals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +23,23 @@ from grantproof.aws.mocked.validation import judged_by_the_law
 from grantproof.aws.mocked.wire import NO_SECRET, Authoriser, Calls, Wire, root_wire
 
 _SEED = 1
+
+
+def prepare() -> None:
+    """Load what the first calls in a world make botocore and moto load, and what stays from one world to the next: for
+    whoever goes on in forked processes, each of which would take half a second for it.
+
+    What is called are services that deploying any grant needs, and reads, in an account that no grant has.
+    """
+    with World({"nobody": "000000000000"}, "us-east-1") as world:
+        root = world.root("nobody")
+        iam = world.client(root, "iam")
+        iam.get_account_authorization_details()
+        with suppress(iam.exceptions.NoSuchEntityException):  # errors take more
+            iam.get_role(RoleName="nobody")
+        world.client(root, "sts").get_caller_identity()
+        world.client(root, "cloudformation").describe_stacks()
+        world.client(root, "s3").list_buckets()
 
 
 class World:
