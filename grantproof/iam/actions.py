@@ -36,6 +36,8 @@ class ResourceType:
 
     def forms(self) -> tuple[ResourceType, ...]:
         """The type with each of its templates."""
+        if "," not in self.arn:
+            return (self,)
         return tuple(replace(self, arn=template) for template in self.arn.split(", "))
 
 
