@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
 import boto3
 import pytest
+from boto3.session import Session
 from botocore.exceptions import ClientError
+from botocore.handlers import BUILTIN_HANDLERS
+from botocore.utils import parse_timestamp
 
 from grantproof.aws.mocked import remembered
+from grantproof.aws.mocked.wire import Wire, _moment
 from grantproof.aws.mocked.world import World
 
 
@@ -35,7 +44,33 @@ def test_clients_of_a_service_share_its_model() -> None:
         one, other = (world.client(world.user("owner", name), "sts") for name in ("one", "other"))
         assert one.meta.service_model is other.meta.service_model
         assert one.exceptions is other.exceptions
+        assert type(one) is type(other)
         assert one.meta.events is not other.meta.events
+        assert isinstance(one.meta.events, remembered._Events)
+
+
+def test_which_handlers_take_any_argument_is_what_botocore_finds() -> None:
+    handlers = [spec[1] for spec in BUILTIN_HANDLERS]
+    handlers += [Wire._before, Session.client, print_nothing, partial(print_nothing), (lambda **_: None)]
+    found = {bool(remembered._accepts_kwargs(handler)) for handler in handlers}
+    assert found == {True, False}
+    for handler in handlers:
+        assert remembered._accepts_kwargs(handler) == (inspect.getfullargspec(handler).varkw is not None)
+    with patch.object(remembered, "_accepts_kwargs") as asked, World({"owner": "111111111111"}, "eu-west-1") as world:
+        world.user("owner", "one")
+    assert asked.called
+
+
+def print_nothing(text: str) -> None:
+    """A handler that does not."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-26T14:05:02Z", "2026-11-26T14:05:02.123456Z", "2026-11-26T14:05:02+01:00", 1764165902, "1764165902"],
+)
+def test_a_moment_is_what_botocore_reads(text: Any) -> None:
+    assert _moment(text) == parse_timestamp(text)
 
 
 def test_what_is_attached_in_one_world_is_not_in_the_next() -> None:

@@ -3,11 +3,13 @@
 moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
 folders of botocore for each service's model, and starts a session of it to answer with an error; makes an RSA key for
 each KMS key, symmetric ones too; and writes all of AWS's managed policies for each account that uses one. botocore 1.44
-reads the shapes of a service's model for each client, and a world has a client or more for everybody who comes.
+reads the shapes of a service's model for each client, makes a class for it, looks into the signature of each handler of
+an event, and tries sixty aliases on the name of the event; and a world has a client or more for everybody who comes.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -17,8 +19,11 @@ from typing import Any
 from unittest.mock import patch
 
 import botocore.client
+import botocore.hooks
 import botocore.session
+from botocore.client import ClientCreator
 from botocore.errorfactory import ClientExceptionsFactory
+from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.model import ServiceModel
 from moto.core import loaders, responses, utils
 from moto.iam import models as iam
@@ -34,6 +39,10 @@ _key_of_no_use = cache(generate_private_key)
 _policies: Callable[[Any], list[iam.ManagedPolicy]] = iam.IAMBackend._init_aws_policies
 _exceptions = cache(ClientExceptionsFactory)
 _models: dict[int, ServiceModel] = {}
+_make_class = ClientCreator._create_client_class
+_classes: dict[ServiceModel, type] = {}
+#: Services were once called otherwise in the names of events.
+_ALIASED = frozenset(part for alias in EVENT_ALIASES for part in alias.split("."))
 
 
 def _private_key(key_spec: str) -> Any:
@@ -45,6 +54,29 @@ def _model(description: Mapping[str, Any], service_name: str | None = None) -> S
     if id(description) not in _models:
         _models[id(description)] = ServiceModel(description, service_name)
     return _models[id(description)]
+
+
+def _class(creator: Any, service_name: str, model: ServiceModel) -> type:
+    """Every session registers the same handlers, which may add to a class."""
+    if model not in _classes:
+        _classes[model] = _make_class(creator, service_name, model)
+    return _classes[model]
+
+
+def _accepts_kwargs(function: Any) -> bool:
+    """Of what Python has compiled, the flag from which `inspect` would find it."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return inspect.getfullargspec(function).varkw is not None
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+
+class _Events(EventAliaser):  # type: ignore[misc]  # botocore has no types
+    """botocore's own, which tries its aliases only on names in which one can be."""
+
+    def _alias_event_name(self, event_name: str) -> str:
+        aliased = not _ALIASED.isdisjoint(event_name.split("."))
+        return str(super()._alias_event_name(event_name)) if aliased else event_name
 
 
 @lru_cache(maxsize=8)
@@ -79,6 +111,9 @@ def remembered() -> Generator[None, None, None]:
         patch.object(kms, "generate_private_key", _private_key),
         patch.object(iam.IAMBackend, "_init_aws_policies", _policies_of_aws),
         patch.object(botocore.client, "ServiceModel", _model),
+        patch.object(ClientCreator, "_create_client_class", _class),
+        patch.object(botocore.hooks, "accepts_kwargs", _accepts_kwargs),
+        patch.object(botocore.session, "EventAliaser", _Events),
         patch.object(botocore.session, "ClientExceptionsFactory", _exceptions),
     ):
         yield

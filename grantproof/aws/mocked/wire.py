@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.hooks import EVENT_ALIASES, EventAliaser, HierarchicalEmitter
+from botocore.hooks import HierarchicalEmitter
 from botocore.model import OperationModel
+from botocore.utils import parse_timestamp
 
 from grantproof.aws.isolation import models
 from grantproof.aws.mocked.identity import Identity
@@ -77,16 +79,12 @@ def _handlers() -> HierarchicalEmitter:
     return emitter
 
 
-#: Services were once called otherwise in the names of events.
-_ALIASED = frozenset(part for alias in EVENT_ALIASES for part in alias.split("."))
-
-
-class _Events(EventAliaser):  # type: ignore[misc]  # botocore has no types
-    """botocore's own, which tries sixty aliases on every name of an event; here only where one can be in it."""
-
-    def _alias_event_name(self, event_name: str) -> str:
-        aliased = not _ALIASED.isdisjoint(event_name.split("."))
-        return str(super()._alias_event_name(event_name)) if aliased else event_name
+def _moment(text: Any) -> datetime:
+    """A timestamp of an answer. botocore's own parser tries all forms in which people write dates."""
+    if isinstance(text, str) and text[10:11] == "T":
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    return parse_timestamp(text)  # type: ignore[no-any-return]
 
 
 class Wire:
@@ -105,10 +103,9 @@ class Wire:
     ) -> None:
         self.identity, self._judged = identity, judged
         self._clients: dict[tuple[str, str], Any] = {}
-        handlers = copy(_handlers())
-        core = botocore.session.Session(event_hooks=handlers, include_builtin_handlers=False)
-        core.register_component("event_emitter", _Events(handlers))
+        core = botocore.session.Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
         core.register_component("data_loader", models())
+        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
         core.set_default_client_config(Config(user_agent=USER_AGENT, proxies={}))
         self.session = boto3.Session(
             aws_access_key_id=identity.access_key,
