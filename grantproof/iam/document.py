@@ -228,8 +228,8 @@ class _Reader:
         sid = raw.get("Sid")
         if sid is None and "Sid" not in raw:
             return None
-        if not isinstance(sid, str) or (not sid and self._type not in WITH_PRINCIPAL):
-            self._refuse(f"Sid {sid!r} is not text of at least one character (G6)", "Sid")
+        if not isinstance(sid, str):
+            self._refuse(f"Sid {sid!r} is not text (G6)", "Sid")
         # Other services than IAM accept more characters; only IAM's own documents are held to its alphabet.
         strict = self._type not in (PolicyType.RESOURCE, PolicyType.KEY, PolicyType.ENDPOINT)
         if strict and not re.fullmatch(r"[A-Za-z0-9]*", sid):
