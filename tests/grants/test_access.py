@@ -51,16 +51,16 @@ class _NotSent(Exception):
 
 def let_through(caller: Any, service: str, operation: str, /, **params: Any) -> ClientError | None:
     """As `refusal`, for calls that the law is to let through to services that may not be able to carry them out: what
-    the mocked service's own code runs into says nothing of access. One that sets who may do what goes no further than
-    the law: with a sample for a policy it would change what the tests after it find. Some operations have a parameter
-    called `service`, so these names are free."""
+    the mocked service's own code runs into says nothing of access. One that writes goes no further than the law: a new
+    topic with a policy of its own, or a sample for a policy, would change what the tests after it find. Some operations
+    have a parameter called `service`, so these names are free."""
 
     def stop(**_: Any) -> None:
         raise _NotSent
 
     events, name = caller.meta.events, f"before-send.{caller.meta.service_model.service_id.hyphenize()}.{operation}"
-    sets_access = "Permissions management" in levels_of(service, operation)
-    if sets_access:
+    writes = not {"Permissions management", "Write"}.isdisjoint(levels_of(service, operation))
+    if writes:
         events.register_first(name, stop)
     try:
         return refusal(getattr(caller, method_name(caller, operation)), **params)
@@ -69,7 +69,7 @@ def let_through(caller: Any, service: str, operation: str, /, **params: Any) -> 
     except Exception:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
         return None
     finally:
-        if sets_access:
+        if writes:
             events.unregister(name, stop)
 
 
