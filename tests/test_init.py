@@ -152,6 +152,14 @@ def test_why_there_is_nothing_to_promise_is_said(tmp_path: Path) -> None:
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
+def test_a_policy_that_aws_would_refuse_is_told_where_it_stands(tmp_path: Path) -> None:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": {"Ref": "B"}}
+    policy = {"Bucket": {"Ref": "B"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    parts = {"B": {"Type": "AWS::S3::Bucket"}, "P": {"Type": "AWS::S3::BucketPolicy", "Properties": policy}}
+    with pytest.raises(CannotDraft, match=r"t.json:1:\d+: AWS would not accept a policy .* is neither an ARN nor"):
+        draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})
+
+
 def test_an_empty_condition_is_drafted_as_one(tmp_path: Path) -> None:
     statements = [{**statement, "Condition": {}} for statement in TRUST["Statement"]]
     role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}

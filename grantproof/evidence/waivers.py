@@ -113,6 +113,11 @@ def _is_of_style(claim: Mapping[str, Any], grant: str) -> bool:
     return str(claim["id"]).removeprefix(f"{grant}/").startswith(OF_STYLE)
 
 
+def _is_unwanted_style(finding: Mapping[str, Any]) -> bool:
+    """cfn-lint's errors (E1031 and the like) are what CloudFormation refuses: nobody accepts these."""
+    return finding["status"] == "broken" and not re.match(r"E\d{4} ", finding["detail"])
+
+
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     """Waivers for what a run found about how a grant's templates are written, for a person to decide; empty where there
     is nothing. Findings about access are for nobody to accept unseen, so they are left out.
@@ -126,7 +131,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
         for claim in findings["claims"]
         if claim["grant"] == grant and _is_of_style(claim, grant)
         for finding in claim["findings"]
-        if finding["status"] == "broken"
+        if _is_unwanted_style(finding)
     ]
     if not accepts:
         return ""
@@ -144,7 +149,7 @@ def left_by(findings: Mapping[str, Any], grant: str) -> int:
     return sum(
         claim["status"] in ("error", "unknown")
         or (claim["status"] == "fail" and not _is_of_style(claim, grant))
-        or any(finding["status"] != "broken" for finding in claim["findings"])
+        or not all(_is_unwanted_style(finding) for finding in claim["findings"])
         for claim in findings["claims"]
         if claim["grant"] == grant
     )

@@ -11,7 +11,7 @@ import pytest
 from made_up import FUNCTIONS, collection, finding, outcome, planned
 
 from grantproof.evidence.finding import Finding
-from grantproof.evidence.waivers import NAME, WaiverError, Waivers, load
+from grantproof.evidence.waivers import NAME, WaiverError, Waivers, drafted, left_by, load
 
 CLAIM = "proof/test_nothing_else_came_along[reader]"
 OLD = finding("a", "creates the role old", witness={"action": "s3:GetObject"}, covers="one statement")
@@ -32,6 +32,23 @@ DAY = date(2027, 1, 31)
 def written(tmp_path: Path, text: str = GOOD) -> Waivers:
     (tmp_path / NAME).write_text(text, encoding="utf-8")
     return load(tmp_path / "contract.yaml", "a")
+
+
+def test_what_cloudformation_refuses_is_not_drafted_to_be_accepted() -> None:
+    def claim(name: str, *details: str) -> dict[str, object]:
+        found = [{"status": "broken", "detail": detail, "fingerprint": "0" * 16} for detail in details]
+        return {"grant": "a", "id": f"a/{name}", "status": "fail", "findings": found}
+
+    style = claim("lint/test_cfn_lint_has_nothing_to_say[t]", "W2001 Parameter P not used.")
+    wrong = claim(
+        "lint/test_cfn_lint_has_nothing_to_say[u]", "E1031 Fn::ToJsonString is not supported without", "I1 so"
+    )
+    access = claim("proof/test_nothing_else_came_along", "creates R")
+    text = drafted({"claims": [style, wrong, access]}, "a", DAY)
+    assert "W2001" in text
+    assert "E1031" not in text
+    assert "creates R" not in text
+    assert [left_by({"claims": [one]}, "a") for one in (style, wrong, access)] == [0, 1, 1]
 
 
 def test_no_file_accepts_nothing(tmp_path: Path) -> None:

@@ -94,6 +94,13 @@ def _made_up(found: Skeleton) -> str:
     return f" Made up for this: {', '.join(names)}; give what is real with --parameter NAME=VALUE." if names else ""
 
 
+def _stands_at(stage: Stage, error: str) -> str:
+    """Where the templates write the policy that an error begins with."""
+    label, _, statement = error.partition(" Statement[")
+    place = stage.origins.place(label, int(statement.partition("]")[0] or 0)) if statement else None
+    return f"{place}: " if place else ""
+
+
 def _drafted(found: Skeleton) -> Path:
     try:
         return _written(found)
@@ -110,7 +117,8 @@ def _written(found: Skeleton) -> Path:
         except SnapshotIncomplete as error:
             raise CannotDraft(f"{error}: no template creates it. Name one that does as well.") from None
         except LawError as error:
-            raise CannotDraft(f"AWS would not accept a policy of the templates: {error}.") from None
+            where = _stands_at(stage, str(error))
+            raise CannotDraft(f"{where}AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_) and not senders(stage.deployment):
             giving = list(_giving(stage))
