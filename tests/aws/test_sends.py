@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,13 @@ from grantproof.aws.combinations.combined import Noted, compare_rest, view
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, unpromised
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.real.export import join
+from grantproof.aws.real.recorded import recorded
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, load
+from tests.aws.exporting import Documents, exported
 
 BUS = "arn:aws:events:eu-west-1:222222222222:event-bus/central"
 TEMPLATE = """
@@ -263,6 +267,63 @@ def test_of_a_real_account_what_the_template_does_not_write_out_is_not_verified(
     stack = replace(found.deployment.stacks[0], resources=(real,))
     found.deployment = replace(found.deployment, stacks=(stack,))
     assert [one.kind for one in disagreements_about(found, contract.sends[0])] == kinds
+
+
+CENTRAL = Path(__file__).parent.parent.parent / "fixtures" / "shapes" / "central-bus"
+
+
+@pytest.fixture(scope="module")
+def central() -> tuple[Contract, dict[str, Documents]]:
+    contract = load(CENTRAL)
+    return contract, exported(contract)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kinds"),
+    [
+        ({}, []),
+        ({"CentralBus": BUS.replace("222222222222", "333333333333")}, ["wider", "narrower"]),
+        ({"CentralBus": None}, ["doubt"]),
+        ({"CentralBus": "****"}, ["doubt"]),
+    ],
+    ids=["as promised", "another bus", "not exported", "hidden"],
+)
+def test_of_a_real_account_what_its_stack_was_given_is_told_by_the_export(
+    parameters: dict[str, str | None], kinds: list[str], central: tuple[Contract, dict[str, Documents]]
+) -> None:
+    contract, documents = central[0], copy.deepcopy(central[1])
+    (stack,) = documents["app"]["describe-stacks"]["Stacks"]
+    given = {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]} | parameters
+    stack["Parameters"] = [{"ParameterKey": k, "ParameterValue": v} for k, v in given.items() if v is not None]
+    exports = {alias: join(Path(f"{alias}.json"), found.values()) for alias, found in documents.items()}
+    world = recorded([contract], exports)[contract.grant]
+    assert [one.kind for one in disagreements_about(world, contract.sends[0])] == kinds
+    assert list(unpromised(world)) == []
+
+
+def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> None:
+    """It gives the name of the parameter in the Parameter Store; nor is a template that a transform rewrites known."""
+    contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))
+    text = (tmp_path / "app.yaml").read_text(encoding="utf-8")
+    kinds = []
+    for changed in (
+        text,
+        text.replace("Bus: {Type: String", "Bus: {Type: 'AWS::SSM::Parameter::Value<String>'"),
+        f"Transform: AWS::LanguageExtensions\n{text}",
+    ):
+        (tmp_path / "app.yaml").write_text(changed, encoding="utf-8")
+        real = Resource(("Rule",), "AWS::Events::Rule", "rule", "owner", tmp_path / "app.yaml")
+        found = Synthesised(contract, synthesise(load(CENTRAL)))
+        stack = replace(
+            found.deployment.stacks[1],
+            template=tmp_path / "app.yaml",
+            parameters={"Bus": BUS},
+            resources=(real,),
+        )
+        facts = found.deployment.facts.with_values({"accounts.partner": "222222222222"})
+        found.deployment = Deployment((stack,), facts)
+        kinds.append([one.kind for one in disagreements_about(found, contract.sends[0])])
+    assert kinds == [[], ["doubt"], ["doubt"]]
 
 
 # --- the contract -----------------------------------------------------------------------------------------------------

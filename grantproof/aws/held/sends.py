@@ -41,7 +41,8 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
         own = account_of(deployment, stack)
         for resource in stack.resources:
             if resource.type in SENDING:
-                to = sent_away(resource.type, as_known(resource, own), own, _buckets_of(deployment, stack.account))
+                known = as_known(deployment, stack, resource)
+                to = sent_away(resource.type, known, own, _buckets_of(deployment, stack.account))
                 if to:
                     out[stack.alias, *resource.path] = Sender(resource, to)
     return out

@@ -34,7 +34,7 @@ def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
             if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             number = account_of(deployed.deployment, stack)
-            written = as_known(resource, number)
+            written = as_known(deployed.deployment, stack, resource)
             if named := lets_in_somebody(resource.type, written, number):
                 yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
             if is_unread(resource, properties_of(resource)):

@@ -5,7 +5,7 @@ recognised by their keys:
 
     UserDetailList ...      aws iam get-account-authorization-details, whole or page by page
     Roles                   aws iam list-roles: MaxSessionDuration, which the first one does not tell
-    Stacks                  aws cloudformation describe-stacks: outputs, which the contract refers to
+    Stacks                  aws cloudformation describe-stacks: outputs, which the contract refers to, and parameters
     StackResources          aws cloudformation describe-stack-resources, of each stack and each nested one
     ResourcePolicies        [{"Arn", "Type", "Account", "Policy"}], and the services that were read, under Services
     Account                 aws sts get-caller-identity

@@ -37,12 +37,13 @@ class ExportRefused(SourceError):
 
 @dataclass(frozen=True)
 class RecordedStack:
-    """A stack as DescribeStacks tells it. `id` is its ARN."""
+    """A stack as DescribeStacks tells it. `id` is its ARN; `parameters` leave out what it hides (`NoEcho`)."""
 
     name: str
     id: str
     status: str
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -306,4 +307,8 @@ class _Joined:
                 if stack["StackId"].split(":")[4:5] != [account]:
                     raise self._refuse(f"the stack {stack['StackId']} is not of account {account}.")
                 outputs = {o["OutputKey"]: str(o["OutputValue"]) for o in stack.get("Outputs") or ()}
-                yield RecordedStack(stack["StackName"], stack["StackId"], stack["StackStatus"], outputs)
+                given = {p.get("ParameterKey"): p.get("ParameterValue") for p in stack.get("Parameters") or ()}
+                known = {
+                    str(name): text for name, text in given.items() if isinstance(text, str) and set(text) != {"*"}
+                }
+                yield RecordedStack(stack["StackName"], stack["StackId"], stack["StackStatus"], outputs, known)

@@ -219,7 +219,8 @@ def _of_account(contract: Contract, alias: str, exports: Mapping[str, Export]) -
 def _stack(contract: Contract, stack: Stack, export: Export) -> DeployedStack:
     found = _find(contract, stack, export)
     resources = tuple(_resources(contract, stack, export, found.id, stack.template, ()))
-    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, {}, found.outputs, resources)
+    given = found.parameters
+    return DeployedStack(stack.alias, stack.account, stack.name, stack.template, given, found.outputs, resources)
 
 
 def _find(contract: Contract, stack: Stack, export: Export) -> RecordedStack:
