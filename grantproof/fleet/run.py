@@ -51,7 +51,7 @@ class Totals:
     roles: int = 0
     proved: int = 0
 
-    def plus(self, found: Judgement, kept: bool) -> Totals:
+    def plus(self, found: Judgement, *, kept: bool) -> Totals:
         """One more."""
         return Totals(
             self.planned,

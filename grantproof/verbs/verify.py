@@ -42,37 +42,6 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     verify.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path("templates"), help=DIR_HELP)
     verify.add_argument("-n", "--workers", metavar="N", help="processes to use (default: one a core)")
-    verify.add_argument(
-        "--snapshot",
-        metavar="ALIAS=FILE",
-        action="append",
-        default=[],
-        help="verify against the export of a real account (a JSON file or a folder of them) instead of mocked ones; "
-        "once for each account of the contracts",
-    )
-    verify.add_argument(
-        "--live",
-        metavar="ALIAS=PROFILE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="take the snapshots first, read-only, with these profiles of your AWS configuration",
-    )
-    verify.add_argument(
-        "--try-calls",
-        metavar="ALIAS=PROFILE",
-        nargs="*",
-        help="with --live: then enter the roles and try reads, with these profiles (default: those of --live); nothing "
-        "that could change anything, and what will be called is said first",
-    )
-    verify.add_argument(
-        "--fleet",
-        metavar="FILE",
-        type=Path,
-        help="verify many deployments against snapshots: one JSON object a line, see docs/real-accounts.md",
-    )
-    verify.add_argument("--shard", metavar="K/N", default="1/1", help="of a fleet, only the K-th of N parts, from 1/N")
-    verify.add_argument("--scheduler", metavar="ADDRESS", help="of a fleet, the work goes to this Dask cluster")
     verify.add_argument("-k", "--only", metavar="EXPRESSION", help="only tests whose name matches, as pytest's -k")
     verify.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
     verify.add_argument(
@@ -82,7 +51,48 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="DIR",
         help="where the reports go (default: reports)",
     )
+    _add_real(verify)
+    _add_fleet(verify)
     verify.set_defaults(run=run)
+
+
+def _add_real(verify: argparse.ArgumentParser) -> None:
+    group = verify.add_argument_group("real accounts", "instead of mocked ones; see docs/real-accounts.md")
+    group.add_argument(
+        "--snapshot",
+        metavar="ALIAS=FILE",
+        action="append",
+        default=[],
+        help="verify against the export of a real account (a JSON file or a folder of them); "
+        "once for each account of the contracts",
+    )
+    group.add_argument(
+        "--live",
+        metavar="ALIAS=PROFILE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="take the snapshots first, read-only, with these profiles of your AWS configuration",
+    )
+    group.add_argument(
+        "--try-calls",
+        metavar="ALIAS=PROFILE",
+        nargs="*",
+        help="with --live: then enter the roles and try reads, with these profiles (default: those of --live); nothing "
+        "that could change anything, and what will be called is said first",
+    )
+
+
+def _add_fleet(verify: argparse.ArgumentParser) -> None:
+    group = verify.add_argument_group("a fleet", "many deployments in one run; see docs/real-accounts.md")
+    group.add_argument(
+        "--fleet",
+        metavar="FILE",
+        type=Path,
+        help="verify these deployments against snapshots: one JSON object a line",
+    )
+    group.add_argument("--shard", metavar="K/N", default="1/1", help="only the K-th of N parts, from 1/N")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="the work goes to this Dask cluster")
 
 
 def run(options: argparse.Namespace) -> int:

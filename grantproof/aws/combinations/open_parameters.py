@@ -118,14 +118,16 @@ class _Asked:
                 for inner, expression in given.items():
                     if name in names(expression):
                         self._passed(
-                            self._space.dependencies.instance((*instance.path, key)), inner, expression == {"Ref": name}
+                            self._space.dependencies.instance((*instance.path, key)),
+                            inner,
+                            whole=expression == {"Ref": name},
                         )
         for other, inner in (
             self._space.dependencies.fed_by((instance.path[0], name)) if len(instance.path) == 1 else ()
         ):
             self._passed(other, inner, whole=False)
 
-    def _passed(self, instance: Instance, name: str, whole: bool) -> None:
+    def _passed(self, instance: Instance, name: str, *, whole: bool) -> None:
         before = set(self.texts)
         self.of(instance, name)
         if not whole and self.texts != before:

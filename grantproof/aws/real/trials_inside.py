@@ -64,7 +64,7 @@ class Session:
                         {**of_every_call(self.world), **a.context})
                 for a in asked
             ]  # fmt: skip
-            return bool(requests) and all(evaluate(r, self._layers(r, strictly)).allowed for r in requests)
+            return bool(requests) and all(evaluate(r, self._layers(r, strictly=strictly)).allowed for r in requests)
         except (LawError, UnmappedOperation, KeyError):
             return None
 
@@ -73,16 +73,16 @@ class Session:
         found = self.world.policies.owner(resource) if resource else None
         return found or self.where.account
 
-    def _layers(self, request: Request, strictly: bool) -> Layers:
-        own = self._policy(self.world.allowed(self.principal), PolicyType.IDENTITY, strictly)
+    def _layers(self, request: Request, *, strictly: bool) -> Layers:
+        own = self._policy(self.world.allowed(self.principal), PolicyType.IDENTITY, strictly=strictly)
         for resource in self.world.contract.resources:
             arn = self.world.resolved(resource.reference)
             if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):
                 type_ = resource_type(request.action, request.resource)
-                return Layers(identity=(own,), resource=self._policy(resource.policy, type_, strictly))
+                return Layers(identity=(own,), resource=self._policy(resource.policy, type_, strictly=strictly))
         return Layers(identity=(own,))
 
-    def _policy(self, declared: Sequence[DeclaredStatement], type_: PolicyType, strictly: bool) -> Policy:
+    def _policy(self, declared: Sequence[DeclaredStatement], type_: PolicyType, *, strictly: bool) -> Policy:
         statements = [self.world.resolved(s.document) for s in declared]
         if not strictly:
             allows = [s for s in statements if s.get("Effect") != "Deny"]

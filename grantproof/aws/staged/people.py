@@ -229,7 +229,7 @@ def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], c
 
 def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
     identity = stage.world.identity(comer.session)
-    for other in _others(stage, role, identity.kind == "user"):
+    for other in _others(stage, role, user=identity.kind == "user"):
         session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
         arn = stage.world.identity(other).arn
         own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in comer.params else {}
@@ -253,7 +253,7 @@ def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
             yield Comer(f"{comer.who}, deleted and made again,", session, comer.params, comer.organizations)
 
 
-def _others(stage: Stage, role: DeclaredPrincipal, user: bool) -> Iterator[boto3.Session]:
+def _others(stage: Stage, role: DeclaredPrincipal, *, user: bool) -> Iterator[boto3.Session]:
     """Others of the partner with the same permission: a user of the group, a role with the policy."""
     for alias in role.entered_by:
         principal = stage.contract.principal(alias)
