@@ -107,6 +107,12 @@ def test_good_contracts_are_good_by_the_schema(folder: Path) -> None:
     assert errors(read(folder / "contract.yaml").value) == []
 
 
+def test_a_contract_without_principals_needs_something_else_to_promise() -> None:
+    contract = {**read(CENTRAL / "contract.yaml").value, "principals": {}}
+    assert errors(contract) == []
+    assert errors({key: value for key, value in contract.items() if key not in ("resources", "sends")}) != []
+
+
 def test_the_contract_names_the_schema_that_ships() -> None:
     first = (SHIPPED / "contract.yaml").read_text(encoding="utf-8").splitlines()[0]
     named = first.partition("$schema=")[2]

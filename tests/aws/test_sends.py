@@ -301,6 +301,18 @@ def test_of_a_real_account_what_its_stack_was_given_is_told_by_the_export(
     assert list(unpromised(world)) == []
 
 
+def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_nowhere(tmp_path: Path) -> None:
+    """The stack was changed since, or the template of a nested one is not the grant's."""
+    contract = grant(tmp_path, rule(BUS), promised(BUS))
+    found = Synthesised(contract, synthesise(contract))
+    made = [Resource((name,), "AWS::Events::Rule", "rule", "owner", None) for name in ("Rule", "Later")]
+    stack = replace(found.deployment.stacks[0], resources=tuple(made))
+    found.deployment = replace(found.deployment, stacks=(stack,))
+    assert [one.kind for one in disagreements_about(found, contract.sends[0])] == ["doubt"]
+    ((said, _),) = unpromised(found)
+    assert said.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
+
+
 def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> None:
     """It gives the name of the parameter in the Parameter Store; nor is a template that a transform rewrites known."""
     contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))

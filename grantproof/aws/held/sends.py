@@ -12,12 +12,22 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.known import account_of, as_known
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.unspoken import place_of
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.sending import SENDING, sent_away
 from grantproof.contract import DeclaredSending
+from grantproof.source import read
 
 #: The alias of the contract's stack, and logical ids through nested stacks.
 Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Untold:
+    """Where a resource of a real account sends that the template of its stack does not have: it was changed since, or
+    is a nested one that is not the grant's."""
+
+    def __str__(self) -> str:
+        return "where neither an export nor a template of the grant tells"
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,16 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
             if resource.type in SENDING:
                 known = as_known(deployment, stack, resource)
                 to = sent_away(resource.type, known, own, _buckets_of(deployment, stack.account))
+                if _is_untold(stack, resource):
+                    to = (Untold(),)
                 if to:
                     out[stack.alias, *resource.path] = Sender(resource, to)
     return out
+
+
+def _is_untold(stack: DeployedStack, resource: Resource) -> bool:
+    """Is there nothing that tells where it sends? What a transform makes is not in a template either."""
+    return resource.properties is None and resource.template is None and "Transform" not in read(stack.template).value
 
 
 def _buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
@@ -95,7 +112,8 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
         assert sender is not None
         place = place_of(sender.resource, deployed)
         if destination in doubtful:
-            said = f"{sender.called} sends to {destination}, and no export holds what that is"
+            said = f"{sender.called} sends to {destination}"
+            said += "" if isinstance(destination, Untold) else ", and no export holds what that is"
             yield Disagreement("doubt", said, place)
         else:
             yield Disagreement("wider", f"{sender.called} sends to {destination}, which no promise of it names", place)
