@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grantproof.iam.comparison.automaton import Wanted, find
-from grantproof.iam.comparison.values import EPOCH, MISSING, PRESENT, Among, Keys, between, moment, moments, seconds
+from grantproof.iam.comparison.points import between, moment, moments, seconds
+from grantproof.iam.comparison.values import EPOCH, MISSING, PRESENT, Among, Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Type

@@ -1,30 +1,25 @@
 """One condition key: with which values are these tests true and those false? (Several keys at once: `tied`.)
 
 Whatever is answered has been asked of the law's own `holds`. What is written here is only where to look: for text the
-languages of the tests' patterns, for numbers, dates and addresses the points at which some test changes its answer.
+languages of the tests' patterns, for numbers, dates and addresses `points`.
 """
 
 from __future__ import annotations
 
-import base64
-import ipaddress
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from enum import Enum
 
 from grantproof.iam.assumption import Assumptions, Judge
 from grantproof.iam.comparison.automaton import Wanted, find
 from grantproof.iam.comparison.effort import Effort, TooHard
+from grantproof.iam.comparison.points import between, moments, points, seconds
 from grantproof.iam.condition import Test, holds, value_holds
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, single_value, split_fields
 from grantproof.iam.request import Values
-from grantproof.iam.typed import date, network, number
 
 #: The key is not in the request.
 MISSING: Values = ()
@@ -279,8 +274,7 @@ class Present:
             yield from map(seconds, between(moments(test for test, _ in constraints)))
             return
         for type_, patterns in by_type.items():
-            if type_ in _POINTS:
-                yield from _POINTS[type_]([pattern.text for pattern in patterns])
+            yield from points(type_, [pattern.text for pattern in patterns])
         yield from (p.text for type_ in _TEXT for p in by_type.get(type_, ()))
 
 
@@ -301,78 +295,3 @@ def arn_shape(glob: Glob) -> Glob:
         for piece in (*(inside[t] if isinstance(t, Wild) and t in inside else t for t in part.tokens), ":")
     ]
     return Glob((*tokens, *fields[5].tokens))
-
-
-def between(values: Iterable[Decimal]) -> Iterator[Decimal]:
-    """Every value, one between each two neighbours, one below all and one above."""
-    ordered = sorted(set(values))
-    if not ordered:
-        return
-    yield ordered[0] - 1
-    for here, following in zip(ordered, [*ordered[1:], ordered[-1] + 2], strict=True):
-        yield here
-        middle = (here + following) / 2
-        yield middle.to_integral_value() if here < middle.to_integral_value() < following else middle
-
-
-def _numbers(texts: Sequence[str]) -> Iterator[str]:
-    values = [value for text in texts if (value := number(text)) is not None]
-    yield from (f"{value:f}" for value in between(values or [Decimal(0)]))
-
-
-def _dates(texts: Sequence[str]) -> Iterator[str]:
-    values = [value for text in texts if (value := date(text)) is not None]
-    yield from map(moment, between(values or [Decimal(1_700_000_000)]))
-
-
-def moments(tests: Iterable[Test]) -> list[Decimal]:
-    """The moments that tests name, as dates or as numbers, in seconds since the epoch; some moment where there are
-    none."""
-    read = [(date if t.operator.type is Type.DATE else number)(p.text) for t in tests for p in t.values]
-    return [value for value in read if value is not None] or [Decimal(1_700_000_000)]
-
-
-def seconds(value: Decimal) -> str:
-    """Seconds since the epoch, so that they are not taken for a year."""
-    text = f"{value:f}"
-    return f"{text}.0" if re.fullmatch("[0-9]{4}", text) else text
-
-
-def moment(value: Decimal) -> str:
-    """A moment as a date, or in seconds since the epoch where it is too far away for a date."""
-    try:
-        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value * 1_000_000))
-    except OverflowError:
-        return seconds(value)
-    return found.isoformat().replace("+00:00", "Z")
-
-
-def _addresses(texts: Sequence[str]) -> Iterator[str]:
-    # Under the other reading of O16 an IPv6 address without a prefix length is a whole /32.
-    networks = [n for text in texts for prefix in (128, 32) if (n := network(text, prefix)) is not None]
-    for version, most in ((4, 2**32), (6, 2**128)):
-        make: Callable[[int], object] = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
-        points = {0}
-        for net in networks:
-            if net.version == version:
-                first, last = int(net.network_address), int(net.broadcast_address)
-                points |= {first, last + 1}
-        yield from (str(make(point)) for point in sorted(points) if point < most)
-
-
-def _booleans(_: Sequence[str]) -> Iterator[str]:
-    yield from ("true", "false")
-
-
-def _binaries(texts: Sequence[str]) -> Iterator[str]:
-    yield from texts
-    yield base64.b64encode("".join(texts).encode() + b"other").decode()
-
-
-_POINTS: Mapping[Type, Callable[[Sequence[str]], Iterator[str]]] = {
-    Type.NUMERIC: _numbers,
-    Type.DATE: _dates,
-    Type.IP: _addresses,
-    Type.BOOL: _booleans,
-    Type.BINARY: _binaries,
-}
