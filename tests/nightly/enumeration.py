@@ -12,7 +12,7 @@ from functools import partial
 
 from grantproof.iam import LawError, Layers
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
-from tests.iam import brute, layered, named, test_entangled
+from tests.iam import brute, layered, named, test_assignments
 
 KINDS = {"plain": {}, "limits": {"limits": True}, "variables": {"variables": True}}
 CHUNK = 250
@@ -79,7 +79,7 @@ def _asked(missed: Callable[[int], bool | None], title: str, first: int) -> Coun
 
 def several_variables(first: int) -> Counter[str]:
     """A chunk of random pairs with two policy variables."""
-    return _asked(test_entangled.missed, "two variables", first)
+    return _asked(test_assignments.missed, "two variables", first)
 
 
 def all_layers(first: int) -> Counter[str]:

@@ -174,6 +174,11 @@ class _Anyhow(Question):
     def _matter(self, variables: Mapping[str, Values]) -> bool:
         return "O9" not in self._changed or not variables or not all(variables.values())
 
+    @property
+    def _tags_fold(self) -> tuple[bool, ...]:
+        asked = any(key.startswith("aws:requesttag/") for key in self._keys)
+        return (False, True) if asked else (False,)
+
     def _callers(self) -> Iterable[Caller]:
         return self._asked.every_caller
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from grantproof.iam.assumption import Assumptions, Judge
+from grantproof.iam.comparison.assignments import Reading, special_values
 from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller
 from grantproof.iam.comparison.callers import callers, limits_differ
 from grantproof.iam.comparison.conditions import Conditions
@@ -21,12 +22,7 @@ from grantproof.iam.comparison.settled import bounds_of
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.users import case_may_matter
 from grantproof.iam.comparison.values import Bounds, Keys
-from grantproof.iam.comparison.variables import (
-    generic_values,
-    longest,
-    settled_by_generic,
-    special_values,
-)
+from grantproof.iam.comparison.variables import generic_values, longest, settled_by_generic
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
@@ -110,14 +106,22 @@ class Question:
             # Most callers settle the same of the variables.
             at = frozenset(settled.items())
             if at not in special:
-                values = special_values(
-                    self._variables, caller, inner.layers, outer.layers, fields=self._held_in_fields
-                )
-                special[at] = Kept(values)
+                special[at] = Kept(self._special_values(caller, outer, inner))
             for variables in filter(self._matter, special[at]):
                 self.effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
+
+    def _special_values(self, caller: Caller, outer: Prepared, inner: Prepared) -> Iterator[dict[str, Values]]:
+        fields, void = self.assumptions.reading("O5") == "segments", self.assumptions.reading("O9") == "void"
+        for tags_fold in self._tags_fold:
+            reading = Reading(fields, void, tags_fold)
+            yield from special_values(self._variables, caller, inner.layers, outer.layers, reading)
+
+    @property
+    def _tags_fold(self) -> tuple[bool, ...]:
+        """Do values of `aws:RequestTag` count without regard to case (O23)?"""
+        return (self.assumptions.reading("O23") == "insensitive",)
 
     def _check_case(self) -> None:
         """One search is of names of users with regard to case."""
@@ -233,11 +237,6 @@ class Question:
     def _resource_type(self) -> PolicyType:
         found = (side.layers.resource.type for side in (self.old, self.new) if side.layers.resource is not None)
         return next(found, PolicyType.RESOURCE)
-
-    @property
-    def _held_in_fields(self) -> bool:
-        """Do wildcards of resources stop at colons, so that none stands for all that a variable may hold (O5)?"""
-        return bool(self._variables) and self.assumptions.reading("O5") == "segments"
 
     @property
     def _taken_plainly(self) -> bool:

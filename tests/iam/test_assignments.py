@@ -170,6 +170,58 @@ def test_a_users_name_is_the_end_of_its_arn(operator: str, arn: str) -> None:
         assert found.verdict in (Verdict.NARROWER, Verdict.WIDER)
 
 
+def _tagged(name: str, *conditions: tuple[str, str, str]) -> dict[str, Any]:
+    """An Allow on what is named with a tag of the caller's, under conditions."""
+    block: dict[str, dict[str, str]] = {}
+    for operator, key, value in conditions:
+        block.setdefault(operator, {})[key] = value
+    return allow("s3:*", f"{BUCKET}{name}", Condition=block)
+
+
+PREFIX = "s3:prefix"
+TOLD_APART = {
+    "an empty tag is no missing one": ([_tagged("x", ("StringEquals", KEYS[0], ""))], [_tagged(f"x/{U}")]),
+    "a tag that is compared as a number": ([_tagged(f"x/{U}", ("NumericLessThan", KEYS[0], "10"))], []),
+    "a tag that is compared as a date": ([_tagged(f"x/{U}", ("DateLessThan", KEYS[0], "2030-01-01"))], []),
+    "the case of a tag": (
+        [_tagged(f"x/{U}", ("StringEqualsIgnoreCase", KEYS[0], "abc"))],
+        [_tagged(f"x/{U}", ("StringEquals", KEYS[0], "abc"))],
+    ),
+    "the case of some letters of a tag": (
+        [_tagged(f"x/{U}", ("StringEqualsIgnoreCase", KEYS[0], "ab"))],
+        [_tagged(f"x/{U}", ("StringLike", KEYS[0], "a*")), _tagged(f"x/{U}", ("StringEquals", KEYS[0], "AB"))],
+    ),
+    "the case of what equals a tag": (
+        [_tagged("x", ("StringEqualsIgnoreCase", PREFIX, U))],
+        [_tagged("x", ("StringEquals", PREFIX, U))],
+    ),
+    "colons in a tag where an ARN is asked for": (
+        [_tagged("x", ("StringLike", "aws:SourceArn", f"arn:aws:iam::{U}:user/x"))],
+        [_tagged("x", ("ArnLike", "aws:SourceArn", "arn:aws:iam::*:user/x"))],
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "less"), TOLD_APART.values(), ids=TOLD_APART)
+def test_values_by_which_two_sides_are_told_apart_are_found(more: list[Any], less: list[Any]) -> None:
+    found = compare(identity(*more, *less), identity(*less, deny("sqs:*")), every_reading=False)
+    assert found.verdict is Verdict.NARROWER
+
+
+def test_a_difference_that_a_text_in_another_case_may_make_is_not_taken_for_nothing() -> None:
+    both = _tagged(f"x/{U}", ("StringEqualsIgnoreCase", PREFIX, U), ("StringEquals", PREFIX, "ABC"))
+    limit = deny("s3:*", f"{BUCKET}x/ABC")
+    found = compare(identity(both, limit), identity(limit), every_reading=False)
+    assert found.verdict in (Verdict.UNDETERMINED, Verdict.NARROWER)
+
+
+def test_a_number_that_a_tag_may_be_is_not_taken_for_the_only_one() -> None:
+    less, least = (_tagged(f"x/{U}", ("NumericLessThan", KEYS[0], most)) for most in ("10", "9"))
+    limit = deny("s3:*", f"{BUCKET}x/9")
+    found = compare(identity(less, limit), identity(least, limit), every_reading=False)
+    assert found.verdict in (Verdict.UNDETERMINED, Verdict.NARROWER)
+
+
 def test_what_was_found_and_cannot_be_shown_is_not_taken_for_nothing() -> None:
     """A bucket of no partition that there is: nothing shows it, and what else there may be was not looked for."""
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}

@@ -1,0 +1,432 @@
+"""Values of policy variables by which one side may come to allow what the other does not.
+
+A request that escapes makes certain patterns match (`needed`): those of the statements that fire, and those by which
+Not forms and negated tests are got away from. Patterns of which one text matches several are equations in the variables
+(`equations`). Every request that makes the same patterns match is an instance of one of their most general solutions;
+at that one's generic point these match too, and of all other patterns none that the request gets away from. So the
+generic points of all solutions, for every choice of patterns, are all the values that have to be tried: where
+nothing escapes with them, nothing does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, product, takewhile
+from math import prod
+from typing import NamedTuple
+
+from grantproof.iam.comparison.caller import Caller
+from grantproof.iam.comparison.effort import TooHard
+from grantproof.iam.comparison.equations import Equations, Unknown, Word, put, renamed
+from grantproof.iam.comparison.language import overlap
+from grantproof.iam.comparison.needed import Group, Matching, Parts, folds, needed
+from grantproof.iam.comparison.values import MISSING
+from grantproof.iam.comparison.variables import generic_values, longest, private, relevant
+from grantproof.iam.document import Statement
+from grantproof.iam.glob import Glob, Token, Wild, folded, spellings
+from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
+from grantproof.iam.pattern import Pattern, Variable
+from grantproof.iam.request import Values
+
+_MOST_ASSIGNMENTS, _MOST_OF_EACH = 512, 128
+_EMPTY: Values = ("",)
+_FIELDS = 5
+_FIRST_OWN = 0xF0000
+_CASE_AND_SIZE = "policy variables are compared without regard to case, beside patterns that count characters"
+_READABLE, _CYRILLIC = "qzxjkvwyghmnbdfpltrsc", range(0x430, 0x450)
+
+
+class Reading(NamedTuple):
+    """What open points say of variables.
+
+    Attributes:
+        fields: wildcards of resources stop at colons, which a value may hold (O5).
+        void: a variable without value makes its statement void (O9).
+        tags_fold: values of `aws:RequestTag` count without regard to case (O23).
+    """
+
+    fields: bool = False
+    void: bool = False
+    tags_fold: bool = False
+
+
+def special_values(
+    variables: frozenset[str], caller: Caller, inner: Layers, outer: Layers, reading: Reading
+) -> Iterator[dict[str, Values]]:
+    """The assignments that can matter to what `inner` allows and `outer` does not, but for the one in which each
+    variable has a value that is nothing in particular.
+
+    Raises:
+        TooHard: there are too many of them, or some can matter that are not found like this.
+    """
+    statements = relevant(inner, outer)
+    generic = generic_values(variables, caller, longest(statements))
+    asked = _asked(statements)
+    free = sorted(asked.variables | asked.tested & variables)
+    free = [key for key in free if key in variables and key not in caller.states(variables)]
+    groups = needed(inner, outer, statements, tags_fold=reading.tags_fold)
+    size, cased = longest(statements), _cased(statements, reading.tags_fold)
+    sizes = _Sizes(size, _colons(statements, reading.fields), asked.written, _fresh(asked.written) if cased else "")
+    doubt = (
+        "policy variables are compared without regard to case, and characters are counted" if cased and size > 1 else ""
+    )
+    seen = {tuple(generic.items())}
+    for states in product(*(_without(key, asked, reading) for key in free)):
+        absent = {key: state for key, state in zip(free, states, strict=True) if state is not None}
+        known = {**generic, **absent}
+        solver = _Solver(groups, [key for key in free if key not in absent], known)
+        for found in solver.solutions():
+            for texts in sizes.texts(found):
+                assignment = {**known, **{key: (text,) for key, text in zip(solver.keys, texts, strict=True)}}
+                if (at := tuple(assignment.items())) in seen:
+                    continue
+                seen.add(at)
+                yield assignment
+                if len(seen) > _MOST_ASSIGNMENTS:
+                    raise TooHard(f"the policy variables have more than {_MOST_ASSIGNMENTS} values that may matter")
+        doubt = doubt or solver.doubt
+    # A difference that some value makes is one, whatever others do.
+    if doubt:
+        raise TooHard(doubt)
+
+
+class _Asked(NamedTuple):
+    """The keys of which statements speak, as variables and in tests; the variables with a default; and the texts of
+    which patterns are made."""
+
+    variables: frozenset[str]
+    tested: frozenset[str]
+    with_default: frozenset[str]
+    written: frozenset[str]
+
+
+def _asked(statements: Sequence[Statement]) -> _Asked:
+    tests = [test for statement in statements for test in statement.conditions]
+    patterns = dict.fromkeys(
+        p for s in statements for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values))
+    )
+    variables = [variable for pattern in patterns for variable in pattern.variables]
+    texts = [part for p in patterns for part in p.parts if isinstance(part, str)]
+    texts += [variable.default or "" for variable in variables]
+    return _Asked(
+        frozenset(variable.key for variable in variables),
+        frozenset(test.key for test in tests),
+        frozenset(variable.key for variable in variables if variable.default is not None),
+        frozenset(texts),
+    )
+
+
+def _without(key: str, asked: _Asked, reading: Reading) -> Iterator[Values | None]:
+    """The states of a variable: with a value, which is to be found, and without. That it has none is told from a value
+    that is nothing in particular by a default, by a test of its own key, or where it makes a statement void."""
+    yield None
+    if key in asked.tested or key in asked.with_default or reading.void:
+        yield MISSING
+    if key in asked.tested:
+        yield _EMPTY
+
+
+def _colons(statements: Iterable[Statement], fields: bool) -> int:
+    """How many colons in a value can matter, since wildcards stop at them: as many as there are fields in which one of
+    them may stand, and one more."""
+    most = 0
+    by_key: dict[str, list[Pattern]] = {}
+    in_fields: set[str] = set()
+    for statement in statements:
+        if fields:
+            most = max(1, most, *(1 + p.text.count(":") - _FIELDS for p in statement.resources or ()))
+        for test in statement.conditions:
+            by_key.setdefault(test.key, []).extend(test.values)
+            if test.operator.type is Type.ARN and any(_early(p, Wild) for p in test.values):
+                in_fields.add(test.key)
+    variables = {variable.key for patterns in by_key.values() for p in patterns for variable in p.variables}
+    variables |= {v.key for s in statements for p in s.resources or () for v in p.variables}
+    if any(key in variables or any(_early(p, Variable) for p in by_key[key]) for key in in_fields):
+        most = max(most, _FIELDS + 1)
+    return most
+
+
+def _cased(statements: Iterable[Statement], tags_fold: bool) -> bool:
+    """Is a variable compared without regard to case? Its value may then be told from others by its case alone."""
+    tests = [test for statement in statements for test in statement.conditions if folds(test, tags_fold)]
+    return any(pattern.variables for test in tests for pattern in test.values)
+
+
+def _fresh(written: frozenset[str]) -> str:
+    """A letter that no pattern spells out in either case: of those that are easily read, or of any."""
+    letters = frozenset("".join(written))
+    return next(c for c in chain(_READABLE, map(chr, _CYRILLIC)) if not letters & spellings(c))
+
+
+def _early(pattern: Pattern, kind: type[Wild] | type[Variable]) -> bool:
+    """Does one stand before the last field of an ARN?"""
+    colons = 0
+    for part in pattern.parts:
+        if isinstance(part, str):
+            colons += part.count(":")
+        elif isinstance(part, kind) and colons < _FIELDS:
+            return True
+    return False
+
+
+# --- solutions --------------------------------------------------------------------------------------------------------
+
+
+class _State(NamedTuple):
+    """What is known so far: of the variables' values, and of the texts that match."""
+
+    values: tuple[Word, ...]
+    texts: tuple[Word, ...]
+
+    def bound(self, bound: tuple[tuple[Unknown, Word], ...]) -> _State:
+        return _State(*(tuple(put(word, bound) for word in words) for words in self))
+
+
+class _Solver:
+    """Finds the variables' values for every choice of patterns. `doubt` says why some may be missing.
+
+    Args:
+        keys: the variables that have a value, which is sought.
+        known: the states of the others.
+    """
+
+    def __init__(self, groups: Sequence[Group], keys: Sequence[str], known: Mapping[str, Values]) -> None:
+        self.keys = keys
+        self._at = {key: number for number, key in enumerate(keys)}
+        self._known = known
+        self._equations = Equations()
+        self.doubt = ""
+        matchings = [m for group in groups for way in group.ways for m in way]
+        alive = {m.subject for m in matchings if m.subject[0] in self._at or any(map(self._holds, m.patterns))}
+        # Of a key without value nothing matches, whatever stands for others.
+        alive -= {s for s in alive if s[0] in known and s[0] not in self._at and not any(known[s[0]])}
+        self._subjects = {subject: number for number, subject in enumerate(sorted(alive))}
+        self._groups = [g for g in map(self._living, groups) if g.ways]
+        # Of a variable's own key, the value is the text that is compared, in either way.
+        texts = {m for m in matchings if m.subject in alive and m.subject[0] not in self._at}
+        self._mixed = {m.subject for m in texts if m.fold} & {m.subject for m in texts if not m.fold}
+        self._last = {m.subject: n for n, g in enumerate(self._groups) for way in g.ways for m in way}
+        self._seen: set[tuple[object, ...]] = set()
+
+    def _holds(self, parts: Parts) -> bool:
+        return any(isinstance(part, Variable) and part.key in self._at for part in parts)
+
+    def _living(self, group: Group) -> Group:
+        """The group without texts in which no variable stands."""
+        ways = dict.fromkeys(tuple(m for m in way if m.subject in self._subjects) for way in group.ways)
+        if group.optional:
+            ways.pop((), None)
+        return group._replace(ways=tuple(ways))
+
+    def solutions(self) -> Iterator[tuple[Word, ...]]:
+        """The values, in words, each once."""
+        values = tuple((self._equations.unknown(filled=True),) for _ in self.keys)
+        start = _State(values, tuple(self._text(key, values) for key, _ in self._subjects))
+        found: set[tuple[Word, ...]] = set()
+        for state in self._from(start, 0):
+            words = renamed(*state.values)
+            if words not in found:
+                found.add(words)
+                yield words
+        self.doubt = self.doubt or self._equations.doubt
+
+    def _text(self, key: str, values: tuple[Word, ...]) -> Word:
+        if key in self._at:
+            return values[self._at[key]]
+        if key in self._known:
+            return tuple(self._known[key][0])
+        return (self._equations.unknown(),)
+
+    def _from(self, state: _State, at: int) -> Iterator[_State]:
+        """The final states that come of one, from a group on."""
+        if at == len(self._groups):
+            yield state
+            return
+        for following in self._after(state, self._groups[at]):
+            here = self._forgotten(following, at)
+            name = (at, *renamed(*here.values, *here.texts))
+            if name not in self._seen:
+                self._seen.add(name)
+                yield from self._from(here, at + 1)
+
+    def _forgotten(self, state: _State, at: int) -> _State:
+        """A state without the texts that matter no more."""
+        kept = (
+            (self._last.get(subject, -1) > at, text) for subject, text in zip(self._subjects, state.texts, strict=True)
+        )
+        return state._replace(texts=tuple(text if keep else () for keep, text in kept))
+
+    def _after(self, state: _State, group: Group) -> list[_State]:
+        out = [state] if group.optional else []
+        for way in group.ways:
+            states = [state]
+            for matching in way:
+                states = [following for one in states for following in self._matching(one, matching)]
+            if group.enough and state in states:
+                return [state]
+            out += states
+        return out
+
+    def _matching(self, state: _State, matching: Matching) -> list[_State]:
+        if matching.compared_as:
+            key = matching.subject[0]
+            self.doubt = self.doubt or f"{key} is a policy variable's, and compared as {matching.compared_as}"
+        out = [state] if matching.unless_missing else []
+        for parts in matching.patterns:
+            found = list(self._matched(state, matching, parts))
+            if state in found:
+                # Of one test or one list of resources it matters that something matches, and not what.
+                return [state]
+            out += found
+        return out
+
+    def _matched(self, state: _State, matching: Matching, parts: Parts) -> Iterator[_State]:
+        """A state in which a text matches a pattern, in the most general ways."""
+        word = self._word(parts, state)
+        if word is None:
+            return
+        at = self._subjects[matching.subject]
+        text = state.texts[at]
+        often = Counter(symbol for one in (*state.values, *state.texts) for symbol in one)
+        loose = {s for s in text if isinstance(s, Unknown) and often[s] == 1}
+        if len(text) == 1 and text[0] in loose and not _only(text[0]).one:
+            yield state._replace(texts=(*state.texts[:at], word, *state.texts[at + 1 :]))
+            return
+        if matching.subject in self._mixed:
+            self.doubt = self.doubt or f"{matching.subject[0]} is compared with and without regard to case"
+        mine = {s for s in word if isinstance(s, Unknown) and s not in often}
+        if not matching.fold and _glob(word, mine).matches(_point(text)) and not any(s.one for s in mine):
+            yield state
+            return
+        if not matching.fold and not overlap(_glob(word), _glob(text)):
+            return
+        for bound in self._equations.solutions(word, text, mine | loose, fold=matching.fold):
+            found = state.bound(bound)
+            if all(found.values):
+                yield found._replace(texts=(*found.texts[:at], put(word, bound), *found.texts[at + 1 :]))
+
+    def _word(self, parts: Parts, state: _State) -> Word | None:
+        """A pattern with what is known of its variables; None where one has no value."""
+        out: list[str | Unknown] = []
+        for part in parts:
+            if isinstance(part, str):
+                out += part
+            elif isinstance(part, Wild):
+                out.append(self._equations.unknown(one=not part.many))
+            elif part.key in self._at:
+                out += state.values[self._at[part.key]]
+            elif part.key not in self._known:
+                out.append(self._equations.unknown())
+            else:
+                value = "".join(self._known[part.key][:1]) or part.default
+                if value is None:
+                    return None
+                out += value
+        return tuple(out)
+
+
+def _only(symbol: str | Unknown) -> Unknown:
+    assert isinstance(symbol, Unknown)
+    return symbol
+
+
+def _glob(word: Word, wild: set[Unknown] | None = None) -> Glob:
+    """A word as a pattern, with wildcards for these unknowns, or for all, and private characters for the others."""
+    tokens: list[Token] = []
+    for symbol in word:
+        if isinstance(symbol, str):
+            tokens.append(symbol)
+        elif wild is None or symbol in wild:
+            tokens.append(Wild.ONE if symbol.one else Wild.ANY)
+        else:
+            tokens.append(_own(symbol))
+    return Glob(tokens)
+
+
+def _point(word: Word) -> str:
+    return "".join(s if isinstance(s, str) else _own(s) for s in word)
+
+
+def _own(unknown: Unknown) -> str:
+    """A character of its own, for as many unknowns as are made in the steps that are taken."""
+    return chr(_FIRST_OWN + unknown.number)
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+class _Sizes(NamedTuple):
+    """How what is free in a value is written.
+
+    Attributes:
+        longest: so many characters can be told from any more of them.
+        colons: so many in a value may matter.
+        written: the texts of which patterns are made.
+        cased: a letter in what is free, where it may matter that there is one; else nothing.
+    """
+
+    longest: int
+    colons: int
+    written: frozenset[str]
+    cased: str
+
+    def texts(self, words: Sequence[Word]) -> Iterator[tuple[str, ...]]:
+        """The values of variables at the points of a solution that stand for all of them.
+
+        Raises:
+            TooHard: there are too many of them.
+        """
+        unknowns = list(dict.fromkeys(s for word in words for s in word if isinstance(s, Unknown)))
+        options = [list(self._spelt(u, words) if u.among else self._of(u)) for u in unknowns]
+        if prod(map(len, options)) > _MOST_OF_EACH:
+            raise TooHard("values of policy variables meet patterns that count characters in too many ways")
+        for chosen in product(*options):
+            by = dict(zip(unknowns, chosen, strict=True))
+            texts = tuple("".join(s if isinstance(s, str) else by[s] for s in word) for word in words)
+            if all(texts):
+                yield texts
+
+    def _spelt(self, unknown: Unknown, words: Sequence[Word]) -> Iterable[str]:
+        """The cases of a letter that matter: one that no pattern spells out there, if there is one. Nothing matches
+        that which does not match the others too."""
+        places = [(word, at) for word in words for at, symbol in enumerate(word) if symbol == unknown]
+        lower_first = sorted(unknown.among, key=lambda c: (not c.isascii(), c.isupper()))
+        other = (
+            c for c in lower_first if not any(_spells(text, c, *place) for text in self.written for place in places)
+        )
+        found = next(other, None)
+        return lower_first if found is None else (found,)
+
+    def _of(self, unknown: Unknown) -> Iterator[str]:
+        first = unknown.number * (self.colons + 1)
+        if unknown.one:
+            yield self.cased or private(first)
+            return
+        if self.longest > 1 and not unknown.filled:
+            yield ""
+        for size in range(self.longest, 0, -1):
+            for colons in range(self.colons + 1):
+                yield ":".join(private(first + n, size) for n in range(colons + 1)) + self.cased
+
+
+def _spells(text: str, letter: str, word: Word, at: int) -> bool:
+    """May a pattern's text spell out this letter at a place of a value, going by what stands beside both?"""
+    around, beside = [_folded(symbol) for symbol in word], folded(text)
+    ways = ((to, step) for to, other in enumerate(text) if other == letter for step in (-1, 1))
+    along: dict[int, bool] = {}
+    for to, step in ways:
+        along[to] = along.get(to, True) and _agree(around[at::step], beside[to::step])
+    return any(along.values())
+
+
+def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Are they the same letters, up to where one ends, or is free?"""
+    pairs = takewhile(lambda pair: pair[0], zip(some, others, strict=False))
+    return all(one == other for one, other in pairs)
+
+
+def _folded(symbol: str | Unknown) -> str:
+    """A letter without regard to case; nothing for what is free."""
+    return folded(symbol if isinstance(symbol, str) else symbol.among[:1])
