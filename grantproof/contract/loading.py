@@ -32,7 +32,9 @@ def find(directory: Path) -> tuple[Contract, ...]:
         raise ContractError(directory, "is not a folder. Name one that holds grants: folders with a contract.yaml.")
     paths = sorted(directory.rglob("contract.yaml"))
     if not paths:
-        raise ContractError(directory, "holds no grant: no folder in it has a contract.yaml.")
+        raise ContractError(
+            directory, "holds no grant: no folder in it has a contract.yaml. Draft one: grantproof init TEMPLATE."
+        )
     covered = {path.parent for path in paths}
     for file in sorted(directory.rglob("*")):
         if file.is_symlink() and file.is_dir():
