@@ -57,7 +57,7 @@ def test_of_a_verification_nobody_reads_no_report_is_to_blame(tmp_path: Path, mo
     def gone(options: object) -> int:
         raise BrokenPipeError
 
-    monkeypatch.setattr("grantproof.verbs.verify._alone", gone)
+    monkeypatch.setattr("grantproof.verbs.verify._verified", gone)
     with pytest.raises(BrokenPipeError):
         called(str(tmp_path), f"--report-dir={tmp_path / 'reports'}")
 

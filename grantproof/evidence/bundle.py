@@ -47,7 +47,7 @@ class InUse(OSError):
 
 
 @contextmanager
-def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def exclusive(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Make a folder this run's own, and empty of reports: what an earlier run left must not be taken for this one's.
     The lock is the kernel's and goes with the process, however that ends; nested calls of one process share it. `wait`
     for another run to end.

@@ -33,7 +33,7 @@ class Collector:
         self._results: Results | None = None
         self._wrote = ""
         self._started = time.monotonic()
-        self._alone = ExitStack()
+        self._lock = ExitStack()
         self._read: dict[str, str] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -44,13 +44,13 @@ class Collector:
 
             recorded(self._config)  # says in its own words what is wrong with an export
             try:
-                self._alone.enter_context(bundle.alone(Path(folder)))
+                self._lock.enter_context(bundle.exclusive(Path(folder)))
                 self._read = self._inputs()
             except OSError as error:
                 raise pytest.UsageError(f"{folder}: reports cannot be written there: {error.strerror}.") from None
 
     def pytest_unconfigure(self) -> None:
-        self._alone.close()
+        self._lock.close()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -75,7 +75,7 @@ def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     from grantproof.aws.calls.law import NotJudged
     from grantproof.aws.held.deployed import NotHeld
     from grantproof.aws.held.policies import SnapshotIncomplete
-    from grantproof.aws.staged.people import NotLetIn, NotPresentable
+    from grantproof.aws.staged.attempts import NotLetIn, NotPresentable
     from grantproof.aws.templates.intrinsics import NotResolved
     from grantproof.aws.templates.wellformed import Malformed
     from grantproof.contract import UnknownFact

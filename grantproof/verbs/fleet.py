@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
-        with bundle.alone(options.report_dir, wait=True):
+        with bundle.exclusive(options.report_dir, wait=True):
             pass  # no report of an earlier `verify` stays beside the journals, which shards may share
         part = shard(options.shard)
         number = _number(options.workers)

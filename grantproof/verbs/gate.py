@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             report.clear(options.report_dir)
             if not options.diff_only:
-                held.enter_context(bundle.alone(options.report_dir))
+                held.enter_context(bundle.exclusive(options.report_dir))
             found = _found(options.directory, options.base)
             report.write(found, options.report_dir)
         except (SourceError, NotCompared) as error:

@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("name templates, or a file with --from-snapshot.")
         for path in (*options.templates, *filter(None, [options.from_snapshot])):
             if not path.is_file():
-                folder = ", which is a folder: name the templates in it" if path.is_dir() else ""
-                raise ValueError(f"there is no file {path}{folder}.")
+                more = ", which is a folder: name the templates in it" if path.is_dir() else ""
+                raise ValueError(f"there is no file {path}{more}.")
     except ValueError as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE

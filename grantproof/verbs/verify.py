@@ -118,8 +118,8 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         # Files that change during the run are found by their digests; the suites read each of them once.
-        with bundle.alone(options.report_dir), standing():
-            return _alone(options)
+        with bundle.exclusive(options.report_dir), standing():
+            return _verified(options)
     except BrokenPipeError:
         raise  # no report's: whoever read what is printed has gone
     except OSError as error:
@@ -134,7 +134,7 @@ def called(*arguments: str) -> int:
     return run(parser.parse_args(["verify", *arguments]))
 
 
-def _alone(options: argparse.Namespace) -> int:
+def _verified(options: argparse.Namespace) -> int:
     from grantproof.contract import find
     from grantproof.evidence import bundle, stamp, waivers
     from grantproof.source import SourceError

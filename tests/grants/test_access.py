@@ -26,7 +26,7 @@ from grantproof.aws.calls.services import clients_of, prefix_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.wire import BY_THE_LAW
 from grantproof.aws.questions import inquiry
-from grantproof.aws.staged import guests, people
+from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.staged.stage import STRANGER, Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
@@ -102,8 +102,8 @@ def client(world: Stage, session: boto3.Session, service: str, region: str = "")
 
 def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     arn = world.resolved(role.reference)
-    for comer in world.comers(role):
-        error = refusal(partial(people.enter, world, arn, comer))
+    for attempt in world.attempts(role):
+        error = refusal(partial(attempts.enter, world, arn, attempt))
         if error is not None:
             verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
 
@@ -117,7 +117,7 @@ def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Sta
     for alias, number in grant.accounts.items():
         if number not in (*re.findall(r"(?<!\d)\d{12}(?!\d)", trusted), arn.split(":")[4]):
             people[f"a user of {alias} who may assume it"] = world.outsider(number, f"beside-{role.alias}"[:64], arn)
-    passed_on = {k: v for k, v in world.comers(role)[0].params.items() if k in ("ExternalId", "SourceIdentity")}
+    passed_on = {k: v for k, v in world.attempts(role)[0].params.items() if k in ("ExternalId", "SourceIdentity")}
     for alias, number in grant.accounts.items():
         people[f"a user of {alias} without permission"] = world.outsider(number, "bystander")
         people[f"the root user of {alias}"] = world.world.root_user(number)
@@ -140,7 +140,7 @@ def test_a_guest_who_lacks_what_is_asked_is_refused(
     """Services and federated identities (CI systems, SAML, OIDC) with each thing that the contract asks of them wrong
     or missing: the claims of another repository, the account of another customer."""
     arn = world.resolved(role.reference)
-    for who, session in guests.spoilt(world, role):
+    for who, session in outside_principals.faulty(world, role):
         error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="guest")
         if not is_refusal(error, "sts", "query"):
             verdict.broken(
@@ -155,10 +155,10 @@ def test_the_session_is_what_aws_makes_of_it(
 ) -> None:
     """GetCallerIdentity needs no permission and names the session; it ends when its credentials do."""
     arn = world.resolved(role.reference)
-    comer = world.comers(role)[0]
-    comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
+    attempt = world.attempts(role)[0]
+    attempt = replace(attempt, params={**attempt.params, "DurationSeconds": 900})
     try:
-        answer = people.enter(world, arn, comer)
+        answer = attempts.enter(world, arn, attempt)
     except ClientError as error:
         verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
         return
@@ -175,10 +175,10 @@ def test_the_session_is_what_aws_makes_of_it(
 
 
 def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    comer = world.comers(role)[0]
-    comer = replace(comer, params={**comer.params, "DurationSeconds": 900})
+    attempt = world.attempts(role)[0]
+    attempt = replace(attempt, params={**attempt.params, "DurationSeconds": 900})
     try:
-        answer = people.enter(world, world.resolved(role.reference), comer)
+        answer = attempts.enter(world, world.resolved(role.reference), attempt)
     except ClientError as error:
         verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
         return
@@ -313,8 +313,8 @@ def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Itera
     """Entering a role of the contract, with all that it asks for."""
     for role in world.contract.principals:
         if principal.alias in role.entered_by and world.resolved(role.reference) == resource:
-            for comer in world.comers(role):
-                yield f"{comer.who} entering", partial(people.enter, world, resource, comer)
+            for attempt in world.attempts(role):
+                yield f"{attempt.who} entering", partial(attempts.enter, world, resource, attempt)
 
 
 def listed(value: Any) -> list[Any]:

@@ -23,7 +23,7 @@ from grantproof.aws.combinations.idle_conditions import idle_conditions
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import space_of
 from grantproof.aws.mocked.deploy import DeploymentFailed, deploy
-from grantproof.aws.staged import people
+from grantproof.aws.staged import attempts
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.templates.options import options
@@ -204,20 +204,20 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
         if role.kind != "role" or not any("Condition" in statement.document for statement in role.trust):
             continue
         arn, place = varied.resolved(role.reference), str(role.place)
-        for comer in varied.comers(role):
-            if (error := refusal(partial(people.enter, varied, arn, comer))) is not None:
-                verdict.broken(f"{role.alias} is entered", f"{comer.who} is refused: {error}", place=place)
-        for comer in people.unwelcome(varied, role):
-            error = refusal(partial(people.enter, varied, arn, comer))
+        for attempt in varied.attempts(role):
+            if (error := refusal(partial(attempts.enter, varied, arn, attempt))) is not None:
+                verdict.broken(f"{role.alias} is entered", f"{attempt.who} is refused: {error}", place=place)
+        for attempt in attempts.faulty(varied, role):
+            error = refusal(partial(attempts.enter, varied, arn, attempt))
             if not is_refusal(error, "sts", "query"):
                 verdict.broken(
                     f"{role.alias} is entered only with all that {named(gathering)} asks for",
-                    f"{comer.who} got {'in' if error is None else error}",
+                    f"{attempt.who} got {'in' if error is None else error}",
                     place=place,
                 )
-        for comer in people.made_again(varied, role):
-            if (error := refusal(partial(people.enter, varied, arn, comer))) is not None:
-                verdict.broken(f"{role.alias} is entered", f"{comer.who} is refused: {error}", place=place)
+        for attempt in attempts.made_again(varied, role):
+            if (error := refusal(partial(attempts.enter, varied, arn, attempt))) is not None:
+                verdict.broken(f"{role.alias} is entered", f"{attempt.who} is refused: {error}", place=place)
 
 
 def test_what_the_variants_add_can_be_used(

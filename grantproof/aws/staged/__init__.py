@@ -1,1 +1,1 @@
-"""A grant on its stage, and the people who come to its roles."""
+"""A grant on its stage, and the attempts to assume its roles."""

@@ -20,7 +20,7 @@ from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.mocked.deploy import Deployment, advance, begin, put_uploads
 from grantproof.aws.mocked.world import World
-from grantproof.aws.staged import guests, people
+from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.templates import serverless
 from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.iam import evaluate
@@ -48,7 +48,7 @@ class Stage(Deployed):
         self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
         self._policies = Policies(())
         self._people: dict[Any, boto3.Session] = {}
-        self._comers: dict[Any, list[people.Comer]] = {}
+        self._attempts: dict[Any, list[attempts.Attempt]] = {}
 
     def open(self) -> None:
         """Deploy.
@@ -108,7 +108,7 @@ class Stage(Deployed):
     def close(self) -> None:
         """Leave the world."""
         self._people.clear()
-        self._comers.clear()
+        self._attempts.clear()
         self.world.__exit__()
 
     @property
@@ -208,30 +208,31 @@ class Stage(Deployed):
             return self.somebody("user", account, f"{principal.alias}-member", held.arn)
         if held.kind == "user":
             return self.world.session_of_user(held.arn)
-        comer = self.comers(principal)[0]
+        attempt = self.attempts(principal)[0]
         try:
-            return self.world.session(people.enter(self, held.arn, comer)["Credentials"])
+            return self.world.session(attempts.enter(self, held.arn, attempt)["Credentials"])
         except ClientError as error:
-            said = f"{comer.who} does not get into {principal.alias}: {error}"
-            raise people.NotLetIn(said, principal.place) from None
+            said = f"{attempt.who} does not get into {principal.alias}: {error}"
+            raise attempts.NotLetIn(said, principal.place) from None
 
-    def comers(self, role: DeclaredPrincipal) -> list[people.Comer]:
+    def attempts(self, role: DeclaredPrincipal) -> list[attempts.Attempt]:
         """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
         else somebody for everybody whom the declared trust names, with nothing but the permission to assume this role.
 
         Raises:
             NotPresentable: it is not known here how to come with something that is asked for.
         """
-        key = ("comers", role.alias)
-        if key not in self._comers:
-            self._comers[key] = (
-                people.welcome(self, role)
+        key = ("attempts", role.alias)
+        if key not in self._attempts:
+            self._attempts[key] = (
+                attempts.rightful(self, role)
                 if role.entered_by
                 else [
-                    people.Comer(self.world.identity(session).arn, session) for session in guests.entrants(self, role)
+                    attempts.Attempt(self.world.identity(session).arn, session)
+                    for session in outside_principals.entrants(self, role)
                 ]
             )
-        return self._comers[key]
+        return self._attempts[key]
 
     def outsiders_who_may_enter(self, role: DeclaredPrincipal) -> list[boto3.Session]:
         """A user of each account that the declared trust names, who may assume the role."""

@@ -1,4 +1,4 @@
-"""People who come to a role: with everything that its trust policy asks for, and with one thing missing or wrong.
+"""Attempts to assume a role: with everything that its trust policy asks for, and with one thing missing or wrong.
 
 What is asked for is read from the contract's conditions. A condition key that nobody here knows how to come with is
 `NotPresentable`, and the role is then not verified.
@@ -34,11 +34,11 @@ class NotLetIn(Exception):
 
 
 @dataclass(frozen=True)
-class Comer:
-    """Somebody at the door.
+class Attempt:
+    """An attempt to assume a role.
 
     Attributes:
-        who: for findings.
+        who: who makes it and how, for findings.
         session: whose call it is.
         params: of AssumeRole, beside the role and the session's name.
         organizations: of the accounts, by number, while the call is made.
@@ -104,8 +104,8 @@ def _tags(tests: Mapping[str, Test]) -> dict[str, str]:
     return {spelt.get(key, key): value for key, value in found.items()}
 
 
-def welcome(stage: Stage, role: DeclaredPrincipal) -> list[Comer]:
-    """Everybody whom the contract lets in, with all that is asked for. Never empty.
+def rightful(stage: Stage, role: DeclaredPrincipal) -> list[Attempt]:
+    """An attempt of everybody whom the contract lets in, with all that is asked for. Never empty.
 
     Raises:
         NotPresentable: see above, or nobody can meet all of it.
@@ -131,7 +131,7 @@ def _fits(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> bo
     return not personal or _is_user(stage, session)
 
 
-def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Comer:
+def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Attempt:
     identity = stage.world.identity(session)
     params: dict[str, Any] = {}
     organizations: dict[str, str] = {}
@@ -145,7 +145,7 @@ def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Ses
         organizations[identity.account] = _texts(tests, "aws:principalorgid")[0]
     if "aws:multifactorauthpresent" in tests:
         session = stage.world.signed_in(session, mfa=True)
-    return Comer(identity.arn, session, params, organizations)
+    return Attempt(identity.arn, session, params, organizations)
 
 
 def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) -> Iterator[boto3.Session]:
@@ -167,90 +167,98 @@ def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) 
             yield stage.somebody(kind, account, name, arn)
 
 
-def unwelcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
-    """For each thing that is asked for, callers who have everything else: it is missing, wrong, or almost right."""
+def faulty(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
+    """For each thing that is asked for, attempts with everything else: it is missing, wrong, or almost right."""
     tests = asked(stage, role)
-    for number, comer in enumerate(stage.comers(role)):
+    for number, attempt in enumerate(stage.attempts(role)):
         # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
         for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
-            spoil = _tag if key.startswith(_TAG) else _SPOILT[key]
-            yield from spoil(stage, role, tests, comer)
+            spoil = _tag if key.startswith(_TAG) else _FAULTS[key]
+            yield from spoil(stage, role, tests, attempt)
 
 
-def _but(comer: Comer, note: str, **changed: Any) -> Comer:
+def _but(attempt: Attempt, note: str, **changed: Any) -> Attempt:
     """The same caller, but for something."""
-    return replace(comer, who=f"{comer.who} {note}", **changed)
+    return replace(attempt, who=f"{attempt.who} {note}", **changed)
 
 
-def _without(comer: Comer, name: str) -> dict[str, Any]:
-    return {key: value for key, value in comer.params.items() if key != name}
+def _without(attempt: Attempt, name: str) -> dict[str, Any]:
+    return {key: value for key, value in attempt.params.items() if key != name}
 
 
-def _with(comer: Comer, **instead: Any) -> dict[str, Any]:
-    return {**comer.params, **instead}
+def _with(attempt: Attempt, **instead: Any) -> dict[str, Any]:
+    return {**attempt.params, **instead}
 
 
-def _external_id(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    right = comer.params["ExternalId"]
-    yield _but(comer, "without an external id", params=_without(comer, "ExternalId"))
+def _external_id(
+    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
+) -> Iterator[Attempt]:
+    right = attempt.params["ExternalId"]
+    yield _but(attempt, "without an external id", params=_without(attempt, "ExternalId"))
     for note, wrong in (("another", "another-external-id-0"), ("a longer", f"{right}0"), ("a cut", right[:-1])):
-        yield _but(comer, f"with {note} external id", params=_with(comer, ExternalId=wrong))
+        yield _but(attempt, f"with {note} external id", params=_with(attempt, ExternalId=wrong))
 
 
-def _organization(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    account = stage.world.identity(comer.session).account
-    yield _but(comer, "of no organization", organizations={})
-    yield _but(comer, "of another organization", organizations={account: "o-zzzzzzzzzz"})
+def _organization(
+    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
+) -> Iterator[Attempt]:
+    account = stage.world.identity(attempt.session).account
+    yield _but(attempt, "of no organization", organizations={})
+    yield _but(attempt, "of another organization", organizations={account: "o-zzzzzzzzzz"})
 
 
-def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    keys = stage.world.session_of_user(stage.world.identity(comer.session).arn)
-    yield _but(comer, "with access keys, so without the MFA key", session=keys)
-    yield _but(comer, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
+def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
+    keys = stage.world.session_of_user(stage.world.identity(attempt.session).arn)
+    yield _but(attempt, "with access keys, so without the MFA key", session=keys)
+    yield _but(attempt, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
 
 
-def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    right = comer.params["Tags"]
-    yield _but(comer, "without tags", params=_without(comer, "Tags"))
+def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
+    right = attempt.params["Tags"]
+    yield _but(attempt, "without tags", params=_without(attempt, "Tags"))
     for tag in right:
         other = [{**t, "Value": "another"} if t is tag else t for t in right]
-        yield _but(comer, f"with another {tag['Key']}", params=_with(comer, Tags=other))
+        yield _but(attempt, f"with another {tag['Key']}", params=_with(attempt, Tags=other))
 
 
-def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    more = [*comer.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
-    yield _but(comer, "with one tag more", params=_with(comer, Tags=more))
+def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
+    more = [*attempt.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
+    yield _but(attempt, "with one tag more", params=_with(attempt, Tags=more))
 
 
-def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
+def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
     most = int(_texts(tests, "aws:multifactorauthage")[0])
-    yield _but(comer, f"with MFA {most + 1} seconds ago", later=most + 1)
+    yield _but(attempt, f"with MFA {most + 1} seconds ago", later=most + 1)
 
 
-def _principal_arn(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    identity = stage.world.identity(comer.session)
+def _principal_arn(
+    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
+) -> Iterator[Attempt]:
+    identity = stage.world.identity(attempt.session)
     for other in _others(stage, role, user=identity.kind == "user"):
         session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
         arn = stage.world.identity(other).arn
-        own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in comer.params else {}
-        yield _but(comer, f"as {arn}, who is not named", params=_with(comer, **own), session=session)
+        own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in attempt.params else {}
+        yield _but(attempt, f"as {arn}, who is not named", params=_with(attempt, **own), session=session)
 
 
-def _source_identity(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], comer: Comer) -> Iterator[Comer]:
-    yield _but(comer, "without a source identity", params=_without(comer, "SourceIdentity"))
-    other = _with(comer, SourceIdentity="somebody-else")
-    yield _but(comer, "with another's name as source identity", params=other)
+def _source_identity(
+    stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
+) -> Iterator[Attempt]:
+    yield _but(attempt, "without a source identity", params=_without(attempt, "SourceIdentity"))
+    other = _with(attempt, SourceIdentity="somebody-else")
+    yield _but(attempt, "with another's name as source identity", params=other)
 
 
-def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Comer]:
+def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
     """A role that is asked for by its name, deleted and made again: it comes in as before (rule P24)."""
     tests = asked(stage, role)
-    for comer in welcome(stage, role) if "aws:principalarn" in tests else ():
-        identity = stage.world.identity(comer.session)
+    for attempt in rightful(stage, role) if "aws:principalarn" in tests else ():
+        identity = stage.world.identity(attempt.session)
         if identity.kind == "role session":
             path = identity.issuer.split(":role/", 1)[1]
             session = stage.world.role_again(identity.account, path)
-            yield Comer(f"{comer.who}, deleted and made again,", session, comer.params, comer.organizations)
+            yield Attempt(f"{attempt.who}, deleted and made again,", session, attempt.params, attempt.organizations)
 
 
 def _others(stage: Stage, role: DeclaredPrincipal, *, user: bool) -> Iterator[boto3.Session]:
@@ -265,7 +273,7 @@ def _others(stage: Stage, role: DeclaredPrincipal, *, user: bool) -> Iterator[bo
                 yield stage.somebody(kind, arn.split(":")[4], f"other-{alias}-member", arn)
 
 
-_SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Comer], Iterator[Comer]]] = {
+_FAULTS: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Attempt], Iterator[Attempt]]] = {
     "sts:externalid": _external_id,
     "aws:principalorgid": _organization,
     "aws:multifactorauthpresent": _mfa,
@@ -276,7 +284,7 @@ _SPOILT: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Come
 }
 
 
-def enter(stage: Stage, role_arn: str, comer: Comer) -> Any:
+def enter(stage: Stage, role_arn: str, attempt: Attempt) -> Any:
     """Try to assume a role.
 
     Raises:
@@ -284,15 +292,15 @@ def enter(stage: Stage, role_arn: str, comer: Comer) -> Any:
     """
     world = stage.world
     before = dict(world.organizations)
-    world.organizations.update(comer.organizations)
+    world.organizations.update(attempt.organizations)
     for account in stage.contract.accounts.values():
-        if account not in comer.organizations:
+        if account not in attempt.organizations:
             world.organizations.pop(account, None)
-    world.advance(comer.later)
+    world.advance(attempt.later)
     try:
-        sts = world.client(comer.session, "sts")
-        return sts.assume_role(RoleArn=role_arn, RoleSessionName="grantproof", **comer.params)
+        sts = world.client(attempt.session, "sts")
+        return sts.assume_role(RoleArn=role_arn, RoleSessionName="grantproof", **attempt.params)
     finally:
-        world.advance(-comer.later)
+        world.advance(-attempt.later)
         world.organizations.clear()
         world.organizations.update(before)

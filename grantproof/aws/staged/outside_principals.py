@@ -58,7 +58,7 @@ def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Sessio
             yield stage.world.guest(_with_all_that_is_asked(stage, _named(stage, named, arn), statement, arn))
 
 
-def spoilt(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
+def faulty(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
     """Services and federated identities who lack one thing that the contract asks of them, and whom it does not let in
     otherwise: what is missing or wrong, and a session of theirs."""
     promised = Layers(resource=_policy(stage, role))
