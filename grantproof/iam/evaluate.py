@@ -59,7 +59,8 @@ def _dependencies(request: Request, layers: Layers, assumptions: Assumptions, de
     return smallest(reading.unlike(assumptions) for reading, other in ways if other)
 
 
-_FOREIGN = "000000000000"
+#: Some account other than the caller's. Mocks of AWS take zeros for an account of theirs.
+_FOREIGN = ("000000000000", "999999999999")
 
 
 def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
@@ -74,7 +75,8 @@ def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
         return _evaluate(request, layers, judge)
     if "aws:resourceaccount" not in layers.condition_keys:
         own = _evaluate(replace(request, resource_account=account), layers, judge)
-        foreign = _evaluate(replace(request, resource_account=_FOREIGN), layers, judge)
+        other = _FOREIGN[account == _FOREIGN[0]]
+        foreign = _evaluate(replace(request, resource_account=other), layers, judge)
         if own.outcome is foreign.outcome:
             return foreign
     raise BadRequest(

@@ -292,6 +292,25 @@ def test_a_variable_whose_statements_cannot_meet_is_no_doubt() -> None:
 AGENTS = "arn:aws:aidevops:*:*:agentspace/${aws:PrincipalTag/Space}"
 
 
+@pytest.mark.parametrize("account", ["222222222222", "210987654321", "321098765432"])
+@pytest.mark.parametrize("key", ["aws:PrincipalAccount", "aws:ResourceAccount"])
+def test_whichever_accounts_are_named_there_are_others(key: str, account: str) -> None:
+    """Some accounts stand for all that nothing names; a policy may name those of all numbers."""
+    named = identity(allow("s3:*", **when("StringEquals", key, account)))
+    every = identity(allow("s3:*", **when("Null", key, "false")))
+    assert verdict(named, every) == "wider"
+
+
+@pytest.mark.parametrize("owner", [OWNER, "210987654321", None])
+@pytest.mark.parametrize("account", ["222222222222", "210987654321", "321098765432"])
+def test_a_role_that_opens_to_any_account_is_seen_to_whichever_account_it_was_open_before(
+    account: str, owner: str | None
+) -> None:
+    users = when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:user/*")
+    before, after = trust(enter({"AWS": account}, **users)), trust(enter("*", **users))
+    assert verdict(before, after, owner=owner) == "wider"
+
+
 @pytest.mark.parametrize(("action", "expected"), [("s3:PutBucketPolicy", "equal"), ("s3:PutBucketAcl", "wider")])
 def test_a_deny_that_cannot_bind_the_owners_root_user_makes_no_difference(action: str, expected: str) -> None:
     def denying(*actions: str) -> Any:

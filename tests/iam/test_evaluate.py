@@ -153,6 +153,13 @@ def test_an_owner_that_is_not_known_is_asked_for_only_where_it_matters() -> None
         decide(SESSION, "s3:GetObject", f"{BUCKET}/x", owner=None, identity=[document(ALLOW_ALL)])
 
 
+@pytest.mark.parametrize("account", [OWNER, "000000000000"])
+def test_an_owner_that_is_not_known_is_asked_for_whatever_number_the_caller_has(account: str) -> None:
+    data = {"principal": f"arn:aws:iam::{account}:user/ann", "action": "s3:GetObject", "resource": "arn:aws:s3:::b/k"}
+    with pytest.raises(BadRequest, match="give resource_account"):
+        evaluate(parse_request(data), parse_layers({"identity": [{"Statement": ALLOW_ALL}]}))
+
+
 def test_a_resource_that_is_not_known_is_judged_only_where_no_statement_depends_on_it() -> None:
     from dataclasses import replace
 

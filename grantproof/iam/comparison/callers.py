@@ -19,8 +19,20 @@ from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.principal import Kind, Principal
 
-#: Accounts that stand for "some account that nothing names".
-OTHERS = ("210987654321", "321098765432")
+#: Accounts that stand for "some account that nothing names", as far as nothing names these.
+_STAND_INS = ("210987654321", "321098765432", *(f"{number:012}" for number in range(432109876543, 432109876643)))
+
+
+def others(named: Named, owner: str | None = None) -> tuple[str, str]:
+    """Two accounts that no policy names, and neither is the owner.
+
+    Raises:
+        TooHard: there are none at hand.
+    """
+    first, second, *_ = *(one for one in _STAND_INS if one != owner and one not in named.accounts), "", ""
+    if not second:
+        raise TooHard("the policies name all accounts that were to stand for those that they do not name")
+    return first, second
 
 
 def callers(
@@ -78,16 +90,18 @@ def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None,
     if root:
         # The organization's policies bind the root user, too, who needs no other policy (E1, E31).
         kinds.append(Kind.ROOT)
-    accounts = (*sorted(named.accounts), OTHERS[0])
-    owners: tuple[str | None, ...] = (owner,) if owner else (None, *sorted(named.accounts), OTHERS[1])
+    other, another = others(named, owner)
+    accounts = (*sorted(named.accounts), other)
+    owners: tuple[str | None, ...] = (owner,) if owner else (None, *sorted(named.accounts), another)
     partitions = partitions_of(named, keys) if named.in_partitions or "aws:principalarn" in keys else ["aws"]
     for kind, partition, account, whose in product(kinds, partitions, accounts, owners):
         yield replace(named_by(kind, partition, account), owner=whose or account, open=True)
 
 
 def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
-    accounts = dict.fromkeys((*sorted(named.accounts), *([owner] if owner else []), OTHERS[0]))
-    owners = (owner,) if owner else (*sorted(named.accounts), OTHERS[1], OTHERS[0])
+    other, another = others(named, owner)
+    accounts = dict.fromkeys((*sorted(named.accounts), *([owner] if owner else []), other))
+    owners = (owner,) if owner else (*sorted(named.accounts), another, other)
     if named.wild_accounts:
         raise TooHard("an account is compared with a pattern")
     kinds = (Kind.USER, Kind.ROLE_SESSION, Kind.FEDERATED_USER, Kind.ROOT)
@@ -140,7 +154,7 @@ def _at_arn(arn: str) -> Iterator[Caller]:
 
 def _with_id(unique_id: str, named: Named, keys: frozenset[str]) -> Iterator[Caller]:
     """The callers that have a unique id which a Principal element names (rules P21 to P23)."""
-    for partition, account in product(partitions_of(named, keys), (*sorted(named.accounts), OTHERS[0])):
+    for partition, account in product(partitions_of(named, keys), (*sorted(named.accounts), others(named)[0])):
         yield replace(named_by(Kind.USER, partition, account), user_id=unique_id)
         yield replace(named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
 
