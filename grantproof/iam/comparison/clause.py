@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from grantproof.iam import actions
 from grantproof.iam.comparison.escape import Escape
-from grantproof.iam.comparison.language import FRESH, covers, without_covered
-from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES
+from grantproof.iam.comparison.language import FRESH, covers, overlap, without_covered
+from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, bits
 from grantproof.iam.comparison.services import EVERY_ACTION
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
+from grantproof.iam.operators import Set, operator
+from grantproof.iam.pattern import read
 from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.request import Values
 
 _FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Excepted:
+    """A part of a clause that does not differ. An empty dimension is all that the clause has."""
+
+    actions: tuple[Glob, ...] = ()
+    resources: tuple[Glob, ...] = ()
+    conditions: frozenset[Test] = frozenset()
+
+    def __str__(self) -> str:
+        text = " and ".join(_shortened([spelt(a) for a in self.actions]))
+        if self.resources:
+            text += (" on " if text else "on ") + " and ".join(_shortened([str(r) for r in self.resources]))
+        return f"{text} if {_all(self.conditions)}" if self.conditions else text
+
+    def inside(self, other: Excepted) -> bool:
+        """Does the other one cover this one?"""
+        return (
+            _all_inside(self.actions, other.actions)
+            and _all_inside(self.resources, other.resources)
+            and other.conditions <= self.conditions
+        )
+
+    def meets(self, clause: Clause) -> bool:
+        """May the clause hold something of it?"""
+        return all(
+            not mine or any(overlap(one, other) for one in mine for other in theirs)
+            for mine, theirs in ((self.actions, clause.actions), (self.resources, clause.resources))
+        )
+
+
+def _all_inside(inner: tuple[Glob, ...], outer: tuple[Glob, ...]) -> bool:
+    return not outer or (bool(inner) and all(any(covers(b, a) for b in outer) for a in inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +66,7 @@ class Clause:
         actions, resources: patterns.
         conditions: tests that hold for all of it.
         unless: for each statement with conditions that had to stay out of play, its tests.
-        excepted: parts of it that do not differ, as text.
+        excepted: parts of it that do not differ, or may not.
         variables: the private values that stand for policy variables, with their names.
     """
 
@@ -38,7 +75,7 @@ class Clause:
     resources: tuple[Glob, ...]
     conditions: frozenset[Test]
     unless: tuple[frozenset[Test], ...]
-    excepted: tuple[str, ...]
+    excepted: tuple[Excepted, ...]
     variables: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
@@ -46,12 +83,16 @@ class Clause:
         text += " on " + " and ".join(_shortened([str(r) for r in self.resources]))
         if self.callers:
             text += f" by {self.callers}"
-        if self.conditions:
-            text += " if " + _all(self.conditions)
-        for tests in self.unless:
-            text += f" unless {_all(tests)}"
+        # What holds for all of it goes without saying where it is not to hold together with something else.
+        unless = [tests - self.conditions or tests for tests in self.unless]
+        turned = {test for tests in unless for test in (_turned(tests),) if test is not None}
+        if self.conditions or turned:
+            text += " if " + _all(self.conditions | turned)
+        left = [_all(tests) for tests in unless if _turned(tests) is None]
+        if left:
+            text += " unless " + " or ".join(f"({t})" if len(left) > 1 and " and " in t else t for t in left)
         if self.excepted:
-            text += ", except " + " and ".join(self.excepted)
+            text += ", except " + " and ".join(_shortened([str(part) for part in self.excepted]))
         for value, name in self.variables:
             text = text.replace(value, f"${{{name}}}")
         return text
@@ -64,6 +105,7 @@ class Clause:
             and all(any(covers(b, a) for b in other.resources) for a in self.resources)
             and other.conditions <= self.conditions
             and set(other.unless) <= set(self.unless)
+            and all(any(p.inside(q) for q in self.excepted) or not p.meets(self) for p in other.excepted)
         )
 
 
@@ -79,6 +121,8 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
         conditions |= set(mine.statements[number].conditions)
     if escape.denied_by is not None:
         conditions |= set(theirs.statements[escape.denied_by].conditions)
+    variables = {**theirs.variables, **mine.variables}
+    conditions |= set(_where(variables, escape))
     found_actions = without_covered(piece.glob for piece in escape.actions)
     found_resources = without_covered(piece.glob for piece in escape.resources)
     every = escape.caller.region.things
@@ -90,11 +134,19 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
         resources=found_resources,
         conditions=frozenset(conditions),
         unless=tuple(dict.fromkeys(frozenset(s.conditions) for s in escape.unless)),
-        excepted=_shortened(list(dict.fromkeys(_excepted(escape, found_actions, found_resources, mine, theirs)))),
-        variables=tuple(
-            (text, key) for key, values in sorted(mine.variables.items()) for text in values if _free(text)
-        ),
+        excepted=_excepted(escape, found_actions, found_resources, mine, theirs),
+        variables=tuple((text, key) for key, values in sorted(variables.items()) for text in values if _free(text)),
     )
+
+
+def _where(variables: Mapping[str, Values], escape: Escape) -> Iterator[Test]:
+    """What the clause rests on where a variable has no value, or one in particular."""
+    said = escape.caller.states(variables) if _callers(escape) else {}
+    for key, values in variables.items():
+        if key in said or any(map(_free, values)):
+            continue
+        name, wanted = ("StringEquals", values) if values else ("Null", ("true",))
+        yield Test(operator(name), key, tuple(read(text, variables=False, wildcards=False) for text in wanted))
 
 
 def _free(value: str) -> bool:
@@ -104,27 +156,67 @@ def _free(value: str) -> bool:
 
 def _excepted(
     escape: Escape, acts: tuple[Glob, ...], things: tuple[Glob, ...], mine: Side, theirs: Side
-) -> Iterator[str]:
-    """What lies inside the clause and is the same on both sides: the patterns of statements that would have stopped
-    the request, had its action or resource been one of theirs."""
+) -> tuple[Excepted, ...]:
+    """What lies inside the clause and is the same on both sides, without what lies in another of these."""
+    found = [
+        *_outside_of(mine, escape.positive, acts, things),
+        *_outside_of(theirs, () if escape.denied_by is None else (escape.denied_by,), acts, things),
+        *_stopped(escape, acts, things, mine, theirs),
+    ]
+    once = list(dict.fromkeys(found))
+    if len(once) > _MANY:
+        return tuple(once)
+    kept: list[Excepted] = []
+    for one in once:
+        if not any(one.inside(other) for other in kept):
+            kept = [*(other for other in kept if not other.inside(one)), one]
+    return tuple(kept)
+
+
+#: So many exceptions are not looked through for those that lie in another.
+_MANY = 100
+
+
+def _outside_of(
+    side: Side, firing: Iterable[int], acts: tuple[Glob, ...], things: tuple[Glob, ...]
+) -> Iterator[Excepted]:
+    """What statements that fire leave out in their Not forms."""
+    for number in firing:
+        statement = side.statements[number]
+        if statement.not_action:
+            yield from (Excepted((g,)) for g in _met(side.patterns(ACTIONS, number), acts))
+        if statement.not_resource:
+            yield from (Excepted(resources=(g,)) for g in _met(side.patterns(RESOURCES, number), things))
+
+
+def _stopped(
+    escape: Escape, acts: tuple[Glob, ...], things: tuple[Glob, ...], mine: Side, theirs: Side
+) -> Iterator[Excepted]:
+    """The patterns of statements that would have stopped the request, had its action or resource been one of theirs."""
     action, resource = escape.actions[0], escape.resources[0]
-    for side, action_mask, resource_mask, allow in (
-        (theirs, action.theirs, resource.theirs, True),
-        (mine, action.mine, resource.mine, False),
+    for side, hurting, at_action, at_resource in (
+        (theirs, escape.hurting_theirs, action.theirs, resource.theirs),
+        (mine, escape.hurting_mine, action.mine, resource.mine),
     ):
-        for number, statement in enumerate(side.statements):
-            if statement.allow != allow or statement.not_action or statement.not_resource:
+        for number in bits(hurting & ~(at_action & at_resource)):
+            statement = side.statements[number]
+            on_action, on_resource = at_action >> number & 1, at_resource >> number & 1
+            # What is in Not form and does not match here matches nowhere in the clause.
+            if (statement.not_action and not on_action) or (statement.not_resource and not on_resource):
                 continue
-            on_action, on_resource = action_mask >> number & 1, resource_mask >> number & 1
-            if on_action and not on_resource:
-                yield from (f"on {g}" for g in _inner(side.patterns(RESOURCES, number).globs, things))
-            elif on_resource and not on_action:
-                yield from map(spelt, _inner(side.patterns(ACTIONS, number).globs, acts))
+            here = () if on_action else tuple(_met(side.patterns(ACTIONS, number), acts))
+            there = () if on_resource else tuple(_met(side.patterns(RESOURCES, number), things))
+            if not on_action and not on_resource:
+                if here and there:
+                    yield Excepted(here, there, frozenset(statement.conditions))
+            else:
+                yield from (Excepted((g,), (), frozenset(statement.conditions)) for g in here)
+                yield from (Excepted((), (g,), frozenset(statement.conditions)) for g in there)
 
 
-def _inner(patterns: Iterable[Glob], whole: Iterable[Glob]) -> Iterator[Glob]:
-    """The patterns that lie inside one of `whole` and are not all of it."""
-    return (g for g in patterns if any(covers(w, g) and w != g for w in whole))
+def _met(patterns: Patterns, whole: Iterable[Glob]) -> Iterator[Glob]:
+    """The patterns that have something in common with one of `whole`."""
+    yield from dict.fromkeys(g for w in whole for g in patterns.near(w) if overlap(w, g))
 
 
 def _callers(escape: Escape) -> str:
@@ -154,6 +246,19 @@ def described(principal: Principal) -> str:
 
 def _all(tests: Iterable[Test]) -> str:
     return " and ".join(sorted(map(str, tests)))
+
+
+def _turned(tests: frozenset[Test]) -> Test | None:
+    """Of a single negated test that must not hold, the plain one that then holds: "unless NotX" is "if X"."""
+    if len(tests) != 1:
+        return None
+    (test,) = tests
+    op = test.operator
+    if not op.negated or op.prefix is Set.ANY:
+        return None
+    # Not all of the values are none of these: some value is one of them.
+    name = op.name.removeprefix(Set.ALL.value).removesuffix("IfExists").replace("Not", "", 1)
+    return replace(test, operator=operator(f"{Set.ANY.value if op.prefix is Set.ALL else ''}{name}"))
 
 
 def _shortened(texts: list[str]) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Escape:
         context: condition keys with which it does.
         unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
         reading: of the open points, under which it escapes.
+        hurting_mine, hurting_theirs: the statements of either side that would have stopped it, as masks.
     """
 
     caller: Caller
@@ -72,6 +73,8 @@ class Escape:
     context: Mapping[str, Values]
     unless: tuple[Statement, ...]
     reading: Assumptions
+    hurting_mine: int
+    hurting_theirs: int
 
 
 #: Pieces that the same hurting statements of either side match.
@@ -135,7 +138,8 @@ class Search:
                 )
                 for context, reading in self._conditions.found(required, unless):
                     pieces = some_actions, some_resources
-                    yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading)
+                    hurting = cell.hurting_mine, cell.hurting_theirs
+                    yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading, *hurting)
 
     def _not_lost(self, cell: Cell) -> Patterns:
         """The actions without those of services in which everything is lost, whatever the action."""

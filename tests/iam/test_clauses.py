@@ -1,0 +1,149 @@
+"""Differences in words: a clause holds nothing but what differs, and some clause holds whatever does."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from grantproof.iam import LawError, Layers, Request
+from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.comparison.clause import Clause
+from grantproof.iam.comparison.compare import Verdict, compare
+from grantproof.iam.comparison.comparisons import layers_of
+from grantproof.iam.condition import holds
+from grantproof.iam.evaluate import decided
+from grantproof.iam.glob import Glob
+from tests.iam import brute
+
+BUCKET, OBJECTS = "arn:aws:s3:::b", "arn:aws:s3:::b/*"
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {**allow(action, resource, **more), "Effect": "Deny"}
+
+
+def when(operator: str, key: str, *values: str) -> dict[str, Any]:
+    return {"Condition": {operator: {key: list(values)}}}
+
+
+IN = when("StringEquals", "aws:RequestedRegion", "eu-west-1")
+OUTSIDE = when("StringNotEquals", "aws:RequestedRegion", "eu-west-1")
+SECURE, INSECURE = (when("Bool", "aws:SecureTransport", value) for value in ("true", "false"))
+TAGGED = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1"], "aws:PrincipalTag/t": ["x"]}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gained"),
+    [
+        ([], [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], ["* on *, except iam:*"]),
+        ([], [{"Effect": "Allow", "Action": "s3:*", "NotResource": BUCKET}], [f"s3:* on *, except on {BUCKET}"]),
+        (
+            [EVERYTHING, {"Effect": "Deny", "NotAction": ["s3:*", "ec2:*"], "Resource": "*"}],
+            [EVERYTHING],
+            ["* on *, except s3:* and ec2:*"],
+        ),
+        (
+            [EVERYTHING, {"Effect": "Deny", "Action": "s3:*", "NotResource": [BUCKET, OBJECTS]}],
+            [EVERYTHING],
+            [f"s3:* on *, except on {BUCKET} and on {OBJECTS}"],
+        ),
+        ([allow("s3:GetObject", OBJECTS)], [allow("s3:*")], [f"s3:* on *, except s3:GetObject on {OBJECTS}"]),
+        (
+            [allow("s3:GetObject", "arn:aws:s3:::b/*secret*")],
+            [allow("s3:GetObject", "arn:aws:s3:::b/x/*")],
+            ["s3:GetObject on arn:aws:s3:::b/x/*, except on arn:aws:s3:::b/*secret*"],
+        ),
+        (
+            [allow("s3:GetObject", "arn:aws:s3:::b/x", **SECURE)],
+            [allow("s3:GetObject", OBJECTS)],
+            [f"s3:GetObject on {OBJECTS}, except on arn:aws:s3:::b/x if Bool aws:securetransport [true]"],
+        ),
+        (
+            [],
+            [allow("s3:*"), deny("s3:*", OBJECTS), deny("s3:Put*", BUCKET)],
+            [f"s3:* on *, except on {OBJECTS} and s3:Put* on {BUCKET}"],
+        ),
+        # A Deny on the whole takes along what stands in an Allow of its own.
+        ([allow("s3:*"), allow("s3:GetObject", BUCKET), deny("s3:*")], [allow("s3:*")], ["s3:* on *"]),
+        (
+            [allow("s3:*", **SECURE), allow("s3:*", **INSECURE)],
+            [allow("s3:*")],
+            ["s3:* on * unless Bool aws:securetransport [true] or Bool aws:securetransport [false]"],
+        ),
+        # "unless not": what is not outside is inside.
+        ([EVERYTHING, deny("s3:*")], [EVERYTHING, deny("s3:*", **OUTSIDE)], None),
+        ([allow("s3:*", **TAGGED)], [allow("s3:*", **IN)], None),
+        (
+            [allow("s3:*", "arn:aws:s3:::b/${aws:username}/*")],
+            [allow("s3:*", OBJECTS)],
+            [
+                f"s3:* on {OBJECTS} if Null aws:username [true]",
+                f"s3:* on {OBJECTS}, except on arn:aws:s3:::b/${{aws:username}}/*",
+            ],
+        ),
+    ],
+)
+def test_a_clause_says_what_differs_and_leaves_out_what_does_not(old: Any, new: Any, gained: list[str] | None) -> None:
+    if gained is None:
+        region = "if StringEquals aws:requestedregion [eu-west-1]"
+        tag = " unless StringEquals aws:principaltag/t [x]" if new[0] is not EVERYTHING else ""
+        gained = [f"s3:* on * {region}{tag}"]
+    sides = [layers_of({"identity": [{"Version": "2012-10-17", "Statement": side}]}) for side in (old, new)]
+    found = compare(*sides, every_reading=False)
+    assert [str(difference.clause) for difference in found.new_access] == gained
+
+
+def matches(patterns: tuple[Glob, ...], text: str) -> bool:
+    return any(pattern.matches(text) for pattern in patterns)
+
+
+def holds_all(tests: Any, request: Request) -> bool:
+    return all(holds(test, request, Judge(DEFAULTS)) for test in tests)
+
+
+def in_clause(clause: Clause, request: Request) -> bool:
+    """Is the request one of those that the clause speaks of?"""
+    if not (matches(clause.actions, request.key) and matches(clause.resources, request.resource or "")):
+        return False
+    if not holds_all(clause.conditions, request) or any(holds_all(tests, request) for tests in clause.unless):
+        return False
+    return not any(
+        (not part.actions or matches(part.actions, request.key))
+        and (not part.resources or matches(part.resources, request.resource or ""))
+        and holds_all(part.conditions, request)
+        for part in clause.excepted
+    )
+
+
+def allowed(request: Request, layers: Layers) -> bool:
+    return decided(request, layers, Judge(DEFAULTS)).allowed
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_clauses_hold_what_differs_and_nothing_else(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - random policies, not secrets
+    old = brute.layers(random, limits=True)
+    new = brute.changed(random, old, variables=False) if seed % 2 else brute.layers(random, limits=True)
+    sides = [layers_of(side) for side in (old, new)]
+    found = compare(*sides, every_reading=False)
+    if found.verdict is Verdict.UNDETERMINED:
+        assert found.reason
+        return
+    for _ in range(400):
+        action, resource = random.choice(brute.ACTIONS), random.choice(brute.RESOURCES)
+        context = {key: values for key, values in random.choice(brute.CONTEXTS).items() if values}
+        request = Request(brute.CALLER, action, resource, brute.CALLER.account, context)
+        try:
+            before, after = (allowed(request, side) for side in sides)
+            gained = [d.clause for d in found.new_access if in_clause(d.clause, request)]
+            lost = [d.clause for d in found.lost_access if in_clause(d.clause, request)]
+        except LawError:
+            continue
+        assert (bool(gained), bool(lost)) == (after and not before, before and not after), (request, gained, lost)
