@@ -38,6 +38,7 @@ class Near:
 
 RULES = {
     "E1": "the account's root user has full access to it",
+    "E44": "no bucket policy can keep the root user of the bucket's account from reading and changing it",
     "K9": "this KMS operation cannot be used from another account",
     "T9": "the root user cannot assume roles",
     "T23": "the credentials of a role session cannot call it",
