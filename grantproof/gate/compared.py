@@ -22,7 +22,8 @@ def compared(old: Path, new: Path) -> dict[str, Any]:
     """
     kinds = [_kind(path) for path in (old, new)]
     if kinds[0] != kinds[1]:
-        raise SourceError(new, f"is a {kinds[1]}, and {old} is a {kinds[0]}. Give two of one kind.")
+        said = [f"an {kind}" if kind == "export" else f"a {kind}" for kind in kinds]
+        raise SourceError(new, f"is {said[1]}, and {old} is {said[0]}. Give two of one kind.")
     if kinds[0] == "grant":
         return _grants(old, new)
     return _exports(old, new) if kinds[0] == "export" else _documents(old, new)

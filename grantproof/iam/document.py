@@ -136,6 +136,8 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
             message = f"{element!r} is not an element of a policy (G1)"
             if element in _ELEMENTS:
                 message += '; a statement stands in {"Statement": [...]}'
+            elif element in _AROUND_A_POLICY:
+                message += "; give the policy document that it holds"
             raise MalformedPolicy(message, label, element=str(element))
     if "Id" in document and type_ not in WITH_PRINCIPAL:
         raise MalformedPolicy("Id is allowed in resource-based policies only (G3)", label, element="Id")
@@ -149,6 +151,12 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
     statements = tuple(_Reader(label, type_, version, index).read(item) for index, item in enumerate(items))
     _check_sids(statements, label)
     return Policy(label, type_, version, statements)
+
+
+#: What the AWS CLI prints around a document (get-policy-version, get-role-policy, get-bucket-policy).
+_AROUND_A_POLICY = frozenset(
+    "PolicyVersion PolicyDocument PolicyName RoleName UserName GroupName Policy Document".split()
+)
 
 
 def _check_size(document: Mapping[str, Any], type_: PolicyType, label: str) -> None:
