@@ -160,6 +160,12 @@ def test_a_policy_that_aws_would_refuse_is_told_where_it_stands(tmp_path: Path) 
         draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})
 
 
+def test_a_parameter_that_no_template_has_is_refused(tmp_path: Path) -> None:
+    template = {"Parameters": {"ExternalId": {"Type": "String"}}, "Resources": {}}
+    with pytest.raises(CannotDraft, match=r"have no parameter External\. Did you mean ExternalId\?"):
+        draft(written(tmp_path / "g", t=template), "eu-west-1", {"External": "secret"})
+
+
 def test_an_empty_condition_is_drafted_as_one(tmp_path: Path) -> None:
     statements = [{**statement, "Condition": {}} for statement in TRUST["Statement"]]
     role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}
@@ -517,6 +523,7 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
     for arguments, message in (
         ([], "name templates, or a file with --from-snapshot"),
         (["gone.yaml"], "there is no file gone.yaml"),
+        (["there"], "there is a folder; name the templates in it, as in there/*.yaml"),
         (["notes.yaml"], "notes.yaml is not a CloudFormation template: it has no Resources"),
         (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),
         (["hard.yaml"], "parameter Odd needs a value that cannot be made up; give one with --parameter Odd=VALUE"),

@@ -6,6 +6,7 @@ missing key or with many values. Each of them is written once here, and every op
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from grantproof.iam.assumption import Judge
 from grantproof.iam.errors import MalformedPolicy, Undecided
 from grantproof.iam.glob import Glob, folded
-from grantproof.iam.operators import Operator, Set, Type, operator
+from grantproof.iam.operators import NAMES, Operator, Set, Type, operator
 from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
 from grantproof.iam.request import Values
 from grantproof.iam.typed import date, decoded, network, number
@@ -45,7 +46,9 @@ def parse_block(block: Any, *, variables: bool) -> tuple[Test, ...]:
         try:
             op = operator(name)
         except KeyError:
-            raise MalformedPolicy(f"{name!r} is not a condition operator") from None
+            near = difflib.get_close_matches(str(name), NAMES, 1)
+            hint = f"; the nearest is {near[0]}" if near else ""
+            raise MalformedPolicy(f"{name!r} is not a condition operator{hint}") from None
         if not isinstance(entries, Mapping):
             raise MalformedPolicy(f"{name} holds an object of condition keys")
         seen: set[str] = set()

@@ -82,6 +82,9 @@ _BASE: dict[str, Operator] = {
     )
 }
 
+#: The names as they are written, without set prefixes and `IfExists`.
+NAMES = tuple(op.name for op in _BASE.values())
+
 
 @lru_cache(maxsize=1024)
 def operator(name: str) -> Operator:

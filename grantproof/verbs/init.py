@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
         if bool(options.templates) == bool(options.from_snapshot):
             raise ValueError("name templates, or a file with --from-snapshot.")
         for path in (*options.templates, *filter(None, [options.from_snapshot])):
+            if path.is_dir():
+                raise ValueError(f"{path} is a folder; name the templates in it, as in {path / '*.yaml'}.")
             if not path.is_file():
                 more = ", which is a folder: name the templates in it" if path.is_dir() else ""
                 raise ValueError(f"there is no file {path}{more}.")

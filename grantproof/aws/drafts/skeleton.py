@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
     folder = _folder(templates)
     documents = {path: _data(path) for path in templates}
     nested = nested_in(documents)
+    _refuse_unknown(given, documents.values())
     for path in templates:
         if path not in nested and not _is_template(documents[path]):
             raise CannotDraft(f"{shown(path)} is not a CloudFormation template: it has no Resources.")
@@ -104,6 +106,15 @@ def _folder(templates: Sequence[Path]) -> Path:
     if (folder / "contract.yaml").exists():
         raise CannotDraft(f"{shown(folder / 'contract.yaml')} exists; move it away to draft a new one.")
     return folder
+
+
+def _refuse_unknown(given: Mapping[str, str], documents: Iterable[Any]) -> None:
+    known = {name for d in documents if isinstance(d, Mapping) for name in d.get("Parameters") or {}}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"They have {', '.join(sorted(known)) or 'none'}."
+            raise CannotDraft(f"the templates have no parameter {name}. {hint}")
 
 
 def _data(path: Path) -> Any:

@@ -222,7 +222,8 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
             Capabilities=_CAPABILITIES,
         )
     except parameters.RefusedParameters as error:
-        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {error}.") from None
+        # A ConstraintDescription is a sentence already.
+        raise DeploymentFailed(f"{stack.place}: stack {stack.alias!r}: {str(error).rstrip('.')}.") from None
     except Malformed as error:
         place = error.place or shown(stack.template)
         raise DeploymentFailed(f"{place}: stack {stack.alias!r}: {error}.") from None
