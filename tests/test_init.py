@@ -495,7 +495,7 @@ def test_an_export_can_be_narrowed_to_what_is_named(tmp_path: Path) -> None:
     export.write_text(json.dumps(EXPORT), encoding="utf-8")
     contract = load(draft_from_snapshot(export, tmp_path / "out", "eu-west-1", ["audit", "look"]))
     assert {p.alias for p in contract.principals} == {"audit", "look"}
-    with pytest.raises(CannotDraft, match="holds nothing called gone"):
+    with pytest.raises(CannotDraft, match="role or policy that is called gone"):
         draft_from_snapshot(export, tmp_path / "other", "eu-west-1", ["gone"])
     assert not (tmp_path / "other").exists()
 

@@ -95,10 +95,10 @@ def _deployment(file: Path, number: int, text: str, contracts: Mapping[str, Cont
         if not re.fullmatch(r"\d{12}", digits):
             raise FleetError(place, f"account {alias!r} is {digits!r}, which is not 12 digits.")
     if len({**contract.accounts, **accounts}) != len(set({**contract.accounts, **accounts}.values())):
-        raise FleetError(place, "two accounts have the same number.")
+        raise FleetError(place, "two accounts have the same number. Each alias is another account.")
     snapshots = _texts(place, value, "snapshots", set(contract.accounts))
     if missing := sorted(set(contract.accounts) - set(snapshots)):
-        raise FleetError(place, f"has no snapshot of account {missing[0]!r}.")
+        raise FleetError(place, f"has no snapshot of account {missing[0]!r}. Add one under snapshots.")
     paths = {alias: file.parent / name for alias, name in snapshots.items()}
     for path in paths.values():
         if not path.exists():

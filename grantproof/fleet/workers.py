@@ -64,9 +64,12 @@ def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         releases = client.run(release)
         if not releases:
-            raise NoWorkers(f"the cluster at {address} has no workers.")
+            raise NoWorkers(f"the cluster at {address} has no workers. Start some: dask worker {address}")
         if others := {found for found in releases.values() if found != __version__}:
-            raise NoWorkers(f"workers at {address} have grantproof {', '.join(sorted(others))}, this is {__version__}.")
+            raise NoWorkers(
+                f"workers at {address} have grantproof {', '.join(sorted(others))}, this is {__version__}. "
+                "Install the same release."
+            )
         # A task whose worker dies is given to another one. `pure` would give equal tasks one result.
         yield client.get_executor(pure=False, retries=2), len(releases)
     finally:

@@ -50,7 +50,9 @@ class Repository:
             raise NotCompared(f"{folder} is not a folder. Name one that holds grants.")
         done = _git(folder, "rev-parse", "--show-toplevel")
         if done.returncode:
-            raise NotCompared(f"{folder} is not in a git repository that may be read: {_said(done)}")
+            raise NotCompared(
+                f"{folder} is in no git repository that may be read; run the gate in a clone. {_said(done)}"
+            )
         return Repository(Path(os.fsdecode(done.stdout).rstrip("\n")))
 
     def base(self, ref: str) -> Base:
@@ -80,7 +82,7 @@ class Repository:
             return Base(
                 commit, ref, f"the clone is shallow: compared with {ref} itself, not with where the change began"
             )
-        raise NotCompared(f"{ref!r} and HEAD have no commit in common: they are not of one history.")
+        raise NotCompared(f"{ref!r} and HEAD have no commit in common. Name the branch that the change goes to.")
 
     def _commit(self, ref: str) -> str | None:
         done = _git(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
@@ -119,7 +121,7 @@ class Repository:
                 continue
             found = _git(self.top, "cat-file", "blob", blob)
             if found.returncode:
-                raise NotCompared(f"{os.fsdecode(name)} of {base} is not in this clone: {_said(found)}")
+                raise NotCompared(f"{os.fsdecode(name)} of {base} is not in this clone; fetch it whole. {_said(found)}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(found.stdout)
 

@@ -243,7 +243,7 @@ def test_a_base_of_another_history_is_refused(repository: Path) -> None:
     git(repository, "switch", "--quiet", "--orphan", "unrelated")
     git(repository, "commit", "--quiet", "--allow-empty", "--message=x")
     git(repository, "switch", "--quiet", "topic")
-    with pytest.raises(NotCompared, match="not of one history"):
+    with pytest.raises(NotCompared, match="no commit in common"):
         found(repository, "unrelated")
 
 

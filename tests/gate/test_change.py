@@ -279,7 +279,7 @@ def test_markdown_shows_what_templates_say_and_renders_none_of_it(repository: Pa
         ),
         (["grants", "--base", "--help"], None, "expected one argument"),
         (["missing", "--base", "main"], None, "is not a folder"),
-        (["grants", "--base", "main"], lambda top: shutil.rmtree(top / ".git"), "is not in a git repository"),
+        (["grants", "--base", "main"], lambda top: shutil.rmtree(top / ".git"), "is in no git repository"),
         (["grants", "--base", "main"], lambda top: (top / CONTRACT).write_text("{}"), "has no 'version'"),
     ],
 )

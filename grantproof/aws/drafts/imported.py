@@ -47,7 +47,7 @@ def _template_of(export: Mapping[str, Any], only: Sequence[str]) -> dict[str, An
         if not role["Path"].startswith("/aws-service-role/") and (not only or role["RoleName"] in only):
             _add(resources, role["RoleName"], "Role", _role(role))
     if missing := [name for name in only if name not in json.dumps(resources)]:
-        raise CannotDraft(f"the export holds nothing called {missing[0]}.")
+        raise CannotDraft(f"the export holds no user, group, role or policy that is called {missing[0]}.")
     if not resources:
         raise CannotDraft("the export holds no role, user, group or policy of the account's own.")
     _order(resources)

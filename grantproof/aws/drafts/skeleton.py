@@ -71,7 +71,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
         uploads = (Upload("templates", "owner", bucket, prefix, tuple(sorted(nested))),)
     partition = parameters.regions().get(region)
     if partition is None:
-        raise CannotDraft(f"{region!r} is not a region.")
+        raise CannotDraft(f"{region!r} is not a region; name one such as eu-west-1.")
     numbers = accounts_in([stack.parameters for stack in stacks], owner)
     contract = Contract(
         folder.resolve().name, folder / "contract.yaml", "-", numbers, region, partition, uploads, tuple(stacks), ()

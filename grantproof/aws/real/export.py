@@ -51,7 +51,7 @@ def named(pairs: Iterable[str]) -> dict[str, Path]:
     out = {alias: Path(name) for alias, name in by_alias(pairs, "FILE").items()}
     for path in out.values():
         if not path.exists():
-            raise ExportRefused(path, "does not exist.")
+            raise ExportRefused(path, "does not exist. Name a file, or a folder of files, of what the AWS CLI prints.")
     return out
 
 
@@ -91,7 +91,7 @@ def _documents(files: Iterable[Path]) -> Iterator[Part]:
         except OSError as error:
             raise ExportRefused(file, f"cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
-            raise ExportRefused(file, "is not UTF-8 text.") from None
+            raise ExportRefused(file, "is not UTF-8 text; write it again with --output json.") from None
         yield from _parsed(text, file)
 
 

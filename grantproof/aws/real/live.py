@@ -173,7 +173,7 @@ class _Reader:
         if found["Account"] != wanted:
             raise SnapshotFailed(
                 f"{self._source.name} is of account {found['Account']}; the contract says that "
-                f"{self._source.alias!r} is {wanted}."
+                f"{self._source.alias!r} is {wanted}. Name a profile of that account."
             )
         return str(found["Arn"])
 
