@@ -202,3 +202,13 @@ def test_the_plan_names_each_module_once_in_its_folder() -> None:
         there.setdefault(str(file.parent), []).append(file.stem)
     del there["."]  # these stand in the picture of the rooms, each with what it is
     assert {folder: sorted(names) for folder, names in folders_of_the_plan().items()} == there
+
+
+def test_the_changelog_of_a_version_can_be_read_in_one_sitting() -> None:
+    """It says what a version does, not how that came about."""
+    versions = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    assert versions
+    for version in versions:
+        lines = version.splitlines()
+        said = "if a rebase brought old lines back, take main's CHANGELOG.md and put yours into a section of it"
+        assert len(lines) <= 200, f"{lines[0]} has {len(lines)} lines; {said}"
