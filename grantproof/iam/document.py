@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from grantproof.iam.condition import Test, parse_block
 from grantproof.iam.errors import MalformedPolicy
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.pattern import Pattern, PatternError, read
+from grantproof.iam.pattern import Pattern, PatternError, holds_private, read
 from grantproof.iam.principal import PrincipalElement, is_unique_id, named_account
 
 
@@ -326,6 +326,8 @@ class _Reader:
         )
 
     def _check_principal(self, key: str, text: str, element: str) -> None:
+        if holds_private(text):
+            self._refuse(f"{text!a} holds a character of Unicode's private area (G12)", element)
         if key == "AWS":
             if text == "*":
                 return

@@ -11,6 +11,7 @@ from typing import Any
 from grantproof.iam.document import Policy, PolicyType, Statement, parse
 from grantproof.iam.errors import BadRequest, MalformedPolicy
 from grantproof.iam.glob import Glob
+from grantproof.iam.pattern import holds_private
 from grantproof.iam.principal import PrincipalElement, is_unique_id, named_account
 
 _MEMO_LIMIT = 65_536
@@ -273,7 +274,7 @@ def parse_grant(data: Any, label: str) -> Grant:
     if not isinstance(data, Mapping) or set(data) - known - {"RetiringPrincipal", "CreationDate"}:
         raise MalformedPolicy("a grant is an object of GranteePrincipal, Operations, Constraints", label)
     grantee, operations = data.get("GranteePrincipal"), data.get("Operations")
-    if not isinstance(grantee, str) or not isinstance(operations, list) or not operations:
+    if not isinstance(grantee, str) or holds_private(grantee) or not isinstance(operations, list) or not operations:
         raise MalformedPolicy("a grant needs GranteePrincipal and Operations", label)
     if not all(isinstance(operation, str) for operation in operations):
         raise MalformedPolicy("Operations holds names of KMS operations, such as Decrypt", label)

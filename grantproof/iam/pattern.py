@@ -73,8 +73,10 @@ def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
     """Read a value. `variables`: may `${...}` stand in it (rules V2 to V4)? `wildcards`: are `*` and `?` wild?
 
     Raises:
-        PatternError: an unclosed, empty or unreadable variable.
+        PatternError: an unclosed, empty or unreadable variable; a private character.
     """
+    if holds_private(text):
+        raise PatternError(f"{text!a} holds a character of Unicode's private area, which has no meaning (G12)")
     if not variables or "${" not in text:
         fixed = glob(text) if wildcards else Glob((text,))
         return Pattern(text, fixed.tokens, fixed)
@@ -99,6 +101,15 @@ def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
         return Pattern(text, tuple(parts), None)
     fixed = Glob(part for part in parts if not isinstance(part, Variable))
     return Pattern(text, fixed.tokens, fixed)
+
+
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+
+
+def holds_private(text: str) -> bool:
+    """Does a text hold a private character? In a comparison such stand for "anything that nothing names", so that in a
+    policy they could pass for that."""
+    return not text.isascii() and _PRIVATE.search(text) is not None
 
 
 def _plain(text: str, wildcards: bool) -> tuple[Token, ...]:

@@ -311,6 +311,23 @@ def test_a_role_that_opens_to_any_account_is_seen_to_whichever_account_it_was_op
     assert verdict(before, after, owner=owner) == "wider"
 
 
+@pytest.mark.parametrize("character", ["\ue000", "\ue100", "\uf8ff"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        lambda text: allow("s3:*", f"arn:aws:s3:::{text}"),
+        lambda text: allow("s3:*", **when("StringEquals", "app:key", text)),
+        lambda text: enter({"AWS": f"arn:aws:iam::222222222222:user/{text}"}),
+        lambda text: enter({"Service": text}),
+    ],
+    ids=["resource", "value", "user", "service"],
+)
+def test_a_character_that_stands_for_anything_cannot_be_written_in_a_policy(statement: Any, character: str) -> None:
+    one = statement(character)
+    with pytest.raises(LawError, match="private area"):
+        _ = trust(one) if "Principal" in one else identity(one)
+
+
 @pytest.mark.parametrize(("action", "expected"), [("s3:PutBucketPolicy", "equal"), ("s3:PutBucketAcl", "wider")])
 def test_a_deny_that_cannot_bind_the_owners_root_user_makes_no_difference(action: str, expected: str) -> None:
     def denying(*actions: str) -> Any:

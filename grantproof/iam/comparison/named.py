@@ -14,6 +14,7 @@ from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
+from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.principal import PrincipalElement
 
@@ -74,7 +75,7 @@ def named_in(layers: Layers) -> Named:
                 wild_accounts |= _compares_parts_of_accounts(test)
                 if test.key == "aws:principalarn":
                     in_partitions.update(*map(_left_open, test.values))
-                if test.key == "aws:principalservicename":
+                if test.key == "aws:principalservicename" and test.operator.type is not Type.NULL:
                     asked_services.update(pattern.fixed for pattern in test.values)
     return Named(
         arns,
