@@ -77,6 +77,11 @@ TAGGED = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1"], "
             [allow("s3:*")],
             ["s3:* on * unless Bool aws:securetransport [true] or Bool aws:securetransport [false]"],
         ),
+        (
+            [allow("s3:*", "arn:aws:s3:::b/${*}")],
+            [allow("s3:*", OBJECTS)],
+            [f"s3:* on {OBJECTS}, except on arn:aws:s3:::b/${{*}}"],
+        ),
         # "unless not": what is not outside is inside.
         ([EVERYTHING, deny("s3:*")], [EVERYTHING, deny("s3:*", **OUTSIDE)], None),
         ([allow("s3:*", **TAGGED)], [allow("s3:*", **IN)], None),

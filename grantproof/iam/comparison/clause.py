@@ -34,7 +34,7 @@ class Excepted:
     def __str__(self) -> str:
         text = " and ".join(_shortened([spelt(a) for a in self.actions]))
         if self.resources:
-            text += (" on " if text else "on ") + " and ".join(_shortened([str(r) for r in self.resources]))
+            text += (" on " if text else "on ") + " and ".join(_shortened([_written(r) for r in self.resources]))
         return f"{text} if {_all(self.conditions)}" if self.conditions else text
 
     def inside(self, other: Excepted) -> bool:
@@ -80,7 +80,7 @@ class Clause:
 
     def __str__(self) -> str:
         text = " and ".join(_shortened([spelt(a) for a in self.actions]))
-        text += " on " + " and ".join(_shortened([str(r) for r in self.resources]))
+        text += " on " + " and ".join(_shortened([_written(r) for r in self.resources]))
         if self.callers:
             text += f" by {self.callers}"
         # What holds for all of it goes without saying where it is not to hold together with something else.
@@ -112,6 +112,16 @@ class Clause:
 def spelt(pattern: Glob) -> str:
     """An action pattern as AWS spells it."""
     return "*" if pattern == EVERY_ACTION else actions.spelt(str(pattern))
+
+
+def _written(pattern: Glob) -> str:
+    """A resource pattern as a policy writes it: what is a star and not a wildcard is `${*}` (rule V10)."""
+    if pattern.literal == "*":
+        return "*"
+    return "".join(
+        token.replace("*", "${*}").replace("?", "${?}") if isinstance(token, str) else str(Glob((token,)))
+        for token in pattern.tokens
+    )
 
 
 def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
