@@ -603,6 +603,13 @@ def test_a_line_that_is_wrong_says_how(line: str, message: str) -> None:
     assert message in answer(line, compared)["error"]["message"]
 
 
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_a_line_that_is_wrong_says_on_which_side(side: str) -> None:
+    case = {"old": {}, "new": {}, side: {"identity": [{"Statement": [allow("s3:*"), {"Effect": "Allow"}]}]}}
+    error = answer(json.dumps(case), compared)["error"]
+    assert (error["document"], error["statement"], error["element"]) == (f"{side}.identity[0]", 1, "Action")
+
+
 def test_what_is_an_ascii_letter_without_regard_to_case_is_known() -> None:
     """Of all characters: U+212A is a k, U+017F an s."""
     beyond = {chr(code) for code in range(128, 0x30000) if folded(chr(code)).isascii()}

@@ -30,8 +30,17 @@ def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
     owner = case.get("owner")
     if owner is not None and not (isinstance(owner, str) and owner.isdigit() and len(owner) == 12):
         raise BadRequest(f"owner {owner!r} is not 12 digits in quotes", element="owner")
-    old, new = layers_of(case["old"]), layers_of(case["new"])
+    old, new = (_side(case, name) for name in ("old", "new"))
     return as_dict(compare(old, new, owner=owner, assumptions=assumptions))
+
+
+def _side(case: Mapping[str, Any], name: str) -> Layers:
+    """The layers of one side, whose errors say which side it is."""
+    try:
+        return layers_of(case[name])
+    except LawError as error:
+        place = f"{name}.{error.document}" if error.document else name
+        raise type(error)(error.message, place, error.statement, error.element) from None
 
 
 def compared_documents(old: Any, new: Any) -> Comparison:
