@@ -23,11 +23,11 @@ INERT = frozenset(
     AccessAnalyzer::Analyzer ApiGateway::Account ApiGateway::BasePathMapping ApiGateway::Deployment
     ApiGateway::DocumentationPart ApiGateway::DocumentationVersion ApiGateway::GatewayResponse ApiGateway::Method
     ApiGateway::Model ApiGateway::RequestValidator ApiGateway::Resource ApiGateway::Stage ApiGateway::UsagePlan
-    ApiGateway::UsagePlanKey ApiGatewayV2::Authorizer ApiGatewayV2::Deployment
-    ApiGatewayV2::DomainName ApiGatewayV2::Integration ApiGatewayV2::Model ApiGatewayV2::Stage ApiGatewayV2::VpcLink
+    ApiGateway::UsagePlanKey ApiGatewayV2::Deployment
+    ApiGatewayV2::DomainName ApiGatewayV2::Model ApiGatewayV2::Stage ApiGatewayV2::VpcLink
     AppConfig::Application AppConfig::ConfigurationProfile AppConfig::DeploymentStrategy
     AppConfig::Environment ApplicationAutoScaling::ScalableTarget ApplicationAutoScaling::ScalingPolicy
-    Athena::DataCatalog Athena::NamedQuery Athena::WorkGroup AutoScaling::LifecycleHook AutoScaling::ScalingPolicy
+    Athena::NamedQuery Athena::WorkGroup AutoScaling::LifecycleHook AutoScaling::ScalingPolicy
     Backup::BackupPlan Backup::BackupSelection Budgets::Budget CE::AnomalyMonitor CE::AnomalySubscription
     CertificateManager::Certificate CloudFront::CachePolicy CloudFront::Function CloudFront::OriginAccessControl
     CloudFront::ResponseHeadersPolicy CloudTrail::Trail CloudWatch::Alarm CloudWatch::AnomalyDetector
