@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from grantproof.aws.combinations.combined import Noted, compare_part, view
 from grantproof.aws.combinations.excess import excess
+from grantproof.aws.combinations.space import Space
 from grantproof.aws.drafts.skeleton import skeleton
 from grantproof.contract import load
 
@@ -346,3 +348,23 @@ def test_a_contract_may_name_resources_where_conditions_turn_on_the_place(
     assert was in text
     contract.write_text(text.replace(was, f'"arn:${{partition}}:s3:::{named}"'), encoding="utf-8")
     assert [item.detail.partition(",")[0] for item in excess(load(contract))] == ["in af-south-1"] * count
+
+
+@pytest.mark.parametrize(("action", "agrees"), [('"*"', True), ("iam:Get*", False)])
+def test_a_boundary_of_aws_is_there_though_no_stack_makes_it(tmp_path: Path, action: str, agrees: bool) -> None:
+    boundary = "arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess"
+    text = TEMPLATE.format(**{**PLAIN, "properties": f'PermissionsBoundary: !Sub "{boundary}"'})
+    (tmp_path / "app.yaml").write_text(text, encoding="utf-8")
+    said = CONTRACT.format(given="", more="").replace("    trust:", "    boundary: admin\n    trust:", 1)
+    admin = f"""
+  admin:
+    policy: arn:${{partition}}:iam::aws:policy/AdministratorAccess
+    allows: [{{Action: {action}, Resource: "*"}}]
+"""
+    (tmp_path / "contract.yaml").write_text(f"{said.rstrip()}{admin}variants: []\n", encoding="utf-8")
+    space, noted = Space(load(tmp_path / "contract.yaml")), Noted()
+    found = view(space, (), "eu-west-1", noted)
+    assert found is not None
+    for part in space.parts:
+        compare_part(found, part, noted)
+    assert (not noted.found) is agrees

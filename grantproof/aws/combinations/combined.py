@@ -140,7 +140,12 @@ def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = Tru
             continue  # it is not made; what is made instead is not declared, and is found as such
         place = partial(_place, held_, arn, principal)
         where = held_.located(arn)
-        if where is None:
+        of_aws = principal.kind == "policy" and ":iam::aws:policy/" in arn and arn in held_.policies.managed
+        if where is None and of_aws:
+            # A boundary of AWS's own is there, whatever the stacks make.
+            if kind == "policies":
+                _tell(held_, noted, permissions(held_, principal))
+        elif where is None:
             noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
         elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
             _tell(held_, noted, trust(held_, principal, held.trust))

@@ -92,7 +92,8 @@ def _of_accounts(space: Space) -> Iterator[Excess]:
                 yield Excess(
                     place,
                     f"condition {name} turns on {', '.join(sorted(turns))}, so that the template may give something "
-                    "else elsewhere. Let it turn on a parameter that the contract sets",
+                    "else elsewhere. Let it turn on a parameter that the contract sets, or say under 'variants' what "
+                    "it gives where it turns out otherwise",
                 )
 
 
