@@ -52,7 +52,8 @@ def check(
         value = text(given.get(name, parameter.get("Default", "")))
         if refused := problem(name, parameter, value, existing):
             raise RefusedParameters(refused)
-    _check_rules(template, scope_of(template, given, pseudo or pseudo_parameters(), existing))
+    if template.get("Rules"):
+        _check_rules(template, scope_of(template, given, pseudo or pseudo_parameters(), existing))
 
 
 def refusal(document: Document, given: Mapping[str, str], pseudo: Mapping[str, Any]) -> str:
@@ -115,14 +116,14 @@ def scope_of(
         name: as_typed(types[name], text(given.get(name, parameter.get("Default", ""))))
         for name, parameter in declared.items()
     }
-    kinds = {
-        item: types[name].removeprefix("List<").removesuffix(">")
-        for name, value in values.items()
-        for item in (value if isinstance(value, list) else [value])
-    }
 
     def attribute(value: str, name: str) -> str:
-        found = existing(kinds[value], value) if existing is not None and value in kinds else None
+        kinds = [
+            types[parameter].removeprefix("List<").removesuffix(">")
+            for parameter, held in values.items()
+            if value in (held if isinstance(held, list) else [held])
+        ]
+        found = existing(kinds[-1], value) if existing is not None and kinds else None
         if found is None or name not in found:
             raise NotResolved(f"{name} of {value!r} is not known here")
         return found[name]
