@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.synthesis.kept import Kept
@@ -122,3 +125,43 @@ def test_stacks_that_were_kept_are_those_of_one_only_if_they_are_given_the_same(
     with instead({tmp_path / "role.yaml": text}):
         (role,) = synthesise(contract, kept=Kept(kept)).snapshots["111111111111"].roles
         assert "lambda" in str(role["AssumeRolePolicyDocument"])
+
+
+def refused(contract: Contract, kept: Kept) -> str:
+    with pytest.raises(Refused) as raised:
+        synthesise(contract, kept=kept)
+    return str(raised.value)
+
+
+def test_a_stack_that_is_refused_is_refused_again_only_if_it_is_given_the_same(tmp_path: Path) -> None:
+    contract, kept = two_stacks(tmp_path), Kept()
+    strict = POLICY.replace("Bucket: {Type: String}", "Bucket: {Type: String, AllowedPattern: two}")
+    with instead({tmp_path / "more.yaml": strict}):
+        assert refused(contract, kept) == refused(contract, kept) == refused(contract, Kept())
+        (role, more) = contract.stacks
+        other = replace(contract, stacks=(role, replace(more, parameters={"Bucket": "two"})))
+        assert synthesise(other, kept=kept).snapshots["111111111111"].roles
+    assert synthesise(contract, kept=kept).snapshots["111111111111"].roles
+
+
+WRONG = """
+  Wrong:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {AWS: "arn:aws-cn:iam::222222222222:root"}, Action: sts:AssumeRole}]
+"""
+
+
+@pytest.mark.parametrize(("more", "aliases"), [(POLICY + WRONG, {"role"}), ("Resources:" + WRONG, {"role", "more"})])
+def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
+    more: str, aliases: set[str], tmp_path: Path
+) -> None:
+    contract, kept = two_stacks(tmp_path), Kept()
+    if "Bucket" not in more:
+        contract = replace(contract, stacks=(contract.stacks[0], replace(contract.stacks[1], parameters={})))
+    with instead({tmp_path / "more.yaml": more}):
+        assert "Invalid principal in policy" in refused(contract, kept)
+        assert refused(contract, kept) == refused(contract, Kept())
+    assert {key[0][0] for key in kept.stacks if isinstance(key, tuple)} == aliases

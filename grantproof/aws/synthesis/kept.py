@@ -16,7 +16,7 @@ from grantproof.contract import TEMPLATE_SUFFIXES, Contract
 from grantproof.source import Document, SourceError, read
 
 if TYPE_CHECKING:
-    from grantproof.aws.synthesis.made_stack import MadeStack
+    from grantproof.aws.synthesis.made_stack import MadeStack, Refused
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class Kept:
 
     Attributes:
         under: those that somebody else keeps, whose documents are still read.
+        stacks: by `key_of`; of one that CloudFormation refuses, how.
     """
 
     under: Kept | None = None
-    stacks: dict[Hashable, KeptStack] = field(default_factory=dict)
+    stacks: dict[Hashable, KeptStack | Refused] = field(default_factory=dict)
 
-    def get(self, key: Hashable) -> KeptStack | None:
+    def get(self, key: Hashable) -> KeptStack | Refused | None:
         """A stack that was worked out, by `key_of`."""
         found = self.stacks.get(key)
         return found if found is not None or self.under is None else self.under.get(key)

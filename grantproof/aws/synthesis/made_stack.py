@@ -31,6 +31,10 @@ class Refused(Exception):
         super().__init__(f"stack {'/'.join(stack)}: {message}")
         self.stack, self.message = stack, message
 
+    def again(self) -> Refused:
+        """The same refusal without the way that it has come, which holds on to all that was worked out there."""
+        return type(self)(self.stack, self.message)
+
 
 class NotMade(Refused, NotResolved):
     """A reference to what a template does not make, or not under these parameters."""
@@ -64,24 +68,32 @@ class Shared:
         found = self.kept.get(key)
         if found is None:
             found = self._made(path, account, name, template, given)
-            if not found.account.reached:
+            if isinstance(found, Refused) or not found.account.reached:
                 self.kept.stacks[key] = found
+        if isinstance(found, Refused):
+            raise found.again()  # each way out has a traceback of its own
         self.accounts[account].add(found.account)
         self.conditions |= found.conditions
         self.scopes |= found.scopes
         return found.stack
 
-    def _made(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> KeptStack:
+    def _made(
+        self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]
+    ) -> KeptStack | Refused:
         document = placed_once(read(template))
         pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
         if refused := parameters.refusal(read(template), given, pseudo):
-            raise Refused(path, refused)
+            return Refused(path, refused)
         before, added = self.accounts[account], MadeAccount(account, self.accounts[account])
         truths = parameters.truths(read(template), given, pseudo)
         made = MadeStack(self, path, account, name, template, parameters.scope_of(document, given, pseudo), truths)
         self.accounts[account] = added
         try:
             made.create()
+        except Refused as refused_:
+            if added.reached:
+                raise  # what other stacks have made may decide it
+            return refused_.again()
         finally:
             self.accounts[account] = before
         depth = len(path)
