@@ -13,11 +13,10 @@ from typing import Any, Literal
 from grantproof.aws.combinations.combined import Noted, Seen, compare_part, compare_rest, named, note_untold, view
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import Space, is_meant
-from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.held.unspoken import untold
 from grantproof.aws.mocked.deploy import Deployment
 from grantproof.aws.synthesis.stacks import Refused, Synthesis
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
@@ -66,7 +65,7 @@ class Cases:
         self.space = Space(contract)
         self.regions = places(contract)
         self._parts = tuple(self.space.parts)
-        self._held: dict[tuple[frozenset[str], str], Deployed | None] = {}
+        self._held: dict[tuple[frozenset[str], str], Synthesised | None] = {}
         self.every = tuple(sorted(self._all(), key=lambda case: len(case.chosen)))
         # Now, as long as no template is broken.
         self.excluded = tuple(self._all_excluded())
@@ -117,13 +116,13 @@ class Cases:
             self._judge(space, found, noted)
         return tuple(_as_finding(self.contract, noted.under, *item) for item in noted.found.items())
 
-    def _judge(self, space: Space, found: Deployed, noted: Noted) -> None:
+    def _judge(self, space: Space, found: Synthesised, noted: Noted) -> None:
         for part in self._parts:
             compare_part(found, part, noted, whole=False)
         compare_rest(found, noted)
         note_untold(space, found, noted)
 
-    def _fine(self, case: Case) -> Deployed | None:
+    def _fine(self, case: Case) -> Synthesised | None:
         """What the stacks hold in a case without a fault, where nothing is found in it. Judged when it is first asked
         for, with the templates as they stand in their files."""
         key = frozenset(variant.alias for variant in case.chosen), case.region
@@ -140,17 +139,17 @@ class Cases:
     def _untold(self, space: Space) -> Mapping[tuple[str, ...], Any]:
         """What the contract's own deployment has that is not worked out, against which every case is held."""
         found = space.seen((), self.contract.region)
-        return {} if isinstance(found, Refused) else {p: r.properties for p, r in untold(found.deployment).items()}
+        return {} if isinstance(found, Refused) else {p: r.properties for p, r in found.untold.items()}
 
 
-def alike(one: Deployed, other: Deployed) -> bool:
+def alike(one: Synthesised, other: Synthesised) -> bool:
     """Do two hold the same under the same contract? All that a suite looks at that reads policies: policies and who has
     them, what the contract's references stand for, what was made, and how where that may let somebody in."""
     return (
         one.deployment.facts == other.deployment.facts
         and one.policies.same_as(other.policies)
         and _made(one.deployment) == _made(other.deployment)
-        and _properties(one.deployment) == _properties(other.deployment)
+        and _properties(one) == _properties(other)
     )
 
 
@@ -162,10 +161,10 @@ def _made(deployment: Deployment) -> list[tuple[str, ...]]:
     ]
 
 
-def _properties(deployment: Deployment) -> Mapping[tuple[str, ...], Any]:
+def _properties(held: Synthesised) -> Mapping[tuple[str, ...], Any]:
     """Of the resources of which policies do not say all."""
-    every = {(stack.alias, *r.path): r for stack in deployment.stacks for r in stack.resources}
-    apart = untold(deployment)
+    every = {(stack.alias, *r.path): r for stack in held.deployment.stacks for r in stack.resources}
+    apart = held.untold
     return {path: r.properties for path, r in every.items() if path in apart or not r.type.startswith("AWS::IAM::")}
 
 

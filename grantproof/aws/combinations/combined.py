@@ -14,7 +14,7 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.sends import clause_of, disagreements_about, senders, unpromised
-from grantproof.aws.held.unspoken import is_spoken_of, place_of, untold
+from grantproof.aws.held.unspoken import is_spoken_of, place_of
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates import parameters
@@ -71,7 +71,7 @@ def named(chosen: Sequence[Variant]) -> str:
     return " + ".join(variant.alias for variant in chosen) or "no variant"
 
 
-def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> Deployed | None:
+def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> Synthesised | None:
     """What the stacks hold under a combination; None where CloudFormation refuses it, or it is not meant. Notes where
     these two differ.
 
@@ -99,7 +99,7 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
     return Synthesised(replace(varied, region=region, partition=partition), found)
 
 
-def note_untold(space: Space, found: Deployed, noted: Noted) -> None:
+def note_untold(space: Space, found: Synthesised, noted: Noted) -> None:
     """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
     another region properties name the region, so that only what is made besides can be told.
 
@@ -108,8 +108,8 @@ def note_untold(space: Space, found: Deployed, noted: Noted) -> None:
     """
     home, region = space.contract.region, found.contract.region
     base = space.seen((), home)
-    before = untold(base.deployment) if not isinstance(base, Refused) else {}
-    for path, resource in untold(found.deployment).items():
+    before = base.untold if not isinstance(base, Refused) else {}
+    for path, resource in found.untold.items():
         same = path in before and (region != home or before[path].properties == resource.properties)
         if not same and not is_spoken_of(found, resource):
             clause = "what is not worked out stays as the contract's own deployment has it"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from grantproof.aws.held.carried import carried
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment
+from grantproof.aws.held.unspoken import untold
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
@@ -36,6 +38,12 @@ class Synthesis:
     snapshots: Mapping[str, AccountSnapshot]
     conditions: Mapping[StackPath, Mapping[str, bool]]
     scopes: Mapping[StackPath, Scope]
+
+    @cached_property
+    def untold(self) -> Mapping[StackPath, Resource]:
+        """What may let somebody in in a way that is not worked out: see `unspoken.untold`. It looks into the templates,
+        so that it is to be asked for first while they read as they did when this was worked out."""
+        return untold(self.deployment)
 
 
 def synthesise(

@@ -8,6 +8,7 @@ from functools import cached_property
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import AccountSnapshot
+from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.stacks import Synthesis
 from grantproof.contract import Contract
 
@@ -31,3 +32,8 @@ class Synthesised(Deployed):
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
         """What IAM would hold, by account number."""
         return self._synthesis.snapshots
+
+    @property
+    def untold(self) -> Mapping[tuple[str, ...], Resource]:
+        """What may let somebody in in a way that is not worked out: see `unspoken.untold`."""
+        return self._synthesis.untold
