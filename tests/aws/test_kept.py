@@ -13,6 +13,7 @@ import pytest
 from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
+from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, load
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.source import instead
@@ -165,3 +166,15 @@ def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
         assert "Invalid principal in policy" in refused(contract, kept)
         assert refused(contract, kept) == refused(contract, Kept())
     assert {key[0][0] for key in kept.stacks if isinstance(key, tuple)} == aliases
+
+
+def test_whom_the_contract_speaks_of_is_looked_for_once_by_all_that_names_it(tmp_path: Path) -> None:
+    contract = two_stacks(tmp_path)
+    found, (reader,) = Synthesised(contract, synthesise(contract)), contract.principals
+    held = found.held(reader)
+    assert held is not None
+    assert found.held(reader) is held
+    assert found.held(replace(reader, reference="another")) is None
+    assert found.held(replace(reader, kind="user")) is None
+    assert found.located(held.arn) == ("role", "Reader")
+    assert found.located("arn:aws:iam::111111111111:role/another") is None

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.stacks import Synthesis
-from grantproof.contract import Contract
+from grantproof.contract import Contract, DeclaredPrincipal
 
 
 class Synthesised(Deployed):
@@ -19,6 +19,8 @@ class Synthesised(Deployed):
     def __init__(self, contract: Contract, synthesis: Synthesis) -> None:
         self.contract, self.deployment = contract, synthesis.deployment
         self._synthesis = synthesis
+        self._held: dict[tuple[str, str], Held | None] = {}
+        self._located: dict[str, tuple[str, ...] | None] = {}
 
     @cached_property
     def _policies(self) -> Policies:
@@ -32,6 +34,19 @@ class Synthesised(Deployed):
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
         """What IAM would hold, by account number."""
         return self._synthesis.snapshots
+
+    def held(self, principal: DeclaredPrincipal) -> Held | None:
+        """As `Deployed.held`, found once: nothing is created here after it was worked out."""
+        asked = principal.kind, principal.reference
+        if asked not in self._held:
+            self._held[asked] = super().held(principal)
+        return self._held[asked]
+
+    def located(self, arn: str) -> tuple[str, ...] | None:
+        """As `Deployed.located`, found once."""
+        if arn not in self._located:
+            self._located[arn] = super().located(arn)
+        return self._located[arn]
 
     @property
     def untold(self) -> Mapping[tuple[str, ...], Resource]:
