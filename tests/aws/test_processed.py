@@ -118,3 +118,14 @@ Resources:
 """
     out = process(document(text), Scope(), lambda _: document("Policies: []\nRoleName: theirs", "policies.yaml"))
     assert out["Resources"]["Role"]["Properties"] == {"Policies": [], "RoleName": "own"}
+
+
+def test_each_entry_of_a_template_knows_where_it_stands_and_one_that_is_not_there_nowhere() -> None:
+    document = parse("Resources:\n  Role:\n    Type: AWS::IAM::Role\n", Path("t.yaml"))
+    resources = placed(document)["Resources"]
+    assert dict(resources.keys_at) == {"Role": document.place("Resources", "Role")}
+    assert dict(resources["Role"].keys_at) == {"Type": document.place("Resources", "Role", "Type")}
+    assert "Other" not in resources.keys_at
+    assert resources.keys_at.get("Other") is None
+    rebuild, state = resources.keys_at.__reduce__()
+    assert rebuild(*state) == dict(resources.keys_at), "a pickle takes the places, without the document"

@@ -37,6 +37,29 @@ class Placed(dict[str, Any]):
         return Placed(entries, self.place, self.keys_at if keys_at is None else keys_at)
 
 
+class _Entries(Mapping[str, Place]):
+    """Where the entries of one object of a document stand, looked up when somebody asks: of most, nobody does."""
+
+    __slots__ = ("_document", "_object", "_path")
+
+    def __init__(self, document: Document, path: tuple[Key, ...], object_: Mapping[str, Any]) -> None:
+        self._document, self._path, self._object = document, path, object_
+
+    def __getitem__(self, key: str) -> Place:
+        if key not in self._object:
+            raise KeyError(key)
+        return self._document.place(*self._path, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._object)
+
+    def __len__(self) -> int:
+        return len(self._object)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (dict, (dict(self),))  # without the whole document
+
+
 def placed(document: Document) -> Any:
     """The value of a document, its objects `Placed`."""
 
@@ -44,9 +67,8 @@ def placed(document: Document) -> Any:
         if isinstance(value, str):
             return value
         if isinstance(value, Mapping):
-            keys_at = {key: place(*path, key) for key in value}
             entries = {key: item if isinstance(item, str) else build(item, (*path, key)) for key, item in value.items()}
-            return Placed(entries, place(*path), keys_at)
+            return Placed(entries, place(*path), _Entries(document, path, value))
         if isinstance(value, list):
             return [build(item, (*path, number)) for number, item in enumerate(value)]
         return value
