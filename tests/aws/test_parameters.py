@@ -151,6 +151,21 @@ def test_what_is_found_out_once_of_parameters_is_found_out_anew_where_anything_t
     assert found == [True, False]
 
 
+def test_what_one_parameter_refuses_says_nothing_of_another_value_name_or_template() -> None:
+    def said(a: str, b: str, allowed: str = "x") -> str:
+        declared = {
+            "A": {"Type": "String", "AllowedValues": [allowed]},
+            "B": {"Type": "String", "AllowedValues": ["y"]},
+        }
+        document = Document(Path("t.yaml"), {"Parameters": declared}, {})
+        return refusal(document, {"A": a, "B": b}, pseudo_parameters())
+
+    assert said("x", "y") == ""
+    assert said("x", "x") == "Parameter 'B' must be one of AllowedValues"
+    assert said("y", "y") == "Parameter 'A' must be one of AllowedValues"
+    assert said("x", "y", allowed="y") == "Parameter 'A' must be one of AllowedValues"
+
+
 def test_pseudo_parameters_are_those_of_the_region() -> None:
     found = pseudo_parameters(OWNER, "cn-north-1")
     assert (found["AWS::Partition"], found["AWS::URLSuffix"]) == ("aws-cn", "amazonaws.com.cn")

@@ -42,6 +42,16 @@ def check(
 
     Source: CloudFormation User Guide, "Parameters" and "Rules".
     """
+    _check(template, given, pseudo, lambda name, parameter, value: problem(name, parameter, value, existing), existing)
+
+
+def _check(
+    template: Mapping[str, Any],
+    given: Mapping[str, str],
+    pseudo: Mapping[str, Any] | None,
+    problem_of: Callable[[str, Mapping[str, Any], str], str],
+    existing: Existing | None = None,
+) -> None:
     declared: Mapping[str, Any] = template.get("Parameters") or {}
     if unknown := [name for name in given if name not in declared]:
         raise RefusedParameters(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
@@ -50,7 +60,7 @@ def check(
         raise RefusedParameters(f"Parameters: [{', '.join(missing)}] must have values")
     for name, parameter in declared.items():
         value = text(given.get(name, parameter.get("Default", "")))
-        if refused := problem(name, parameter, value, existing):
+        if refused := problem_of(name, parameter, value):
             raise RefusedParameters(refused)
     if template.get("Rules"):
         _check_rules(template, scope_of(template, given, pseudo or pseudo_parameters(), existing))
@@ -99,10 +109,16 @@ def _truths(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple
 @lru_cache(maxsize=8192)
 def _refusal(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> str:
     try:
-        check(_read(asking), dict(given), dict(pseudo))
+        _check(_read(asking), dict(given), dict(pseudo), lambda name, _, value: _problem(asking, name, value))
     except RefusedParameters as error:
         return str(error)
     return ""
+
+
+@lru_cache(maxsize=32768)
+def _problem(asking: str, name: str, value: str) -> str:
+    # Most combinations give most parameters the same value.
+    return problem(name, _read(asking)["Parameters"][name], value)
 
 
 def scope_of(
