@@ -145,6 +145,17 @@ def test_what_is_promised_one_by_one_has_been_seen_but_never_ones_own_bounds() -
     }
 
 
+def test_what_is_known_of_one_caller_says_nothing_of_one_with_other_policies_boundary_or_bounds() -> None:
+    def its_own(role: str, bound: str, **more: Any) -> bool:
+        found = dangers(layers(allow("iam:PutRolePolicy", role), **more), Bounds(role=bound))
+        return any(danger.what == "changes the role by which it is bound" for danger in found)
+
+    assert its_own(ROLE, ROLE)
+    assert not its_own(ROLE, f"{ROLE}-2")
+    assert not its_own(f"{ROLE}-2", ROLE)
+    assert not its_own(ROLE, ROLE, boundary=[allow("s3:GetObject")])
+
+
 def test_two_statements_with_different_conditions_add_up() -> None:
     first = allow("iam:PassRole", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
     second = allow("ec2:RunInstances", Condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}})

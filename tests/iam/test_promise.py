@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Outcome, Policy, PolicyType, evaluate, parse_policy
-from grantproof.iam.comparison.promise import Kept, kept
+from grantproof.iam.comparison.promise import Kept, kept, taken_away
 from grantproof.iam.layers import Layers
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
@@ -33,6 +33,17 @@ PROMISED = policy("contract", allow("ssm:DescribeParameters"), allow("ssm:GetPar
 def test_what_keeps_its_promise_has_no_breaches_however_it_is_written() -> None:
     split = policy("a", allow("ssm:GetParameter", PARAMETER)), policy("b", allow(["ssm:describeparameters"]))
     assert kept([PROMISED], split) == Kept()
+
+
+def test_a_deny_takes_away_what_the_policies_beside_it_allow_and_nothing_else() -> None:
+    read, write = (policy("real", allow(f"ssm:{name}Parameter")) for name in ("Get", "Put"))
+    deny_read, deny_write = (
+        policy("contract", {**allow(f"ssm:{name}Parameter"), "Effect": "Deny"}) for name in ("Get", "Put")
+    )
+    lost = [
+        [str(d.clause) for d in taken_away((p,), d).lost_access] for p in (read, write) for d in (deny_read, deny_write)
+    ]
+    assert lost == [["ssm:GetParameter on *"], [], [], ["ssm:PutParameter on *"]]
 
 
 def test_what_is_wider_names_the_deployed_statement() -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from grantproof.iam import actions
 from grantproof.iam.comparison.compare import Verdict, compare
@@ -210,8 +211,13 @@ def dangers(layers: Layers, bounds: Bounds, *, promised: Iterable[str] = ()) -> 
     boundary. `promised` are actions that a person has named one by one, with what they may be used on: a way that
     needs nothing else is left out, and so are they where permissions of resources are managed. A change of the caller's
     own bounds never is."""
+    return _dangers(layers, bounds, frozenset(name.lower() for name in promised))
+
+
+@lru_cache(maxsize=256)
+def _dangers(layers: Layers, bounds: Bounds, seen: frozenset[str]) -> tuple[Danger, ...]:
+    # Most faults in a grant leave most callers' policies as they were.
     reach = _Reach(layers, (bounds.role or bounds.user or _SOMEBODY).split(":")[4])
-    seen = {name.lower() for name in promised}
     out = []
     for way in WAYS:
         if all(action.lower() in seen for action in way.needs):

@@ -123,6 +123,12 @@ def denied_less(old: Layers, new: Layers) -> Comparison:
     return compare(Layers(identity=before), Layers(identity=after))
 
 
+@lru_cache(maxsize=1024)
+def taken_away(policies: tuple[Policy, ...], deny: Policy) -> Comparison:
+    """What a Deny takes away from what the identity policies of one caller allow: `lost_access`."""
+    return compare(Layers(identity=policies), Layers(identity=(*policies, deny)))
+
+
 def _denials(layers: Layers) -> tuple[Policy, ...]:
     """The Deny statements as Allows: when a statement applies does not turn on its effect (rule C4)."""
     out = []
