@@ -47,6 +47,8 @@ def resolve(value: Any, facts: Facts) -> Any:
         UnknownFact: a fact is not known (yet).
     """
     if isinstance(value, str):
+        if "${" not in value:
+            return value
 
         def known(match: re.Match[str]) -> str:
             name = match[1] + match[2]

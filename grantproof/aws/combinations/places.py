@@ -40,6 +40,7 @@ _Place = tuple[tuple[bool, ...], int]
 _ANYWHERE: _Place = ((), 0)
 
 
+@lru_cache(maxsize=256)
 def _of_places(document: Document, regions: tuple[str, ...]) -> Sequence[_Place]:
     comparisons, lookups = _asked_of_place(document)
     if not comparisons and not lookups:

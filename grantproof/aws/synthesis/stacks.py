@@ -62,7 +62,8 @@ def synthesise(
     """
     region = region or contract.region
     partition, _ = parameters.partition_of(region)
-    contract = replace(contract, region=region, partition=partition)
+    if (region, partition) != (contract.region, contract.partition):
+        contract = replace(contract, region=region, partition=partition)
     accounts = {number: MadeAccount(number) for number in contract.accounts.values()}
     shared = Shared(contract, physical or {}, accounts, kept if kept is not None else Kept())
     facts, stacks = facts_of(contract), []
