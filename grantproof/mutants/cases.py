@@ -162,10 +162,14 @@ def _made(deployment: Deployment) -> list[tuple[str, ...]]:
 
 
 def _properties(held: Synthesised) -> Mapping[tuple[str, ...], Any]:
-    """Of the resources of which policies do not say all."""
+    """Of the resources of which policies, and what nested stacks make of what they are given, do not say all."""
     every = {(stack.alias, *r.path): r for stack in held.deployment.stacks for r in stack.resources}
     apart = held.untold
-    return {path: r.properties for path, r in every.items() if path in apart or not r.type.startswith("AWS::IAM::")}
+    return {path: r.properties for path, r in every.items() if path in apart or not _is_said_by_others(r.type)}
+
+
+def _is_said_by_others(type_: str) -> bool:
+    return type_.startswith("AWS::IAM::") or type_ == "AWS::CloudFormation::Stack"
 
 
 def _as_finding(contract: Contract, under: str, where: tuple[str, str, str], seen: Seen) -> Finding:

@@ -173,6 +173,24 @@ def profile(role: str) -> Resource:
     return Resource(("P",), "AWS::IAM::InstanceProfile", "p", "owner", None, {}, {"Roles": [role]})
 
 
+def test_what_a_nested_stack_is_given_is_no_difference_but_for_a_secret_in_clear() -> None:
+    """What comes of it is compared itself."""
+    one, others = synthesised(PARAMETER), []
+    for given in ("more", "{{resolve:secretsmanager:s:SecretString:p}}"):
+        found = one.deployment
+        (stack, *more) = found.stacks
+        resources = tuple(
+            replace(r, properties={**r.properties, "Parameters": {**r.properties["Parameters"], "Note": given}})
+            if r.type == "AWS::CloudFormation::Stack"
+            else r
+            for r in stack.resources
+        )
+        assert resources != stack.resources
+        deployment = replace(found, stacks=(replace(stack, resources=resources), *more))
+        others.append(Synthesised(one.contract, replace(one._synthesis, deployment=deployment)))
+    assert [alike(one, other) for other in others] == [True, False]
+
+
 @pytest.mark.parametrize(
     "what",
     [
