@@ -328,6 +328,24 @@ def test_a_character_that_stands_for_anything_cannot_be_written_in_a_policy(stat
         _ = trust(one) if "Principal" in one else identity(one)
 
 
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ({"Action": "sts:AssumeRole", "Resource": "*"}, "a role trust policy has no Resource"),
+        ({"Action": ["sts:AssumeRole", "s3:GetObject"]}, "names actions of sts beside others"),
+        ({"Action": ["kms:Decrypt", "s3:GetObject"], "Resource": "*"}, "names actions of kms beside others"),
+        ({"NotAction": "kms:*", "Resource": "*"}, "does not say whether it is a key's"),
+    ],
+)
+def test_a_policy_that_is_not_plainly_a_roles_or_a_keys_is_not_compared_as_if_it_had_no_say(
+    statement: dict[str, Any], says: str
+) -> None:
+    """Of a bucket's policy on entering roles nothing would make a difference: even opening it to everybody."""
+    for principal in ("*", {"AWS": "222222222222"}):
+        with pytest.raises(LawError, match=says):
+            trust({"Effect": "Allow", "Principal": principal, **statement})
+
+
 @pytest.mark.parametrize(("action", "expected"), [("s3:PutBucketPolicy", "equal"), ("s3:PutBucketAcl", "wider")])
 def test_a_deny_that_cannot_bind_the_owners_root_user_makes_no_difference(action: str, expected: str) -> None:
     def denying(*actions: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from grantproof.iam.assumption import DEFAULTS, Assumptions
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.document import parse_json
-from grantproof.iam.errors import BadRequest, LawError
+from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy
 from grantproof.iam.layers import Layers, parse_layers
 from grantproof.iam.lines import checked
 from grantproof.iam.principal import Kind, Principal
@@ -137,31 +137,43 @@ def layers_of(data: Mapping[str, Any]) -> Layers:
     without `Resource` whose actions are all of STS is a trust policy, one whose actions are all of KMS a key policy.
 
     Raises:
-        LawError: as `parse_layers`.
+        LawError: as `parse_layers`; or a resource policy that speaks of roles or keys, and is not plainly theirs. On
+            those no other resource's policy decides, so that what it says of them would make no difference.
     """
-    actions, without_resource = _actions(data.get("resource"))
-    if actions and without_resource and all(action.lower().startswith("sts:") for action in actions):
+    named, but_for, without_resource = _actions(data.get("resource"))
+    of_service = {action.partition(":")[0].lower() for action in (*named, *but_for)}
+    if of_service == {"sts"} and without_resource:
         return parse_layers(data, "sts:AssumeRole")
-    if actions and all(action.lower().startswith("kms:") for action in actions):
+    if of_service == {"kms"} and named:
         return parse_layers(data, "kms:Decrypt", "arn:aws:kms:::key/")
+    if of_service == {"sts"}:
+        raise MalformedPolicy("a role trust policy has no Resource (R13)", "resource", element="Resource")
+    if of_service == {"kms"}:
+        raise BadRequest("a policy of NotAction alone does not say whether it is a key's", "resource")
+    for service, whose in (("sts", "a role's trust policy"), ("kms", "a key's policy")):
+        if any(action.lower().startswith(f"{service}:") for action in named):
+            raise BadRequest(
+                f"it names actions of {service} beside others, and on those {whose} alone decides: compare it apart",
+                "resource",
+            )
     return parse_layers(data)
 
 
-def _actions(document: Any) -> tuple[list[str], bool]:
-    """Every action that a document names, and whether no statement has a resource."""
+def _actions(document: Any) -> tuple[list[str], list[str], bool]:
+    """Every Action and every NotAction of a document, and whether no statement has a resource."""
     if isinstance(document, str):
         document = parse_json(document, "resource")
     statements = document.get("Statement", []) if isinstance(document, Mapping) else []
-    found: list[str] = []
+    found: dict[str, list[str]] = {"Action": [], "NotAction": []}
     bare = True
     for statement in statements if isinstance(statements, list) else [statements]:
         if not isinstance(statement, Mapping):
             continue
-        for element in ("Action", "NotAction"):
+        for element, texts in found.items():
             value = statement.get(element, [])
-            found += [a for a in (value if isinstance(value, list) else [value]) if isinstance(a, str)]
+            texts += [a for a in (value if isinstance(value, list) else [value]) if isinstance(a, str)]
         bare = bare and not {"Resource", "NotResource"} & set(statement)
-    return found, bare
+    return found["Action"], found["NotAction"], bare
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
