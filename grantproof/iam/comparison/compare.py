@@ -144,14 +144,23 @@ def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str 
 
 
 def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
-    """Whether that can be seen without a search, where no layer says who: from an `outer` that allows everything, or
+    """Whether that can be seen without a search, where no layer says who: from what `outer` allows on everything, or
     from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
     if not (inner.speaks_of_anybody and outer.speaks_of_anybody) or limits_differ(inner.layers, outer.layers):
         return None
     if inner.acts_only_in(outer.throughout):
         return True
-    some = (s for s in inner.samples(assumptions) if service_of(s.action) not in outer.throughout)
-    return False if any(outer.surely_refuses(sample, assumptions) for sample in some) else None
+    samples = iter(inner.samples(assumptions))
+    # Most end with the first; what belongs to each side alone is worth working out only where a search would be next.
+    first = next(samples, None)
+    if first and service_of(first.action) not in outer.throughout and outer.surely_refuses(first, assumptions):
+        return False
+    read = inner.was_read and outer.was_read
+    if read and inner.acts_only_throughout(outer):
+        return True
+    if any(outer.surely_refuses(one, assumptions) for one in samples if not outer.allows_throughout(one.action)):
+        return False
+    return True if not read and inner.acts_only_throughout(outer) else None
 
 
 def _both(one: Layers | Prepared, other: Layers | Prepared) -> tuple[Prepared, Prepared]:

@@ -17,9 +17,10 @@ from grantproof.iam.comparison.plan import speaks_of_anybody
 from grantproof.iam.comparison.readings import OF_RESOURCES
 from grantproof.iam.comparison.relaxed import Effect, relaxed
 from grantproof.iam.comparison.sampled import Sample, conditional, unconditional
-from grantproof.iam.comparison.services import ALL, NONE, Services, acting, acting_throughout
+from grantproof.iam.comparison.services import ALL, NONE, Services, acting, acting_throughout, on_everything, service_of
 from grantproof.iam.comparison.settled import bounds_of
 from grantproof.iam.comparison.side import Side
+from grantproof.iam.comparison.throughout import Points, Throughout, points_of
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.comparison.variables import generic_values
 from grantproof.iam.document import Statement
@@ -51,10 +52,16 @@ class Prepared:
         if not self.speaks_of_anybody:
             return
         _ = self.consulted, self.named, self.services, self.throughout, self._written
+        _ = self._may_act, self._acts_throughout
         for one in (self, self.relaxed(Effect.ALLOW, assumptions), self.relaxed(Effect.DENY, assumptions)):
             one.side(assumptions, {}).read()
         deque(self.samples(assumptions), maxlen=0)
         self._alone = frozenset(self._sides)
+
+    @property
+    def was_read(self) -> bool:
+        """Was it worked out before?"""
+        return bool(self._alone)
 
     def forget(self) -> None:
         """Forget what was worked out since then for other sides, on which the values of policy variables depend."""
@@ -97,6 +104,39 @@ class Prepared:
         found = reduce(and_, (acting_throughout(s for s in some if s.allow) for some in of_each))
         denied = acting(s for some in of_each for s in some if not s.allow)
         return found - denied if denied else found
+
+    @cached_property
+    def _may_act(self) -> Points | None:
+        """The actions that may be allowed, by service. Only of a side that speaks of anybody."""
+        return points_of(s for policy in self.layers.identity for s in policy.statements if s.allow)
+
+    @cached_property
+    def _acts_throughout(self) -> Throughout | None:
+        """The actions of which it is plain that they are allowed on everything, whoever asks; None where a layer beside
+        the identity policies, or a Deny, may have a say. Only of a side that speaks of anybody."""
+        layers = self.layers
+        if layers.boundary is not None or layers.session is not None or layers.scp is not None:
+            return None
+        statements = [s for policy in layers.identity for s in policy.statements]
+        if not all(s.allow for s in statements):
+            return None
+        firm = (s for s in statements if not s.conditions and not s.not_action and on_everything(s))
+        return Throughout(one for s in firm for one in s.actions)
+
+    def acts_only_throughout(self, other: Prepared) -> bool:
+        """Is it plain that nothing is allowed but what the other side allows on everything? Only of sides that speak of
+        anybody."""
+        mine, theirs = self._may_act, other._acts_throughout
+        return mine is not None and theirs is not None and theirs.covers(mine)
+
+    def allows_throughout(self, action: str) -> bool:
+        """Is it plain that an action is allowed on everything, whoever asks? Only of a side that speaks of anybody."""
+        service = service_of(action)
+        if service in self.throughout:
+            return True
+        if not self.was_read or service is None or self._acts_throughout is None:
+            return False
+        return self._acts_throughout.covers({service: (action,)})
 
     def within(self, other: Prepared) -> bool:
         """Is it plain from how the two are written that this side allows nothing that the other does not? In every
