@@ -1,0 +1,40 @@
+"""Children judge every mutant once, whatever becomes of one of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from grantproof.contract import load
+from grantproof.mutants.catalogue import Mutant, chosen, mutants
+from grantproof.mutants.score import KILLED, Result
+from grantproof.mutants.shares import shared
+
+GOOD = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
+ALL = tuple(mutants(load(GOOD), chosen(["action-*"])))[:9]
+FIRST, *REST = ALL
+
+
+def test_one_child_judges_all_others_while_another_is_busy_with_one(tmp_path: Path) -> None:
+    def judge(mutant: Mutant) -> Result:
+        (tmp_path / str(ALL.index(mutant))).touch()
+        until = time.monotonic() + 20
+        while mutant == FIRST and len(list(tmp_path.iterdir())) <= len(REST) and time.monotonic() < until:
+            time.sleep(0.01)
+        return Result(mutant, KILLED, why=str(len(list(tmp_path.iterdir()))))
+
+    found = list(shared(ALL, judge, 2))
+    assert sorted(result.mutant.id for result in found) == sorted(mutant.id for mutant in ALL)
+    assert {result.why for result in found if result.mutant == FIRST} == {str(len(REST) + 1)}
+
+
+def test_what_a_child_took_with_it_is_lost_and_nothing_else() -> None:
+    def judge(mutant: Mutant) -> Result:
+        if mutant == FIRST:
+            os._exit(1)
+        return Result(mutant, KILLED)
+
+    assert [result.mutant for result in shared([*REST[:3], FIRST, *REST[3:]], judge, 1)] == REST[:3]
+    found = {result.mutant.id for result in shared(ALL, judge, 2)}
+    assert found == {mutant.id for mutant in REST}
