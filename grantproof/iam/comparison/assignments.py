@@ -69,9 +69,7 @@ def special_values(
     groups = needed(inner, outer, statements, tags_fold=reading.tags_fold)
     size, cased = longest(statements), _cased(statements, reading.tags_fold)
     sizes = _Sizes(size, _colons(statements, reading.fields), asked.written, _fresh(asked.written) if cased else "")
-    doubt = (
-        "policy variables are compared without regard to case, and characters are counted" if cased and size > 1 else ""
-    )
+    doubt = _CASE_AND_SIZE if cased and size > 1 else ""
     seen = {tuple(generic.items())}
     for states in product(*(_without(key, asked, reading) for key in free)):
         absent = {key: state for key, state in zip(free, states, strict=True) if state is not None}

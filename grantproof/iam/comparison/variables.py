@@ -1,8 +1,7 @@
-"""Policy variables in a comparison: which values of them can matter.
+"""Policy variables in a comparison, with values that are nothing in particular.
 
-A variable whose value is nothing in particular is a text that no pattern spells out, and is treated as such. Others
-matter only where they make a pattern with the variable meet another pattern, or where a condition on the variable's
-own key names them; those are found here. Where the values cannot matter at all, that is seen first, and cheaply.
+Such a value is a text that no pattern spells out, and is treated as such. Where no other values can matter, that is seen
+here, and cheaply; which others do, `assignments` finds.
 """
 
 from __future__ import annotations
@@ -11,11 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.effort import TooHard
-from grantproof.iam.comparison.language import (
-    FRESH,
-    covers,
-    overlap,
-)
+from grantproof.iam.comparison.language import FRESH, covers, overlap
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE, Patterns
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.document import Statement
