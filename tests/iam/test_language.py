@@ -14,7 +14,6 @@ from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.language import (
     FRESH,
     covers,
-    fragments,
     generic_point,
     intersection,
     overlap,
@@ -107,14 +106,6 @@ def test_the_least_hits_are_least(pattern: Glob, unwanted: list[Glob]) -> None:
 )
 def test_counting_patterns_are_escaped_exactly(wanted: str, unwanted: list[str], text: str | None) -> None:
     assert find([[Wanted(glob(wanted))]], [Wanted(glob(u)) for u in unwanted]) == text
-
-
-@given(short, short, globs)
-def test_fragments_are_what_fits_between(before: Glob, after: Glob, whole: Glob) -> None:
-    found = frozenset().union(*(strings(part) for part in fragments(before, after, whole)))
-    for text in ["".join(letters) for length in range(3) for letters in product(ALPHABET, repeat=length)]:
-        fits = intersection(Glob((*before.tokens, text, *after.tokens)), whole) != ()
-        assert (text in found) == fits
 
 
 def test_case_is_folded_where_it_is_asked_for() -> None:

@@ -164,18 +164,6 @@ def _one_of(star: Token | None) -> Wild:
     return ONE_OF[star]
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
-def fragments(before: Glob, after: Glob, whole: Glob) -> tuple[Glob, ...]:
-    """Which strings can stand between `before` and `after` so that the whole is one of `whole`'s, as patterns, of which
-    some may lie in others."""
-    tokens = characters(whole)
-    starts = _reached(characters(before), tokens)
-    ends = {len(tokens) - k for k in _reached(characters(after)[::-1], tokens[::-1])}
-    return tuple(dict.fromkeys(Glob(tokens[i:j]) for i in sorted(starts) for j in sorted(ends) if i <= j))
-
-
 def _reached(part: tuple[Token, ...], whole: tuple[Token, ...]) -> set[int]:
     """The positions of `whole` that a string of `part` leads to."""
     seen = set()

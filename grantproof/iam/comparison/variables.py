@@ -1,7 +1,7 @@
 """Policy variables in a comparison, with values that are nothing in particular.
 
-Such a value is a text that no pattern spells out, and is treated as such. Where no other values can matter, that is seen
-here, and cheaply; which others do, `assignments` finds.
+Such a value is a text that no pattern spells out, and is treated as such. Where no other values can matter, that is
+seen here, and cheaply; which others do, `assignments` finds.
 """
 
 from __future__ import annotations
