@@ -166,6 +166,20 @@ def test_a_parameter_that_no_template_has_is_refused(tmp_path: Path) -> None:
         draft(written(tmp_path / "g", t=template), "eu-west-1", {"External": "secret"})
 
 
+@pytest.mark.parametrize(("trusted", "entered"), [("222222222222", ()), ("111111111111", ("runner",))])
+def test_who_enters_a_role_is_who_may_and_is_trusted(tmp_path: Path, trusted: str, entered: tuple[str, ...]) -> None:
+    """A runner that may enter the role of this name in every account, of which this one trusts another."""
+    enters = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/worker"}
+    policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [enters]}}
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": [trusted]}, "Action": "sts:AssumeRole"}]}
+    runner = {"AssumeRolePolicyDocument": TRUST, "Policies": [policy]}
+    worker = {"RoleName": "worker", "AssumeRolePolicyDocument": trust}
+    roles = {"Worker": worker, "Runner": runner}
+    parts = {name: {"Type": "AWS::IAM::Role", "Properties": role} for name, role in roles.items()}
+    contract = load(draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {}))
+    assert tuple(contract.principal("worker").entered_by) == entered
+
+
 def test_an_empty_condition_is_drafted_as_one(tmp_path: Path) -> None:
     statements = [{**statement, "Condition": {}} for statement in TRUST["Statement"]]
     role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}

@@ -35,9 +35,20 @@ def contract_text(found: Skeleton, stage: Stage) -> str:
     return "\n".join(_Writer(found, stage).lines()) + "\n"
 
 
-def _names_everybody(principal: Any) -> bool:
+def _named(principal: Any) -> list[Any]:
+    """The users, roles and accounts of a Principal element."""
     named = principal.get("AWS") if isinstance(principal, Mapping) else principal
-    return "*" in (named if isinstance(named, list) else [named])
+    return named if isinstance(named, list) else [named]
+
+
+def _names_everybody(principal: Any) -> bool:
+    return "*" in _named(principal)
+
+
+def _takes_in(names: Sequence[Any], arn: str) -> bool:
+    """Does a trust policy name somebody, or their account?"""
+    number = arn.split(":")[4]
+    return any(str(name) in ("*", arn, number) or str(name).endswith(f"::{number}:root") for name in names)
 
 
 def _owner(found: Skeleton) -> str:
@@ -220,9 +231,10 @@ class _Writer:
 
     def _entering(self, role: str) -> list[str]:
         out = []
+        trusted = [_named(statement.get("Principal")) for statement in self._documents([f"{role}#trust"])]
         for arn, alias in self._aliases.items():
             held = self._stage.policies.held.get(arn)
-            if held is None or arn == role:
+            if held is None or arn == role or not any(_takes_in(names, arn) for names in trusted):
                 continue
             if any(_lets_assume(statement, role) for policy in held.identity for statement in policy.statements):
                 out.append(alias)
