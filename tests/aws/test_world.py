@@ -284,3 +284,13 @@ def test_a_role_session_gets_no_federation_token_whatever_it_may(world: World) -
     session = world.assume(world.user("partner", "alice", policies={"all": ANYTHING}), ROLE)
     with pytest.raises(ClientError, match=r"AccessDenied.*Cannot call GetFederationToken with session credentials"):
         world.client(session, "sts").get_federation_token(Name="somebody")
+
+
+def test_the_stranger_is_of_an_account_that_the_grant_does_not_mention(tmp_path: Path) -> None:
+    """A partner with the number that was the stranger's was let in, and told as somebody who should not be."""
+    good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
+    (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    text = (good / "contract.yaml").read_text(encoding="utf-8").replace("111111111111", "999999999999")
+    (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
+    assert Stage(load(good)).stranger == "999999999999"
+    assert Stage(load(tmp_path)).stranger == "999999999998"

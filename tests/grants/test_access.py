@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.wire import BY_THE_LAW
 from grantproof.aws.questions import inquiry
 from grantproof.aws.staged import attempts, outside_principals
-from grantproof.aws.staged.stage import STRANGER, Stage
+from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
 from grantproof.iam.barred import bar
@@ -113,7 +113,7 @@ def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Sta
     without permission, and the root users, who can assume no role (rule T9)."""
     arn = world.resolved(role.reference)
     trusted = str([world.resolved(statement.document) for statement in role.trust])
-    people = {"a user of a third account": world.outsider(STRANGER, "stranger", arn)}
+    people = {"a user of a third account": world.outsider(world.stranger, "stranger", arn)}
     for alias, number in grant.accounts.items():
         if number not in (*re.findall(r"(?<!\d)\d{12}(?!\d)", trusted), arn.split(":")[4]):
             people[f"a user of {alias} who may assume it"] = world.outsider(number, f"beside-{role.alias}"[:64], arn)
@@ -331,7 +331,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
     session = world.member(principal)
     promised = contract_layers(world, principal)
     for resource in resources(world.resolved(statement.document)):
-        for neighbour in neighbours(resource, grant):
+        for neighbour in neighbours(resource, (*grant.accounts.values(), world.stranger)):
             region = neighbour.split(":")[3] or grant.region
             for service, operation in operations_of(statement):
                 params = aimed(world, session, service, operation, neighbour, region, statement)
@@ -357,7 +357,7 @@ def passed(world: Stage, session: boto3.Session, service: str, operation: str, p
     return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
 
 
-def neighbours(arn: str, grant: Contract) -> list[str]:
+def neighbours(arn: str, accounts: Collection[str]) -> list[str]:
     """Resources that a sloppy pattern would take for this one."""
     fields = arn.split(":", 5)
     if len(fields) == 6 and fields[5].endswith("/*") and fields[5].count("*") == 1:
@@ -368,7 +368,7 @@ def neighbours(arn: str, grant: Contract) -> list[str]:
         return []
     head, name = ":".join(fields[:5]), fields[5]
     out = [f"{head}:{n}" for n in (f"{name}2", f"{name}-old", name[:-1], name.swapcase(), f"{name}/below") if n != name]
-    other_account = next((n for n in grant.accounts.values() if n != fields[4]), STRANGER)
+    other_account = next(n for n in accounts if n != fields[4])
     for position, value in ((3, "us-east-1" if fields[3] != "us-east-1" else "us-west-2"), (4, other_account)):
         if fields[position]:
             out.append(":".join([*fields[:position], value, *fields[position + 1 :]]))

@@ -26,8 +26,10 @@ from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.iam import evaluate
 from grantproof.source import read
 
-#: An account that no grant mentions.
-STRANGER = "999999999999"
+
+def _stranger(texts: str) -> str:
+    """The number of an account that texts do not mention."""
+    return next(number for n in range(999999999999, 0, -1) if (number := f"{n:012d}") not in texts)
 
 
 class Stage(Deployed):
@@ -37,9 +39,11 @@ class Stage(Deployed):
 
     def __init__(self, contract: Contract, *, partial: bool = False, managed_policies: bool = False) -> None:
         self.contract = contract
-        accounts = {**contract.accounts, "a stranger": STRANGER}
         texts = [str(read(template).value) for template in contract.templates]
         texts += [str(stack.parameters) for stack in contract.stacks]
+        #: The number of an account that the grant does not mention.
+        self.stranger = _stranger(str([*texts, read(contract.path).value]))
+        accounts = {**contract.accounts, "a stranger": self.stranger}
         managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
