@@ -53,7 +53,7 @@ def test_the_examples_of_a_verb_are_commands_of_it(name: str) -> None:
         (["init", "--from-snapshot", "{tmp}/whole.json", "--out", "/proc/none"], "cannot be written"),
         (["init", "--from-snapshot", "{tmp}/partial.json", "--out", "{tmp}/out"], "has no 'Path'"),
         (["init", "--from-snapshot", "{tmp}/list.json", "--out", "{tmp}/out"], "give that, unchanged"),
-        (["init", "{tmp}"], "is a folder: name the templates in it"),
+        (["init", "{tmp}"], "is a folder; name the templates in it"),
         (["verify", "{tmp}"], "Draft one: grantproof init TEMPLATE"),
         (["evaluate", "--assume", "O6"], "POINT=READING"),
     ],

@@ -19,7 +19,11 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         commands,
         "evaluate",
         summary="decide requests: JSON Lines in, JSON Lines out",
-        about="Read one case a line, write one decision a line. The format: fixtures/conformance/README.md.",
+        about='Read one case a line, write one decision a line. A case is {"id": ..., "request": {"principal": ARN, '
+        '"action": ..., "resource": ARN, "resource_account": ..., "context": {KEY: VALUE}}, "policies": {"identity": '
+        '[DOCUMENT, ...], "resource": DOCUMENT, ...}}. The layers boundary, session and endpoint are written as '
+        "identity is; scp and rcp are a list of levels, each a list of documents. A layer that is left out does not "
+        "exist.",
         statuses={0: "every line was answered", 1: "a line was an error", 2: "the file or the command line is wrong"},
         examples=["cases.jsonl", "--assume O6=insensitive < cases.jsonl"],
     )
@@ -31,7 +35,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="POINT=READING",
         action="append",
         default=[],
-        help="take another reading of an open point (docs/iam-rules.md)",
+        help="take another reading of a point that AWS's documentation leaves open",
     )
     evaluate.set_defaults(run=run)
 
