@@ -396,7 +396,7 @@ def test_every_other_operation_is_refused(
     caller = client(world, session, service)
     promised = contract_layers(world, principal)
     where = world.law.where(world.world.identity(session), grant.region)
-    unlisted: list[str] = []
+    spoken, unlisted = protocol(caller), list[str]()
     every = f"every operation of {service} is tried by {principal.alias}"
     methods = {operation: method for method, operation in caller.meta.method_to_api_mapping.items()}
     for operation in caller.meta.service_model.operation_names:
@@ -413,7 +413,7 @@ def test_every_other_operation_is_refused(
         if is_named_and_unaimed(promised, asked) or are_promised(world, session, asked, promised, grant.region):
             continue
         error = refusal(getattr(caller, methods[operation]), **params)
-        if not is_refusal(error, service, protocol(caller)):
+        if not is_refusal(error, service, spoken):
             verdict.broken(
                 f"{principal.alias} may do nothing else with {service}",
                 f"{service}:{operation} {passed(world, session, service, operation, params, grant.region)}",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -101,6 +101,15 @@ class _Answers:
         return self._known[question]
 
 
+@lru_cache(maxsize=64)
+def _time_keys(epoch: int) -> Mapping[str, tuple[str, ...]]:
+    """The keys that say when a request is made. Hundreds are made in one second."""
+    return {
+        "aws:CurrentTime": (datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:EpochTime": (str(epoch),),
+    }
+
+
 class Law:
     """Judges the calls of a world's sessions. `policies` gives the policies now in force (rule E32)."""
 
@@ -164,8 +173,7 @@ class Law:
         if account is None and asked.resource is not None:
             account = self._policies().owner(asked.resource) or self._unsaid_owner(asked.resource, identity)
         context = {
-            "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
-            "aws:EpochTime": (str(int(now.timestamp())),),
+            **_time_keys(int(now.timestamp())),
             # Rule C71: IAM is in one place.
             "aws:RequestedRegion": ("us-east-1" if asked.action.startswith("iam:") else region,),
             "aws:SecureTransport": ("true",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["root", "user", "role session", "service", "federated"]
@@ -48,13 +49,19 @@ class Identity:
             return {self.kind.capitalize(): self.arn}
         return self.arn
 
-    def context(self, now: datetime) -> Mapping[str, tuple[str, ...]]:
-        """The condition keys that follow from the credentials at a time (rules C52 to C60, C73)."""
+    @cached_property
+    def _context(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys that stay as long as the credentials."""
         out: dict[str, tuple[str, ...]] = {**({"aws:userid": (self.user_id,)} if self.user_id else {}), **self.session}
         if self.issued is not None:
             out["aws:TokenIssueTime"] = (self.issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
         if self.mfa is not None:
             out["aws:MultiFactorAuthPresent"] = ("true" if self.mfa else "false",)
+        return out
+
+    def context(self, now: datetime) -> Mapping[str, tuple[str, ...]]:
+        """The condition keys that follow from the credentials at a time (rules C52 to C60, C73)."""
+        out = dict(self._context)
         if self.mfa and self.issued is not None:
             out["aws:MultiFactorAuthAge"] = (str(max(0, int((now - self.issued).total_seconds()))),)
         return out
