@@ -40,8 +40,9 @@ class Record(Notes):
     def tried(self) -> Counter[Key]:
         """The same calls by principal, action, resource and whether they were allowed."""
         out: Counter[Key] = Counter()
-        for stage, _, before in self.watched:
-            out.update(stage.tried - before)
+        for stage, calls, before in self.watched:
+            if stage.calls != calls:
+                out.update(stage.tried - before)
         return out
 
 
