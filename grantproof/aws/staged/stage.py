@@ -42,7 +42,7 @@ class Stage(Deployed):
         texts = [str(read(template).value) for template in contract.templates]
         texts += [str(stack.parameters) for stack in contract.stacks]
         #: The number of an account that the grant does not mention.
-        self.stranger = _stranger(str([*texts, read(contract.path).value]))
+        self.stranger = _stranger(str([*texts, contract]))
         accounts = {**contract.accounts, "a stranger": self.stranger}
         managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
