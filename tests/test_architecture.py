@@ -63,7 +63,7 @@ MAY_IMPORT = {
 }
 # Inside `aws`, a folder imports those above it; folders on one line do not import each other.
 FLOORS = (
-    {"deferred", "isolation"},
+    {"isolation"},
     {"__init__"},  # of `aws` itself: moto is imported there, isolated
     {"templates"},
     {"mocked"},

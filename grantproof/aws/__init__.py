@@ -4,8 +4,7 @@ moto asks boto3 for the regions while it is imported, and boto3 would read the u
 AWS_PROFILE would end the run. So moto is imported here, once, without them.
 """
 
-from grantproof.aws.deferred import openapi
 from grantproof.aws.isolation import isolated
 
-with isolated(), openapi():
+with isolated():
     import moto.cloudformation  # noqa: F401
