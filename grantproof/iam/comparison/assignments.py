@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, product, takewhile
-from math import prod
+from itertools import chain, product
 from typing import NamedTuple
 
 from grantproof.iam.comparison.caller import Caller
@@ -21,16 +20,17 @@ from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.equations import Equations, Unknown, Word, put, renamed
 from grantproof.iam.comparison.language import overlap
 from grantproof.iam.comparison.needed import Group, Matching, Parts, folds, needed
+from grantproof.iam.comparison.spelling import Sizes
 from grantproof.iam.comparison.values import MISSING
-from grantproof.iam.comparison.variables import generic_values, longest, private, relevant
+from grantproof.iam.comparison.variables import generic_values, longest, relevant
 from grantproof.iam.document import Statement
-from grantproof.iam.glob import Glob, Token, Wild, folded, spellings
+from grantproof.iam.glob import Glob, Token, Wild, spellings
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
 
-_MOST_ASSIGNMENTS, _MOST_OF_EACH = 512, 128
+_MOST_ASSIGNMENTS = 512
 _EMPTY: Values = ("",)
 _FIELDS = 5
 _FIRST_OWN = 0xF0000
@@ -68,7 +68,7 @@ def special_values(
     free = [key for key in free if key in variables and key not in caller.states(variables)]
     groups = needed(inner, outer, statements, tags_fold=reading.tags_fold)
     size, cased = longest(statements), _cased(statements, reading.tags_fold)
-    sizes = _Sizes(size, _colons(statements, reading.fields), asked.written, _fresh(asked.written) if cased else "")
+    sizes = Sizes(size, _colons(statements, reading.fields), asked.written, _fresh(asked.written) if cased else "")
     doubt = _CASE_AND_SIZE if cased and size > 1 else ""
     seen = {tuple(generic.items())}
     for states in product(*(_without(key, asked, reading) for key in free)):
@@ -350,81 +350,3 @@ def _point(word: Word) -> str:
 def _own(unknown: Unknown) -> str:
     """A character of its own, for as many unknowns as are made in the steps that are taken."""
     return chr(_FIRST_OWN + unknown.number)
-
-
-# --- texts ------------------------------------------------------------------------------------------------------------
-
-
-class _Sizes(NamedTuple):
-    """How what is free in a value is written.
-
-    Attributes:
-        longest: so many characters can be told from any more of them.
-        colons: so many in a value may matter.
-        written: the texts of which patterns are made.
-        cased: a letter in what is free, where it may matter that there is one; else nothing.
-    """
-
-    longest: int
-    colons: int
-    written: frozenset[str]
-    cased: str
-
-    def texts(self, words: Sequence[Word]) -> Iterator[tuple[str, ...]]:
-        """The values of variables at the points of a solution that stand for all of them.
-
-        Raises:
-            TooHard: there are too many of them.
-        """
-        unknowns = list(dict.fromkeys(s for word in words for s in word if isinstance(s, Unknown)))
-        options = [list(self._spelt(u, words) if u.among else self._of(u)) for u in unknowns]
-        if prod(map(len, options)) > _MOST_OF_EACH:
-            raise TooHard("values of policy variables meet patterns that count characters in too many ways")
-        for chosen in product(*options):
-            by = dict(zip(unknowns, chosen, strict=True))
-            texts = tuple("".join(s if isinstance(s, str) else by[s] for s in word) for word in words)
-            if all(texts):
-                yield texts
-
-    def _spelt(self, unknown: Unknown, words: Sequence[Word]) -> Iterable[str]:
-        """The cases of a letter that matter: one that no pattern spells out there, if there is one. Nothing matches
-        that which does not match the others too."""
-        places = [(word, at) for word in words for at, symbol in enumerate(word) if symbol == unknown]
-        lower_first = sorted(unknown.among, key=lambda c: (not c.isascii(), c.isupper()))
-        other = (
-            c for c in lower_first if not any(_spells(text, c, *place) for text in self.written for place in places)
-        )
-        found = next(other, None)
-        return lower_first if found is None else (found,)
-
-    def _of(self, unknown: Unknown) -> Iterator[str]:
-        first = unknown.number * (self.colons + 1)
-        if unknown.one:
-            yield self.cased or private(first)
-            return
-        if self.longest > 1 and not unknown.filled:
-            yield ""
-        for size in range(self.longest, 0, -1):
-            for colons in range(self.colons + 1):
-                yield ":".join(private(first + n, size) for n in range(colons + 1)) + self.cased
-
-
-def _spells(text: str, letter: str, word: Word, at: int) -> bool:
-    """May a pattern's text spell out this letter at a place of a value, going by what stands beside both?"""
-    around, beside = [_folded(symbol) for symbol in word], folded(text)
-    ways = ((to, step) for to, other in enumerate(text) if other == letter for step in (-1, 1))
-    along: dict[int, bool] = {}
-    for to, step in ways:
-        along[to] = along.get(to, True) and _agree(around[at::step], beside[to::step])
-    return any(along.values())
-
-
-def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
-    """Are they the same letters, up to where one ends, or is free?"""
-    pairs = takewhile(lambda pair: pair[0], zip(some, others, strict=False))
-    return all(one == other for one, other in pairs)
-
-
-def _folded(symbol: str | Unknown) -> str:
-    """A letter without regard to case; nothing for what is free."""
-    return folded(symbol if isinstance(symbol, str) else symbol.among[:1])
