@@ -348,3 +348,19 @@ def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tm
     assert done.returncode == 1
     assert "Policy arn:aws:iam::aws:policy/securityaudit does not exist or is not attachable" in done.stdout
     assert "Error" not in done.stdout + done.stderr
+
+
+def test_what_a_wide_policy_lets_through_is_one_line_though_the_mocked_service_cannot_do_it(tmp_path: Path) -> None:
+    """Each call was a line, each service another, and the first that moto cannot carry out ended in its traceback."""
+    grant = shutil.copytree(GOOD, tmp_path / "grant")
+    role = (grant / "role.yaml").read_text(encoding="utf-8")
+    attached = '      ManagedPolicyArns: ["arn:aws:iam::aws:policy/SecurityAudit"]\n      Policies:\n'
+    (grant / "role.yaml").write_text(role.replace("      Policies:\n", attached), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "every_other or policyuniverse", grants=tmp_path)
+    assert done.returncode == 1
+    (let_through,) = [line for line in done.stdout.splitlines() if " let through by " in line]
+    said = r"ssm:DescribeActivations, ssm:\w+, ssm:\w+ and \d+ more were let through by arn:aws:iam::aws:policy/Sec"
+    assert re.search(said, let_through)
+    (reached,) = [line for line in done.stdout.splitlines() if ": reaches " in line]
+    assert re.search(r"reaches a4b \(List\), access-analyzer \(List, Read\), .* and \d+ services more", reached)
+    assert ".py:" not in done.stdout

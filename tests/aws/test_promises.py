@@ -78,4 +78,5 @@ def test_a_promised_policy_that_is_not_attached_is_narrower(tmp_path: Path, of_o
 def test_a_policy_in_place_of_the_promised_one_is_both(tmp_path: Path) -> None:
     found = told(tmp_path, AUDIT, BILLING)
     assert {kind for kind, _ in found} == {"wider", "narrower"}
-    assert ("narrower", f"narrower than the contract, which promises {AUDIT}: it is not attached") in found
+    said = f"narrower than the contract, which promises {AUDIT}: it is not attached; attached of AWS's own: {BILLING}"
+    assert ("narrower", said) in found

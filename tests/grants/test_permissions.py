@@ -130,7 +130,9 @@ def test_policyuniverse_finds_no_other_service(
     promised = world.allowed(principal)
     left = world.bounded(principal)
     services = None if left is None else {name.split(":")[0] for name in left}
-    for document in documents(world, principal):
+    others: dict[str, set[str]] = {}
+    read = [*documents(world, principal)]
+    for document in read:
         # It counts what is denied as reached.
         listed = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
         allowing = {**document, "Statement": [s for s in listed if s["Effect"] == "Allow"]}
@@ -138,12 +140,15 @@ def test_policyuniverse_finds_no_other_service(
             if service not in actions.services() or any(_speaks_of(s, service) for s in promised):
                 continue  # of a service that AWS has retired no action exists
             if services is None or service in services:
-                verdict.broken(
-                    f"{principal.alias} uses the services of the contract",
-                    f"reaches {service} ({', '.join(sorted(filter(None, categories)))})",
-                    place=str(principal.place),
-                    covers=digest(document),
-                )
+                others.setdefault(service, set()).update(filter(None, categories))
+    if others:
+        reached = [f"{service} ({', '.join(sorted(others[service]))})" for service in sorted(others)]
+        verdict.broken(
+            f"{principal.alias} uses the services of the contract",
+            f"reaches {', '.join(reached[:3])}" + (f" and {len(reached) - 3} services more" if reached[3:] else ""),
+            place=str(principal.place),
+            covers=digest([reached, read]),
+        )
 
 
 def documents(world: Stage, principal: DeclaredPrincipal) -> Iterator[Any]:

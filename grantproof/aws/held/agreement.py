@@ -50,6 +50,9 @@ class Sides:
         return not self.lacking and self.boundary is None and _plainly_agree(self.real, self.promised)
 
 
+_OF_AWS = ":iam::aws:policy/"
+
+
 @lru_cache(maxsize=1024)
 def _plainly_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> bool:
     # Most policies are the same under most combinations.
@@ -106,8 +109,10 @@ def resource_policy(deployed: Deployed, resource: DeclaredResource, policy: Poli
 
 def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     """Every piece of access that one side gives and the other does not, over all requests; then what cannot be said."""
+    attached = [policy.label for policy in sides.real if _OF_AWS in policy.label]
     for arn in sides.lacking:
-        yield Disagreement("narrower", f"narrower than the contract, which promises {arn}: it is not attached")
+        others = f"; attached of AWS's own: {', '.join(attached)}" if attached else ""
+        yield Disagreement("narrower", f"narrower than the contract, which promises {arn}: it is not attached{others}")
     found = kept(
         sides.promised,
         sides.real,
