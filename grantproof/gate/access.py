@@ -9,6 +9,7 @@ from typing import Literal
 from grantproof.aws.held.sends import Sender
 from grantproof.gate.state import State
 from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.comparison.witness import delegated
 from grantproof.source import Place, read
@@ -218,7 +219,7 @@ def _doubt(found: Comparison) -> str:
     if found.verdict is Verdict.UNDETERMINED:
         return found.reason
     if found.depends_on:
-        return f"depends on points that AWS's documentation leaves open: {', '.join(found.depends_on)}"
+        return in_doubt(found.depends_on)
     return found.reason
 
 

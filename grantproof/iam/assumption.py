@@ -53,6 +53,12 @@ OPEN_POINTS: Mapping[str, OpenPoint] = MappingProxyType(
 )
 
 
+def in_doubt(points: Iterable[str]) -> str:
+    """Why nothing is said of what depends on open points, and what each is about."""
+    asked = ", ".join(f"{name} ({OPEN_POINTS[name].question})" for name in points)
+    return f"it depends on what AWS's documentation leaves open: {asked}"
+
+
 @dataclass(frozen=True)
 class Assumptions:
     """The reading taken of every open point; those not named in `chosen` have their default.

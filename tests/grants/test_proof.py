@@ -15,6 +15,7 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import Layers, PolicyType, Statement, actions, parse_policy
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.comparisons import request_as_dict
 from grantproof.iam.comparison.escalation import Bounds, Danger, dangers
 from grantproof.iam.comparison.promise import taken_away
@@ -160,7 +161,7 @@ def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
             witness=request_as_dict(difference.witness),
         )
     if found.reason or found.depends_on:
-        doubt = found.reason or f"it depends on open points: {', '.join(found.depends_on)}"
+        doubt = found.reason or in_doubt(found.depends_on)
         verdict.unverified(clause, f"cannot be said: {doubt}", place=str(statement.place))
     verdict.proves()
 

@@ -17,7 +17,8 @@ from grantproof.aws.held.policies import Policies
 from grantproof.aws.mocked.identity import Identity
 from grantproof.aws.mocked.wire import USER_AGENT, Call, Refusal
 from grantproof.aws.mocked.world import World
-from grantproof.iam import OPEN_POINTS, LawError, Request, evaluate, parse_principal, refusal_message
+from grantproof.iam import LawError, Request, evaluate, parse_principal, refusal_message
+from grantproof.iam.assumption import in_doubt
 
 #: An address of the range for documentation.
 _SOURCE_ADDRESS = "203.0.113.10"
@@ -160,8 +161,7 @@ class Law:
         layers = self._policies().layers(request, call.identity.session_policies)
         decision = evaluate(request, layers)
         if decision.depends_on:
-            points = ", ".join(f"{name} ({OPEN_POINTS[name].question})" for name in decision.depends_on)
-            raise NotJudged(f"{asked.action} on {asked.resource}: the decision depends on open points: {points}")
+            raise NotJudged(f"{asked.action} on {asked.resource}: {in_doubt(decision.depends_on)}")
         who = request.principal.identity_arn or str(request.principal)
         self._world.tried[who, asked.action, asked.resource or "", decision.allowed] += 1
         return "" if decision.allowed else refusal_message(request, decision)

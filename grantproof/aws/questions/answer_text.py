@@ -9,6 +9,7 @@ from grantproof.aws.questions.inquiry import Answer, Caller
 from grantproof.aws.questions.undeployed import Undeployed
 from grantproof.aws.staged.stage import Stage
 from grantproof.iam import Cited, Near, Outcome, PolicyType
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.explain import RULES
 from grantproof.iam.layerwise import Layer
 from grantproof.iam.remedy import Change
@@ -33,7 +34,7 @@ def lines(stage: Stage, who: Caller, answer: Answer) -> Iterator[str]:
     if decision.blocked_by is not None and decision.blocked_by not in [layer.type for layer in answer.layers]:
         yield f"  {decision.blocked_by.value}: there is none, and the request needs one that allows it"
     if decision.depends_on:
-        yield f"  depends on points that AWS leaves open: {', '.join(decision.depends_on)}; so it is not settled"
+        yield f"  not settled: {in_doubt(decision.depends_on)}"
     if answer.remedy is not None and settled:
         yield from _remedy(stage, who, answer)
 

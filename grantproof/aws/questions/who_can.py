@@ -23,6 +23,7 @@ from grantproof.iam import (
     parse_policy,
     parse_principal,
 )
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.explain import RULES
 from grantproof.iam.layers import is_role_entry
 from grantproof.iam.request import account_of
@@ -130,8 +131,7 @@ def _can(stage: Stage, who: Caller, asked: Request, layers: Layers) -> Can | Non
                 break
             met, decision = spared, evaluate(spared, layers)
         if decision.depends_on:
-            points = ", ".join(decision.depends_on)
-            raise BadRequest(f"it depends on points that AWS leaves open: {points}")
+            raise BadRequest(in_doubt(decision.depends_on))
         if decision.allowed:
             places = [shown(stage, cited) for cited in decision.because if cited.policy != "own"]
             rule = (

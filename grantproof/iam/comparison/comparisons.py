@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from grantproof.iam.assumption import DEFAULTS, Assumptions
+from grantproof.iam.assumption import DEFAULTS, Assumptions, in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.document import parse_json
 from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy
@@ -112,7 +112,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
     if "reason" in answer:
         lines.append(f"  because {answer['reason']}")
     if "depends_on" in answer:
-        lines.append(f"  depends on open points of AWS's documentation: {', '.join(answer['depends_on'])}")
+        lines.append(f"  {in_doubt(answer['depends_on'])}")
     for sign, differences in (("+", answer["new_access"]), ("-", answer["lost_access"])):
         for difference in differences:
             subject = f"{difference['subject']} " if difference.get("subject") else ""

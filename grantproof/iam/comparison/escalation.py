@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grantproof.iam import actions
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.decision import Cited
 from grantproof.iam.document import PolicyType
@@ -320,5 +321,5 @@ class _Reach:
         if found.verdict is Verdict.UNDETERMINED:
             return _Reached(None, (), found.reason)
         if found.depends_on:
-            return _Reached(None, (), f"depends on open points: {', '.join(found.depends_on)}")
+            return _Reached(None, (), in_doubt(found.depends_on))
         return None

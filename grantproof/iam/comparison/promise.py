@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
 from grantproof.iam.decision import Cited, Outcome
@@ -161,7 +162,7 @@ def _doubt(found: Comparison) -> str:
     if found.reason:
         return found.reason
     if found.depends_on:
-        return f"it depends on open points of AWS's documentation: {', '.join(found.depends_on)}"
+        return in_doubt(found.depends_on)
     return ""
 
 
