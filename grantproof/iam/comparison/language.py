@@ -54,9 +54,7 @@ def intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
         return (left,) if right.matches(left.literal) else ()
     if right.literal is not None:
         return (right,) if left.matches(right.literal) else ()
-    if not (left.prefix.startswith(right.prefix) or right.prefix.startswith(left.prefix)):
-        return ()
-    if not _ends_meet(_suffix(left), _suffix(right)):
+    if not _ends_meet(left, right):
         return ()
     return _intersection(left, right)
 
@@ -70,6 +68,11 @@ def _intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
 @lru_cache(maxsize=65_536)
 def overlap(left: Glob, right: Glob) -> bool:
     """Does some string match both? Exact."""
+    if not _ends_meet(left, right):
+        return False
+    if _is_open(left) and _is_open(right):
+        # What stands between their stars is matched one after the other.
+        return True
     whole = characters(right)
     return len(whole) in _reached(characters(left), whole)
 
@@ -94,8 +97,18 @@ def _suffix(glob: Glob) -> str:
     return last if isinstance(last, str) else ""
 
 
-def _ends_meet(left: str, right: str) -> bool:
-    return left.endswith(right) or right.endswith(left)
+def _ends_meet(left: Glob, right: Glob) -> bool:
+    """Do the texts agree with which they begin, and those with which they end? Of two literals, that says nothing."""
+    before, behind = (left.prefix, right.prefix), (_suffix(left), _suffix(right))
+    begin = before[0].startswith(before[1]) or before[1].startswith(before[0])
+    return begin and (behind[0].endswith(behind[1]) or behind[1].endswith(behind[0]))
+
+
+@lru_cache(maxsize=65_536)
+def _is_open(glob: Glob) -> bool:
+    """Are its first and its last wildcard stars that stand for anything?"""
+    wild = [token for token in glob.tokens if isinstance(token, Wild)]
+    return bool(wild) and wild[0] is wild[-1] is Wild.ANY
 
 
 @lru_cache(maxsize=65_536)
