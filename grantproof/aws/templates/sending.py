@@ -19,7 +19,8 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::DynamoDB::GlobalTable": ("GlobalTableSourceArn",),
     "AWS::EFS::FileSystem": ("ReplicationConfiguration.Destinations.*.FileSystemId",),
     "AWS::Events::ApiDestination": ("InvocationEndpoint",),
-    "AWS::Events::Rule": ("Targets.*.Arn",),
+    "AWS::Events::EventBus": ("DeadLetterConfig.Arn",),
+    "AWS::Events::Rule": ("Targets.*.Arn", "Targets.*.DeadLetterConfig.Arn"),
     "AWS::IoT::TopicRule": ("TopicRulePayload.Actions.*.Http.Url", "TopicRulePayload.ErrorAction.Http.Url"),
     "AWS::KinesisFirehose::DeliveryStream": ("HttpEndpointDestinationConfiguration.EndpointConfiguration.Url",),
     "AWS::Lambda::EventInvokeConfig": (
@@ -32,7 +33,12 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Logs::DeliveryDestination": ("DestinationResourceArn",),
     "AWS::Logs::Destination": ("TargetArn",),
     "AWS::Logs::SubscriptionFilter": ("DestinationArn",),
-    "AWS::Pipes::Pipe": ("Enrichment", "Target"),
+    "AWS::Pipes::Pipe": (
+        "Enrichment",
+        "SourceParameters.DynamoDBStreamParameters.DeadLetterConfig.Arn",
+        "SourceParameters.KinesisStreamParameters.DeadLetterConfig.Arn",
+        "Target",
+    ),
     "AWS::S3::Bucket": (
         "AnalyticsConfigurations.*.StorageClassAnalysis.DataExport.Destination.BucketArn",
         "InventoryConfigurations.*.Destination.BucketArn",
@@ -81,9 +87,11 @@ def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
         return False
     if fields[2] == "s3":
         return fields[5] in buckets
-    return fields[4] in (account, "")  # what has no account is AWS's own, such as its automations
+    return fields[4] == account or (not fields[4] and fields[2] in _OF_AWS)
 
 
+#: Services of which an ARN without an account is AWS's own: an automation, a call of the schedule's role.
+_OF_AWS = frozenset({"scheduler", "ssm", "states"})
 _FILE_SYSTEM = re.compile(r"fs-[0-9a-f]+")
 
 
