@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from grantproof.aws.calls.law import Law, NotJudged
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
+from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.mocked.wire import Refusal
 from grantproof.aws.mocked.world import World
 from grantproof.aws.staged.stage import Stage
@@ -294,3 +295,20 @@ def test_the_stranger_is_of_an_account_that_the_grant_does_not_mention(tmp_path:
     (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
     assert Stage(load(good)).stranger == "999999999999"
     assert Stage(load(tmp_path)).stranger == "999999999998"
+
+
+def test_a_bucket_that_there_cannot_be_is_told_in_one_line_and_leaves_no_world_behind(tmp_path: Path) -> None:
+    """The grants after it found their stacks there already."""
+    good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
+    (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    text = (good / "contract.yaml").read_text(encoding="utf-8")
+    uploads = "uploads:\n  files: {account: owner, bucket: up, files: [role.yaml]}\n"
+    (tmp_path / "contract.yaml").write_text(f"{text}\n{uploads}", encoding="utf-8")
+    with pytest.raises(
+        DeploymentFailed, match=r"contract\.yaml: upload 'files': there can be no bucket 'up': .* Give it"
+    ):
+        Stage(load(tmp_path)).open()
+    for _ in range(2):
+        stage = Stage(load(good))
+        stage.open()
+        stage.close()

@@ -114,9 +114,18 @@ def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deplo
 
 
 def begin(world: World, contract: Contract) -> Deployment:
-    """Upload what templates fetch; no stack yet."""
+    """Upload what templates fetch; no stack yet.
+
+    Raises:
+        DeploymentFailed: there can be no such bucket.
+    """
     for upload in contract.uploads:
-        _make_bucket(world, upload)
+        try:
+            _make_bucket(world, upload)
+        except (ClientError, ParamValidationError) as error:
+            where = f"{shown(contract.path)}: upload {upload.alias!r}: there can be no bucket {upload.bucket!r}"
+            said = error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error)
+            raise DeploymentFailed(f"{where}: {said.rstrip('.')}. Give it another name.") from None
         put_uploads(world, contract, upload)
     return Deployment((), facts_of(contract))
 

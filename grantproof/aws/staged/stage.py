@@ -70,9 +70,17 @@ class Stage(Deployed):
             raise
 
     def begin(self) -> None:
-        """Enter the world and upload what templates fetch; no stack yet. For whoever deploys step by step."""
+        """Enter the world and upload what templates fetch; no stack yet. For whoever deploys step by step.
+
+        Raises:
+            DeploymentFailed: there can be no such bucket; the world is closed again.
+        """
         self.world.__enter__()
-        self.deployment: Deployment = begin(self.world, self.contract)
+        try:
+            self.deployment: Deployment = begin(self.world, self.contract)
+        except BaseException:
+            self.world.__exit__()
+            raise
 
     def advance(self) -> bool:
         """Deploy the next stack; False where there was none left.

@@ -137,7 +137,12 @@ class MadeStack:
         """
         for name, entry in self._document["Resources"].items():
             if not isinstance(entry, Mapping):
-                raise NotResolved(f"{shown(self._template)}: the resource {name} is no object")
+                is_ = (
+                    "a loop, which is not worked out under variants"
+                    if name.startswith("Fn::ForEach::")
+                    else "no object"
+                )
+                raise NotResolved(f"{shown(self._template)}: the resource {name} is {is_}")
             if self._exists(entry):
                 self.resource(name)
 
