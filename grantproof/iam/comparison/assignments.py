@@ -302,8 +302,10 @@ class _Solver:
             return
         for bound in self._equations.solutions(word, text, mine | loose, fold=matching.fold):
             found = state.bound(bound)
+            # Where case does not count, the text has letters of its own.
+            met = put(text if matching.fold else word, bound)
             if all(found.values):
-                yield found._replace(texts=(*found.texts[:at], put(word, bound), *found.texts[at + 1 :]))
+                yield found._replace(texts=(*found.texts[:at], met, *found.texts[at + 1 :]))
 
     def _word(self, parts: Parts, state: _State) -> Word | None:
         """A pattern with what is known of its variables; None where one has no value."""
