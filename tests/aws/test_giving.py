@@ -337,6 +337,7 @@ def test_a_stand_in_is_called_as_the_real_one_would_be(type_: str) -> None:
 
 OWN, OTHER = "arn:aws:s3:::own", "arn:aws:s3:::strangers"
 QUEUE = "arn:aws:sqs:eu-west-1:222222222222:q"
+FUNCTION = "arn:aws:lambda:eu-west-1:222222222222:function:f"
 FILES = "arn:aws:elasticfilesystem:eu-west-1:222222222222:file-system/fs-0123"
 TABLES = {"DestinationTableBucketARN": "arn:aws:s3tables:eu-west-1:222222222222:bucket/b"}
 VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:backup-vault:v"}
@@ -387,6 +388,12 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
         ("AWS::Events::Rule", {"Targets": [{"Arn": OWN, "DeadLetterConfig": {"Arn": QUEUE}}]}, "222222222222"),
         ("AWS::Events::Rule", {"Targets": [{"Arn": OWN, "DeadLetterConfig": {"Arn": OWN}}]}, ""),
         ("AWS::Events::EventBus", {"DeadLetterConfig": {"Arn": QUEUE}}, "222222222222"),
+        ("AWS::Cognito::UserPool", {"LambdaConfig": {"UserMigration": FUNCTION}}, "222222222222"),
+        ("AWS::Cognito::UserPool", {"LambdaConfig": {"CustomEmailSender": {"LambdaArn": FUNCTION}}}, "222222222222"),
+        ("AWS::Cognito::UserPool", {"LambdaConfig": {"UserMigration": FUNCTION.replace("2" * 12, "1" * 12)}}, ""),
+        ("AWS::Config::ConfigRule", {"Source": {"SourceIdentifier": FUNCTION}}, "222222222222"),
+        ("AWS::Config::ConfigRule", {"Source": {"SourceIdentifier": "S3_BUCKET_VERSIONING_ENABLED"}}, ""),
+        ("AWS::SecretsManager::RotationSchedule", {"RotationLambdaARN": FUNCTION}, "222222222222"),
         ("AWS::Events::Rule", {"Targets": [{"Arn": "arn:aws:execute-api:eu-west-1::a1/prod/GET/"}]}, "execute-api"),
         ("AWS::CodeCommit::Repository", {"Triggers": [{"DestinationArn": QUEUE}]}, "222222222222"),
         ("AWS::Scheduler::Schedule", {"Target": {"Arn": QUEUE}}, "222222222222"),

@@ -16,6 +16,15 @@ from typing import Any
 _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
     "AWS::CodeCommit::Repository": ("Triggers.*.DestinationArn",),
+    "AWS::Cognito::UserPool": tuple(
+        f"LambdaConfig.{trigger}"
+        for trigger in """
+        CreateAuthChallenge CustomEmailSender.LambdaArn CustomMessage CustomSMSSender.LambdaArn DefineAuthChallenge
+        InboundFederation.LambdaArn PostAuthentication PostConfirmation PreAuthentication PreSignUp PreTokenGeneration
+        PreTokenGenerationConfig.LambdaArn UserMigration VerifyAuthChallengeResponse
+        """.split()
+    ),
+    "AWS::Config::ConfigRule": ("Source.SourceIdentifier",),
     "AWS::DynamoDB::GlobalTable": ("GlobalTableSourceArn",),
     "AWS::EFS::FileSystem": ("ReplicationConfiguration.Destinations.*.FileSystemId",),
     "AWS::Events::ApiDestination": ("InvocationEndpoint",),
@@ -54,6 +63,7 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::S3Tables::TableBucket": ("ReplicationConfiguration.Rules.*.Destinations.*.DestinationTableBucketARN",),
     "AWS::SNS::Subscription": ("Endpoint",),
     "AWS::SNS::Topic": ("Subscription.*.Endpoint",),
+    "AWS::SecretsManager::RotationSchedule": ("RotationLambdaARN",),
     "AWS::Scheduler::Schedule": ("Target.Arn", "Target.DeadLetterConfig.Arn"),
 }
 #: By type, the properties that hold them.
@@ -78,8 +88,8 @@ def sent_away(type_: str, properties: Any, account: str, buckets: Collection[str
 
 
 def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
-    if isinstance(target, str) and _FILE_SYSTEM.fullmatch(target):
-        return True  # by its id alone, it is one of the same account
+    if isinstance(target, str) and _BY_ITSELF.fullmatch(target):
+        return True
     if not isinstance(target, str) or not target.startswith("arn:"):
         return False  # an address, a function by its name alone, or what is not resolved
     fields = target.split(":", 5)
@@ -92,7 +102,8 @@ def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
 
 #: Services of which an ARN without an account is AWS's own: an automation, a call of the schedule's role.
 _OF_AWS = frozenset({"scheduler", "ssm", "states"})
-_FILE_SYSTEM = re.compile(r"fs-[0-9a-f]+")
+#: A file system by its id alone is one of the same account; a rule that Config has by itself is AWS's.
+_BY_ITSELF = re.compile(r"fs-[0-9a-f]+|[A-Z][A-Z0-9_]+")
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
