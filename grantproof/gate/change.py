@@ -235,7 +235,10 @@ def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
         yield "the contract no longer accounts for options, so that what they open is not seen: keep `variants`"
     if pair.before is not None and pair.after is not None:
         for alias in notice.struck(pair.before, pair.after):
-            yield f"the contract strikes the variant {alias!r} whose parameters the templates still take: keep it"
+            if any(variant.alias == alias for variant in pair.after.variants):
+                yield f"the contract gives the variant {alias!r} other values: keep it, and add one with the new ones"
+            else:
+                yield f"the contract strikes the variant {alias!r} whose parameters the templates still take: keep it"
 
 
 def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:

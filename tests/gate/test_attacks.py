@@ -376,6 +376,8 @@ def test_a_variant_cannot_be_struck_while_the_templates_take_its_parameter(repos
     change = found(repository, "HEAD")
     assert not change.passes
     assert "strikes the variant 'also' whose parameters the templates still take" in report.text(change)
+    CONTRACT.write_text(text + variants.replace("one", "''"), encoding="utf-8")
+    assert "gives the variant 'also' other values: keep it" in report.text(found(repository, "HEAD"))
     CONTRACT.write_text(text + variants.replace("also:", "renamed:"), encoding="utf-8")
     assert found(repository, "HEAD").passes
 
