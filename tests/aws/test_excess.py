@@ -98,6 +98,10 @@ WIDE = 'Wide: !Not [!Equals [!Ref Extra, ""]]'
 MODE = "Mode: {Type: String, Default: normal, AllowedPattern: '[a-z]+'}"
 IF_WIDE = '!If [Wide, "*", "arn:aws:ssm:eu-west-1:111111111111:parameter/db"]'
 
+NAMED = (
+    '!Sub ["arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/${N}", {N: !FindInMap [Names, %s]}]'
+)
+
 
 def but(**changed: str) -> dict[str, str]:
     return changed
@@ -272,6 +276,33 @@ def test_a_text_of_the_template_that_no_variant_gives_is_found(folder: Path) -> 
 def test_a_place_that_widens_access_is_found(condition: str, says: str, folder: Path) -> None:
     (said,) = found(folder, conditions=condition, resource=IF_WIDE)
     assert says in said
+
+
+MAPS = {
+    "by region": ("eu-west-1: {Name: db}, us-east-1: {Name: '*'}", "!Ref AWS::Region, Name"),
+    "by region, second": ("Name: {eu-west-1: db, us-east-1: 'd*'}", "Name, !Ref AWS::Region"),
+    "by a part of the region": (
+        "eu: {Name: db}, us: {Name: '*'}",
+        '!Select [0, !Split ["-", !Ref AWS::Region]], Name',
+    ),
+    "by another part of it": (
+        "west: {Name: db}, east: {Name: '*'}, southwest: {Name: '*'}",
+        '!Select [1, !Split ["-", !Ref AWS::Region]], Name',
+    ),
+    "by partition": (
+        "aws: {Name: db}, aws-us-gov: {Name: 'd?'}, aws-cn: {Name: db}",
+        "!Ref AWS::Partition, Name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entries", "keys"), MAPS.values(), ids=MAPS)
+def test_a_wildcard_that_a_map_holds_for_another_place_is_found(entries: str, keys: str, folder: Path) -> None:
+    """Of what maps hold, only conditions were looked at: the grant was verified as it is in the contract's region."""
+    said = found(folder, sections=f"Mappings: {{Names: {{{entries}}}}}", resource=NAMED % keys)
+    assert any("reader may do exactly" in one for one in said), said
+    narrow = entries.replace("'*'", "db").replace("'d*'", "db").replace("'d?'", "db")
+    assert found(folder, sections=f"Mappings: {{Names: {{{narrow}}}}}", resource=NAMED % keys) == []
 
 
 @pytest.mark.parametrize(
