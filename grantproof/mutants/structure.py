@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from grantproof.aws.templates.parameters import regions
 from grantproof.iam import actions
 from grantproof.mutants import conditions
 from grantproof.mutants.edits import edit_text
@@ -100,6 +101,16 @@ def _in_region(template: Any, path: Path, argument: Mapping[str, Any], around: S
     return _merge(template, path, argument["merge"], around)
 
 
+def _by_region(template: Any, path: Path, argument: Mapping[str, Any], around: Surroundings) -> Touched | None:
+    """A text that is looked up in a map, which holds another one for one region."""
+    current = at(template, path)
+    if not isinstance(current, str):
+        return None  # a map holds no function
+    held = {region: {"Value": argument["put"] if region == argument["region"] else current} for region in regions()}
+    template.setdefault("Mappings", {})["ByRegion"] = held
+    return replaced(template, path, {"Fn::FindInMap": ["ByRegion", {"Ref": "AWS::Region"}, "Value"]})
+
+
 def _reverse(template: Any, path: Path, argument: Any, around: Surroundings) -> Touched | None:
     current = at(template, path)
     return replaced(template, path, current[::-1]) if isinstance(current, list) and len(current) > 1 else None
@@ -180,6 +191,7 @@ EDITS: Mapping[str, Edit] = {
     "resources": _resources,
     "never": _never,
     "in-region": _in_region,
+    "by-region": _by_region,
     "reverse": _reverse,
     "twice": _twice,
     "alone": _alone,

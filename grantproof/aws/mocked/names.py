@@ -61,7 +61,7 @@ def scope(names: Names) -> Scope:
             types={name: p.get("Type", "String") for name, p in (template.get("Parameters") or {}).items()},
             exported=lambda name: _exported(names, name),
         )
-    return names.scope_of_functions  # type: ignore[no-any-return]
+    return names.scope_of_functions  # type: ignore[no-any-return]  # moto has no types
 
 
 def _by_text(mapping: Any) -> Any:

@@ -84,7 +84,7 @@ def _moment(text: Any) -> datetime:
     if isinstance(text, str) and text[10:11] == "T":
         with suppress(ValueError):
             return datetime.fromisoformat(text)
-    return parse_timestamp(text)  # type: ignore[no-any-return]
+    return parse_timestamp(text)  # type: ignore[no-any-return]  # botocore has no types
 
 
 class Wire:
