@@ -79,7 +79,9 @@ def _grants(old: Path, new: Path) -> dict[str, Any]:
             raise SourceError(path, f"holds {len(found)} grants. Give the folder of one.")
         contracts.append(found[0])
     change = between(*contracts)
-    out: dict[str, Any] = {"verdict": verdict_of(bool(change.gained), bool(change.lost), bool(change.doubts))}
+    out: dict[str, Any] = {
+        "verdict": verdict_of(gained=bool(change.gained), lost=bool(change.lost), doubt=bool(change.doubts))
+    }
     for way, pieces in (("new_access", change.gained), ("lost_access", change.lost)):
         out[way] = [
             {"subject": one.subject, "clause": one.clause, "witness": dict(one.witness), "because": list(one.because)}

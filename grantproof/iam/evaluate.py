@@ -11,7 +11,6 @@ from itertools import islice
 
 from grantproof.iam import rcp
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
-from grantproof.iam.barred import bar, needs_no_permission, past_the_resource_policy
 from grantproof.iam.decision import Cited, Decision, Found, Match, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import BadRequest, Undecided
@@ -20,6 +19,7 @@ from grantproof.iam.layers import Layers, is_role_entry
 from grantproof.iam.match import applies
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
+from grantproof.iam.without_policies import bypasses_resource_policy, needs_no_permission, rule_that_refuses
 
 
 def evaluate(request: Request, layers: Layers, assumptions: Assumptions = DEFAULTS) -> Decision:
@@ -86,7 +86,7 @@ def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
 
 
 def _evaluate(request: Request, layers: Layers, judge: Judge) -> Decision:
-    barred = bar(request)
+    barred = rule_that_refuses(request)
     if not barred and (rule := needs_no_permission(request)):
         return Decision(Outcome.ALLOWED, rule=rule)
     found, doubts = _scan(request, layers, judge)
@@ -111,14 +111,14 @@ def _scan(request: Request, layers: Layers, judge: Judge) -> tuple[Found, Doubts
     """Which statements of every layer apply, and of which that cannot be said."""
     found = Found()
     doubts: Doubts = []
-    bounded = layers.boundary is not None
+    has_boundary = layers.boundary is not None
     for type_, level, policies in layers.sets:
         candidates = policies.candidates(request.key, request.resource)
         if not candidates or not _binds(type_, request, judge):
             continue
         for policy, statement in candidates:
             try:
-                via = applies(policy, statement, request, bounded, judge)
+                via = applies(policy, statement, request, judge, has_boundary=has_boundary)
             except Undecided as error:
                 doubt = Undecided(error.message, policy.label, statement.index, error.element)
                 doubts.append((_match(type_, level, policy, statement, _EVERY_WAY), doubt))
@@ -144,7 +144,7 @@ def _binds(type_: PolicyType, request: Request, judge: Judge) -> bool:
     """Does this type of policy bear on the request at all? (rules E40, E44, S3, S16, S18; O25)"""
     caller = request.principal
     if type_ is PolicyType.RESOURCE:
-        return not past_the_resource_policy(request)
+        return not bypasses_resource_policy(request)
     if type_ is PolicyType.SCP:
         return caller.account is not None and caller.kind is not Kind.CANONICAL and not caller.service_linked
     if type_ is PolicyType.RCP:

@@ -93,7 +93,7 @@ def _mismatch(policy: Policy, statement: Statement, request: Request, layers: La
     if covered == statement.not_action:
         return near(Mismatch.ACTION)
     try:
-        if principal_matches(policy, statement, request, layers.boundary is not None, judge) is Via.NONE:
+        if principal_matches(policy, statement, request, judge, has_boundary=layers.boundary is not None) is Via.NONE:
             return near(Mismatch.PRINCIPAL)
         if request.resource is not None and not resource_matches(policy, statement, request, judge):
             return near(Mismatch.RESOURCE)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grantproof.iam.assumption import Judge
-from grantproof.iam.barred import past_the_resource_policy
 from grantproof.iam.decision import Found, Match
 from grantproof.iam.document import PolicyType
 from grantproof.iam.layers import ROLE_ENTRY, Grant, Layers
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
+from grantproof.iam.without_policies import bypasses_resource_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def granted(request: Request, layers: Layers, found: Found, judge: Judge) -> Gra
             PolicyType.IDENTITY if resource else resource_type
         )
     if caller.kind is Kind.ROOT:
-        way_in = layers.resource is not None and past_the_resource_policy(request)
+        way_in = layers.resource is not None and bypasses_resource_policy(request)
         return Granted((), limited=False, rule="E44" if way_in else "E1")
     if not resource:
         return Granted(identity, limited=True) if identity else PolicyType.IDENTITY

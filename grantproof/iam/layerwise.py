@@ -47,7 +47,7 @@ def layerwise(request: Request, layers: Layers, assumptions: Assumptions = DEFAU
         for policy, statement in policies.candidates(request.key, request.resource):
             cited = Cited(policy.label, statement.index, statement.sid, statement.effect, policy.type)
             try:
-                if applies(policy, statement, request, layers.boundary is not None, judge):
+                if applies(policy, statement, request, judge, has_boundary=layers.boundary is not None):
                     (allows if statement.allow else denies).append(cited)
             except Undecided as error:
                 unclear.append((cited, error.message))

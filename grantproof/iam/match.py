@@ -15,14 +15,14 @@ from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request, Values
 
 
-def applies(policy: Policy, statement: Statement, request: Request, bounded: bool, judge: Judge) -> Via:
+def applies(policy: Policy, statement: Statement, request: Request, judge: Judge, *, has_boundary: bool) -> Via:
     """How a statement whose action matches applies: `Via.NONE` if it does not, `Via.ITSELF` for policies without
-    principals. `bounded`: does the caller have a permissions boundary (rule P30)?
+    principals. `has_boundary`: does the caller have a permissions boundary (rule P30)?
 
     Raises:
         Undecided: whether it applies depends on something that is not known or not documented.
     """
-    via = principal_matches(policy, statement, request, bounded, judge)
+    via = principal_matches(policy, statement, request, judge, has_boundary=has_boundary)
     if not via:
         return Via.NONE
     # A condition that fails settles the matter even where the resource is not known, so it goes first there.
@@ -68,7 +68,9 @@ def conditions_hold(statement: Statement, request: Request, judge: Judge) -> boo
     return True
 
 
-def principal_matches(policy: Policy, statement: Statement, request: Request, bounded: bool, judge: Judge) -> Via:
+def principal_matches(
+    policy: Policy, statement: Statement, request: Request, judge: Judge, *, has_boundary: bool
+) -> Via:
     """How the statement's Principal or NotPrincipal reaches the caller."""
     element = statement.principals
     if element is None:
@@ -79,7 +81,7 @@ def principal_matches(policy: Policy, statement: Statement, request: Request, bo
         raise Undecided("a principal is named by its unique id; the request does not carry aws:userid (P21, P22)")
     via = element.reaches(caller, user_id)
     if statement.not_principal:
-        return Via.NONE if _spared(via, request, bounded, judge) else Via.EVERYONE
+        return Via.NONE if _spared(via, request, judge, has_boundary=has_boundary) else Via.EVERYONE
     if not via and caller.session_unknown and element.may_name_session(caller.issuer or ""):
         raise Undecided("a session of the role is named; the request does not say which session it is (P7)")
     if policy.type is PolicyType.TRUST and only(via, Via.EVERYONE) and judge.takes("O10", "refused"):
@@ -105,10 +107,10 @@ def _through_account(policy: Policy, statement: Statement, request: Request, jud
     return Via.ACCOUNT
 
 
-def _spared(via: Via, request: Request, bounded: bool, judge: Judge) -> bool:
+def _spared(via: Via, request: Request, judge: Judge, *, has_boundary: bool) -> bool:
     """Is the caller left out of a Deny with NotPrincipal? Every level through which a service may check it has to be
     listed: the account, the role or user, and the session (rules P29 to P31)."""
-    if bounded:
+    if has_boundary:
         return False
     if Via.EVERYONE in via:
         return True

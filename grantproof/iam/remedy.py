@@ -114,7 +114,7 @@ def _but_for_conditions(policy: Policy, statement: Statement, request: Request, 
     if any(glob.matches(request.key) for glob in statement.actions) == statement.not_action:
         return False
     try:
-        if not principal_matches(policy, statement, request, layers.boundary is not None, judge):
+        if not principal_matches(policy, statement, request, judge, has_boundary=layers.boundary is not None):
             return False
         return request.resource is None or resource_matches(policy, statement, request, judge)
     except Undecided:

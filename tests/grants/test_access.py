@@ -31,10 +31,10 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.evidence.finding import digest
 from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
-from grantproof.iam.barred import bar
 from grantproof.iam.layers import is_role_entry, resource_type
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.satisfy import example, satisfying
+from grantproof.iam.without_policies import rule_that_refuses
 
 
 def refusal(call: Any, **params: Any) -> ClientError | None:
@@ -258,7 +258,7 @@ def _put_to_the_law(
             asked = with_session_values(asked, (pattern, *(v for test in parsed.conditions for v in test.values)))
             asked = replace(asked, resource=example(pattern, asked))
             met = satisfying(parsed.conditions, asked)
-            if met is None or bar(met):
+            if met is None or rule_that_refuses(met):
                 continue
             judged += 1
             layers = inquiry.layers_of(world, who, met)

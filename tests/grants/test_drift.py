@@ -10,7 +10,7 @@ from grantproof.aws.real.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.iam import Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.comparisons import request_as_dict
-from grantproof.iam.comparison.promise import kept
+from grantproof.iam.comparison.promise import check_promise
 from grantproof.source import shown
 
 
@@ -32,7 +32,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
             continue
         place = shown(world.exports[alias_of(world, held)].path)
         real = parse_policy({"Version": "2012-10-17", "Statement": given}, PolicyType.IDENTITY, policy.label)
-        found = kept((declared,), (real,), bearer=held.arn, partition=grant.partition)
+        found = check_promise((declared,), (real,), bearer=held.arn, partition=grant.partition)
         if found.doubt:
             said = f"{policy.label} names {held.arn} and cannot be compared: {found.doubt}"
             verdict.unverified(clause, said, place=place)

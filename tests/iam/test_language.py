@@ -109,9 +109,9 @@ def test_counting_patterns_are_escaped_exactly(wanted: str, unwanted: list[str],
 
 
 def test_case_is_folded_where_it_is_asked_for() -> None:
-    either = [[Wanted(glob("ab"), fold=True)]]
+    either = [[Wanted(glob("ab"), ignore_case=True)]]
     assert find(either, [Wanted(glob(text)) for text in ("ab", "Ab", "aB")]) == "AB"
-    assert find(either, [Wanted(glob("AB"), fold=True)]) is None
+    assert find(either, [Wanted(glob("AB"), ignore_case=True)]) is None
 
 
 def test_a_search_that_takes_too_long_is_given_up() -> None:

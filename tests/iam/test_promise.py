@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Outcome, Policy, PolicyType, evaluate, parse_policy
-from grantproof.iam.comparison.promise import Kept, kept, taken_away
+from grantproof.iam.comparison.promise import PromiseCheck, check_promise, taken_away
 from grantproof.iam.layers import Layers
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
@@ -22,7 +22,7 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
-def told(found: Kept) -> list[tuple[bool, str, str, int]]:
+def told(found: PromiseCheck) -> list[tuple[bool, str, str, int]]:
     assert found.doubt == ""
     return [(b.wider, b.clause, b.cited.policy, b.cited.statement) for b in found.breaches]
 
@@ -32,7 +32,7 @@ PROMISED = policy("contract", allow("ssm:DescribeParameters"), allow("ssm:GetPar
 
 def test_what_keeps_its_promise_has_no_breaches_however_it_is_written() -> None:
     split = policy("a", allow("ssm:GetParameter", PARAMETER)), policy("b", allow(["ssm:describeparameters"]))
-    assert kept([PROMISED], split) == Kept()
+    assert check_promise([PROMISED], split) == PromiseCheck()
 
 
 def test_a_deny_takes_away_what_the_policies_beside_it_allow_and_nothing_else() -> None:
@@ -49,12 +49,12 @@ def test_a_deny_takes_away_what_the_policies_beside_it_allow_and_nothing_else() 
 def test_what_is_wider_names_the_deployed_statement() -> None:
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
     clause = f"ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}"
-    assert told(kept([PROMISED], [real])) == [(True, clause, "real", 1)]
+    assert told(check_promise([PROMISED], [real])) == [(True, clause, "real", 1)]
 
 
 def test_what_is_narrower_names_the_promise_that_nothing_answers_to() -> None:
     real = policy("real", allow("ssm:DescribeParameters"))
-    assert told(kept([PROMISED], [real])) == [(False, f"ssm:GetParameter on {PARAMETER}", "contract", 1)]
+    assert told(check_promise([PROMISED], [real])) == [(False, f"ssm:GetParameter on {PARAMETER}", "contract", 1)]
 
 
 def test_a_deployed_deny_that_takes_a_promise_away_is_named() -> None:
@@ -64,13 +64,13 @@ def test_a_deployed_deny_that_takes_a_promise_away_is_named() -> None:
         allow("ssm:GetParameter", PARAMETER),
         {**allow("ssm:Get*"), "Effect": "Deny"},
     )
-    ((wider, _, label, statement),) = told(kept([PROMISED], [real]))
+    ((wider, _, label, statement),) = told(check_promise([PROMISED], [real]))
     assert (wider, label, statement) == (False, "real", 2)
 
 
 def test_not_forms_are_compared_like_everything_else() -> None:
     real = policy("real", {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"})
-    (breach,) = kept([PROMISED], [real]).breaches
+    (breach,) = check_promise([PROMISED], [real]).breaches
     assert breach.wider
     assert evaluate(breach.witness, Layers(identity=(real,))).allowed
 
@@ -80,8 +80,10 @@ def test_a_boundary_limits_what_is_deployed() -> None:
     boundary = policy(
         "limit", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", PARAMETER), type_=PolicyType.BOUNDARY
     )
-    assert kept([PROMISED], [real], boundary=[boundary]) == Kept()
-    (breach,) = kept([PROMISED], [real], boundary=[policy("limit", allow("ssm:*"), type_=PolicyType.BOUNDARY)]).breaches
+    assert check_promise([PROMISED], [real], boundary=[boundary]) == PromiseCheck()
+    (breach,) = check_promise(
+        [PROMISED], [real], boundary=[policy("limit", allow("ssm:*"), type_=PolicyType.BOUNDARY)]
+    ).breaches
     assert (breach.wider, breach.cited.policy) == (True, "real")
 
 
@@ -93,7 +95,7 @@ def test_a_trust_policy_without_the_promised_condition_lets_somebody_new_in() ->
     external = {"StringEquals": {"sts:ExternalId": "agreed"}}
     promised = policy("contract", enter({"AWS": "222222222222"}, Condition=external), type_=PolicyType.TRUST)
     real = policy(f"{ROLE}#trust", enter({"AWS": "222222222222"}), type_=PolicyType.TRUST)
-    found = kept([promised], [real], owner="111111111111")
+    found = check_promise([promised], [real], owner="111111111111")
     assert {b.cited.policy for b in found.breaches} == {f"{ROLE}#trust"}
     assert {b.wider for b in found.breaches} == {True}
     assert all("sts:externalid" not in b.witness.values for b in found.breaches)
@@ -107,7 +109,7 @@ def test_what_depends_on_a_reading_is_a_doubt() -> None:
             "ssm:GetParameter", ["arn:aws:ssm:*:111111111111:parameter/a*b", "arn:aws:ssm:*:111111111111:parameter/a:b"]
         ),
     )
-    assert "O5" in kept([promised], [real]).doubt
+    assert "O5" in check_promise([promised], [real]).doubt
 
 
 def test_naming_a_user_of_the_own_account_lets_it_in_by_itself_which_naming_the_account_does_not() -> None:
@@ -116,13 +118,13 @@ def test_naming_a_user_of_the_own_account_lets_it_in_by_itself_which_naming_the_
     real = policy(
         f"{ROLE}#trust", enter({"AWS": [account, "arn:aws:iam::111111111111:user/bob"]}), type_=PolicyType.TRUST
     )
-    (breach,) = kept([promised], [real], owner="111111111111").breaches
+    (breach,) = check_promise([promised], [real], owner="111111111111").breaches
     assert (breach.wider, str(breach.witness.principal)) == (True, "arn:aws:iam::111111111111:user/bob")
 
 
 def test_a_witness_for_what_a_role_has_is_a_session_of_that_role() -> None:
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
-    (breach,) = kept([PROMISED], [real], bearer=ROLE).breaches
+    (breach,) = check_promise([PROMISED], [real], bearer=ROLE).breaches
     session = "arn:aws:sts::111111111111:assumed-role/reader/example"
     assert (breach.witness.principal.arn, breach.witness.principal.issuer) == (session, ROLE)
     assert evaluate(breach.witness, Layers(identity=(real,))).allowed
@@ -133,7 +135,7 @@ def test_a_witness_stays_as_it_was_found_where_the_role_shows_nothing() -> None:
     """What only users are let do is no request of a role's session."""
     users = {"StringEquals": {"aws:PrincipalType": "User"}}
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:*", PARAMETER, Condition=users))
-    (breach, *_) = kept([PROMISED], [real], bearer=ROLE).breaches
+    (breach, *_) = check_promise([PROMISED], [real], bearer=ROLE).breaches
     assert breach.wider
     assert evaluate(breach.witness, Layers(identity=(real,))).allowed
 
@@ -142,7 +144,7 @@ def test_a_witness_stays_as_it_was_found_where_the_role_shows_nothing() -> None:
 def test_a_witness_is_of_the_partition_that_is_asked_for(bearer: str | None) -> None:
     role = "arn:aws-cn:iam::222222222222:role/other"
     real = policy("real", allow("sts:AssumeRole"))
-    (breach,) = kept(
+    (breach,) = check_promise(
         [policy("contract", allow("sts:AssumeRole", role))], [real], bearer=bearer, partition="aws-cn"
     ).breaches
     named = (breach.witness.principal.identity_arn, breach.witness.resource)
@@ -154,7 +156,7 @@ def test_a_witness_of_a_trust_policy_is_of_the_partition_too() -> None:
     mfa = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     promised = policy("contract", enter({"AWS": account}, Condition=mfa), type_=PolicyType.TRUST)
     real = policy(f"{ROLE}#trust", enter({"AWS": account}), type_=PolicyType.TRUST)
-    breaches = kept([promised], [real], owner="111111111111", partition="aws-us-gov").breaches
+    breaches = check_promise([promised], [real], owner="111111111111", partition="aws-us-gov").breaches
     assert breaches
     for breach in breaches:
         assert (breach.witness.principal.identity_arn or "").startswith("arn:aws-us-gov:iam::222222222222:")
@@ -167,7 +169,7 @@ def test_a_promised_deny_that_is_not_deployed_is_named() -> None:
     read = allow("s3:GetObject", "arn:aws:s3:::shared/*", Principal={"AWS": "arn:aws:iam::222222222222:root"})
     promised = policy("contract", read, deny, type_=PolicyType.RESOURCE)
     real = policy("real", read, type_=PolicyType.RESOURCE)
-    found = kept([promised], [real], owner="111111111111")
+    found = check_promise([promised], [real], owner="111111111111")
     assert found.doubt == ""
     assert all(breach.wider for breach in found.breaches)
     assert ("contract", 1) in {(breach.cited.policy, breach.cited.statement) for breach in found.breaches}
@@ -194,7 +196,7 @@ def test_a_promised_deny_has_to_be_there_also_where_nothing_beside_it_is_allowed
     for statement in deployed:
         statement.pop("Resource", None) if "NotResource" in statement else None
     promised = policy("contract", allow("ssm:DescribeParameters"), DENIED)
-    found = kept([promised], [policy("real", allow("ssm:DescribeParameters"), *deployed)])
+    found = check_promise([promised], [policy("real", allow("ssm:DescribeParameters"), *deployed)])
     assert [(b.wider, b.denied, b.clause, b.cited.statement) for b in found.breaches] == [
         (True, True, clause, 1) for clause in left
     ]
@@ -205,4 +207,7 @@ def test_a_promised_deny_has_to_be_there_also_where_nothing_beside_it_is_allowed
 def test_a_promised_deny_may_stand_in_the_boundary() -> None:
     promised = policy("contract", allow("ssm:DescribeParameters"), DENIED)
     boundary = policy("limit", allow("ssm:*"), DENIED, type_=PolicyType.BOUNDARY)
-    assert kept([promised], [policy("real", allow("ssm:DescribeParameters"))], boundary=[boundary]) == Kept()
+    assert (
+        check_promise([promised], [policy("real", allow("ssm:DescribeParameters"))], boundary=[boundary])
+        == PromiseCheck()
+    )

@@ -59,7 +59,7 @@ def _check(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statemen
         return Layers(identity=(chosen,) if statement.allow else (chosen, EVERYTHING))
 
     # What the documentation says of two keys may make one of two conditions enough; to ask for both is no fault.
-    found = compare(layers(policy), layers(without), every_reading=False, tied=False)
+    found = compare(layers(policy), layers(without), every_reading=False, correlated=False)
     differs = found.new_access if statement.allow else found.lost_access
     if found.verdict is Verdict.EQUAL:
         noted.broken(clause, f"{test} holds for every request: without it the policy allows the same", place)

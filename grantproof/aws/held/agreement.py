@@ -13,7 +13,7 @@ from grantproof.contract import DeclaredPrincipal, DeclaredResource
 from grantproof.iam import Policy, PolicyType
 from grantproof.iam.comparison.comparisons import request_as_dict
 from grantproof.iam.comparison.cover import NotPlain, uncovered
-from grantproof.iam.comparison.promise import Breach, kept
+from grantproof.iam.comparison.promise import Breach, check_promise
 from grantproof.iam.request import account_of
 
 
@@ -113,7 +113,7 @@ def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     for arn in sides.lacking:
         others = f"; attached of AWS's own: {', '.join(attached)}" if attached else ""
         yield Disagreement("narrower", f"narrower than the contract, which promises {arn}: it is not attached{others}")
-    found = kept(
+    found = check_promise(
         sides.promised,
         sides.real,
         boundary=sides.boundary,

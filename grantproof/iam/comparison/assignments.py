@@ -19,7 +19,7 @@ from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.equations import Equations, Unknown, Word, put, renamed
 from grantproof.iam.comparison.language import overlap
-from grantproof.iam.comparison.needed import Group, Matching, Parts, folds, needed
+from grantproof.iam.comparison.needed import Group, Matching, Parts, ignores_case, needed
 from grantproof.iam.comparison.spelling import Sizes
 from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.comparison.variables import generic_values, longest, relevant
@@ -44,12 +44,12 @@ class Reading(NamedTuple):
     Attributes:
         fields: wildcards of resources stop at colons, which a value may hold (O5).
         void: a variable without value makes its statement void (O9).
-        tags_fold: values of `aws:RequestTag` count without regard to case (O23).
+        tags_ignore_case: values of `aws:RequestTag` count without regard to case (O23).
     """
 
     fields: bool = False
     void: bool = False
-    tags_fold: bool = False
+    tags_ignore_case: bool = False
 
 
 def special_values(
@@ -66,9 +66,11 @@ def special_values(
     asked = _asked(statements)
     free = sorted(asked.variables | asked.tested & variables)
     free = [key for key in free if key in variables and key not in caller.states(variables)]
-    groups = needed(inner, outer, statements, tags_fold=reading.tags_fold)
-    size, cased = longest(statements), _cased(statements, reading.tags_fold)
-    sizes = Sizes(size, _colons(statements, reading.fields), asked.written, _fresh(asked.written) if cased else "")
+    groups = needed(inner, outer, statements, tags_ignore_case=reading.tags_ignore_case)
+    size, cased = longest(statements), _cased(statements, tags_ignore_case=reading.tags_ignore_case)
+    sizes = Sizes(
+        size, _colons(statements, fields=reading.fields), asked.written, _fresh(asked.written) if cased else ""
+    )
     doubt = _CASE_AND_SIZE if cased and size > 1 else ""
     seen = {tuple(generic.items())}
     for states in product(*(_without(key, asked, reading) for key in free)):
@@ -126,7 +128,7 @@ def _without(key: str, asked: _Asked, reading: Reading) -> Iterator[Values | Non
         yield _EMPTY
 
 
-def _colons(statements: Iterable[Statement], fields: bool) -> int:
+def _colons(statements: Iterable[Statement], *, fields: bool) -> int:
     """How many colons in a value can matter, since wildcards stop at them: as many as there are fields in which one of
     them may stand, and one more."""
     most = 0
@@ -146,9 +148,14 @@ def _colons(statements: Iterable[Statement], fields: bool) -> int:
     return most
 
 
-def _cased(statements: Iterable[Statement], tags_fold: bool) -> bool:
+def _cased(statements: Iterable[Statement], *, tags_ignore_case: bool) -> bool:
     """Is a variable compared without regard to case? Its value may then be told from others by its case alone."""
-    tests = [test for statement in statements for test in statement.conditions if folds(test, tags_fold)]
+    tests = [
+        test
+        for statement in statements
+        for test in statement.conditions
+        if ignores_case(test, tags_ignore_case=tags_ignore_case)
+    ]
     return any(pattern.variables for test in tests for pattern in test.values)
 
 
@@ -204,7 +211,7 @@ class _Solver:
         self._groups = [g for g in map(self._living, groups) if g.ways]
         # Of a variable's own key, the value is the text that is compared, in either way.
         texts = {m for m in matchings if m.subject in alive and m.subject[0] not in self._at}
-        self._mixed = {m.subject for m in texts if m.fold} & {m.subject for m in texts if not m.fold}
+        self._mixed = {m.subject for m in texts if m.ignore_case} & {m.subject for m in texts if not m.ignore_case}
         self._last = {m.subject: n for n, g in enumerate(self._groups) for way in g.ways for m in way}
         self._seen: set[tuple[object, ...]] = set()
 
@@ -295,15 +302,15 @@ class _Solver:
         if matching.subject in self._mixed:
             self.doubt = self.doubt or f"{matching.subject[0]} is compared with and without regard to case"
         mine = {s for s in word if isinstance(s, Unknown) and s not in often}
-        if not matching.fold and _glob(word, mine).matches(_point(text)) and not any(s.one for s in mine):
+        if not matching.ignore_case and _glob(word, mine).matches(_point(text)) and not any(s.one for s in mine):
             yield state
             return
-        if not matching.fold and not overlap(_glob(word), _glob(text)):
+        if not matching.ignore_case and not overlap(_glob(word), _glob(text)):
             return
-        for bound in self._equations.solutions(word, text, mine | loose, fold=matching.fold):
+        for bound in self._equations.solutions(word, text, mine | loose, ignore_case=matching.ignore_case):
             found = state.bound(bound)
             # Where case does not count, the text has letters of its own.
-            met = put(text if matching.fold else word, bound)
+            met = put(text if matching.ignore_case else word, bound)
             if all(found.values):
                 yield found._replace(texts=(*found.texts[:at], met, *found.texts[at + 1 :]))
 

@@ -25,11 +25,11 @@ class Wanted:
     """A pattern, compared with or without regard to case."""
 
     glob: Glob
-    fold: bool = False
+    ignore_case: bool = False
 
     def matches(self, text: str) -> bool:
         """Is the string one of the pattern's?"""
-        return _folded(self.glob).matches(folded(text)) if self.fold else self.glob.matches(text)
+        return _folded(self.glob).matches(folded(text)) if self.ignore_case else self.glob.matches(text)
 
 
 def _folded(glob: Glob) -> Glob:
@@ -56,7 +56,7 @@ class Automaton:
                     self._star |= bit if token.many else 0
                     self._wild[token.stops_at] = self._wild.get(token.stops_at, 0) | bit
                 else:
-                    for character in spellings(token) if wanted.fold else {token}:
+                    for character in spellings(token) if wanted.ignore_case else {token}:
                         self.literal[character] = self.literal.get(character, 0) | bit
                 at = next(position)
             accepting.append(1 << at)

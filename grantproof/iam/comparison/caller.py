@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from grantproof.iam.barred import NEEDS_NO_PERMISSION
 from grantproof.iam.comparison.language import FRESH
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.request import Request, Values
+from grantproof.iam.without_policies import NEEDS_NO_PERMISSION
 
 PRINCIPAL_KEYS = frozenset(
     f"aws:{name}"
@@ -25,15 +25,15 @@ _STATED = PRINCIPAL_KEYS | {"aws:userid"}
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `things`: the
+class Domain:
+    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `resources`: the
     resources that are asked about. `rcp`, `resource_policy`: do those have a say?"""
 
     inside: tuple[Glob, ...] = (glob("*:*"),)
     outside: tuple[Glob, ...] = ()
     rcp: bool = True
     resource_policy: bool = True
-    things: tuple[Glob, ...] = EVERY_RESOURCE
+    resources: tuple[Glob, ...] = EVERY_RESOURCE
 
     def excludes(self, action: str) -> bool:
         """Is this action one of `outside`?"""
@@ -51,7 +51,7 @@ class Caller:
         user_id: `aws:userid` where statements name it.
         owner: the resource's account; None where nothing depends on it.
         open: the resource's own policy is not in question, only the caller's side.
-        region: the actions that are asked about.
+        domain: the actions that are asked about.
     """
 
     principal: Principal
@@ -60,7 +60,7 @@ class Caller:
     user_id: str | None = None
     owner: str | None = None
     open: bool = False
-    region: Region = field(default_factory=Region)
+    domain: Domain = field(default_factory=Domain)
 
     @property
     def alike(self) -> bool:
@@ -128,5 +128,5 @@ ANYBODY = replace(
     named_by(Kind.USER, "aws", "111111111111"),
     owner="111111111111",
     open=True,
-    region=Region(outside=never_in_question(named_by(Kind.USER, "aws", "111111111111").principal)),
+    domain=Domain(outside=never_in_question(named_by(Kind.USER, "aws", "111111111111").principal)),
 )

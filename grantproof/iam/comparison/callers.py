@@ -11,10 +11,10 @@ from dataclasses import replace
 from itertools import product
 
 from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller, named_by
+from grantproof.iam.comparison.domains import by_domain, in_question
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH
 from grantproof.iam.comparison.named import Named, partitions_of, services_of, statements_of
-from grantproof.iam.comparison.regions import by_region, in_question
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.principal import Kind, Principal
@@ -57,12 +57,12 @@ def callers(
     inside, outside = in_question(next(iter(types), None))
     if types:
         for caller in _distinct(_of_resource_policies(named(), keys, owner), old, new, keys):
-            yield from by_region(caller, inside, old, new)
+            yield from by_domain(caller, inside, old, new)
         if not _differ_besides(old, new):
             return
     root = limits_differ(old, new)
     for caller in _distinct(_of_identity_policies(named(), keys, owner, root=root), old, new, keys):
-        yield from by_region(caller, outside, old, new)
+        yield from by_domain(caller, outside, old, new)
 
 
 def limits_differ(old: Layers, new: Layers) -> bool:

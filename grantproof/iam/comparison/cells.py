@@ -20,8 +20,8 @@ class Cell(NamedTuple):
     theirs: int | None
     actions: Patterns
     resources: Patterns
-    hurting_mine: int
-    hurting_theirs: int
+    blocking_mine: int
+    blocking_theirs: int
 
 
 #: Actions and resources in which the chosen statements meet.
@@ -98,25 +98,25 @@ class Cells:
                 if met is not None:
                     yield from choose(rest[1:], (*chosen, number), met)
 
-        inside, things = self._caller.region.inside, self._caller.region.things
-        if len(groups) == 1 and inside == ACTIONS.every.globs and things == RESOURCES.every.globs:
+        inside, resources = self._caller.domain.inside, self._caller.domain.resources
+        if len(groups) == 1 and inside == ACTIONS.every.globs and resources == RESOURCES.every.globs:
             # One layer that allows: the common case, and the same for every other side.
             for number in bits(groups[0]):
                 acts, on = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
                 if acts and on:
                     yield (number,), (acts, on)
             return
-        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), Patterns(things, RESOURCES.bucket)))
+        yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), Patterns(resources, RESOURCES.bucket)))
 
     def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
         """What a statement in plain form leaves of these actions and resources; None for nothing."""
-        acts, things = found
+        acts, resources = found
         statement = side.statements[number]
         if not statement.not_action:
             acts = meet(acts, side.patterns(ACTIONS, number))
         if acts and not statement.not_resource:
-            things = meet(things, side.patterns(RESOURCES, number))
-        return (acts, things) if acts and things else None
+            resources = meet(resources, side.patterns(RESOURCES, number))
+        return (acts, resources) if acts and resources else None
 
 
 @lru_cache(maxsize=64)

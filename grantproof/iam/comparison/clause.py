@@ -135,7 +135,7 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
     conditions |= set(_where(variables, escape))
     found_actions = without_covered(piece.glob for piece in escape.actions)
     found_resources = without_covered(piece.glob for piece in escape.resources)
-    every = escape.caller.region.things
+    every = escape.caller.domain.resources
     if set(every) <= set(found_resources):
         found_resources = (*(r for r in found_resources if r not in every), glob("*"))
     return Clause(
@@ -165,13 +165,13 @@ def _free(value: str) -> bool:
 
 
 def _excepted(
-    escape: Escape, acts: tuple[Glob, ...], things: tuple[Glob, ...], mine: Side, theirs: Side
+    escape: Escape, acts: tuple[Glob, ...], resources: tuple[Glob, ...], mine: Side, theirs: Side
 ) -> tuple[Excepted, ...]:
     """What lies inside the clause and is the same on both sides, without what lies in another of these."""
     found = [
-        *_outside_of(mine, escape.positive, acts, things),
-        *_outside_of(theirs, () if escape.denied_by is None else (escape.denied_by,), acts, things),
-        *_stopped(escape, acts, things, mine, theirs),
+        *_outside_of(mine, escape.positive, acts, resources),
+        *_outside_of(theirs, () if escape.denied_by is None else (escape.denied_by,), acts, resources),
+        *_stopped(escape, acts, resources, mine, theirs),
     ]
     once = list(dict.fromkeys(found))
     if len(once) > _MANY:
@@ -188,7 +188,7 @@ _MANY = 100
 
 
 def _outside_of(
-    side: Side, firing: Iterable[int], acts: tuple[Glob, ...], things: tuple[Glob, ...]
+    side: Side, firing: Iterable[int], acts: tuple[Glob, ...], resources: tuple[Glob, ...]
 ) -> Iterator[Excepted]:
     """What statements that fire leave out in their Not forms."""
     for number in firing:
@@ -196,26 +196,26 @@ def _outside_of(
         if statement.not_action:
             yield from (Excepted((g,)) for g in _met(side.patterns(ACTIONS, number), acts))
         if statement.not_resource:
-            yield from (Excepted(resources=(g,)) for g in _met(side.patterns(RESOURCES, number), things))
+            yield from (Excepted(resources=(g,)) for g in _met(side.patterns(RESOURCES, number), resources))
 
 
 def _stopped(
-    escape: Escape, acts: tuple[Glob, ...], things: tuple[Glob, ...], mine: Side, theirs: Side
+    escape: Escape, acts: tuple[Glob, ...], resources: tuple[Glob, ...], mine: Side, theirs: Side
 ) -> Iterator[Excepted]:
     """The patterns of statements that would have stopped the request, had its action or resource been one of theirs."""
     action, resource = escape.actions[0], escape.resources[0]
-    for side, hurting, at_action, at_resource in (
-        (theirs, escape.hurting_theirs, action.theirs, resource.theirs),
-        (mine, escape.hurting_mine, action.mine, resource.mine),
+    for side, blocking, at_action, at_resource in (
+        (theirs, escape.blocking_theirs, action.theirs, resource.theirs),
+        (mine, escape.blocking_mine, action.mine, resource.mine),
     ):
-        for number in bits(hurting & ~(at_action & at_resource)):
+        for number in bits(blocking & ~(at_action & at_resource)):
             statement = side.statements[number]
             on_action, on_resource = at_action >> number & 1, at_resource >> number & 1
             # What is in Not form and does not match here matches nowhere in the clause.
             if (statement.not_action and not on_action) or (statement.not_resource and not on_resource):
                 continue
             here = () if on_action else tuple(_met(side.patterns(ACTIONS, number), acts))
-            there = () if on_resource else tuple(_met(side.patterns(RESOURCES, number), things))
+            there = () if on_resource else tuple(_met(side.patterns(RESOURCES, number), resources))
             if not on_action and not on_resource:
                 if here and there:
                     yield Excepted(here, there, frozenset(statement.conditions))

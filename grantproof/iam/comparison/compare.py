@@ -17,12 +17,12 @@ from enum import Enum
 from itertools import islice
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
-from grantproof.iam.comparison.anyhow import escaping
 from grantproof.iam.comparison.callers import limits_differ
 from grantproof.iam.comparison.clause import Clause, clause_of
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape
-from grantproof.iam.comparison.granted import in_key_policies
+from grantproof.iam.comparison.kms_grants import in_key_policies
+from grantproof.iam.comparison.other_readings import escaping_readings
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.question import Question
 from grantproof.iam.comparison.services import service_of
@@ -91,7 +91,7 @@ def compare(
     assumptions: Assumptions = DEFAULTS,
     every_reading: bool = True,
     known: bool = False,
-    tied: bool = True,
+    correlated: bool = True,
 ) -> Comparison:
     """Compare what `new` allows with what `old` allows, both ways.
 
@@ -103,19 +103,21 @@ def compare(
         assumptions: the readings of open points in force.
         every_reading: find out on which open points the verdict depends.
         known: only actions that exist, in the release of the action list, and not those that may ever exist.
-        tied: only requests whose condition keys go together as AWS describes them (`tied`), and not those in which each
-            has any value.
+        correlated: only requests whose condition keys go together as AWS describes them (`correlated`), and not those
+            in which each has any value.
     """
     old, new = _both(old, new)
     if old.within(new) and new.within(old):
         return Comparison(Verdict.EQUAL)
-    question = Question(old, new, owner, assumptions, known, Effort(), tied)
+    question = Question(old, new, Effort(), owner=owner, assumptions=assumptions, known=known, correlated=correlated)
     answer = _compared(question)
     if answer.verdict is Verdict.UNDETERMINED or not every_reading:
         return answer
     combinations: set[frozenset[str]] = set()
     for found, outer, inner in ((answer.new_access, old, new), (answer.lost_access, new, old)):
-        combinations |= _vanishing(question, outer, inner, found) if found else escaping(question, outer, inner)
+        combinations |= (
+            _vanishing(question, outer, inner, found) if found else escaping_readings(question, outer, inner)
+        )
     return replace(answer, depends_on=smallest(combinations))
 
 
@@ -129,7 +131,7 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
     plain = _plainly_contained(inner, outer, assumptions)
     if plain is not None:
         return plain
-    question = Question(outer, inner, None, assumptions, False, Effort())
+    question = Question(outer, inner, Effort(), assumptions=assumptions)
     for _ in question.escapes(outer, inner, first=True):
         return False
     if question.several_values:
@@ -140,13 +142,13 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
 def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str | None = None) -> Verdict:
     """The verdict of `compare` under the default readings alone, without looking further than the first difference."""
     old, new = _both(old, new)
-    return _quickly(Question(old, new, owner, DEFAULTS, False, Effort()))
+    return _quickly(Question(old, new, Effort(), owner=owner))
 
 
 def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
     """Whether that can be seen without a search, where no layer says who: from what `outer` allows on everything, or
     from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
-    if not (inner.speaks_of_anybody and outer.speaks_of_anybody) or limits_differ(inner.layers, outer.layers):
+    if not (inner.names_no_caller and outer.names_no_caller) or limits_differ(inner.layers, outer.layers):
         return None
     if inner.acts_only_in(outer.throughout):
         return True
@@ -177,17 +179,17 @@ def _both(one: Layers | Prepared, other: Layers | Prepared) -> tuple[Prepared, P
 
 def _compared(question: Question) -> Comparison:
     """Both ways, with everything that differs."""
-    more, doubt_of_more = _differences(question, question.old, question.new)
-    less, doubt_of_less = _differences(question, question.new, question.old)
-    verdict = _verdict(_whether(more, doubt_of_more), _whether(less, doubt_of_less))
-    reason = "; ".join(dict.fromkeys(text for text in (doubt_of_more, doubt_of_less) if text))
-    return Comparison(verdict, more, less, reason if verdict is Verdict.UNDETERMINED else "")
+    gained, doubt_of_gained = _differences(question, question.old, question.new)
+    lost, doubt_of_lost = _differences(question, question.new, question.old)
+    verdict = _verdict(gained=_whether(gained, doubt_of_gained), lost=_whether(lost, doubt_of_lost))
+    reason = "; ".join(dict.fromkeys(text for text in (doubt_of_gained, doubt_of_lost) if text))
+    return Comparison(verdict, gained, lost, reason if verdict is Verdict.UNDETERMINED else "")
 
 
 def _quickly(question: Question) -> Verdict:
     """The same without looking further than the first difference."""
     old, new = question.old, question.new
-    return _verdict(_escapes_any(question, old, new), _escapes_any(question, new, old))
+    return _verdict(gained=_escapes_any(question, old, new), lost=_escapes_any(question, new, old))
 
 
 def _escapes_any(question: Question, outer: Prepared, inner: Prepared) -> bool | None:
@@ -302,12 +304,12 @@ def _whether(found: tuple[Difference, ...], doubt: str) -> bool | None:
     return True if found else None if doubt else False
 
 
-def _verdict(more: bool | None, less: bool | None) -> Verdict:
-    if more is None or less is None:
+def _verdict(*, gained: bool | None, lost: bool | None) -> Verdict:
+    if gained is None or lost is None:
         return Verdict.UNDETERMINED
-    if more:
-        return Verdict.DIFFERENT if less else Verdict.WIDER
-    return Verdict.NARROWER if less else Verdict.EQUAL
+    if gained:
+        return Verdict.DIFFERENT if lost else Verdict.WIDER
+    return Verdict.NARROWER if lost else Verdict.EQUAL
 
 
 def _largest(found: Iterable[Difference]) -> tuple[Difference, ...]:

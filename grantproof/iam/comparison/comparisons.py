@@ -93,16 +93,16 @@ def together(found: Iterable[tuple[str, Comparison]]) -> dict[str, Any]:
         if comparison.reason:
             reasons[f"{subject}: {comparison.reason}"] = None
         depends |= set(comparison.depends_on)
-    out["verdict"] = verdict_of(bool(out["new_access"]), bool(out["lost_access"]), bool(reasons))
+    out["verdict"] = verdict_of(gained=bool(out["new_access"]), lost=bool(out["lost_access"]), doubt=bool(reasons))
     out |= {"reason": "; ".join(reasons)} if reasons else {}
     return out | ({"depends_on": sorted(depends, key=lambda name: int(name[1:]))} if depends else {})
 
 
-def verdict_of(more: bool, less: bool, doubt: bool) -> str:
+def verdict_of(*, gained: bool, lost: bool, doubt: bool) -> str:
     """The verdict over everything that was compared. A doubt leaves it open, unless something new was found."""
-    if doubt and not more:
+    if doubt and not gained:
         return "undetermined"
-    return {(False, False): "equal", (True, False): "wider", (False, True): "narrower"}.get((more, less), "different")
+    return {(False, False): "equal", (True, False): "wider", (False, True): "narrower"}.get((gained, lost), "different")
 
 
 def in_words(answer: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from grantproof.iam.assumption import Assumptions
+from grantproof.iam.comparison.correlated import together
 from grantproof.iam.comparison.effort import Effort, TooHard
-from grantproof.iam.comparison.tied import together
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement

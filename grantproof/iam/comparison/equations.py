@@ -80,14 +80,16 @@ class Equations:
         """A text of which nothing is known yet."""
         return Unknown(next(self._numbers), one, filled)
 
-    def solutions(self, left: Word, right: Word, loose: Collection[Unknown], *, fold: bool = False) -> Iterator[Bound]:
-        """The most general solutions. `loose`: the unknowns that stand nowhere else. `fold`: case does not count;
-        what is bound to a letter then stands for that letter in any case.
+    def solutions(
+        self, left: Word, right: Word, loose: Collection[Unknown], *, ignore_case: bool = False
+    ) -> Iterator[Bound]:
+        """The most general solutions. `loose`: the unknowns that stand nowhere else. `ignore_case`: case does not
+        count; what is bound to a letter then stands for that letter in any case.
 
         Raises:
             TooHard: too many steps.
         """
-        start = (caseless(left), caseless(right)) if fold else (left, right)
+        start = (caseless(left), caseless(right)) if ignore_case else (left, right)
         todo: list[_Open] = [(*start, (), ())]
         found = came_back = gave_up = False
         loose = set(loose)
@@ -112,8 +114,8 @@ class Equations:
                 gave_up = True
                 break
             # What makes an equation shorter at once is tried before what may go on.
-            for more in reversed(tuple(self._first(*_turned(one, other, loose), loose, fold))):
-                there = tuple((unknown, caseless(by)) for unknown, by in more) if fold else more
+            for more in reversed(tuple(self._first(*_turned(one, other, loose), loose, ignore_case=ignore_case))):
+                there = tuple((unknown, caseless(by)) for unknown, by in more) if ignore_case else more
                 todo.append((put(one, there), put(other, there), (*bound, *more), (*path, at)))
         # Where it came back and no way led out, none does: what solves an equation is had without going round.
         if gave_up or (came_back and found):
@@ -124,7 +126,9 @@ class Equations:
         if self._left < 0:
             raise TooHard("policy variables meet other patterns in too many ways")
 
-    def _first(self, one: Word, other: Word, backwards: bool, loose: set[Unknown], fold: bool) -> Iterator[Bound]:
+    def _first(
+        self, one: Word, other: Word, backwards: bool, loose: set[Unknown], *, ignore_case: bool
+    ) -> Iterator[Bound]:
         """What the first symbols, which differ, say of each other: one way after the other. `backwards`: the words are
         read from behind."""
         if not one or not other:
@@ -137,16 +141,19 @@ class Equations:
             mine, theirs = theirs, mine
         if isinstance(mine, str):
             return
-        if fold and isinstance(theirs, Unknown) and not loose & {mine, theirs}:
+        if ignore_case and isinstance(theirs, Unknown) and not loose & {mine, theirs}:
             self.doubt = self.doubt or "policy variables are compared with each other without regard to case"
         if mine.one:
-            yield from (((unknown, self._in_any_case(by, fold)),) for unknown, by in _same_character(mine, theirs))
+            yield from (
+                ((unknown, self._in_any_case(by, ignore_case=ignore_case)),)
+                for unknown, by in _same_character(mine, theirs)
+            )
             return
         if not mine.filled:
             yield ((mine, ()),)
         if isinstance(theirs, str) or theirs.one:
             rest = self._rest(mine, loose)
-            yield ((mine, _joined(self._in_any_case((theirs,), fold), rest, backwards)),)
+            yield ((mine, _joined(self._in_any_case((theirs,), ignore_case=ignore_case), rest, backwards=backwards)),)
             return
         if not theirs.filled:
             yield ((theirs, ()),)
@@ -155,7 +162,7 @@ class Equations:
         left, right = (put((unknown,), filled)[0] for unknown in (mine, theirs))
         for here, there, more in ((left, right, False), (right, left, True)):
             assert isinstance(here, Unknown)
-            yield (*filled, (here, _joined((there,), self._rest(here, loose, filled=more), backwards)))
+            yield (*filled, (here, _joined((there,), self._rest(here, loose, filled=more), backwards=backwards)))
             if here not in loose and isinstance(there, Unknown):
                 loose.discard(there)
 
@@ -166,9 +173,9 @@ class Equations:
             loose.add(rest)
         return rest
 
-    def _in_any_case(self, word: Word, fold: bool) -> Word:
+    def _in_any_case(self, word: Word, *, ignore_case: bool) -> Word:
         """The word with a letter in any case for each letter, where case does not count."""
-        if not fold:
+        if not ignore_case:
             return word
         return tuple(self._spelt(s) if isinstance(s, str) else s for s in word)
 
@@ -205,7 +212,7 @@ def _stripped(one: Word, other: Word) -> tuple[Word, Word]:
     return one[start : len(one) - end], other[start : len(other) - end]
 
 
-def _joined(word: Word, rest: Unknown, backwards: bool) -> Word:
+def _joined(word: Word, rest: Unknown, *, backwards: bool) -> Word:
     return (rest, *word) if backwards else (*word, rest)
 
 

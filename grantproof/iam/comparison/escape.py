@@ -1,11 +1,11 @@
 """The search for a request that one side allows and the other does not.
 
 A request escapes when certain statements fire (the *positive* ones: an Allow from every group of one option of the
-allowing side, and perhaps a Deny of the other side) while others do not (the *hurting* ones: the Denies of the allowing
-side, and every Allow of a group that the other side needs). What fires depends on action, resource and conditions
-separately, so each is searched by itself: the patterns of the positive statements are met with each other, and with
-those of hurting Not forms, which is how a string gets away from them; every such piece is judged at its generic point.
-What hurting statements are then left with can only be stopped by its conditions.
+allowing side, and perhaps a Deny of the other side) while others do not (the *blocking* ones: the Denies of the
+allowing side, and every Allow of a group that the other side needs). What fires depends on action, resource and
+conditions separately, so each is searched by itself: the patterns of the positive statements are met with each other,
+and with those of blocking Not forms, which is how a string gets away from them; every such piece is judged at its
+generic point. What blocking statements are then left with can only be stopped by its conditions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.cells import Cell, Cells
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.effort import Effort, TooHard
-from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.language import generic_point, overlap
 from grantproof.iam.comparison.patterns import (
     ACTIONS,
@@ -35,6 +34,7 @@ from grantproof.iam.comparison.patterns import (
     meet,
 )
 from grantproof.iam.comparison.plan import Plan
+from grantproof.iam.comparison.replayable import Replayable
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
@@ -62,7 +62,7 @@ class Escape:
         context: condition keys with which it does.
         unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
         reading: of the open points, under which it escapes.
-        hurting_mine, hurting_theirs: the statements of either side that would have stopped it, as masks.
+        blocking_mine, blocking_theirs: the statements of either side that would have stopped it, as masks.
     """
 
     caller: Caller
@@ -73,11 +73,11 @@ class Escape:
     context: Mapping[str, Values]
     unless: tuple[Statement, ...]
     reading: Assumptions
-    hurting_mine: int
-    hurting_theirs: int
+    blocking_mine: int
+    blocking_theirs: int
 
 
-#: Pieces that the same hurting statements of either side match.
+#: Pieces that the same blocking statements of either side match.
 _Group = tuple[tuple[int, int], tuple[Piece, ...]]
 
 
@@ -104,7 +104,7 @@ class Search:
         self._mine, self._theirs, self._caller, self._conditions = mine, theirs, caller, conditions
         self._cells = Cells(mine, theirs, plans, caller)
         self._effort, self._known, self._first = effort, known, first
-        self._outside = _outside(caller.region.outside)
+        self._outside = _outside(caller.domain.outside)
         self._masks: dict[tuple[Index, str], int] = {}
 
     def escapes(self) -> Iterator[Escape]:
@@ -123,10 +123,10 @@ class Search:
         if not cell.actions:
             return
         gather = _one_by_one if self._first else _by_mask
-        by_resource = Kept(gather(self._pieces(cell, RESOURCES), cell))
+        by_resource = Replayable(gather(self._pieces(cell, RESOURCES), cell))
         required = self._required(cell)
-        firm_mine = cell.hurting_mine & ~self._mine.conditional
-        firm_theirs = cell.hurting_theirs & ~self._theirs.conditional
+        firm_mine = cell.blocking_mine & ~self._mine.conditional
+        firm_theirs = cell.blocking_theirs & ~self._theirs.conditional
         for (action_mine, action_theirs), some_actions in gather(self._pieces(cell, ACTIONS), cell):
             for (resource_mine, resource_theirs), some_resources in by_resource:
                 live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
@@ -138,13 +138,13 @@ class Search:
                 )
                 for context, reading in self._conditions.found(required, unless):
                     pieces = some_actions, some_resources
-                    hurting = cell.hurting_mine, cell.hurting_theirs
-                    yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading, *hurting)
+                    blocking = cell.blocking_mine, cell.blocking_theirs
+                    yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading, *blocking)
 
     def _not_lost(self, cell: Cell) -> Patterns:
         """The actions without those of services in which everything is lost, whatever the action."""
-        lost_mine = cell.hurting_mine & self._mine.firm(ACTIONS)
-        lost_theirs = cell.hurting_theirs & self._theirs.firm(ACTIONS)
+        lost_mine = cell.blocking_mine & self._mine.firm(ACTIONS)
+        lost_theirs = cell.blocking_theirs & self._theirs.firm(ACTIONS)
         if not (lost_mine or lost_theirs):
             return cell.actions
         mine, theirs = self._mine.index(ACTIONS), self._theirs.index(ACTIONS)
@@ -162,15 +162,15 @@ class Search:
         return frozenset(tests)
 
     def _pieces(self, cell: Cell, dimension: Dimension) -> Iterator[Piece]:
-        """The patterns of one dimension, and those in which they get away from hurting Not forms; without those that
+        """The patterns of one dimension, and those in which they get away from blocking Not forms; without those that
         no condition and nothing in the other dimension can save."""
         outside = self._outside if dimension is ACTIONS else _NOTHING
         need_mine = sum(1 << n for n in cell.mine)
         need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
-        lost_mine = cell.hurting_mine & self._mine.firm(dimension)
-        lost_theirs = cell.hurting_theirs & self._theirs.firm(dimension)
+        lost_mine = cell.blocking_mine & self._mine.firm(dimension)
+        lost_theirs = cell.blocking_theirs & self._theirs.firm(dimension)
         # Statements in plain form fire by construction, so that the allowing side is asked only where it may object.
-        objects = cell.hurting_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
+        objects = cell.blocking_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
         mine = self._mine.index(dimension) if objects else dimension.nothing
         theirs = self._theirs.index(dimension)
         for one in self._patterns(cell, dimension):
@@ -189,10 +189,10 @@ class Search:
         return found
 
     def _patterns(self, cell: Cell, dimension: Dimension) -> Iterable[Glob]:
-        """The patterns, and what they have in common with those of each hurting statement in Not form."""
+        """The patterns, and what they have in common with those of each blocking statement in Not form."""
         found = cell.actions if dimension is ACTIONS else cell.resources
-        for side, hurting in ((self._mine, cell.hurting_mine), (self._theirs, cell.hurting_theirs)):
-            for number in bits(hurting & side.in_not_form(dimension)):
+        for side, blocking in ((self._mine, cell.blocking_mine), (self._theirs, cell.blocking_theirs)):
+            for number in bits(blocking & side.in_not_form(dimension)):
                 met = meet(found, side.patterns(dimension, number))
                 found = Patterns((*found.globs, *met.globs), dimension.bucket) if met else found
                 if len(found.globs) > MOST_PIECES:
@@ -210,7 +210,7 @@ class Search:
         yield text
         if one.literal is not None or not (mine.counts or theirs.counts or outside.counts):
             return
-        matter = cell.hurting_mine | sum(1 << n for n in cell.mine)
+        matter = cell.blocking_mine | sum(1 << n for n in cell.mine)
         counting = [*mine.counting(matter), *theirs.counting(-1), *outside.counting(-1)]
         if not any(g.matches(text) for g in counting):
             return
@@ -231,15 +231,15 @@ def _outside(globs: tuple[Glob, ...]) -> Index:
     return Index(((globs, False),), ACTIONS.bucket)
 
 
-def _hurting(piece: Piece, cell: Cell) -> tuple[int, int]:
-    return piece.mine & cell.hurting_mine, piece.theirs & cell.hurting_theirs
+def _blocking(piece: Piece, cell: Cell) -> tuple[int, int]:
+    return piece.mine & cell.blocking_mine, piece.theirs & cell.blocking_theirs
 
 
 def _by_mask(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
-    """Pieces that the same hurting statements match, those with the fewest first."""
+    """Pieces that the same blocking statements match, those with the fewest first."""
     found: dict[tuple[int, int], list[Piece]] = {}
     for piece in pieces:
-        found.setdefault(_hurting(piece, cell), []).append(piece)
+        found.setdefault(_blocking(piece, cell), []).append(piece)
     groups = ((masks, tuple(group)) for masks, group in found.items())
     yield from sorted(groups, key=lambda group: sum(mask.bit_count() for mask in group[0]))
 
@@ -248,7 +248,7 @@ def _one_by_one(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
     """The first piece of each kind, as they come."""
     seen = set()
     for piece in pieces:
-        masks = _hurting(piece, cell)
+        masks = _blocking(piece, cell)
         if masks not in seen:
             seen.add(masks)
             yield masks, (piece,)

@@ -34,14 +34,14 @@ class Matching(NamedTuple):
     """A text matches one of some patterns.
 
     Attributes:
-        fold: case does not count.
+        ignore_case: case does not count.
         unless_missing: or the key is not in the request.
         compared_as: what the text is compared as, if that is not text; the patterns are then some of many.
     """
 
     subject: Subject
     patterns: tuple[Parts, ...]
-    fold: bool = False
+    ignore_case: bool = False
     unless_missing: bool = False
     compared_as: str = ""
 
@@ -59,10 +59,11 @@ class Group(NamedTuple):
     enough: bool = False
 
 
-def needed(inner: Layers, outer: Layers, statements: Iterable[Statement], *, tags_fold: bool) -> list[Group]:
+def needed(inner: Layers, outer: Layers, statements: Iterable[Statement], *, tags_ignore_case: bool) -> list[Group]:
     """What may have to match so that `inner` allows what `outer` does not: an Allow of each layer of `inner`, a Deny of
     `outer`, and what a Not form or a negated test of the statements that must not fire is got away from by.
-    `statements`: those that can matter. `tags_fold`: the values of `aws:RequestTag` count without regard to case (O23).
+    `statements`: those that can matter. `tags_ignore_case`: the values of `aws:RequestTag` count without regard to case
+    (O23).
 
     Raises:
         TooHard: a key of several values may have to be empty beside others.
@@ -77,7 +78,7 @@ def needed(inner: Layers, outer: Layers, statements: Iterable[Statement], *, tag
         # What an Allow allows that stands on both sides is not missing on the other.
         there = {s.essence for _, _, s in theirs if s.allow}
         allows = [one for one in allows if one[2].essence not in there]
-    tests = _Tests(matter, tags_fold)
+    tests = _Tests(matter, tags_ignore_case=tags_ignore_case)
     # Without policies that say who, each layer must allow; with them, one may do in place of another.
     optional = any(layer is not None for layer in (inner.resource, inner.rcp, inner.endpoint))
     layers: dict[tuple[PolicyType, int], list[tuple[Matching, ...]]] = {}
@@ -102,11 +103,11 @@ def _one_layer(side: Layers) -> bool:
 
 
 class _Tests:
-    """What statements ask of texts. `statements`: all that can matter. `tags_fold`: the values of `aws:RequestTag`
-    count without regard to case (O23)."""
+    """What statements ask of texts. `statements`: all that can matter. `tags_ignore_case`: the values of
+    `aws:RequestTag` count without regard to case (O23)."""
 
-    def __init__(self, statements: Iterable[Statement], tags_fold: bool) -> None:
-        self._tags_fold = tags_fold
+    def __init__(self, statements: Iterable[Statement], *, tags_ignore_case: bool) -> None:
+        self._tags_ignore_case = tags_ignore_case
         self._in_sets: dict[str, list[Test]] = {}
         plain: set[str] = set()
         for test in (test for statement in statements for test in statement.conditions):
@@ -145,13 +146,14 @@ class _Tests:
             raise TooHard(f"{test.key} may have many values, and policy variables stand for some of them")
         # One value for each test that may need one of its own, and one for what none may be without: text.
         number = beside.index(test) if beside else 0
+        ignore_case = ignores_case(test, tags_ignore_case=self._tags_ignore_case)
         for n in (number,) if some else range(max(1, len(beside) + any(not p for p in patterns))):
-            yield Matching((test.key, n), patterns, folds(test, self._tags_fold), unless_missing, _compared_as(test))
+            yield Matching((test.key, n), patterns, ignore_case, unless_missing, _compared_as(test))
 
 
-def folds(test: Test, tags_fold: bool) -> bool:
-    """Does a test compare without regard to case? `tags_fold`: so do tests of `aws:RequestTag` (O23)."""
-    of_tags = tags_fold and test.key.startswith("aws:requesttag/")
+def ignores_case(test: Test, *, tags_ignore_case: bool) -> bool:
+    """Does a test compare without regard to case? `tags_ignore_case`: so do tests of `aws:RequestTag` (O23)."""
+    of_tags = tags_ignore_case and test.key.startswith("aws:requesttag/")
     return of_tags or test.operator.ignore_case or test.operator.type is Type.BOOL
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.comparison.caller import Caller
+from grantproof.iam.comparison.domains import SOURCE_IDENTITY
 from grantproof.iam.comparison.effort import TooHard
-from grantproof.iam.comparison.regions import SOURCE_IDENTITY
 from grantproof.iam.decision import Cited, Match
 from grantproof.iam.document import PolicyType
 from grantproof.iam.granting import stands_alone
@@ -58,7 +58,7 @@ def plan(
     return Plan(options, layer.denies, layer.reached)
 
 
-def speaks_of_anybody(layers: Layers) -> bool:
+def names_no_caller(layers: Layers) -> bool:
     """Is there no layer that says who?"""
     return not layers.grants and layers.resource is None and layers.rcp is None and layers.endpoint is None
 
@@ -92,12 +92,12 @@ class _Fitted:
         self._groups: dict[tuple[PolicyType, int], int] = {}
         self._resource: list[tuple[int, Match]] = []
         self.denies = self.reached = 0
-        bounded = layers.boundary is not None
+        has_boundary = layers.boundary is not None
         request = caller.request
         for number, (type_, level, (policy, statement)) in enumerate(entries):
             if not self._binds(type_):
                 continue
-            via = principal_matches(policy, statement, request, bounded, judge)
+            via = principal_matches(policy, statement, request, judge, has_boundary=has_boundary)
             if policy.type is PolicyType.ENDPOINT and only(via, Via.ACCOUNT) and caller.principal.kind is not Kind.ROOT:
                 raise TooHard("on a gateway endpoint an account principal covers the root user only (S27)")
             if not via:
@@ -117,12 +117,12 @@ class _Fitted:
         """As the evaluation's own: do such policies bear on this caller (rules E44, S3, S16, S18; O25)?"""
         principal = self._caller.principal
         if type_ is PolicyType.RESOURCE:
-            return self._caller.region.resource_policy
+            return self._caller.domain.resource_policy
         if type_ is PolicyType.SCP:
             return principal.account is not None and principal.kind is not Kind.CANONICAL
         if type_ is PolicyType.RCP:
             bound = principal.kind is not Kind.SERVICE or self._judge.takes("O25", "bound")
-            return self._caller.region.rcp and bound
+            return self._caller.domain.rcp and bound
         return True
 
     def _group(self, type_: PolicyType, level: int = 0) -> int:
@@ -193,5 +193,5 @@ class _Fitted:
         return out
 
     def _sets_source_identity(self) -> bool:
-        inside = self._caller.region.inside
+        inside = self._caller.domain.inside
         return self._caller.principal.kind is Kind.ROLE_SESSION and inside == (SOURCE_IDENTITY,)

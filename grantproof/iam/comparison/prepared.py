@@ -10,15 +10,15 @@ from operator import and_
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.comparison.caller import ANYBODY
+from grantproof.iam.comparison.caller_bounds import bounds_of
 from grantproof.iam.comparison.consulted import Consulted, consulted
-from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.named import Named, named_in
-from grantproof.iam.comparison.plan import speaks_of_anybody
+from grantproof.iam.comparison.plan import names_no_caller
 from grantproof.iam.comparison.readings import OF_RESOURCES
 from grantproof.iam.comparison.relaxed import Effect, relaxed
+from grantproof.iam.comparison.replayable import Replayable
 from grantproof.iam.comparison.sampled import Sample, conditional, unconditional
 from grantproof.iam.comparison.services import ALL, NONE, Services, acting, acting_throughout, on_everything, service_of
-from grantproof.iam.comparison.settled import bounds_of
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.throughout import Points, Throughout, points_of
 from grantproof.iam.comparison.values import Keys
@@ -38,18 +38,18 @@ class Prepared:
 
     def __init__(self, layers: Layers, replayed: Layers | None = None) -> None:
         self.layers, self.replayed = layers, replayed or layers
-        self.speaks_of_anybody = speaks_of_anybody(layers)
+        self.names_no_caller = names_no_caller(layers)
         """Is there no layer that says who?"""
         self._sides: dict[tuple[object, ...], Side] = {}
         self._relaxed: dict[tuple[object, ...], Prepared] = {}
-        self._samples: dict[tuple[object, ...], Kept[Sample]] = {}
+        self._samples: dict[tuple[object, ...], Replayable[Sample]] = {}
         self._looked = False
         self._alone: frozenset[tuple[object, ...]] = frozenset()
 
     def read(self, assumptions: Assumptions = DEFAULTS) -> None:
         """Work out now whatever belongs to this side alone, and not when it is first asked for. That costs more than
         one comparison takes, and is of use before thousands."""
-        if not self.speaks_of_anybody:
+        if not self.names_no_caller:
             return
         _ = self.consulted, self.named, self.services, self.throughout, self._written
         _ = self._may_act, self._acts_throughout
@@ -191,7 +191,7 @@ class Prepared:
         comparisons: nearly all that is told apart by them is told by the first. Only of a side that speaks of
         anybody."""
         if assumptions.key not in self._samples:
-            self._samples[assumptions.key] = Kept(self._sampled(assumptions))
+            self._samples[assumptions.key] = Replayable(self._sampled(assumptions))
         return islice(self._samples[assumptions.key], None if self._alone else _FIRST_SAMPLES)
 
     def _sampled(self, assumptions: Assumptions) -> Iterator[Sample]:
@@ -205,7 +205,7 @@ class Prepared:
             return
         keys = self.consulted.keys
         # One value is what a key may have whatever the other side asks of it.
-        bounds = bounds_of(ANYBODY, keys, keys, values, identified=True, tied=True)
+        bounds = bounds_of(ANYBODY, keys, keys, values, identified=True, correlated=True)
         yield from conditional(side, NOTHING.side(assumptions, {}), Keys(Judge(assumptions), bounds))
 
     def surely_refuses(self, sample: Sample, assumptions: Assumptions) -> bool:

@@ -17,7 +17,7 @@ from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Breach:
     """A piece of access in which the deployed policies and the promise differ.
 
@@ -38,14 +38,14 @@ class Breach:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PromiseCheck:
     """The answer. `doubt` says why it is not one; empty where `breaches` is all that there is."""
 
     breaches: tuple[Breach, ...] = ()
     doubt: str = ""
 
 
-def kept(
+def check_promise(
     promised: Sequence[Policy],
     deployed: Sequence[Policy],
     *,
@@ -53,7 +53,7 @@ def kept(
     owner: str | None = None,
     bearer: str | None = None,
     partition: str = "aws",
-) -> Kept:
+) -> PromiseCheck:
     """Compare deployed policies with promised ones, over all requests, both ways.
 
     Identity policies are compared as the policies of one caller, limited by its `boundary`. A policy that names
@@ -68,20 +68,20 @@ def kept(
 
     Exact; a verdict that depends on a reading of AWS's documentation is a doubt, as is what could not be decided.
     """
-    return _kept(
+    return _checked(
         tuple(promised), tuple(deployed), None if boundary is None else tuple(boundary), owner, bearer, partition
     )
 
 
 @lru_cache(maxsize=1024)
-def _kept(
+def _checked(
     promised: tuple[Policy, ...],
     deployed: tuple[Policy, ...],
     boundary: tuple[Policy, ...] | None,
     owner: str | None,
     bearer: str | None,
     partition: str,
-) -> Kept:
+) -> PromiseCheck:
     sides = [(Layers(identity=promised), Layers(identity=deployed, boundary=boundary))]
     if any(policy.type is not PolicyType.IDENTITY for policy in (*promised, *deployed)):
         (old,), (new,) = promised, deployed
@@ -97,22 +97,23 @@ def _kept(
         doubts.append(_doubt(found))
         for difference in found.new_access:
             witness = _told(difference.witness, after, before, bearer, partition)
-            breach = Breach(True, str(difference.clause), _of_interest(difference, before), witness)
+            cited = _of_interest(difference, before)
+            breach = Breach(wider=True, clause=str(difference.clause), cited=cited, witness=witness)
             breaches.setdefault((True, breach.clause), breach)
         for difference in found.lost_access:
             witness = _told(difference.witness, before, after, bearer, partition)
-            breach = Breach(False, str(difference.clause), _answered(difference, after), witness)
+            cited = _answered(difference, after)
+            breach = Breach(wider=False, clause=str(difference.clause), cited=cited, witness=witness)
             breaches.setdefault((False, breach.clause), breach)
     if len(sides) == 1:
         undenied = denied_less(Layers(identity=promised), sides[0][1])
         doubts.append(_doubt(undenied))
         for difference in undenied.lost_access:
-            clause = str(difference.clause)
-            breach = Breach(
-                True, clause, evaluate(difference.witness, sides[0][0]).because[0], difference.witness, True
-            )
-            breaches.setdefault((True, clause), breach)
-    return Kept(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
+            witness = difference.witness
+            cited = evaluate(witness, sides[0][0]).because[0]
+            breach = Breach(wider=True, clause=str(difference.clause), cited=cited, witness=witness, denied=True)
+            breaches.setdefault((True, breach.clause), breach)
+    return PromiseCheck(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
 
 
 def denied_less(old: Layers, new: Layers) -> Comparison:

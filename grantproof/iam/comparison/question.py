@@ -6,21 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from grantproof.iam.assumption import Assumptions, Judge
+from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.comparison.assignments import Reading, special_values
 from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller
+from grantproof.iam.comparison.caller_bounds import bounds_of
 from grantproof.iam.comparison.callers import callers, limits_differ
 from grantproof.iam.comparison.conditions import Conditions
 from grantproof.iam.comparison.consulted import counts_characters
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape, Search
-from grantproof.iam.comparison.kept import Kept
 from grantproof.iam.comparison.plan import Plan, plan
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.relaxed import Effect
-from grantproof.iam.comparison.settled import bounds_of
+from grantproof.iam.comparison.replayable import Replayable
 from grantproof.iam.comparison.side import Side
-from grantproof.iam.comparison.users import case_may_matter
+from grantproof.iam.comparison.user_name_case import case_may_matter
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import generic_values, longest, settled_by_generic
 from grantproof.iam.document import PolicyType, Statement
@@ -39,21 +39,22 @@ class Question:
     Args:
         owner: the account of the resource on which the resource policies stand; any, where it is None.
         known: only actions that exist.
-        tied: only requests whose condition keys go together.
+        correlated: only requests whose condition keys go together.
     """
 
     def __init__(
         self,
         old: Prepared,
         new: Prepared,
-        owner: str | None,
-        assumptions: Assumptions,
-        known: bool,
         effort: Effort,
-        tied: bool = True,
+        *,
+        owner: str | None = None,
+        assumptions: Assumptions = DEFAULTS,
+        known: bool = False,
+        correlated: bool = True,
     ) -> None:
         self.old, self.new, self.assumptions = old, new, assumptions
-        self.owner, self.known, self.effort, self.tied = owner, known, effort, tied
+        self.owner, self.known, self.effort, self.correlated = owner, known, effort, correlated
         mine, theirs = old.consulted, new.consulted
         self._keys = mine.keys | theirs.keys
         self._variables = mine.variables | theirs.variables
@@ -66,7 +67,7 @@ class Question:
 
     def under(self, assumptions: Assumptions) -> Question:
         """The same question under another reading, which costs what is left of this one's effort."""
-        out = Question(self.old, self.new, self.owner, assumptions, self.known, self.effort, self.tied)
+        out = self._with(self.old, self.new, assumptions)
         out.every_caller = self.every_caller
         return out
 
@@ -87,17 +88,17 @@ class Question:
             generic = generic_values(self._variables, caller, self._length)
             if not self._matter(generic):
                 continue
-            for escape in self._by(caller, self._bounds(caller, generic), outer, inner, first):
+            for escape in self._search(caller, self._bounds(caller, generic), outer, inner, first=first):
                 found = True
                 yield escape, generic
         if self._variables and (self.looks_further or not found):
-            yield from self._by_values(outer, inner, first)
+            yield from self._by_values(outer, inner, first=first)
 
     def _by_values(
-        self, outer: Prepared, inner: Prepared, first: bool
+        self, outer: Prepared, inner: Prepared, *, first: bool
     ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
         """The same with those values of policy variables that other patterns single out."""
-        special: dict[frozenset[tuple[str, Values]], Kept[dict[str, Values]]] = {}
+        special: dict[frozenset[tuple[str, Values]], Replayable[dict[str, Values]]] = {}
         for caller in self._in_doubt(outer, inner):
             settled = {key: states[0] for key, states in caller.states(self._variables).items()}
             plainly = self._taken_plainly and inner.denies_what(outer)
@@ -106,20 +107,20 @@ class Question:
             # Most callers settle the same of the variables.
             at = frozenset(settled.items())
             if at not in special:
-                special[at] = Kept(self._special_values(caller, outer, inner))
+                special[at] = Replayable(self._special_values(caller, outer, inner))
             for variables in filter(self._matter, special[at]):
                 self.effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
                 bounds = self._bounds(caller, variables)
-                yield from ((escape, variables) for escape in self._by(caller, bounds, outer, inner, first))
+                yield from ((escape, variables) for escape in self._search(caller, bounds, outer, inner, first=first))
 
     def _special_values(self, caller: Caller, outer: Prepared, inner: Prepared) -> Iterator[dict[str, Values]]:
         fields, void = self.assumptions.reading("O5") == "segments", self.assumptions.reading("O9") == "void"
-        for tags_fold in self._tags_fold:
-            reading = Reading(fields, void, tags_fold)
+        for tags_ignore_case in self._tags_ignore_case:
+            reading = Reading(fields, void, tags_ignore_case)
             yield from special_values(self._variables, caller, inner.layers, outer.layers, reading)
 
     @property
-    def _tags_fold(self) -> tuple[bool, ...]:
+    def _tags_ignore_case(self) -> tuple[bool, ...]:
         """Do values of `aws:RequestTag` count without regard to case (O23)?"""
         return (self.assumptions.reading("O23") == "insensitive",)
 
@@ -132,7 +133,7 @@ class Question:
         """Is it plain without regard to who asks that nothing escapes?"""
         if inner.within(outer):
             return True
-        if inner.speaks_of_anybody and outer.speaks_of_anybody and not self._root_asks:
+        if inner.names_no_caller and outer.names_no_caller and not self._root_asks:
             return inner.acts_only_in(outer.throughout) or self._nothing_whoever_asks(outer, inner)
         return False
 
@@ -144,7 +145,9 @@ class Question:
             return False
         narrow, wide = self._without_variables(outer, inner)
         try:
-            found = self._by(ANYBODY, Bounds(single=self._single, tied=self.tied), narrow, wide, first=True)
+            found = self._search(
+                ANYBODY, Bounds(single=self._single, correlated=self.correlated), narrow, wide, first=True
+            )
             return next(found, None) is None
         except Undecided:
             return False
@@ -160,13 +163,24 @@ class Question:
     def _may_escape(self, caller: Caller, outer: Prepared, inner: Prepared) -> bool:
         """Does anything escape, by this caller and with no variables on either side, or is it not known?"""
         try:
-            return next(self._by(caller, self._bounds(caller, {}), outer, inner, first=True), None) is not None
+            return next(self._search(caller, self._bounds(caller, {}), outer, inner, first=True), None) is not None
         except Undecided:
             return True
 
     def of(self, old: Prepared, new: Prepared) -> Question:
         """The same question of other sides."""
-        return Question(old, new, self.owner, self.assumptions, self.known, self.effort, self.tied)
+        return self._with(old, new, self.assumptions)
+
+    def _with(self, old: Prepared, new: Prepared, assumptions: Assumptions) -> Question:
+        return Question(
+            old,
+            new,
+            self.effort,
+            owner=self.owner,
+            assumptions=assumptions,
+            known=self.known,
+            correlated=self.correlated,
+        )
 
     def _without_variables(self, outer: Prepared, inner: Prepared) -> tuple[Prepared, Prepared]:
         """The two sides, the outer allowing no more and the inner no less than for any value of variables."""
@@ -185,12 +199,14 @@ class Question:
             TooHard: as `callers`.
         """
         old, new = self.old, self.new
-        return Kept(callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self.owner))
+        return Replayable(callers(old.layers, new.layers, lambda: old.named | new.named, self._keys, self.owner))
 
     def _callers(self) -> Iterable[Caller]:
         return self.every_caller
 
-    def _by(self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, first: bool) -> Iterator[Escape]:
+    def _search(
+        self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, *, first: bool
+    ) -> Iterator[Escape]:
         mine, theirs = (side.side(self.assumptions, bounds.variables) for side in (inner, outer))
         asking = self._in_question(caller)
         for plans, reading in self._ways(mine, theirs, caller):
@@ -218,8 +234,8 @@ class Question:
         return Conditions(Keys(Judge(reading), bounds, self.effort), self.effort)
 
     def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
-        identified = self.tied and bool(self._keys & PRINCIPAL_KEYS)
-        return bounds_of(caller, self._keys, self._single, variables, identified=identified, tied=self.tied)
+        identified = self.correlated and bool(self._keys & PRINCIPAL_KEYS)
+        return bounds_of(caller, self._keys, self._single, variables, identified=identified, correlated=self.correlated)
 
     def _plan(self, side: Side, caller: Caller, judge: Judge) -> Plan:
         if caller.alike and not side.tells_callers_apart:

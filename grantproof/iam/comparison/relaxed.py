@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from itertools import takewhile
 
 from grantproof.iam.assumption import Assumptions
@@ -35,7 +36,7 @@ def relaxed(layers: Layers, firing: Effect, assumptions: Assumptions) -> Layers:
     """The same policies without variables, so that more escapes and nothing less: where firing is good for an escape, a
     statement fires on all on which it does for any value; where it is bad, only on what it does for every value."""
 
-    return each_statement(layers, lambda s: _relaxed(s, s.allow == firing.value, assumptions))
+    return each_statement(layers, lambda s: _relaxed(s, assumptions, widen=s.allow == firing.value))
 
 
 def each_statement(layers: Layers, made: Callable[[Statement], Statement | None]) -> Layers:
@@ -63,44 +64,44 @@ def each_statement(layers: Layers, made: Callable[[Statement], Statement | None]
     )
 
 
-def _relaxed(statement: Statement, good: bool, assumptions: Assumptions) -> Statement | None:
+def _relaxed(statement: Statement, assumptions: Assumptions, *, widen: bool) -> Statement | None:
     """The statement; None where it may never fire."""
     s = statement
     free = [p for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values)) if p.variables]
     if not free:
         return s
-    if not good and assumptions.reading("O9") == "void":
+    if not widen and assumptions.reading("O9") == "void":
         # A variable without value voids the whole statement.
         return None
     resources = s.resources
     if resources is not None:
-        resources = _patterns(resources, good != s.not_resource, lambda pattern: _any_resource(pattern, assumptions))
+        resources = _patterns(resources, partial(_any_resource, assumptions=assumptions), widen=widen != s.not_resource)
         if not resources and not s.not_resource:
             return None
-    tests = [_test(test, good) for test in s.conditions]
-    if not good and None in tests:
+    tests = [_test(test, widen=widen) for test in s.conditions]
+    if not widen and None in tests:
         return None
     return replace(s, resources=resources, conditions=tuple(test for test in tests if test is not None))
 
 
-def _test(test: Test, good: bool) -> Test | None:
-    """What holds at least (good), or at most, where the test does; None where nothing is known of it."""
+def _test(test: Test, *, widen: bool) -> Test | None:
+    """A test that holds wherever this one does (`widen`), or only there; None where no such test is known."""
     if not any(p.variables for p in test.values):
         return test
     if test.operator.type is Type.BOOL:
         return None
     fill = _any_arn if test.operator.type is Type.ARN else _any_text
-    values = _patterns(test.values, good != test.operator.negated, fill)
+    values = _patterns(test.values, fill, widen=widen != test.operator.negated)
     return replace(test, values=values) if values else None
 
 
-def _patterns(patterns: Sequence[Pattern], wide: bool, fill: Callable[[Pattern], Glob]) -> tuple[Pattern, ...]:
-    """What the patterns match for any values, or for all."""
+def _patterns(patterns: Sequence[Pattern], fill: Callable[[Pattern], Glob], *, widen: bool) -> tuple[Pattern, ...]:
+    """Patterns that match whatever these do for some values of their variables (`widen`), or for all values."""
     out = []
     for pattern in patterns:
         if not pattern.variables:
             out.append(pattern)
-        elif wide:
+        elif widen:
             found = fill(pattern)
             out.append(Pattern(pattern.text, found.tokens, found))
     return tuple(out)

@@ -95,7 +95,7 @@ def _conditional(side: Side) -> Iterator[int]:
 def _surely_allows(side: Side, sample: Sample, number: int) -> bool:
     """Is a request, which comes of an Allow without conditions, allowed whoever asks and whatever else it carries?"""
     plan = side.plan_for_anybody
-    if ANYBODY.region.excludes(sample.action):
+    if ANYBODY.domain.excludes(sample.action):
         return False
     in_not_form = (side.in_not_form(ACTIONS) | side.in_not_form(RESOURCES)) >> number & 1
     if not plan.denies and not in_not_form and any(all(g >> number & 1 for g in option) for option in plan.options):

@@ -20,7 +20,7 @@ from grantproof.iam.comparison.patterns import (
     meet,
     union,
 )
-from grantproof.iam.comparison.plan import Plan, plan, plan_for_anybody, speaks_of_anybody
+from grantproof.iam.comparison.plan import Plan, names_no_caller, plan, plan_for_anybody
 from grantproof.iam.comparison.services import on_everything, service_of
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
@@ -196,7 +196,7 @@ class Side:
         Raises:
             Undecided: as `plan`.
         """
-        if speaks_of_anybody(self.layers):
+        if names_no_caller(self.layers):
             return plan_for_anybody(self.entries, self.layers)
         return plan(self.entries, self.layers, ANYBODY, PolicyType.RESOURCE, self.judge)
 

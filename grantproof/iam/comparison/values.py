@@ -1,4 +1,4 @@
-"""One condition key: with which values are these tests true and those false? (Several keys at once: `tied`.)
+"""One condition key: with which values are these tests true and those false? (Several keys at once: `correlated`.)
 
 Whatever is answered has been asked of the law's own `holds`. What is written here is only where to look: for text the
 languages of the tests' patterns, for numbers, dates and addresses `points`.
@@ -58,7 +58,7 @@ class Bounds:
         single: keys that carry one value at most.
         present: keys that are never missing.
         variables: the values of the keys that stand as policy variables in patterns.
-        tied: whether what one key says of another counts.
+        correlated: whether what one key says of another counts.
     """
 
     states: Mapping[str, tuple[Values, ...]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Bounds:
     single: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
     variables: Mapping[str, Values] = field(default_factory=dict)
-    tied: bool = True
+    correlated: bool = True
 
 
 class Keys:
@@ -249,7 +249,7 @@ class Present:
     def _patterns(self, test: Test) -> list[Wanted]:
         if not test.values:
             raise TooHard(f"{test.operator.name} {test.key} has an empty list of values (O20)")
-        fold = test.operator.ignore_case or (
+        ignore_case = test.operator.ignore_case or (
             test.key.startswith("aws:requesttag/") and self._judge.takes("O23", "insensitive")
         )
         out = []
@@ -259,9 +259,9 @@ class Present:
                 continue
             if test.operator.type is Type.ARN:
                 glob = arn_shape(glob)
-            if fold and not pattern.text.isascii():
-                raise TooHard(f"{test.operator.name} {test.key} folds characters beyond ASCII")
-            out.append(Wanted(glob, fold))
+            if ignore_case and not pattern.text.isascii():
+                raise TooHard(f"{test.operator.name} {test.key} ignores the case of characters beyond ASCII")
+            out.append(Wanted(glob, ignore_case))
         return out
 
     # everything else

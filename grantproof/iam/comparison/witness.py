@@ -70,7 +70,7 @@ def _request(escape: Escape, action: str, resource: str, variables: Mapping[str,
         # Nothing tells accounts apart here, so let the caller be of the resource's own.
         owner = account
         principal = _moved(principal, account)
-    if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.region.things)):
+    if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.domain.resources)):
         resource = f"arn:{principal.partition or 'aws'}:iam::{owner or '111111111111'}:role/{name}"
     resource = resource if resource == "*" else _plain(_arn(resource, action, owner or ""), name)
     settled = ("aws:principalarn", "aws:username", "aws:principalaccount", "aws:principaltype", "aws:resourceaccount")

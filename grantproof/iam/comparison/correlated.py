@@ -38,7 +38,7 @@ _NETWORK = dict.fromkeys(("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"),
 _ENDPOINT = {**_NETWORK, **dict.fromkeys(("aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"), _GONE)}
 _DIRECT: Way = {_FORWARDED: (MISSING, ("false",)), **dict.fromkeys((_CHAIN, _FIRST, _LAST), _GONE)}
 _CALLED: Way = {_FORWARDED: _TRUE, **_NETWORK}
-#: Groups of keys that are tied, each with the ways of which a request takes one.
+#: Groups of keys that are correlated, each with the ways of which a request takes one.
 _TIES: tuple[tuple[Way, ...], ...] = (
     (
         {**_DIRECT, **_ENDPOINT},
@@ -67,14 +67,14 @@ def together(keys: Keys, true: Tests, false: Tests) -> dict[str, Values] | None:
             return None
         out[key] = state
     asked = frozenset(out)
-    for ways, tied in zip(_TIES, _TIED, strict=True) if keys.bounds.tied else ():
+    for ways, correlated in zip(_TIES, _TIED, strict=True) if keys.bounds.correlated else ():
         # What stands for a policy variable is nothing in particular, and is no "true".
-        if len(asked & tied) > 1 and not tied & keys.bounds.states.keys():
-            found = next(_in_some_way(keys, true, false, sorted(asked & tied), ways), None)
+        if len(asked & correlated) > 1 and not correlated & keys.bounds.states.keys():
+            found = next(_in_some_way(keys, true, false, sorted(asked & correlated), ways), None)
             if found is None:
                 return None
             out |= found
-    if {_NOW, EPOCH} <= asked and keys.bounds.tied:
+    if {_NOW, EPOCH} <= asked and keys.bounds.correlated:
         times = _moment(keys, true, false, out)
         if times is None:
             return None
@@ -91,7 +91,7 @@ def together(keys: Keys, true: Tests, false: Tests) -> dict[str, Values] | None:
 def _in_some_way(
     keys: Keys, true: Tests, false: Tests, asked: Sequence[str], ways: Iterable[Way]
 ) -> Iterator[dict[str, Values]]:
-    """States of tied keys, for each way in which a request can have them."""
+    """States of correlated keys, for each way in which a request can have them."""
     for way in ways:
         found = {
             key: keys.find(key, true.get(key, _NO_TESTS), false.get(key, _NO_TESTS), way.get(key)) for key in asked
@@ -174,7 +174,7 @@ def _endings(shapes: Iterable[Glob], name: Wanted) -> list[Wanted]:
     inside = {Wild.ANY: Wild.NAME, Wild.ONE: Wild.NAME_ONE}
     tokens = [inside.get(t, t) if isinstance(t, Wild) else t for t in name.glob.tokens]
     return [
-        Wanted(Glob((*shape.tokens[:-1], *path, *tokens)), name.fold)
+        Wanted(Glob((*shape.tokens[:-1], *path, *tokens)), name.ignore_case)
         for shape in shapes
         for path in ((), (Wild.ONE, Wild.ANY, "/"))
     ]

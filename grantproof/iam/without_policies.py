@@ -15,7 +15,7 @@ def needs_no_permission(request: Request) -> str:
     return NEEDS_NO_PERMISSION.get(request.key, "")
 
 
-def bar(request: Request) -> str:
+def rule_that_refuses(request: Request) -> str:
     """The rule by which the request cannot succeed whatever the policies say, or nothing."""
     caller, key = request.principal, request.key
     if caller.kind is Kind.ROOT and key == "sts:assumerole":
@@ -43,7 +43,7 @@ OWNERS_WAY_IN = frozenset(
 )
 
 
-def past_the_resource_policy(request: Request) -> bool:
+def bypasses_resource_policy(request: Request) -> bool:
     """Is the resource's own policy without a say, Denies included (rule E44)?"""
     caller = request.principal
     return caller.kind is Kind.ROOT and caller.account == request.resource_account and request.key in OWNERS_WAY_IN

@@ -21,7 +21,7 @@ Of the second kind some combinations need not be tried, or not whole:
   escapes under them together escapes without O28, or without the two.
 - O9 is about variables without value: with it, only such assignments of variables are looked at.
 - O6 is about IAM users alone, and O28 about none of them: with it only users are looked at, of sides without regard
-  to case (`users`), and where no pattern's case can matter, nothing is.
+  to case (`user_name_case`), and where no pattern's case can matter, nothing is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.question import Plans, Question
 from grantproof.iam.comparison.readings import OF_CALLERS, of_statement, of_test, readings
 from grantproof.iam.comparison.side import Side
-from grantproof.iam.comparison.users import USERS, case_may_matter, without_case
+from grantproof.iam.comparison.user_name_case import USERS, case_may_matter, without_case
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
@@ -51,7 +51,7 @@ Distinct = dict[tuple[int, int, Caller], list[tuple[Plans, Assumptions]]]
 _STAR = (Glob(("*",)),)
 
 
-def escaping(asked: Question, outer: Prepared, inner: Prepared) -> set[frozenset[str]]:
+def escaping_readings(asked: Question, outer: Prepared, inner: Prepared) -> set[frozenset[str]]:
     """The combinations of open points of which another reading lets something escape, or leaves it open whether it
     does; nothing where nothing escapes under any reading. `asked`: the question under the readings in force, to which
     the answer was that nothing escapes."""
@@ -71,7 +71,7 @@ def escaping(asked: Question, outer: Prepared, inner: Prepared) -> set[frozenset
             if "O6" in changed:
                 lowered = lowered or without_case(outer, inner)
                 question, sides = asked.of(*lowered), lowered
-            for escape, _ in _Anyhow(question, reading, known, plans).escapes(*sides, first=True):
+            for escape, _ in _OtherReadings(question, reading, known, plans).escapes(*sides, first=True):
                 known.add(escape.reading.unlike(base))
         except Open as error:
             known.combinations |= error.combinations
@@ -116,27 +116,35 @@ class Known:
         return any(points <= changed for points in self.combinations)
 
 
-class _Anyhow(Question):
+class _OtherReadings(Question):
     """The same question under one combination of what bears on resources, and every combination of all else."""
 
     looks_further = True
 
     def __init__(self, asked: Question, reading: Assumptions, known: Known, plans: Distinct) -> None:
-        super().__init__(asked.old, asked.new, asked.owner, reading, asked.known, asked.effort, asked.tied)
+        super().__init__(
+            asked.old,
+            asked.new,
+            asked.effort,
+            owner=asked.owner,
+            assumptions=reading,
+            known=asked.known,
+            correlated=asked.correlated,
+        )
         self._asked, self._settled, self._distinct = asked, known, plans
         self._changed = reading.unlike(known.base)
         #: The combinations with which something may escape, for some value of policy variables.
         self._doubtful = set[frozenset[str]]()
 
     def of(self, old: Prepared, new: Prepared) -> Question:
-        other = _Anyhow(super().of(old, new), self.assumptions, self._settled, {})
+        other = _OtherReadings(super().of(old, new), self.assumptions, self._settled, {})
         other._doubtful = self._doubtful
         return other
 
     def _may_escape(self, caller: Caller, outer: Prepared, inner: Prepared) -> bool:
         self._settled = Known(self._settled.base, doubtful=True)
         try:
-            for escape in self._by(caller, self._bounds(caller, {}), outer, inner, first=True):
+            for escape in self._search(caller, self._bounds(caller, {}), outer, inner, first=True):
                 self._settled.add(escape.reading.unlike(self._settled.base))
         except Undecided:
             self._settled.add(self._changed)
@@ -144,10 +152,10 @@ class _Anyhow(Question):
         return bool(self._settled.combinations)
 
     def _by_values(
-        self, outer: Prepared, inner: Prepared, first: bool
+        self, outer: Prepared, inner: Prepared, *, first: bool
     ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
         try:
-            yield from super()._by_values(outer, inner, first)
+            yield from super()._by_values(outer, inner, first=first)
         except Open:
             raise
         except Undecided as error:
@@ -175,7 +183,7 @@ class _Anyhow(Question):
         return "O9" not in self._changed or not variables or not all(variables.values())
 
     @property
-    def _tags_fold(self) -> tuple[bool, ...]:
+    def _tags_ignore_case(self) -> tuple[bool, ...]:
         asked = any(key.startswith("aws:requesttag/") for key in self._keys)
         return (False, True) if asked else (False,)
 
@@ -183,8 +191,8 @@ class _Anyhow(Question):
         return self._asked.every_caller
 
     def _in_question(self, caller: Caller) -> Caller:
-        things = _STAR if "O28" in self._changed else (USERS,) if "O6" in self._changed else caller.region.things
-        return replace(caller, region=replace(caller.region, things=things))
+        resources = _STAR if "O28" in self._changed else (USERS,) if "O6" in self._changed else caller.domain.resources
+        return replace(caller, domain=replace(caller.domain, resources=resources))
 
     def _ways(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
         at = (id(mine.layers), id(theirs.layers), caller)

@@ -212,7 +212,7 @@ USER = {"aws:PrincipalType": "User"}
 )
 def test_what_another_key_says_already_changes_nothing(old: Layers, new: Layers) -> None:
     assert compare(old, new).verdict.value == "equal"
-    assert compare(old, new, tied=False).verdict.value != "equal"
+    assert compare(old, new, correlated=False).verdict.value != "equal"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from grantproof.iam.errors import Undecided
 _T = TypeVar("_T")
 
 
-class Kept(Generic[_T]):
+class Replayable(Generic[_T]):
     """An iterator that can be gone through again. What it raised it raises again."""
 
     def __init__(self, found: Iterator[_T]) -> None:

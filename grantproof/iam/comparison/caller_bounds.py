@@ -26,7 +26,7 @@ def bounds_of(
     variables: Mapping[str, Values],
     *,
     identified: bool,
-    tied: bool,
+    correlated: bool,
 ) -> Bounds:
     """The bounds of a kind of caller.
 
@@ -35,7 +35,7 @@ def bounds_of(
         single: those that carry one value at most.
         variables: the values of those that stand as policy variables.
         identified: the caller stands for its own kind only, so that its `aws:userid` looks like those of its kind.
-        tied: whether what one key says of another counts.
+        correlated: whether what one key says of another counts.
     """
     states = {**caller.states(keys), **{key: (value,) for key, value in variables.items()}}
     shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}
@@ -44,4 +44,4 @@ def bounds_of(
     present = frozenset[str]()
     if caller.names:
         present = _A_USERS if caller.principal.kind is Kind.USER else _A_ROLES
-    return Bounds(states, shapes, single, present, variables, tied)
+    return Bounds(states, shapes, single, present, variables, correlated)
