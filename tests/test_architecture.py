@@ -1,4 +1,4 @@
-"""The plan of the house, held to: who may import whom, and what stands at the top."""
+"""docs/architecture.md, held to: which package may import which, what is at the top level, which modules there are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
-ROOMS = tuple(
+PACKAGES = tuple(
     "iam source contract variants aws evidence children running mutants recording stages scheduling processes gate "
     "fleet plugin verbs cli".split()
 )
@@ -75,7 +75,7 @@ FLOORS = (
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room(path: Path) -> str:
+def package_of(path: Path) -> str:
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
 
@@ -93,8 +93,8 @@ def imported(path: Path) -> set[str]:
     return {name for name in out if name.split(".")[0] == "grantproof"}
 
 
-def test_every_module_is_in_a_room() -> None:
-    assert {room(path) for path in MODULES} == {*ROOMS, "__init__"}
+def test_every_module_is_in_a_package_that_is_listed() -> None:
+    assert {package_of(path) for path in MODULES} == {*PACKAGES, "__init__"}
 
 
 def test_no_test_module_is_called_as_another_is() -> None:
@@ -104,14 +104,14 @@ def test_no_test_module_is_called_as_another_is() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
-    if room(path) == "__init__":
+def test_a_module_imports_only_what_its_package_may(path: Path) -> None:
+    if package_of(path) == "__init__":
         assert imported(path) == set()
         return
     for name in imported(path):
         parts = name.split(".")
-        if len(parts) > 1 and parts[1] in ROOMS:
-            assert parts[1] in MAY_IMPORT[room(path)], f"{path} imports {name}"
+        if len(parts) > 1 and parts[1] in PACKAGES:
+            assert parts[1] in MAY_IMPORT[package_of(path)], f"{path} imports {name}"
 
 
 def floor(name: str) -> int:
@@ -128,12 +128,12 @@ def test_inside_aws_imports_go_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "iam").glob("*.py")), ids=lambda path: path.stem)
-def test_the_law_knows_nothing_of_the_comparison(path: Path) -> None:
+def test_the_evaluator_imports_nothing_of_the_comparison(path: Path) -> None:
     assert not any(name.startswith("grantproof.iam.comparison") for name in imported(path))
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if room(p) == "iam"], ids=lambda path: path.stem)
-def test_the_law_is_pure(path: Path) -> None:
+@pytest.mark.parametrize("path", [p for p in MODULES if package_of(p) == "iam"], ids=lambda path: path.stem)
+def test_the_evaluator_and_the_comparison_are_pure(path: Path) -> None:
     """No boto3, no moto, no clock, no files. The action list is data of the library that ships it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -146,11 +146,11 @@ def test_the_law_is_pure(path: Path) -> None:
             assert node.attr not in {"now", "today", "utcnow"}
 
 
-def test_the_top_level_is_what_the_plan_names() -> None:
-    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+def test_the_top_level_is_what_the_page_names() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S607
     for name in sorted({line.split("/")[0] for line in listed.splitlines()} - {".gitignore"}):
-        assert name in plan, f"{name} stands at the top and docs/architecture.md does not name it"
+        assert name in page, f"{name} is at the top level and docs/architecture.md does not name it"
 
 
 @pytest.mark.parametrize("word", ["/" + "work/", "pypi" + ".org", "files.python" + "hosted", "--index" + "-url "])
@@ -178,10 +178,10 @@ def test_every_module_of_moto_that_is_imported_is_one_that_mypy_reads() -> None:
     assert {name for name in ours if name not in read and not f"{name}.".startswith(whole)} == set()
 
 
-def folders_of_the_plan() -> dict[str, list[str]]:
-    """Folder of the package to the modules that the tables of the plan name in it."""
-    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    inside = plan[plan.index("## Inside the rooms") : plan.index("## Decisions taken")]
+def modules_named() -> dict[str, list[str]]:
+    """Folder of the package to the modules that the tables of docs/architecture.md name in it."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    inside = page[page.index("## Modules of each package") : page.index("## Decisions taken")]
     named: dict[str, list[str]] = {}
     for section in inside.split("\n### ")[1:]:
         heading, *lines = section.splitlines()
@@ -194,14 +194,14 @@ def folders_of_the_plan() -> dict[str, list[str]]:
     return named
 
 
-def test_the_plan_names_each_module_once_in_its_folder() -> None:
-    """Whoever adds, renames or removes a module says so in the tables under "Inside the rooms"."""
+def test_the_page_names_each_module_once_in_its_folder() -> None:
+    """Whoever adds, renames or removes a module says so in the tables under "Modules of each package"."""
     files = [path.relative_to(PACKAGE) for path in MODULES if path.stem != "__init__"]
     there: dict[str, list[str]] = {}
     for file in files:
         there.setdefault(str(file.parent), []).append(file.stem)
-    del there["."]  # these stand in the picture of the rooms, each with what it is
-    assert {folder: sorted(names) for folder, names in folders_of_the_plan().items()} == there
+    del there["."]  # these are listed under "Packages and folders", each with what it is
+    assert {folder: sorted(names) for folder, names in modules_named().items()} == there
 
 
 def test_the_changelog_of_a_version_can_be_read_in_one_sitting() -> None:

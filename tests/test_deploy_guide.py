@@ -19,7 +19,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from grantproof.aws.calls.law import Law
+from grantproof.aws.calls.authoriser import Authoriser
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
 from grantproof.aws.mocked.world import World
@@ -144,7 +144,7 @@ def shell() -> Iterator[Shell]:
         opened = Shell(world)
         opened.profiles["alice"] = world.user("partner", "alice")
         roots = {number: world.root(number) for number in world.accounts.values()}
-        world.authorise = Law(
+        world.authorise = Authoriser(
             world,
             lambda: Policies(
                 take(n, lambda service, r=r: world.client(r, service), _CARRYING) for n, r in roots.items()

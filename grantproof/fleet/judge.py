@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.calls.law import NotJudged
+from grantproof.aws.calls.authoriser import NotJudged
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.real.export import ExportRefused, read_export
 from grantproof.aws.real.recorded import Recorded
@@ -21,7 +21,7 @@ from grantproof.evidence.claim import ON_SNAPSHOTS
 from grantproof.evidence.notes import Notes
 from grantproof.evidence.subjects import SUBJECTS
 from grantproof.fleet.plan import Deployment
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 
 
 class CannotJudge(Exception):
@@ -67,7 +67,7 @@ def _judged(contract: Contract, suites: Path, deployment: Deployment) -> Judgeme
         before = len(notes.findings)
         try:
             test(**arguments)
-        except (NotJudged, SnapshotIncomplete, LawError) as error:
+        except (NotJudged, SnapshotIncomplete, IamError) as error:
             notes.unverified("what is asked can be judged", f"not verified: {error}")
         except (AssertionError, LookupError) as error:
             said.append(f"{test.__name__}: {error or 'does not hold'}")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from grantproof.aws.held.sends import Sender
 from grantproof.gate.state import State
-from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate
+from grantproof.iam import EVERYTHING, IamError, Layers, Policy, PolicyType, Request, evaluate
 from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.comparison.witness import delegated
@@ -233,7 +233,7 @@ def _covers(policy: Policy, difference: Difference, which: str) -> bool:
         layers = Layers(identity=own, resource=policy)
     try:
         return evaluate(request, layers).allowed
-    except LawError:
+    except IamError:
         return False
 
 

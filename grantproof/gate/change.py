@@ -17,7 +17,7 @@ from grantproof.gate.access import Access, Compared
 from grantproof.gate.defaults import AtDefault, at_new_defaults
 from grantproof.gate.history import Base, Repository
 from grantproof.gate.state import State, deployed
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.variants import Incompatible, needed, with_variants
 
 #: What became of a grant; `compared` where two were given, and no history.
@@ -293,5 +293,5 @@ def _deployed(contract: Contract | None, variants: Iterable[str] = ()) -> tuple[
         return None, ""
     try:
         return deployed(with_variants(contract, variants)), ""
-    except (DeploymentFailed, SnapshotIncomplete, LawError, Incompatible, Cycle, NotResolved) as error:
+    except (DeploymentFailed, SnapshotIncomplete, IamError, Incompatible, Cycle, NotResolved) as error:
         return None, f"it could not be deployed ({error})"

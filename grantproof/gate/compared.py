@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.iam.comparison.comparisons import as_dict, compared_documents, together, verdict_of
 from grantproof.source import SourceError, read
 
@@ -49,7 +49,7 @@ def _is_export(path: Path) -> bool:
 def _documents(old: Path, new: Path) -> dict[str, Any]:
     try:
         return as_dict(compared_documents(read(old).value, read(new).value))
-    except LawError as error:
+    except IamError as error:
         raise SourceError(new if (error.document or "").startswith("new") else old, str(error)) from None
 
 
@@ -62,7 +62,7 @@ def _exports(old: Path, new: Path) -> dict[str, Any]:
     for path in (old, new):
         try:
             sides.append(Policies([read_export(path).snapshot]))
-        except (LawError, SnapshotIncomplete) as error:
+        except (IamError, SnapshotIncomplete) as error:
             raise SourceError(path, f"a policy cannot be read: {error}") from None
     before, after = sides
     return together((f"{found.arn} {found.what}", found.comparison) for found in changed(before, after))

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.held.giving import DECIDING, Way, let_in_by, lets_in_somebody, way_of
 from grantproof.aws.held.known import account_of
+from grantproof.aws.held.non_policy_access import DECIDING, Way, let_in_by, lets_in_somebody, way_of
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.sending import SENDING
 from grantproof.contract import Contract, DeclaredStatement

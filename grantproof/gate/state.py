@@ -178,7 +178,7 @@ def deployed(contract: Contract) -> State:
 
     Raises:
         DeploymentFailed: it cannot be deployed.
-        LawError, SnapshotIncomplete: what it holds cannot be read.
+        IamError, SnapshotIncomplete: what it holds cannot be read.
     """
     for file in (contract.path, *contract.templates):
         if _SHARED in file.read_text(encoding="utf-8"):

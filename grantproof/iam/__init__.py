@@ -8,7 +8,7 @@ from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
 from grantproof.iam.decision import Cited, Decision, Outcome
 from grantproof.iam.document import EVERYTHING, Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
-from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy, Undecided
+from grantproof.iam.errors import BadRequest, IamError, MalformedPolicy, Undecided
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import Mismatch, Near, explanation, nearest, refusal_message
 from grantproof.iam.layers import Layers, parse_layers
@@ -25,7 +25,7 @@ __all__ = [
     "BadRequest",
     "Cited",
     "Decision",
-    "LawError",
+    "IamError",
     "Layers",
     "MalformedPolicy",
     "Mismatch",

@@ -15,7 +15,7 @@ def decide(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
     """Decide one case in the form of `grantproof evaluate`; the answer without its id.
 
     Raises:
-        LawError: the case is malformed or cannot be judged.
+        IamError: the case is malformed or cannot be judged.
     """
     case = checked(case, _FIELDS)
     for name, empty in (("request", None), ("policies", {})):

@@ -40,7 +40,8 @@ class PolicyType(Enum):
 #: Types that say who: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
 WITH_PRINCIPAL = frozenset({PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY, PolicyType.RCP, PolicyType.ENDPOINT})
 #: Most characters a document may have, and whether white space counts (rules G13, T12, S12, S22, S26, K25). The trust
-#: policy's limit is the one to which it can be raised; an identity policy's depends on where it hangs, so is not here.
+#: policy's limit is the one to which it can be raised; an identity policy's depends on what it is attached to, so is
+#: not here.
 LIMITS: Mapping[PolicyType, tuple[int, bool]] = {
     PolicyType.TRUST: (4096, False),
     PolicyType.SESSION: (2048, True),

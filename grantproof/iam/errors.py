@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class LawError(Exception):
+class IamError(Exception):
     """A refusal to judge, with its place.
 
     `document` is the policy's label (`identity[0]`, `resource`, ...), `statement` its index from 0, `element` the
@@ -43,19 +43,19 @@ class LawError(Exception):
         }
 
 
-class MalformedPolicy(LawError):
+class MalformedPolicy(IamError):
     """A document that AWS would not accept (grammar, limits: rules G1 to G21 and those of each policy type)."""
 
     kind = "malformed"
 
 
-class Undecided(LawError):
+class Undecided(IamError):
     """A well-formed question that the documentation, or what is known of the request, does not decide."""
 
     kind = "undecided"
 
 
-class BadRequest(LawError):
+class BadRequest(IamError):
     """A request that could not have been made: an unreadable principal, a missing field."""
 
     kind = "badRequest"

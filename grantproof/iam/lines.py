@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grantproof.iam.document import parse_json
-from grantproof.iam.errors import BadRequest, LawError, Undecided
+from grantproof.iam.errors import BadRequest, IamError, Undecided
 
-#: Answers one case, without its id; raises LawError where the case is malformed or cannot be judged.
+#: Answers one case, without its id; raises IamError where the case is malformed or cannot be judged.
 Ask = Callable[[Any], dict[str, Any]]
 
 
@@ -27,7 +27,7 @@ def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
     try:
         case = parse_json(line.strip().removeprefix(_BYTE_ORDER_MARK), f"line {number}")
         return {"id": _identifier(case), **ask(case)}
-    except LawError as error:
+    except IamError as error:
         found = error.as_dict()
     except Exception as error:  # noqa: BLE001 - a fault of ours over one case must not take the other answers along
         found = Undecided(f"this case could not be judged, by a fault of grantproof: {error!r}").as_dict()

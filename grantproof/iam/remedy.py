@@ -14,7 +14,7 @@ from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.decision import Cited, Decision, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
-from grantproof.iam.errors import LawError, Undecided
+from grantproof.iam.errors import IamError, Undecided
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import RULES
 from grantproof.iam.layers import Layers
@@ -56,7 +56,7 @@ def remedy(request: Request, layers: Layers) -> Remedy:
     """What would have to change for the request to be allowed.
 
     Raises:
-        LawError: it cannot be decided, with the changes made so far or without them.
+        IamError: it cannot be decided, with the changes made so far or without them.
     """
     changes: list[Change] = []
     for _ in range(_MOST_STEPS):
@@ -104,7 +104,7 @@ def _by_request(request: Request, layers: Layers, blocked: PolicyType) -> Step |
 def _further(request: Request, layers: Layers, blocked: PolicyType) -> bool:
     try:
         decision = evaluate(request, layers)
-    except LawError:
+    except IamError:
         return False
     return decision.outcome is not Outcome.EXPLICIT_DENY and decision.blocked_by is not blocked
 

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from grantproof.aws.combinations.combined import Noted, Seen, compare_part, compare_rest, named, note_untold, view
+from grantproof.aws.combinations.combined import (
+    CombinedFinding,
+    CombinedFindings,
+    compare_part,
+    compare_rest,
+    named,
+    note_unknown_access,
+    view,
+)
 from grantproof.aws.combinations.places import places
 from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.held.policies import SnapshotIncomplete
@@ -20,15 +28,15 @@ from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
-from grantproof.iam import LawError
-from grantproof.mutants.apart import TRUST_POLICY, Path_
+from grantproof.iam import IamError
+from grantproof.mutants.template_diff import TRUST_POLICY, Path_
 from grantproof.source import instead
 from grantproof.variants import Incompatible
 
 
 @dataclass(frozen=True)
 class Case:
-    """A combination of variants in a region, as the templates are unbroken."""
+    """A combination of variants in a region, with the templates without a fault."""
 
     chosen: tuple[Variant, ...]
     region: str
@@ -105,22 +113,26 @@ class Cases:
         """What the suite variants says of a case in another space: that of the templates with a fault.
 
         Raises:
-            LawError, NotResolved, SnapshotIncomplete, UnknownFact: it cannot be judged.
+            IamError, NotResolved, SnapshotIncomplete, UnknownFact: it cannot be judged.
         """
-        noted = Noted(under=named(case.chosen))
+        noted = CombinedFindings(under=named(case.chosen))
         found = view(space, case.chosen, case.region, noted)
         if found is not None:
             fine = self._fine(case)
-            if fine is not None and alike(fine, found) and self._untold(space) == self._untold(self.space):
+            if (
+                fine is not None
+                and alike(fine, found)
+                and self._unknown_access(space) == self._unknown_access(self.space)
+            ):
                 return ()
             self._judge(space, found, noted)
         return tuple(_as_finding(self.contract, noted.under, *item) for item in noted.found.items())
 
-    def _judge(self, space: Space, found: Synthesised, noted: Noted) -> None:
+    def _judge(self, space: Space, found: Synthesised, noted: CombinedFindings) -> None:
         for part in self._parts:
             compare_part(found, part, noted, whole=False)
         compare_rest(found, noted)
-        note_untold(space, found, noted)
+        note_unknown_access(space, found, noted)
 
     def _fine(self, case: Case) -> Synthesised | None:
         """What the stacks hold in a case without a fault, where nothing is found in it. Judged when it is first asked
@@ -128,18 +140,18 @@ class Cases:
         key = frozenset(variant.alias for variant in case.chosen), case.region
         if key not in self._held:
             self._held[key] = None
-            noted = Noted()
-            with instead({}), suppress(LawError, NotResolved, SnapshotIncomplete, UnknownFact):
+            noted = CombinedFindings()
+            with instead({}), suppress(IamError, NotResolved, SnapshotIncomplete, UnknownFact):
                 found = view(self.space, case.chosen, case.region, noted)
                 if found is not None:
                     self._judge(self.space, found, noted)
                     self._held[key] = None if noted.found else found
         return self._held[key]
 
-    def _untold(self, space: Space) -> Mapping[tuple[str, ...], Any]:
+    def _unknown_access(self, space: Space) -> Mapping[tuple[str, ...], Any]:
         """What the contract's own deployment has that is not worked out, against which every case is held."""
         found = space.seen((), self.contract.region)
-        return {} if isinstance(found, Refused) else {p: r.properties for p, r in found.untold.items()}
+        return {} if isinstance(found, Refused) else {p: r.properties for p, r in found.unknown_access.items()}
 
 
 def alike(one: Synthesised, other: Synthesised) -> bool:
@@ -164,7 +176,7 @@ def _made(deployment: Deployment) -> list[tuple[str, ...]]:
 def _properties(held: Synthesised) -> Mapping[tuple[str, ...], Any]:
     """Of the resources of which policies, and what nested stacks make of what they are given, do not say all."""
     every = {(stack.alias, *r.path): r for stack in held.deployment.stacks for r in stack.resources}
-    apart = held.untold
+    apart = held.unknown_access
     return {path: r.properties for path, r in every.items() if path in apart or not _is_said_by_others(r.type)}
 
 
@@ -172,7 +184,7 @@ def _is_said_by_others(type_: str) -> bool:
     return type_.startswith("AWS::IAM::") or type_ == "AWS::CloudFormation::Stack"
 
 
-def _as_finding(contract: Contract, under: str, where: tuple[str, str, str], seen: Seen) -> Finding:
+def _as_finding(contract: Contract, under: str, where: tuple[str, str, str], seen: CombinedFinding) -> Finding:
     clause, detail, place = where
     kind: Literal["broken", "unverified"] = "broken" if seen.kind == "broken" else "unverified"
     return Finding(contract.grant, clause, kind, f"with {under}: {detail}", place)

@@ -18,16 +18,16 @@ from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
-from grantproof.mutants.branches import Branches
+from grantproof.mutants.baseline import Baseline, Suites
+from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
-from grantproof.mutants.deploying import Deploying
-from grantproof.mutants.elsewhere import UNSEEN, all_in_branches, branches_of, in_branches
-from grantproof.mutants.reading import Reading
+from grantproof.mutants.deployment_judge import DeploymentJudge
+from grantproof.mutants.in_branches import UNSEEN, all_in_branches, branches_of, in_branches
 from grantproof.mutants.score import MISPLACED, SURVIVED, Result, Score
 from grantproof.mutants.shares import shared
 from grantproof.mutants.suites import by_cost, by_suite, reads_only
+from grantproof.mutants.synthesis_judge import SynthesisJudge
 from grantproof.mutants.trial import Trial, red
-from grantproof.mutants.unbroken import Suites, Unbroken
 from grantproof.source import standing
 
 
@@ -43,7 +43,8 @@ class Engine:
         workers: processes at a time.
         operators: what is done to the templates.
         progress: is told how far it has come.
-        by_reading: work out first what can be worked out; False deploys every mutant, which takes ten times as long.
+        by_synthesis: judge by synthesis first, where that can be done; False deploys every mutant, which takes ten
+            times as long.
         each: at most so many mutants of each operator and grant; all where it is None.
     """
 
@@ -53,11 +54,11 @@ class Engine:
         operators: Sequence[Operator],
         progress: Callable[[str], None] = lambda _: None,
         *,
-        by_reading: bool = True,
+        by_synthesis: bool = True,
         each: int | None = None,
     ) -> None:
         self._workers, self._operators, self._progress = workers, operators, progress
-        self._by_reading, self._each = by_reading, each
+        self._by_synthesis, self._each = by_synthesis, each
         self.scores: list[Score] = []
         self.refusal = ""
 
@@ -82,18 +83,18 @@ class Engine:
     def _score(self, trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Score:
         found = tuple(mutants(contract, self._operators, self._each))
         static, others = by_cost(items)
-        unbroken = _unbroken(trial, contract, static)
-        whole, suites, branches = Deploying(unbroken), by_suite(static), branches_of(contract)
+        baseline = _baseline(trial, contract, static)
+        whole, suites, branches = DeploymentJudge(baseline), by_suite(static), branches_of(contract)
         results: dict[str, Result] = {}
-        if self._by_reading:
-            read_ = _read(trial, unbroken, branches, suites, found, self._workers)
+        if self._by_synthesis:
+            read_ = _read(trial, baseline, branches, suites, found, self._workers)
             results |= self._told(contract, read_, len(found))
         left = [mutant for mutant in found if mutant.id not in results]
         results |= self._told(contract, whole.judge(trial, suites, left, self._workers), len(found), len(results))
         open_ = [m for m in found if results[m.id].verdict in (SURVIVED, MISPLACED)]
         if open_:
             # What reads policies has not caught them. All that is left is tried, calls and deployments included.
-            _unbroken(trial, contract, others)
+            _baseline(trial, contract, others)
             suites = (*suites, *by_suite(others))
             results |= self._told(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
         unseen = [results[m.id] for m in (*left, *open_) if results[m.id].verdict in UNSEEN]
@@ -109,7 +110,7 @@ class Engine:
         return out
 
 
-def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Unbroken:
+def _baseline(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Baseline:
     """Runs tests on the grant as it is, and says what it holds. Everything that is read or built once is then there for
     all children.
 
@@ -122,7 +123,7 @@ def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
     except DeploymentFailed as error:
         raise NotVerified(f"{contract.grant} cannot be deployed as it is: {error}") from None
     try:
-        unbroken = Unbroken.of(stage)
+        baseline = Baseline.of(stage)
         with trial.on(stage):
             failed: list[Outcome] = [outcome for outcome in trial.run(items) if red(outcome)]
     finally:
@@ -131,19 +132,19 @@ def _unbroken(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
         raise NotVerified(
             f"{contract.grant} is not verified as it is: {failed[0].test} fails. Run `grantproof verify` first."
         )
-    return unbroken
+    return baseline
 
 
 def _read(
     trial: Trial,
-    unbroken: Unbroken,
-    branches: Branches | None,
+    baseline: Baseline,
+    branches: BranchJudge | None,
     suites: Suites,
     these: Sequence[Mutant],
     workers: int,
 ) -> Iterator[Result]:
     """Those results that need no deployment."""
-    reading = Reading.of(unbroken)
+    reading = SynthesisJudge.of(baseline)
     if reading is None:
         return
     tests = [items for suite in suites if (items := [item for item in suite if reads_only(item)])]

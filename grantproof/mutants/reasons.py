@@ -15,7 +15,7 @@ from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, references
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.held import TRUST, Change
+from grantproof.mutants.deployed_access import TRUST, Change
 from grantproof.source import Document, Place, read, shown
 
 #: Below these a touched path is looked at as a whole: a finding names a statement, not a word of it.
@@ -106,9 +106,9 @@ def _declared(contract: Contract) -> Iterator[tuple[str, DeclaredPrincipal | Dec
 
 
 def with_changes(
-    traces: Traces, changes: Sequence[Change], stage: Deployed, unbroken: Mapping[tuple[str, str], str]
+    traces: Traces, changes: Sequence[Change], stage: Deployed, baseline: Mapping[tuple[str, str], str]
 ) -> Traces:
-    """The same, and what differs in what was deployed. `unbroken` is what the contract speaks of without the fault."""
+    """The same, and what differs in what was deployed. `baseline` is what the contract speaks of without the fault."""
     lines: list[tuple[str, range]] = list(traces.lines)
     names: list[str] = list(traces.names)
     promises: list[Promise] = []
@@ -122,7 +122,7 @@ def with_changes(
             else:
                 names.append(label)
         for section, declared in _declared(contract):
-            called = {unbroken.get((section, declared.alias)), broken.get((section, declared.alias))}
+            called = {baseline.get((section, declared.alias)), broken.get((section, declared.alias))}
             if not called & {change.arn, change.arn.rsplit("/", 1)[-1]}:
                 continue
             whole = change.aspect in ("came along", "gone")

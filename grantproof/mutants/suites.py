@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from grantproof.mutants.unbroken import Suites
+from grantproof.mutants.baseline import Suites
 
 #: The suites whose tests ask for nothing but what policies say.
 _READING = ("test_proof", "test_trust", "test_permissions")

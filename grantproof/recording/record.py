@@ -73,15 +73,15 @@ def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
 
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """The errors that say: this cannot be judged."""
-    from grantproof.aws.calls.law import NotJudged
+    from grantproof.aws.calls.authoriser import NotJudged
     from grantproof.aws.held.deployed import NotHeld
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.staged.attempts import NotLetIn, NotPresentable
     from grantproof.aws.templates.intrinsics import NotResolved
     from grantproof.aws.templates.wellformed import Malformed
     from grantproof.contract import UnknownFact
-    from grantproof.iam import LawError
+    from grantproof.iam import IamError
 
     of_templates = (Malformed, NotResolved)
     of_what_is_held = (NotHeld, NotLetIn, NotPresentable, SnapshotIncomplete, UnknownFact)
-    return *of_templates, *of_what_is_held, NotJudged, LawError, *more
+    return *of_templates, *of_what_is_held, NotJudged, IamError, *more

@@ -110,7 +110,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
     from grantproof.aws.questions.undeployed import Undeployed, named
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import UnknownFact
-    from grantproof.iam import LawError
+    from grantproof.iam import IamError
 
     try:
         stage = Stage(contract, partial=True)
@@ -126,7 +126,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
         where = f"{shown(contract.path.parent)}: " if isinstance(error, UnknownFact) else ""
         print(f"grantproof {command}: {where}{error}{without}", file=sys.stderr)
         return UNDETERMINED if missing else BAD_USAGE
-    except (LawError, SnapshotIncomplete) as error:
+    except (IamError, SnapshotIncomplete) as error:
         print(f"grantproof {command}: cannot be decided: {error}{without}", file=sys.stderr)
         return UNDETERMINED
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.combinations.combined import Noted, compare_part, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_part, view
 from grantproof.aws.combinations.space import Space
 from grantproof.contract import load
 
@@ -64,7 +64,7 @@ def found(
     (folder / "app.yaml").write_text(TEMPLATE.format(boundary=boundary, **{**plain, **changed}), encoding="utf-8")
     declared = CONTRACT.format(region=region, boundary="boundary: limit" if bound else "")
     (folder / "contract.yaml").write_text(declared, encoding="utf-8")
-    space, noted = Space(load(folder)), Noted(under="more")
+    space, noted = Space(load(folder)), CombinedFindings(under="more")
     held = view(space, space.contract.variants, region, noted)
     assert held is not None
     compare_part(held, part, noted)

@@ -14,12 +14,12 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from grantproof.aws.held.agreement import disagreements, resource_policy
 from grantproof.aws.held.carried import joined
 from grantproof.aws.held.origin import Origins
-from grantproof.aws.held.unspoken import is_unread
+from grantproof.aws.held.undeclarable import is_unread
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, NoPolicy, Where, carrying
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, NoPolicy, carrying
 from grantproof.aws.templates.placed import documents
 from grantproof.aws.templates.resource_policies import resource_policies, snapshot_entries
 from grantproof.contract import Facts, load
@@ -27,7 +27,7 @@ from grantproof.iam.errors import Undecided
 from grantproof.source import at
 
 SHAPE = Path(__file__).parent.parent.parent / "fixtures" / "shapes" / "resource-policies"
-WHERE = Where("aws", "eu-west-1", "111111111111")
+WHERE = Location("aws", "eu-west-1", "111111111111")
 ALLOW = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "events:PutEvents", "Resource": "*"}
 BUS = "arn:aws:events:eu-west-1:111111111111:event-bus/"
 
@@ -44,12 +44,12 @@ def entries(*resources: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("type_", [*CARRIERS, *HUNG])
+@pytest.mark.parametrize("type_", [*CARRIERS, *ATTACHMENTS])
 def test_the_table_names_types_properties_and_attributes_that_cloudformation_has(type_: str) -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     properties = schema["properties"]
-    named = [HUNG[type_].target] if type_ in HUNG else [CARRIERS[type_].named]
-    path = HUNG[type_].document if type_ in HUNG else CARRIERS[type_].own
+    named = [ATTACHMENTS[type_].target] if type_ in ATTACHMENTS else [CARRIERS[type_].named]
+    path = ATTACHMENTS[type_].document if type_ in ATTACHMENTS else CARRIERS[type_].own
     assert {name for name in [*named, *path[:1]] if name} <= set(properties)
     if type_ in CARRIERS:
         assert set(CARRIERS[type_].attributes) <= {*properties, "Name", "Alias"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from grantproof.aws.held.giving import Way, way_of
+from grantproof.aws.held.non_policy_access import Way, way_of
 from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
@@ -437,7 +437,7 @@ def test_a_list_that_is_left_blank_has_one_entry(world: World) -> None:
 
 
 def test_a_role_that_names_an_http_api_is_read(world: World) -> None:
-    """What the API itself gives is told of it (`held/giving`)."""
+    """What the API itself gives is told of it (`held/non_policy_access`)."""
     arn = {"Fn::Sub": "arn:aws:execute-api:eu-west-1:111111111111:${Api}/prod/POST/items"}
     document = {"Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}]}
     role = {**ROLE, "Policies": [{"PolicyName": "p", "PolicyDocument": document}]}

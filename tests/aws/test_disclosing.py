@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.combinations.combined import Noted, note_untold, view
+from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, view
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.synthesis.stacks import synthesise
@@ -125,10 +125,10 @@ def test_what_another_resource_has_as_its_secret_is_one_as_well(take: str, tmp_p
 @pytest.mark.parametrize(("clear", "told"), [(VALUE, True), (PLAIN, False)])
 def test_an_option_that_writes_one_in_clear_is_noted_under_it(clear: str, told: bool, tmp_path: Path) -> None:
     contract = grant(tmp_path, f'!If [WithMore, "{clear}", x]')
-    space, noted = Space(contract), Noted(under="more")
+    space, noted = Space(contract), CombinedFindings(under="more")
     assert list(disclosures(Synthesised(contract, space.base))) == []
     found = view(space, contract.variants, "eu-west-1", noted)
     assert found is not None
-    note_untold(space, found, noted)
+    note_unknown_access(space, found, noted)
     details = [detail for _, detail, _ in noted.found]
     assert details == ["app/Copied (AWS::SSM::Parameter) then has the value of a secret in clear"][:told]

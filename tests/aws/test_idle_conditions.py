@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.combined import Noted
+from grantproof.aws.combinations.combined import CombinedFindings
 from grantproof.aws.combinations.idle_conditions import idle_conditions
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.synthesis.synthesised import Synthesised
@@ -49,7 +49,7 @@ def idle(folder: Path, trust: str = "{}", policy: str = "{}") -> list[str]:
     grant.mkdir()
     (grant / "app.yaml").write_text(TEMPLATE.format(trust=trust, policy=policy), encoding="utf-8")
     (grant / "contract.yaml").write_text(CONTRACT, encoding="utf-8")
-    contract, noted = load(grant), Noted()
+    contract, noted = load(grant), CombinedFindings()
     assert idle_conditions(Synthesised(contract, Space(contract).base), noted) == 1
     return [detail for _, detail, _ in noted.found]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grantproof.aws.mocked.created import UnsupportedResource
-from grantproof.aws.mocked.names import NotCreated
+from grantproof.aws.mocked.stack_scope import NotCreated
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
 
 

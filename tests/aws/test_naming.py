@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from grantproof.aws.held.giving import lets_in_somebody, may_give_access, way_of
+from grantproof.aws.held.non_policy_access import lets_in_somebody, may_give_access, way_of
 from grantproof.aws.templates.naming import holds_policy, names_somebody
 
 OWN, OTHER = "111111111111", "222222222222"

@@ -10,13 +10,13 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from grantproof.aws.calls.asking import Where
+from grantproof.aws.calls.authorisation import CallerScope
 from grantproof.aws.calls.operations import UnmappedOperation, authorisations, parameters_for
 from grantproof.aws.calls.samples import minimal_parameters, resources_named
 from grantproof.iam import actions
 
 A = "111111111111"
-HERE = Where("aws", A, "eu-west-1")
+HERE = CallerScope("aws", A, "eu-west-1")
 SERVICES = "ssm ec2 sts iam s3 kms secretsmanager sqs sns lambda dynamodb".split()
 
 
@@ -89,7 +89,7 @@ def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:
 def asked(
     service: str, operation: str, find: dict[tuple[str, str], str] | None = None, **params: Any
 ) -> list[tuple[str, Any]]:
-    where = Where("aws", A, "eu-west-1", lambda kind, name: (find or {}).get((kind, name)))
+    where = CallerScope("aws", A, "eu-west-1", lambda kind, name: (find or {}).get((kind, name)))
     return [(a.action, a.resource) for a in authorisations(service, operation, params, where)]
 
 
@@ -218,7 +218,7 @@ def test_reading_a_secure_string_in_clear_asks_for_its_key_as_well() -> None:
     expected = [("ssm:GetParameter", f"{PARAMETER}/db"), ("kms:Decrypt", KEY)]
     assert asked("ssm", "GetParameter", known, Name="db", WithDecryption=True) == expected
     assert asked("ssm", "GetParameter", known, Name="db") == expected[:1]
-    where = Where("aws", A, "eu-west-1", lambda kind, name: KEY)
+    where = CallerScope("aws", A, "eu-west-1", lambda kind, name: KEY)
     context = authorisations("ssm", "GetParameter", {"Name": "db", "WithDecryption": True}, where)[1].context
     assert context["kms:ViaService"] == ("ssm.eu-west-1.amazonaws.com",)
     assert context["kms:EncryptionContext:PARAMETER_ARN"] == (f"{PARAMETER}/db",)

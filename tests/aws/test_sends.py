@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.combined import Noted, compare_rest, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_rest, view
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, unpromised
@@ -91,7 +91,7 @@ def told(contract: Contract) -> Iterator[str]:
 def told_under(contract: Contract, *variants: str) -> list[str]:
     """What is found under a combination."""
     chosen = [variant for variant in contract.variants if variant.alias in variants]
-    noted = Noted()
+    noted = CombinedFindings()
     found = view(Space(contract), chosen, "eu-west-1", noted)
     assert found is not None
     compare_rest(found, noted)
@@ -232,7 +232,7 @@ def test_a_parameter_that_is_left_open_and_says_where_to_is_told(tmp_path: Path)
 def test_another_region_is_another_destination_where_the_contract_says_so(tmp_path: Path) -> None:
     for to, says in ((BUS, True), ("'arn:aws:events:${region}:${accounts.partner}:event-bus/central'", False)):
         contract = grant(tmp_path, rule(f"!Sub '{BUS.replace('eu-west-1', '${AWS::Region}')}'"), promised(to))
-        noted = Noted()
+        noted = CombinedFindings()
         found = view(Space(contract), (), "eu-west-2", noted)
         assert found is not None
         compare_rest(found, noted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grantproof.aws.calls.asking import Where
+from grantproof.aws.calls.authorisation import CallerScope
 from grantproof.aws.calls.operations import authorisations
 from grantproof.aws.calls.services import CLIENTS, clients_of, prefix_of
 from grantproof.aws.isolation import models
@@ -38,7 +38,7 @@ def test_a_service_of_the_console_alone_has_no_client() -> None:
 
 
 def test_a_call_is_authorised_under_the_name_that_actions_have() -> None:
-    where = Where("aws", "111111111111", "eu-west-1", lambda kind, name: None, None)
+    where = CallerScope("aws", "111111111111", "eu-west-1", lambda kind, name: None, None)
     arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:orders"
     (asked,) = authorisations("stepfunctions", "DescribeStateMachine", {"stateMachineArn": arn}, where)
     assert (asked.action, asked.resource) == ("states:DescribeStateMachine", arn)

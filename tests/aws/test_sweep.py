@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from grantproof.aws.calls import refusals
-from grantproof.aws.calls.law import Law
+from grantproof.aws.calls.authoriser import Authoriser
 from grantproof.aws.calls.samples import minimal_parameters
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
@@ -39,7 +39,7 @@ def world() -> Iterator[World]:
         SESSIONS["nobody"] = opened.user("owner", "nobody")
         SESSIONS["admin"] = opened.user("owner", "admin", policies={"all": ANYTHING})
         held = Policies([take(OWNER, lambda service: opened.client(root, service))])
-        opened.authorise = Law(opened, lambda: held)
+        opened.authorise = Authoriser(opened, lambda: held)
         yield opened
 
 
@@ -72,29 +72,29 @@ def test_without_permission_every_operation_is_refused_as_the_service_refuses(wo
 @pytest.mark.parametrize("service", SERVICES)
 def test_for_an_administrator_every_operation_is_judged_and_allowed(world: World, service: str) -> None:
     """What moto would then do does not matter here: every call ends before it is sent, by an answer that says so."""
-    law = world.authorise
-    assert law is not None
+    authoriser = world.authorise
+    assert authoriser is not None
     passed = []
 
-    def stop_after_the_law(call: Any) -> Refusal:
-        refused = law(call)
+    def stop_after_authorisation(call: Any) -> Refusal:
+        refused = authoriser(call)
         # Keys and roles let nobody in by identity policies alone (rule E10), and the samples are none.
         by_resource = refused is not None and (
             "no resource-based policy" in refused.message or "no role trust" in refused.message
         )
         assert refused is None or (by_resource and call.service in ("kms", "sts")), refused
         passed.append(call.operation.name)
-        return Refusal(418, "PastTheLaw", "")
+        return Refusal(418, "Authorised", "")
 
-    world.authorise = stop_after_the_law
+    world.authorise = stop_after_authorisation
     try:
         for _, method, params in calls(world, "admin", service):
             if service == "s3":
                 params = {name: "bucket" if name == "Bucket" else value for name, value in params.items()}
-            with pytest.raises(ClientError, match="PastTheLaw"):
+            with pytest.raises(ClientError, match="Authorised"):
                 method(**params)
     finally:
-        world.authorise = law
+        world.authorise = authoriser
     assert passed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from grantproof.aws.calls.law import Law, NotJudged
+from grantproof.aws.calls.authoriser import Authoriser, NotJudged
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
 from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -33,7 +33,7 @@ def trust(*principals: str, **more: Any) -> str:
 def world() -> Iterator[World]:
     """Two accounts under the law, with a role in the owner's that the partner account may enter."""
     with World({"owner": OWNER, "partner": PARTNER}, "eu-west-1") as opened:
-        opened.authorise = Law(opened, lambda: policies(opened))
+        opened.authorise = Authoriser(opened, lambda: policies(opened))
         iam = opened.client(opened.root("owner"), "iam")
         iam.create_role(RoleName="reader", Path="/teams/", AssumeRolePolicyDocument=trust(PARTNER))
         yield opened

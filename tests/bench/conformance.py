@@ -12,7 +12,7 @@ from collections import Counter
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.iam.decisions import decide
 from tests.conformance import Case, every_case
 
@@ -21,7 +21,7 @@ def ours(case: Case) -> bool:
     """Is the decision exactly the documented one?"""
     try:
         outcome = decide(case.asked)["decision"]
-    except LawError as error:
+    except IamError as error:
         return str(error.kind) == case.expected.get("error", {}).get("kind")
     return bool(outcome == case.expected.get("decision"))
 

@@ -19,15 +19,15 @@ def main() -> None:
     stage.open()
     session = stage.member(stage.contract.principal("reader"))
     ssm = stage.world.client(session, "ssm")
-    law = stage.world.authorise
+    authoriser = stage.world.authorise
 
     def calls(authorise: Any) -> None:
         stage.world.authorise = authorise
         for _ in range(CALLS):
             ssm.get_parameter(Name="dva-02-002-Parameter")
 
-    calls(law)
-    without, under = best_of(7, lambda: calls(None), lambda: calls(law))
+    calls(authoriser)
+    without, under = best_of(7, lambda: calls(None), lambda: calls(authoriser))
     stage.close()
     cost = (under - without) / without
     print(

@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, EndpointResolutionError, ParamValidationError
 
 from grantproof.aws.calls import refusals
-from grantproof.aws.calls.law import NotJudged
+from grantproof.aws.calls.authoriser import NotJudged
 from grantproof.aws.calls.operations import (
     Authorisation,
     UnlistedOperation,
@@ -30,7 +30,7 @@ from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.evidence.finding import digest
-from grantproof.iam import LawError, Layers, PolicyType, Request, actions, evaluate, parse_policy
+from grantproof.iam import IamError, Layers, PolicyType, Request, actions, evaluate, parse_policy
 from grantproof.iam.layers import is_role_entry, resource_type
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.satisfy import example, satisfying
@@ -50,7 +50,7 @@ def refusal_if_any(call: Any, **params: Any) -> ClientError | None:
     """As `refusal`; what the mocked service's own code runs into comes after the law has let the call through."""
     try:
         return refusal(call, **params)
-    except (NotJudged, SnapshotIncomplete, LawError, BotoCoreError):
+    except (NotJudged, SnapshotIncomplete, IamError, BotoCoreError):
         raise
     except Exception:  # noqa: BLE001 - moto meets what it cannot do with whatever its own code runs into
         return None
@@ -360,7 +360,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
 
 def passed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
     """For a finding: the statements that let a call through which should have been refused."""
-    where = world.law.where(world.world.identity(session), region)
+    where = world.authoriser.where(world.world.identity(session), region)
     return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
 
 
@@ -402,7 +402,7 @@ def test_every_other_operation_is_refused(
     session = world.member(principal)
     caller = client(world, session, service)
     promised = contract_layers(world, principal)
-    where = world.law.where(world.world.identity(session), grant.region)
+    where = world.authoriser.where(world.world.identity(session), grant.region)
     spoken, unlisted = protocol(caller), list[str]()
     let_in: dict[str, list[str]] = {}
     every = f"every operation of {service} is tried by {principal.alias}"
@@ -464,7 +464,7 @@ def expected(
     world: Stage, session: boto3.Session, service: str, operation: str, params: Any, promised: Layers, region: str
 ) -> bool:
     """Does the contract allow the call?"""
-    where = world.law.where(world.world.identity(session), region)
+    where = world.authoriser.where(world.world.identity(session), region)
     return are_promised(world, session, authorisations(service, operation, params, where), promised, region)
 
 
@@ -473,7 +473,7 @@ def are_promised(
 ) -> bool:
     """Does the contract allow all that a call asks? On resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
-    requests = (world.law.request(identity, a, region) for a in asked)
+    requests = (world.authoriser.request(identity, a, region) for a in asked)
     return all(evaluate(request, beside_resource(world, request, promised)).allowed for request in requests)
 
 
@@ -547,7 +547,7 @@ def aimed(
         return None
     shape = model.operation_model(operation)
     identity = world.world.identity(session)
-    where = world.law.where(identity, region or world.contract.region)
+    where = world.authoriser.where(identity, region or world.contract.region)
     given = _conditions_met(world, statement) if statement is not None else {}
     known = list(shape.input_shape.members) if shape.input_shape else []
     minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})

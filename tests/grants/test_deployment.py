@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.mocked.carrying import is_stand_in
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
+from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.accepted import could_widen

@@ -16,7 +16,7 @@ from typing import Any
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
 from test_deployment import tell_missing
 
-from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.idle_conditions import idle_conditions
@@ -34,7 +34,7 @@ from grantproof.source import read, shown
 from grantproof.variants import with_variants
 
 
-def _tell(verdict: Any, noted: Noted) -> None:
+def _tell(verdict: Any, noted: CombinedFindings) -> None:
     """Each finding once, with the first combination that shows it."""
     for (clause, detail, place), seen in noted.found.items():
         more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
@@ -106,14 +106,14 @@ def test_every_rule_refuses_something(grant: Contract, accounted: bool, verdict:
 def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, part: Part, verdict: Any) -> None:
     """And in every place where the templates' conditions turn on the place. A combination that the contract excludes is
     refused, by the parent stack, before anything exists."""
-    noted, space = Noted(), space_of(grant)
+    noted, space = CombinedFindings(), space_of(grant)
     for region in places(grant):
         for chosen in space.combinations(part):
             noted.under = f"{named(chosen)} in {region}"
             if (found := view(space, chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
                 if part[0] == "policies":
-                    note_untold(space, found, noted)
+                    note_unknown_access(space, found, noted)
                 verdict.proves()
     _tell(verdict, noted)
 
@@ -121,7 +121,7 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
 def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict: Any) -> None:
     """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
     that holds for every request protects from nothing and looks as if it did."""
-    noted, space = Noted(), space_of(grant)
+    noted, space = CombinedFindings(), space_of(grant)
     for gathering in ((), *(space.gatherings() if grant.variants else ())):
         noted.under = named(gathering)
         found = world if not gathering else view(space, gathering, grant.region, noted)

@@ -12,7 +12,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from grantproof.iam import LawError, Layers, Request, parse_request
+from grantproof.iam import IamError, Layers, Request, parse_request
 from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.comparison.compare import Verdict, quick_verdict
 from grantproof.iam.comparison.comparisons import layers_of
@@ -274,7 +274,7 @@ def differs(seed: int, old: Layers, new: Layers) -> tuple[bool, bool]:
         sides = [delegated(side, request) if lets_in else side for side in (old, new)]
         try:
             before, after = (decided(request, side, judge).allowed for side in sides)
-        except LawError:
+        except IamError:
             continue
         more, less = more or (after and not before), less or (before and not after)
         if more and less:

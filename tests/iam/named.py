@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from grantproof.iam import LawError, Layers, Request, evaluate, parse_request
+from grantproof.iam import IamError, Layers, Request, evaluate, parse_request
 from grantproof.iam.comparison.comparisons import layers_of
 
 OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
@@ -144,7 +144,7 @@ def differs(old: Layers, new: Layers) -> tuple[bool, bool]:
     for request in _requests(label):
         try:
             before, after = evaluate(request, old).allowed, evaluate(request, new).allowed
-        except LawError:
+        except IamError:
             continue
         more, less = more or (after and not before), less or (before and not after)
     return more, less

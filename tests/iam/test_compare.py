@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.iam import Assumptions, LawError, evaluate, parse_layers, parse_request
+from grantproof.iam import Assumptions, IamError, evaluate, parse_layers, parse_request
 from grantproof.iam.comparison import cells
 from grantproof.iam.comparison.compare import Comparison, Verdict, compare, contained, quick_verdict
 from grantproof.iam.comparison.comparisons import compared, layers_of
@@ -324,7 +324,7 @@ def test_a_role_that_opens_to_any_account_is_seen_to_whichever_account_it_was_op
 )
 def test_a_character_that_stands_for_anything_cannot_be_written_in_a_policy(statement: Any, character: str) -> None:
     one = statement(character)
-    with pytest.raises(LawError, match="private area"):
+    with pytest.raises(IamError, match="private area"):
         _ = trust(one) if "Principal" in one else identity(one)
 
 
@@ -342,7 +342,7 @@ def test_a_policy_that_is_not_plainly_a_roles_or_a_keys_is_not_compared_as_if_it
 ) -> None:
     """Of a bucket's policy on entering roles nothing would make a difference: even opening it to everybody."""
     for principal in ("*", {"AWS": "222222222222"}):
-        with pytest.raises(LawError, match=says):
+        with pytest.raises(IamError, match=says):
             trust({"Effect": "Allow", "Principal": principal, **statement})
 
 
@@ -452,7 +452,7 @@ def test_what_stands_on_both_sides_is_left_out_of_the_search_and_the_answer_is_t
         one, other = brute.pair(seed, **kind)
         mixed = [(_with_some_of(one, other), one), (_with_some_of(one, other), _with_some_of(other, one))]
         pairs += [(brute.parsed(old), brute.parsed(new), None) for old, new in mixed]
-    with suppress(LawError):
+    with suppress(IamError):
         pairs.append((*named.pair(first), named.OWNER))
     left_out = answers()
     monkeypatch.setattr(cells, "_alike", lambda mine, theirs: {})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.iam.decisions import decide
 from tests.conformance import Case, every_case
 
@@ -17,7 +17,7 @@ TOPICS = sorted({case.topic for case in CASES})
 def answer(case: Case) -> dict[str, Any]:
     try:
         got = decide(case.asked)
-    except LawError as error:
+    except IamError as error:
         return {"error": error.as_dict()}
     because = sorted([cited["policy"], cited["statement"]] for cited in got["because"])
     return {"decision": got["decision"], "because": because, "explanation": got["explanation"]}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantproof.iam import LawError, MalformedPolicy, PolicyType, Undecided, parse_policy
+from grantproof.iam import IamError, MalformedPolicy, PolicyType, Undecided, parse_policy
 from grantproof.iam.decisions import decide
 from grantproof.iam.lines import answer
 from tests.conformance import every_case
@@ -305,7 +305,7 @@ policy_like = st.recursive(
 )
 
 
-def refusal(document: Any, type_: PolicyType) -> LawError | None:
+def refusal(document: Any, type_: PolicyType) -> IamError | None:
     """The refusal of a document; anything else that is raised is a crash."""
     try:
         parse_policy(document, type_, "policy")

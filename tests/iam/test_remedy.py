@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import (
-    LawError,
+    IamError,
     Layers,
     MalformedPolicy,
     PolicyType,
@@ -107,7 +107,7 @@ def test_remedies_of_the_refusals_that_aws_documents_work() -> None:
                 continue
             layers = parse_layers(asked.get("policies", {}), asked["request"]["action"], asked["request"]["resource"])
             found = remedy(parse_request(asked["request"]), layers)
-        except LawError:
+        except IamError:
             continue
         if found.never or any(change.kind == "deny" for change in found.changes):
             continue

@@ -13,7 +13,7 @@ import pytest
 from grantproof.contract import load
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.catalogue import chosen, mutants, operators
-from grantproof.mutants.held import TRUST
+from grantproof.mutants.deployed_access import TRUST
 from grantproof.mutants.reasons import Promise, Traces, right
 from tests.commands import Done, grantproof
 

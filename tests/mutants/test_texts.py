@@ -12,8 +12,8 @@ import pytest
 from grantproof.aws.templates.intrinsics import Scope, value
 from grantproof.aws.templates.parameters import pseudo_parameters
 from grantproof.contract import Contract
-from grantproof.mutants.access import constraints
 from grantproof.mutants.catalogue import mutants, operators
+from grantproof.mutants.equivalence import constraints
 from grantproof.mutants.texts import NotText, opened
 from grantproof.source import Document, parse, read
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from grantproof.iam import LawError, Layers
+from grantproof.iam import IamError, Layers
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from tests.iam import brute, layered, lettercase, named, test_assignments
 
@@ -58,7 +58,7 @@ def principals(first: int) -> Counter[str]:
     for seed in range(first, first + CHUNK):
         try:
             old, new = named.pair(seed)
-        except LawError:
+        except IamError:
             continue
         word = answer(old, new, named.OWNER, named.differs(old, new), whole=seed % WHOLE == 0)
         found[word] += 1

@@ -1,1 +1,1 @@
-"""The law, applied to calls: what each call asks, and the error with which its service refuses."""
+"""What each boto3 call asks of IAM, and the error with which its service refuses."""

@@ -18,13 +18,13 @@ from itertools import product
 from typing import Any
 
 from grantproof.aws.calls import operations_of_data, operations_of_http, operations_of_identity, operations_of_s3
-from grantproof.aws.calls.asking import Authorisation, Params, Special, Where, ask, owner, tags
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Params, Special, ask, owner, tags
 from grantproof.aws.calls.services import prefix_of
 from grantproof.aws.isolation import models
 from grantproof.iam import actions
 from grantproof.iam.actions import ResourceType
 
-__all__ = ["Authorisation", "UnmappedOperation", "Where", "authorisations", "parameters_for"]
+__all__ = ["Authorisation", "CallerScope", "UnmappedOperation", "authorisations", "parameters_for"]
 
 
 class UnmappedOperation(Exception):
@@ -41,14 +41,14 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
     **operations_of_s3.SPECIAL,
 }
 #: What fills a variable of an ARN template, where it is not simply the parameter of that name.
-FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
+FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]] = {
     **operations_of_identity.FILLERS,
     **operations_of_data.FILLERS,
     **operations_of_s3.FILLERS,
 }
 
 
-def authorisations(service: str, operation: str, params: Params, where: Where) -> tuple[Authorisation, ...]:
+def authorisations(service: str, operation: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """Every permission that a call needs; all of them have to be granted (rules E35, E38). Empty where the operation
     needs none (rules T26, T28).
 
@@ -87,7 +87,7 @@ def named_alike(service: str) -> bool:
     return bool(known * 4 >= len(operations) * 3)
 
 
-def by_list(service: str, action: str, params: Params, where: Where) -> tuple[Authorisation, ...]:
+def by_list(service: str, action: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """What the action list says of an action: one question for each resource that it requires; where it requires none
     in particular, one for each resource that the parameters name."""
     known = actions.details(action)
@@ -108,7 +108,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACES = ("Partition", "Region", "Account")
 
 
-def _arns(service: str, kind: ResourceType, params: Params, where: Where) -> list[str]:
+def _arns(service: str, kind: ResourceType, params: Params, where: CallerScope) -> list[str]:
     """The ARNs of one kind of resource that the parameters name; empty where a variable has no parameter."""
     template = kind.arn
     rows: list[dict[str, str]] = [{"Partition": where.partition, "Region": where.region, "Account": where.account}]
@@ -159,7 +159,7 @@ def _filled(template: str, row: Mapping[str, str]) -> str | None:
     return _VARIABLE.sub(lambda match: row[match[1]], template)
 
 
-def _values(service: str, variable: str, params: Params, where: Where) -> Sequence[str]:
+def _values(service: str, variable: str, params: Params, where: CallerScope) -> Sequence[str]:
     filler = FILLERS.get((service, variable))
     if filler is not None:
         return filler(params, where)
@@ -176,7 +176,7 @@ def _values(service: str, variable: str, params: Params, where: Where) -> Sequen
 
 
 def parameters_for(
-    service: str, operation: str, resource: str, where: Where, minimal: Params, known: Sequence[str] = ()
+    service: str, operation: str, resource: str, where: CallerScope, minimal: Params, known: Sequence[str] = ()
 ) -> dict[str, Any] | None:
     """Parameters under which an operation is authorised on exactly this resource, or None where there are none.
 
@@ -201,7 +201,7 @@ def parameters_for(
 
 
 def _candidates(
-    service: str, operation: str, resource: str, where: Where, known: Sequence[str]
+    service: str, operation: str, resource: str, where: CallerScope, known: Sequence[str]
 ) -> list[dict[str, Any]]:
     fields = resource.split(":", 5)
     if len(fields) != 6:

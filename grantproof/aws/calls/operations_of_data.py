@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grantproof.aws.calls.asking import Authorisation, Context, Params, Special, Where, ask, tags, through
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Context, Params, Special, ask, tags, through
 from grantproof.aws.calls.operations_of_identity import pass_role
 
 # --- Parameter Store --------------------------------------------------------------------------------------------------
@@ -19,7 +19,7 @@ def parameter_in_arn(name: str) -> str:
     return name.split(":")[0].removeprefix("/")
 
 
-def _parameter_arn(name: str, where: Where) -> str:
+def _parameter_arn(name: str, where: CallerScope) -> str:
     found = parameter_in_arn(name)
     return found if found.startswith("arn:") else where.arn("ssm", f"parameter/{found}")
 
@@ -28,7 +28,7 @@ def _parameter(action: str, reads: bool = False, **keys: str) -> Special:
     """An operation on parameters by name. `keys`: condition keys that are `true` when the parameter is given (rules M6,
     M7; O32). `reads`: with WithDecryption a SecureString asks for its key as well (rules M10, M13, M17)."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         names = [params["Path"]] if action == "GetParametersByPath" else params.get("Names") or [params["Name"]]
         context = dict(tags(params)) | {key: ("true",) for name, key in keys.items() if params.get(name)}
         out = [ask(f"ssm:{action}", _parameter_arn(name, where), where, context) for name in names]
@@ -40,7 +40,7 @@ def _parameter(action: str, reads: bool = False, **keys: str) -> Special:
     return of
 
 
-def _decryption(name: str, action: str, where: Where) -> list[Authorisation]:
+def _decryption(name: str, action: str, where: CallerScope) -> list[Authorisation]:
     arn = _parameter_arn(name, where)
     context = {**through("ssm", where), "kms:EncryptionContext:PARAMETER_ARN": (arn,)}
     context["kms:EncryptionContextKeys"] = ("PARAMETER_ARN",)
@@ -52,7 +52,7 @@ def _decryption(name: str, action: str, where: Where) -> list[Authorisation]:
 
 
 def _ssm_tagged(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         is_parameter = params.get("ResourceType") == "Parameter"
         arn = _parameter_arn(params["ResourceId"], where) if is_parameter else None
         return (ask(f"ssm:{action}", arn, where, tags(params)),)
@@ -63,7 +63,7 @@ def _ssm_tagged(action: str) -> Special:
 # --- KMS --------------------------------------------------------------------------------------------------------------
 
 
-def _key_arn(name: str | None, where: Where) -> str | None:
+def _key_arn(name: str | None, where: CallerScope) -> str | None:
     """The key behind an id, an alias or an ARN of either (rule K12); None where an alias is not known."""
     if not name:
         return None
@@ -84,13 +84,13 @@ def _encryption(params: Params, name: str = "EncryptionContext") -> Context:
 
 
 def _on_key(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(f"kms:{action}", _key_arn(params.get("KeyId"), where), where, _encryption(params)),)
 
     return of
 
 
-def _reencrypt(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _reencrypt(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """Two actions on two keys (rule A13)."""
     source, target = _key_arn(params.get("SourceKeyId"), where), _key_arn(params["DestinationKeyId"], where)
     return (
@@ -102,7 +102,7 @@ def _reencrypt(params: Params, where: Where) -> tuple[Authorisation, ...]:
 def _alias(action: str) -> Special:
     """Alias operations need permission on the alias and on the key (rule K13)."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         alias = where.arn("kms", str(params["AliasName"]))
         key = _key_arn(params.get("TargetKeyId") or params["AliasName"], where)
         return (ask(f"kms:{action}", alias, where), ask(f"kms:{action}", key, where))
@@ -113,13 +113,13 @@ def _alias(action: str) -> Special:
 # --- Secrets Manager --------------------------------------------------------------------------------------------------
 
 
-def _secret_arn(params: Params, where: Where) -> str | None:
+def _secret_arn(params: Params, where: CallerScope) -> str | None:
     """A secret's ARN ends in characters that its name does not have, so a name has to be looked up."""
     name = str(params["SecretId"])
     return name if name.startswith("arn:") and name[-7:-6] == "-" else where.find("secret", name)
 
 
-def _get_secret(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _get_secret(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     arn = _secret_arn(params, where)
     names = {"VersionId": "secretsmanager:VersionId", "VersionStage": "secretsmanager:VersionStage"}
     context = {key: (str(params[name]),) for name, key in names.items() if params.get(name)}
@@ -134,7 +134,7 @@ def _get_secret(params: Params, where: Where) -> tuple[Authorisation, ...]:
 
 
 def _on_secret(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         arn = _secret_arn(params, where)
         context: dict[str, tuple[str, ...]] = dict(tags(params))
         if arn:
@@ -147,7 +147,7 @@ def _on_secret(action: str) -> Special:
 # --- SQS, SNS, Lambda -------------------------------------------------------------------------------------------------
 
 
-def _queue(params: Params, where: Where) -> Sequence[str]:
+def _queue(params: Params, where: CallerScope) -> Sequence[str]:
     if params.get("QueueName"):
         return [str(params["QueueName"])]
     if params.get("SourceArn"):
@@ -163,7 +163,7 @@ def _queue(params: Params, where: Where) -> Sequence[str]:
 def _as(action: str, service: str, variable: str) -> Special:
     """Batch operations are authorised as the single one."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         found = FILLERS[service, variable](params, where)
         arn = found[0] if found and found[0].startswith("arn:") else None
         return (ask(f"{service}:{action}", arn, where),)
@@ -171,7 +171,7 @@ def _as(action: str, service: str, variable: str) -> Special:
     return of
 
 
-def _topic(params: Params, where: Where) -> Sequence[str]:
+def _topic(params: Params, where: CallerScope) -> Sequence[str]:
     for name in ("TopicArn", "TargetArn", "ResourceArn"):
         value = str(params.get(name) or "")
         if ":sns:" in value:
@@ -181,7 +181,7 @@ def _topic(params: Params, where: Where) -> Sequence[str]:
     return [str(params["Name"])] if params.get("Name") else []
 
 
-def _function(params: Params, where: Where) -> Sequence[str]:
+def _function(params: Params, where: CallerScope) -> Sequence[str]:
     """A function by name, partial ARN (`account:function:name`) or ARN; a qualifier makes it another resource."""
     name = str(params.get("FunctionName") or "")
     if not name:
@@ -192,7 +192,7 @@ def _function(params: Params, where: Where) -> Sequence[str]:
     return [f"{name}:{params['Qualifier']}" if params.get("Qualifier") else name]
 
 
-def _invoke(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _invoke(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     (name,) = _function(params, where)
     arn = name if name.startswith("arn:") else where.arn("lambda", f"function:{name}")
     return (ask("lambda:InvokeFunction", arn, where, {"lambda:FunctionArn": (arn,)}),)
@@ -201,7 +201,7 @@ def _invoke(params: Params, where: Where) -> tuple[Authorisation, ...]:
 def _runs_as(action: str) -> Special:
     """Creating or changing a function hands its role to Lambda."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (name,) = _function(params, where)
         arn = name if name.startswith("arn:") else where.arn("lambda", f"function:{name}")
         out = [ask(f"lambda:{action}", arn, where, tags(params))]
@@ -215,12 +215,12 @@ def _runs_as(action: str) -> Special:
 # --- DynamoDB ---------------------------------------------------------------------------------------------------------
 
 
-def _table(name: str, where: Where) -> str:
+def _table(name: str, where: CallerScope) -> str:
     return name if name.startswith("arn:") else where.arn("dynamodb", f"table/{name}")
 
 
 def _batch(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return tuple(ask(f"dynamodb:{action}", _table(name, where), where) for name in params["RequestItems"])
 
     return of
@@ -235,7 +235,7 @@ _TRANSACTION = {
 }
 
 
-def _transaction(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _transaction(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     return tuple(
         ask(f"dynamodb:{_TRANSACTION[verb]}", _table(entry["TableName"], where), where)
         for item in params["TransactItems"]
@@ -243,7 +243,7 @@ def _transaction(params: Params, where: Where) -> tuple[Authorisation, ...]:
     )
 
 
-def _partiql(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _partiql(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """The statement's first word is the action; which table it means is left to the law's None."""
     entries = params.get("Statements") or params.get("TransactStatements") or [params]
     out = []
@@ -257,7 +257,7 @@ def _partiql(params: Params, where: Where) -> tuple[Authorisation, ...]:
 def _query(action: str) -> Special:
     """With an index, the index is the resource."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         table = _table(params["TableName"], where)
         arn = f"{table}/index/{params['IndexName']}" if params.get("IndexName") else table
         return (ask(f"dynamodb:{action}", arn, where),)
@@ -280,7 +280,7 @@ _SECRET_OPERATIONS = """
 """.split()
 
 
-def _insights(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _insights(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """LookupEvents, and for a trail ListInsightsData on it (CloudTrail API Reference, ListInsightsMetricData)."""
     out = [ask("cloudtrail:LookupEvents", "*", where)]
     if name := params.get("TrailName"):
@@ -328,7 +328,7 @@ SPECIAL: dict[tuple[str, str], Special] = {
     ("dynamodb", "Scan"): _query("Scan"),
     **{("dynamodb", name): _partiql for name in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")},
 }
-FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
+FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]] = {
     ("ssm", "DocumentName"): lambda params, where: [v for n in ("DocumentName", "Name") if (v := params.get(n))][:1],
     ("sqs", "QueueName"): _queue,
     ("sns", "TopicName"): _topic,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from grantproof.aws.calls.asking import Authorisation, Params, Where, ask, tags
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Params, ask, tags
 from grantproof.aws.isolation import models
 
 SERVICES = frozenset({"apigateway", "apigatewayv2"})
 
 
-def authorisation(service: str, operation: str, params: Params, where: Where) -> Authorisation:
+def authorisation(service: str, operation: str, params: Params, where: CallerScope) -> Authorisation:
     """The one question of a call: `apigateway:GET` on `arn:aws:apigateway:REGION::/restapis/ID`."""
     model = models().load_service_model(service, "service-2")
     http = model["operations"][operation]["http"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grantproof.aws.calls.asking import Authorisation, Params, Special, Where, ask, tags
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Params, Special, ask, tags
 
 
-def _none(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _none(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     return ()
 
 
-def _assume_role(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _assume_role(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """`sts:AssumeRole`; with tags `sts:TagSession` as well, with a source identity `sts:SetSourceIdentity`."""
     context: dict[str, tuple[str, ...]] = {"sts:RoleSessionName": (params["RoleSessionName"],), **tags(params)}
     for key, name in (("sts:ExternalId", "ExternalId"), ("sts:SourceIdentity", "SourceIdentity")):
@@ -28,21 +28,21 @@ def _assume_role(params: Params, where: Where) -> tuple[Authorisation, ...]:
     return tuple(ask(name, params["RoleArn"], where, context) for name in names)
 
 
-def pass_role(role: str, service: str, where: Where) -> Authorisation:
+def pass_role(role: str, service: str, where: CallerScope) -> Authorisation:
     """`iam:PassRole` on a role, given by ARN or name, for a service (rule T32)."""
     arn = role if role.startswith("arn:") else _entity("role", role, where)
     return ask("iam:PassRole", arn, where, {"iam:PassedToService": (service,)})
 
 
-def _entity(kind: str, name: str, where: Where) -> str:
+def _entity(kind: str, name: str, where: CallerScope) -> str:
     """The ARN of an IAM entity. Its path is not in its name: it is looked up, and is `/` for what does not exist."""
     return where.find(kind, name) or f"arn:{where.partition}:iam::{where.account}:{kind}/{name}"
 
 
-def _with_path(kind: str, *parameters: str) -> Callable[[Params, Where], Sequence[str]]:
+def _with_path(kind: str, *parameters: str) -> Callable[[Params, CallerScope], Sequence[str]]:
     """What fills `${RoleNameWithPath}` and its kin: the path that a creating call gives, or that the entity has."""
 
-    def fill(params: Params, where: Where) -> Sequence[str]:
+    def fill(params: Params, where: CallerScope) -> Sequence[str]:
         for parameter in parameters:
             value = params.get(parameter)
             if not isinstance(value, str) or not value:
@@ -57,7 +57,7 @@ def _with_path(kind: str, *parameters: str) -> Callable[[Params, Where], Sequenc
     return fill
 
 
-def _add_to_profile(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _add_to_profile(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     profile = _entity("instance-profile", params["InstanceProfileName"], where)
     return (
         ask("iam:AddRoleToInstanceProfile", profile, where),
@@ -68,7 +68,7 @@ def _add_to_profile(params: Params, where: Where) -> tuple[Authorisation, ...]:
 def _attachment(kind: str, name: str) -> Special:
     """Attach and detach: authorised on the entity, with the policy as a condition key (rule C85)."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         entity = _entity(kind, params[f"{kind.capitalize()}Name"], where)
         return (ask(f"iam:{name}", entity, where, {"iam:PolicyARN": (params["PolicyArn"],)}),)
 
@@ -78,7 +78,7 @@ def _attachment(kind: str, name: str) -> Special:
 def _bounded(kind: str, name: str) -> Special:
     """Calls that set a permissions boundary carry it as a condition key (rule C85)."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (found,) = _with_path(kind, f"{kind.capitalize()}Name")(params, where)
         arn = f"arn:{where.partition}:iam::{where.account}:{kind}/{found}"
         context: dict[str, tuple[str, ...]] = dict(tags(params))
@@ -94,7 +94,7 @@ def _own_user(name: str) -> Special:
     access key ID signing the request" (IAM API reference, ListAccessKeys and its kin). Callers that are no users have
     none, so that the resource is not known."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         user = _entity("user", params["UserName"], where) if params.get("UserName") else where.user
         return (ask(f"iam:{name}", user, where),)
 
@@ -126,7 +126,7 @@ SPECIAL: dict[tuple[str, str], Special] = {
     **{("iam", name): _bounded("user", name) for name in ("CreateUser", "PutUserPermissionsBoundary")},
     **{("iam", name): _own_user(name) for name in _OWN_USER},
 }
-FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
+FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]] = {
     ("iam", "RoleNameWithPath"): _with_path("role", "RoleName", "RoleArn"),
     ("iam", "UserNameWithPath"): _with_path("user", "UserName"),
     ("iam", "GroupNameWithPath"): _with_path("group", "GroupName"),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grantproof.aws.calls.asking import Authorisation, Params, Special, Where, ask
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Params, Special, ask
 
 
-def _bucket_arn(params: Params, where: Where) -> str:
+def _bucket_arn(params: Params, where: CallerScope) -> str:
     bucket = str(params["Bucket"])
     return bucket if bucket.startswith("arn:") else f"arn:{where.partition}:s3:::{bucket}"
 
@@ -23,7 +23,7 @@ def _keys(params: Params) -> dict[str, tuple[str, ...]]:
 
 
 def _on_bucket(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(f"s3:{action}", _bucket_arn(params, where), where, _keys(params)),)
 
     return of
@@ -32,7 +32,7 @@ def _on_bucket(action: str) -> Special:
 def _on_object(action: str, versioned: str = "") -> Special:
     """`versioned` is the action where the call names a version."""
 
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         name = versioned if versioned and params.get("VersionId") else action
         arn = f"{_bucket_arn(params, where)}/{params['Key']}"
         return (ask(f"s3:{name}", arn, where, _keys(params)),)
@@ -40,7 +40,7 @@ def _on_object(action: str, versioned: str = "") -> Special:
     return of
 
 
-def _copy(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _copy(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     """Read the source, write the destination."""
     source = params["CopySource"]
     if isinstance(source, dict):
@@ -53,7 +53,7 @@ def _copy(params: Params, where: Where) -> tuple[Authorisation, ...]:
     return (ask(read, arn, where), *_on_object("PutObject")(params, where))
 
 
-def _delete_objects(params: Params, where: Where) -> tuple[Authorisation, ...]:
+def _delete_objects(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     bucket = _bucket_arn(params, where)
     return tuple(
         ask(
@@ -64,14 +64,14 @@ def _delete_objects(params: Params, where: Where) -> tuple[Authorisation, ...]:
 
 
 def _everywhere(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (Authorisation(action, "*", where.account),)
 
     return of
 
 
 def _unknown_resource(action: str) -> Special:
-    def of(params: Params, where: Where) -> tuple[Authorisation, ...]:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(action, None, where),)
 
     return of
@@ -146,7 +146,7 @@ SPECIAL: dict[tuple[str, str], Special] = {
 }
 
 
-FILLERS: Mapping[tuple[str, str], Callable[[Params, Where], Sequence[str]]] = {
+FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]] = {
     ("s3", "BucketName"): lambda params, where: [str(params["Bucket"])] if params.get("Bucket") else [],
     ("s3", "ObjectName"): lambda params, where: [str(params["Key"])] if params.get("Key") else [],
 }

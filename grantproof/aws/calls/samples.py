@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
-from grantproof.aws.calls.asking import Where
+from grantproof.aws.calls.authorisation import CallerScope
 from grantproof.aws.calls.services import prefix_of
 from grantproof.iam import actions
 from grantproof.iam.actions import ResourceType
@@ -27,7 +27,7 @@ def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | Non
     return {**filled, **(given or {})}
 
 
-def resources_named(service: str, operation: OperationModel, where: Where) -> dict[str, Any]:
+def resources_named(service: str, operation: OperationModel, where: CallerScope) -> dict[str, Any]:
     """Parameters that name a resource that does not exist, of operations that could not be judged without: the law asks
     which one is meant, and botocore takes any text, or leaves it out."""
     members = operation.input_shape.members if operation.input_shape is not None else {}
@@ -44,7 +44,7 @@ def resources_named(service: str, operation: OperationModel, where: Where) -> di
     return {**_arns(service, operation, where), **named}
 
 
-def _arns(service: str, operation: OperationModel, where: Where) -> dict[str, Any]:
+def _arns(service: str, operation: OperationModel, where: CallerScope) -> dict[str, Any]:
     """The ARN of a resource that does not exist, under each parameter that is called after a kind of resource of the
     operation's action, or after resources at large; and under each required one that takes an ARN, since botocore looks
     into those of some services."""
@@ -65,7 +65,7 @@ def _arns(service: str, operation: OperationModel, where: Where) -> dict[str, An
     return out
 
 
-def _sample(kind: ResourceType, where: Where) -> str:
+def _sample(kind: ResourceType, where: CallerScope) -> str:
     places = {"Partition": where.partition, "Region": where.region, "Account": where.account}
     places["StreamType"] = "stream"  # the one word that botocore insists on, for Kinesis
     return re.sub(r"\$\{(\w+)\}", lambda variable: places.get(variable[1], "sample"), kind.forms()[0].arn)

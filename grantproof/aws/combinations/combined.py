@@ -14,7 +14,7 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.sends import clause_of, disagreements_about, senders, unpromised
-from grantproof.aws.held.unspoken import is_spoken_of, place_of
+from grantproof.aws.held.undeclarable import is_spoken_of, place_of
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates import parameters
@@ -27,7 +27,7 @@ Spot = str | Callable[[], str]
 
 
 @dataclass
-class Seen:
+class CombinedFinding:
     """A finding: `broken` or `unverified`, the combinations that show it, and what shows it in the first of them."""
 
     kind: str
@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass
-class Noted:
+class CombinedFindings:
     """What was found under many combinations, by (clause, detail, place).
 
     Attributes:
@@ -44,7 +44,7 @@ class Noted:
         only_wider: leaves out where a principal may do less than the contract says, or is not there.
     """
 
-    found: dict[tuple[str, str, str], Seen] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], CombinedFinding] = field(default_factory=dict)
     under: str = ""
     only_wider: bool = False
 
@@ -63,7 +63,7 @@ class Noted:
 
     def _note(self, kind: str, clause: str, detail: str, place: Spot, shown: Mapping[str, Any]) -> None:
         spot = place if isinstance(place, str) else place()
-        self.found.setdefault((clause, detail, spot), Seen(kind, shown)).under.append(self.under)
+        self.found.setdefault((clause, detail, spot), CombinedFinding(kind, shown)).under.append(self.under)
 
 
 def named(chosen: Sequence[Variant]) -> str:
@@ -71,7 +71,7 @@ def named(chosen: Sequence[Variant]) -> str:
     return " + ".join(variant.alias for variant in chosen) or "no variant"
 
 
-def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> Synthesised | None:
+def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFindings) -> Synthesised | None:
     """What the stacks hold under a combination; None where CloudFormation refuses it, or it is not meant. Notes where
     these two differ.
 
@@ -99,7 +99,7 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: Noted) -> 
     return Synthesised(replace(varied, region=region, partition=partition), found)
 
 
-def note_untold(space: Space, found: Synthesised, noted: Noted) -> None:
+def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFindings) -> None:
     """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
     another region properties name the region, so that only what is made besides can be told.
 
@@ -108,8 +108,8 @@ def note_untold(space: Space, found: Synthesised, noted: Noted) -> None:
     """
     home, region = space.contract.region, found.contract.region
     base = space.seen((), home)
-    before = base.untold if not isinstance(base, Refused) else {}
-    for path, resource in found.untold.items():
+    before = base.unknown_access if not isinstance(base, Refused) else {}
+    for path, resource in found.unknown_access.items():
         same = path in before and (region != home or before[path].properties == resource.properties)
         if not same and not is_spoken_of(found, resource):
             clause = "what is not worked out stays as the contract's own deployment has it"
@@ -121,12 +121,12 @@ def note_untold(space: Space, found: Synthesised, noted: Noted) -> None:
             noted.broken(clause, detail, partial(place_of, resource, found))
 
 
-def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = True) -> None:
+def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
     """Hold one part of what the stacks hold against the contract; with all that is no principal's, if it is a stack's
     policies and `whole`.
 
     Raises:
-        LawError: a policy that is not IAM's.
+        IamError: a policy that is not IAM's.
         SnapshotIncomplete: the contract names an output that no stack has.
     """
     kind, alias = part[:2]
@@ -157,7 +157,7 @@ def compare_part(held_: Deployed, part: Part, noted: Noted, *, whole: bool = Tru
         compare_rest(held_, noted)
 
 
-def compare_rest(held: Deployed, noted: Noted) -> None:
+def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
     """Hold the policies on resources, what is sent away, and what there is at all, against the contract.
 
     Raises:
@@ -183,7 +183,7 @@ def _whose(view: Deployed, sides: Sides) -> str:
     return sides.real[0].label
 
 
-def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
+def _tell(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
     """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
     if sides.plainly_agree():
         return
@@ -196,7 +196,7 @@ def _tell(view: Deployed, noted: Noted, sides: Sides) -> None:
             note(sides.clause, found.detail, found.place or place, **found.shown)
 
 
-def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:
+def _limits(view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:
     clause = f"{principal.alias} has the limits of the contract"
     if longest != principal.max_session:
         note = noted.broken if longest > principal.max_session else noted.narrower
@@ -210,7 +210,7 @@ def _limits(view: Deployed, noted: Noted, principal: DeclaredPrincipal, longest:
         note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
 
 
-def _resources(view: Deployed, noted: Noted) -> None:
+def _resources(view: Deployed, noted: CombinedFindings) -> None:
     for resource in view.contract.resources:
         clause = f"{resource.alias} says exactly what the contract says"
         try:
@@ -225,7 +225,7 @@ def _resources(view: Deployed, noted: Noted) -> None:
             _tell(view, noted, resource_policy(view, resource, real))
 
 
-def _sends(view: Deployed, noted: Noted) -> None:
+def _sends(view: Deployed, noted: CombinedFindings) -> None:
     for sending in view.contract.sends:
         try:
             for found in disagreements_about(view, sending):
@@ -243,7 +243,7 @@ def _sends(view: Deployed, noted: Noted) -> None:
         noted.broken("the stacks create what the contract declares, and nothing else", detail, place)
 
 
-def _came_along(view: Deployed, noted: Noted) -> None:
+def _came_along(view: Deployed, noted: CombinedFindings) -> None:
     declared = set()
     for reference in [p.reference for p in view.contract.principals] + [r.reference for r in view.contract.resources]:
         try:

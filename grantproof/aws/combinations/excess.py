@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from grantproof.aws.combinations.combined import Noted, compare_part, named, note_untold, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.open_parameters import OpenParameter, open_parameters
 from grantproof.aws.combinations.places import places
@@ -19,7 +19,7 @@ from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.intrinsics import NotResolved, names
 from grantproof.contract import Contract, UnknownFact, Variant
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.source import Place, read, shown
 from grantproof.variants import subsets
 
@@ -160,13 +160,13 @@ class _Search:
         return tuple(said for said in found if said not in before)
 
     def _differences(self, chosen: Sequence[Variant], region: str, parts: Iterable[Part]) -> tuple[str, ...]:
-        noted = Noted(only_wider=True)
+        noted = CombinedFindings(only_wider=True)
         found = view(self._space, chosen, region, noted)
         if found is not None:
             for part in parts:
                 compare_part(found, part, noted)
-            note_untold(self._space, found, noted)
+            note_unknown_access(self._space, found, noted)
         return tuple(f"{clause!r} fails: {detail}" for clause, detail, _ in noted.found)
 
 
-_CANNOT_BE_SAID = (NotResolved, LawError, SnapshotIncomplete, UnknownFact)
+_CANNOT_BE_SAID = (NotResolved, IamError, SnapshotIncomplete, UnknownFact)

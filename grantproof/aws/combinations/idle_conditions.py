@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from grantproof.aws.combinations.combined import Noted
+from grantproof.aws.combinations.combined import CombinedFindings
 from grantproof.aws.held.deployed import Deployed
 from grantproof.iam import EVERYTHING, Layers, Policy, Statement, actions, sent
 from grantproof.iam.comparison.compare import Verdict, compare
@@ -14,7 +14,7 @@ from grantproof.iam.operators import Set, Type
 from grantproof.source import shown
 
 
-def idle_conditions(deployed: Deployed, noted: Noted) -> int:
+def idle_conditions(deployed: Deployed, noted: CombinedFindings) -> int:
     """Note the conditions that protect from nothing: without a condition that bears, some request that was denied
     becomes allowed (or, in a Deny, the other way), which the exact comparison finds. How many were looked at."""
     looked_at = 0
@@ -43,7 +43,9 @@ def _policies(deployed: Deployed) -> Iterator[tuple[str, Policy]]:
     yield from (("resource", policy) for policy in deployed.policies.resource_policies.values())
 
 
-def _check(deployed: Deployed, noted: Noted, kind: str, policy: Policy, statement: Statement, test: Test) -> None:
+def _check(
+    deployed: Deployed, noted: CombinedFindings, kind: str, policy: Policy, statement: Statement, test: Test
+) -> None:
     place = str(deployed.origins.place(policy.label, statement.index) or shown(deployed.contract.path))
     clause = "every condition of the policies protects from something"
     others = tuple(other for other in statement.conditions if other is not test)

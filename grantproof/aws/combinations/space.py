@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from grantproof.aws.combinations.dependencies import Dependencies, Part
-from grantproof.aws.synthesis.kept import Kept
+from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, Variant, load, references
@@ -46,7 +46,7 @@ class Space:
         self._varied: dict[frozenset[str], Contract] = (
             {} if before is None or before.contract is not contract else before._varied
         )
-        self._kept: Kept = Kept(None if before is None else before._kept)
+        self._cache: StackCache = StackCache(None if before is None else before._cache)
         self._seen: dict[tuple[frozenset[str], str], Synthesis | Refused] = {}
 
     @cached_property
@@ -56,7 +56,7 @@ class Space:
         Raises:
             Refused, NotResolved: see `synthesise`.
         """
-        return synthesise(self.contract, kept=self._kept)
+        return synthesise(self.contract, cache=self._cache)
 
     @cached_property
     def parts(self) -> Mapping[Part, tuple[Variant, ...]]:
@@ -81,7 +81,7 @@ class Space:
         key = (frozenset(variant.alias for variant in chosen), region)
         if key not in self._seen:
             try:
-                self._seen[key] = synthesise(self.varied(key[0]), region, kept=self._kept)
+                self._seen[key] = synthesise(self.varied(key[0]), region, cache=self._cache)
             except Refused as refused:
                 self._seen[key] = refused
         return self._seen[key]

@@ -16,7 +16,7 @@ from grantproof.aws.drafts.already_there import stand_in
 from grantproof.aws.drafts.drafted import contract_text
 from grantproof.aws.drafts.imported import account_of_export, template_of
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
-from grantproof.aws.held.giving import Way, may_give_access, way_of
+from grantproof.aws.held.non_policy_access import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -24,7 +24,7 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import wellformed
 from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import ContractError, load
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.source import SourceError, read, shown
 
 __all__ = ["CannotDraft", "draft", "draft_from_snapshot"]
@@ -116,7 +116,7 @@ def _written(found: Skeleton) -> Path:
             policies = stage.policies
         except SnapshotIncomplete as error:
             raise CannotDraft(f"{error}: no template creates it. Name one that does as well.") from None
-        except LawError as error:
+        except IamError as error:
             where = _stands_at(stage, str(error))
             raise CannotDraft(f"{where}AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)

@@ -7,7 +7,7 @@ from typing import Any
 
 from grantproof.aws.mocked.deploy import DeployedStack, Resource
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location
 from grantproof.aws.templates.resource_policies import ResourcePolicy, resource_policies, snapshot_entries
 from grantproof.contract import Contract
 
@@ -15,15 +15,15 @@ from grantproof.contract import Contract
 def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -> Iterator[dict[str, Any]]:
     """The policies that stacks put on resources in one account, in the shape of a snapshot's. A resource of which they
     cannot be told was not created (`NoPolicy`)."""
-    where = Where(parameters.partition_of(contract.region)[0], contract.region, account)
+    where = Location(parameters.partition_of(contract.region)[0], contract.region, account)
     own = (stack for stack in stacks if contract.accounts.get(stack.account) == account)
-    found = (one for stack in own for resource in stack.resources for one in hung_by(resource, where))
+    found = (one for stack in own for resource in stack.resources for one in attached_by(resource, where))
     return snapshot_entries(found, account)
 
 
-def hung_by(resource: Resource, where: Where) -> Iterator[ResourcePolicy]:
+def attached_by(resource: Resource, where: Location) -> Iterator[ResourcePolicy]:
     """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
-    if resource.type in CARRIERS or resource.type in HUNG:
+    if resource.type in CARRIERS or resource.type in ATTACHMENTS:
         yield from resource_policies(resource.type, resource.properties, resource.physical_id, where)
 
 

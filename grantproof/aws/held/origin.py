@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.carried import hung_by
-from grantproof.aws.held.giving import LIMITING, Way, way_of
+from grantproof.aws.held.carried import attached_by
+from grantproof.aws.held.non_policy_access import LIMITING, Way, way_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
 from grantproof.aws.templates.resource_policies import ResourcePolicy, merged
 from grantproof.source import Key, Place, at, read
@@ -19,15 +19,16 @@ KeyPath = tuple[Key, ...]
 #: Where the policy documents of a resource stand that has one, by type.
 _DOCUMENTS = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
 _SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
-#: What the properties of a resource name that hangs a policy on another: queue by URL, topic by ARN, bucket by name ...
-_HANGS_ON: Mapping[str, tuple[str, ...]] = {
+#: What the properties of a resource name that attaches a policy to another: queue by URL, topic by ARN, bucket by name
+#: ...
+_ATTACHED_BY_PROPERTY: Mapping[str, tuple[str, ...]] = {
     "AWS::S3::BucketPolicy": ("Bucket",),
     "AWS::SQS::QueuePolicy": ("Queues",),
     "AWS::SQS::QueueInlinePolicy": ("Queue",),
     "AWS::SNS::TopicPolicy": ("Topics",),
     "AWS::SNS::TopicInlinePolicy": ("TopicArn",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
-    **{type_: (hung.target,) for type_, hung in HUNG.items()},
+    **{type_: (attachment.target,) for type_, attachment in ATTACHMENTS.items()},
 }
 
 
@@ -64,7 +65,7 @@ class Origins:
 
     @cached_property
     def _carriers(self) -> Mapping[str, Resource]:
-        """What carries policies after the table `carriers`, by ARN; else what hangs the policy there."""
+        """What carries policies after the table `carriers`, by ARN; else what attaches the policy there."""
         out = {arn: hanging[0][0] for arn, hanging in self._carried.items()}
         for resource in self._all:
             if (carrier := CARRIERS.get(resource.type)) and isinstance(resource.properties, Mapping):
@@ -78,15 +79,15 @@ class Origins:
         by: dict[int, Resource] = {}
         found: list[ResourcePolicy] = []
         for resource in self._all:
-            for one in hung_by(resource, self._where(resource)) if resource.properties is not None else ():
+            for one in attached_by(resource, self._where(resource)) if resource.properties is not None else ():
                 by[id(one)] = resource
                 found.append(one)
         return {arn: [(by[id(one)], one) for one in several] for arn, several in merged(found).items()}
 
-    def _where(self, resource: Resource) -> Where:
+    def _where(self, resource: Resource) -> Location:
         values = self._deployment.facts.values
         number = values.get(f"accounts.{resource.account}", resource.account)
-        return Where(values.get("partition", ""), values.get("region", ""), number)
+        return Location(values.get("partition", ""), values.get("region", ""), number)
 
     def resource(self, arn: str) -> Resource | None:
         """The resource that created what an ARN names, or None."""
@@ -162,10 +163,10 @@ class Origins:
             if left is None or left < number:
                 return carried, _listed(properties_of(carried), one.path, left)
             left -= number
-        for hung in self._hung_on(arn, resource):
-            path = _statement(hung, _document(hung), statement)
+        for attachment in self._attached_to(arn, resource):
+            path = _statement(attachment, _document(attachment), statement)
             if statement is None or path:
-                return hung, path
+                return attachment, path
         return (resource, _statement(resource, _document(resource), statement)) if resource is not None else None
 
     def _inline(
@@ -178,24 +179,24 @@ class Origins:
                 if _fits(entry, name, only=len(entries) == 1 and resource.properties is None):
                     return resource, _statement(resource, ("Policies", number, "PolicyDocument"), statement)
         for separate in self._all:
-            if separate.type in _SEPARATE and _named(separate, name) and _hangs(separate, arn):
+            if separate.type in _SEPARATE and _named(separate, name) and _is_attached_to(separate, arn):
                 return separate, _statement(separate, ("PolicyDocument",), statement)
         return (resource, ()) if resource is not None else None
 
-    def _hung_on(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
-        """The resources that hang a policy on what an ARN names."""
+    def _attached_to(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
+        """The resources that attach a policy to what an ARN names."""
         wanted = {arn, arn.rsplit(":", 1)[-1]} | ({resource.physical_id} if resource else set())
         service = arn.split(":", 3)[2:3]
-        for hung in self._all:
-            if hung.properties is not None and hung.type in HUNG:
-                continue  # it is known on what this hangs
-            if hung.type.count("::") == 2 and [hung.type.split("::")[1].lower()] != service:
+        for attachment in self._all:
+            if attachment.properties is not None and attachment.type in ATTACHMENTS:
+                continue  # it is known to what this is attached
+            if attachment.type.count("::") == 2 and [attachment.type.split("::")[1].lower()] != service:
                 continue
-            for name in _HANGS_ON.get(hung.type, ()):
-                value = at(properties_of(hung), (name,))
+            for name in _ATTACHED_BY_PROPERTY.get(attachment.type, ()):
+                value = at(properties_of(attachment), (name,))
                 values = value if isinstance(value, list) else [value]
                 if any(str(v) in wanted or str(v).rsplit("/", 1)[-1] in wanted for v in values):
-                    yield hung
+                    yield attachment
 
 
 def properties_of(resource: Resource) -> Any:
@@ -215,8 +216,8 @@ def written_of(resource: Resource) -> Any:
 
 def _document(resource: Resource) -> KeyPath:
     properties = properties_of(resource)
-    if resource.type in HUNG:
-        return HUNG[resource.type].document
+    if resource.type in ATTACHMENTS:
+        return ATTACHMENTS[resource.type].document
     if resource.type in CARRIERS:
         return CARRIERS[resource.type].own
     return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
@@ -251,8 +252,8 @@ def _named(separate: Resource, name: str) -> bool:
     return written == name or (separate.properties is None and isinstance(written, Mapping))
 
 
-def _hangs(separate: Resource, arn: str) -> bool:
-    """Does an inline policy that is a resource of its own hang on the entity with this ARN?"""
+def _is_attached_to(separate: Resource, arn: str) -> bool:
+    """Does an inline policy that is a resource of its own belong to the entity with this ARN?"""
     if separate.properties is None:
         return True
     kind, _, name = arn.split(":", 5)[-1].partition("/")

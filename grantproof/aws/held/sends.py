@@ -11,7 +11,7 @@ from grantproof.aws.held.agreement import Disagreement
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.known import account_of, as_known
 from grantproof.aws.held.origin import properties_of
-from grantproof.aws.held.unspoken import place_of
+from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.sending import SENDING, sent_away
 from grantproof.contract import DeclaredSending

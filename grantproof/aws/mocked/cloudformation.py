@@ -14,7 +14,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
    list type stays text, and spaces stay in lists. See `parameters`.
 8. Exports of outputs whose condition is false.
-9. Names and defaults that CloudFormation fills in are not passed on to some services: see `filled`.
+9. Names and defaults that CloudFormation fills in are not passed on to some services: see `with_defaults`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from moto.cloudformation.models import Stack
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.ssm.models import ssm_backends
 
-from grantproof.aws.mocked import carrying, iam_resources, policy_resources
+from grantproof.aws.mocked import iam_resources, policy_resources, stand_ins
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
-from grantproof.aws.mocked.existing import ClientOf, existing
-from grantproof.aws.mocked.filled import filled
-from grantproof.aws.mocked.names import NotCreated, resolve, scope
+from grantproof.aws.mocked.defaults import with_defaults
+from grantproof.aws.mocked.existing_values import ClientOf, existing_values
+from grantproof.aws.mocked.stack_scope import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, intrinsics, parameters
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed, policies_as_text
@@ -138,7 +138,7 @@ class _Creators:
         for module in (iam_resources, policy_resources):
             if found := module.resource_class(type_, self._client_of):
                 return found
-        if found := carrying.resource_class(type_, self._client_of):
+        if found := stand_ins.resource_class(type_, self._client_of):
             return found
         if type_.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
             raise UnsupportedResource("it: what a custom resource does is the code of its function")
@@ -153,7 +153,7 @@ class _Creators:
         written = policies_as_text(found.get("Properties") or {})
         self._built.properties[names.stack_id, logical_id] = written
         before = getattr(names._parsed_resources.get(logical_id), "physical_resource_id", None)
-        properties, name = filled(str(found.get("Type")), written, name, before)
+        properties, name = with_defaults(str(found.get("Type")), written, name, before)
         return self._without_assets(class_, {**found, "Properties": properties}, name)
 
     def _without_assets(self, class_: Any, resource: Any, name: str) -> Any:
@@ -193,8 +193,8 @@ class _Creators:
 
     def _check_policies(self, made: Any, resource: Any, properties: Any, account: str, region: str) -> None:
         type_, ref = str(resource.get("Type")), getattr(made, "physical_resource_id", None)
-        if made is not None and (type_ in carriers.CARRIERS or type_ in carriers.HUNG):
-            tuple(resource_policies(type_, properties, str(ref), carrying.where_of(account, region)))
+        if made is not None and (type_ in carriers.CARRIERS or type_ in carriers.ATTACHMENTS):
+            tuple(resource_policies(type_, properties, str(ref), stand_ins.where_of(account, region)))
 
     def update(self, logical_id: str, resource: Any, names: Any, account_id: str, region_name: str) -> Any:
         """moto's `parse_and_update_resource`; what was not created before is created."""
@@ -319,7 +319,7 @@ def _parameters(client_of: ClientOf) -> Callable[[Any], None]:
         pseudo = {name: seen[name] for name in seen if name.startswith("AWS::") and name != "AWS::NoValue"}
         texts = {name: ",".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in given.items()}
         try:
-            parameters.check(template, texts, pseudo, existing(account, region, client_of))
+            parameters.check(template, texts, pseudo, existing_values(account, region, client_of))
         except parameters.RefusedParameters as error:
             raise ValidationError(message=str(error)) from None
         declared = template.get("Parameters") or {}

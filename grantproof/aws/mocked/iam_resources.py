@@ -56,7 +56,7 @@ def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
 
 
 def remove_role(iam: Client, name: str) -> None:
-    """Delete a role with everything that hangs on it."""
+    """Delete a role with everything attached to it."""
     for policy_name in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
     for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
@@ -104,7 +104,7 @@ def _user(iam: Client, p: Properties, generated: str) -> CreatedResource:
 
 
 def remove_user(iam: Client, name: str) -> None:
-    """Delete a user with everything that hangs on it."""
+    """Delete a user with everything attached to it."""
     for group in iam.list_groups_for_user(UserName=name)["Groups"]:
         iam.remove_user_from_group(GroupName=group["GroupName"], UserName=name)
     for policy_name in iam.list_user_policies(UserName=name)["PolicyNames"]:
@@ -137,14 +137,14 @@ def _managed_policy(iam: Client, p: Properties, generated: str) -> CreatedResour
 
 
 def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], CreatedResource]:
-    """`AWS::IAM::Policy` hangs on lists of entities, `AWS::IAM::RolePolicy` and its kin on one by name."""
+    """`AWS::IAM::Policy` is attached to lists of entities, `AWS::IAM::RolePolicy` and its kin on one by name."""
 
     def create(iam: Client, p: Properties, generated: str) -> CreatedResource:
         name = p["PolicyName"]
         targets = [(kind, target) for kind in kinds for target in p.get(f"{kind}s") or ()]
         targets += [(kind, p[f"{kind}Name"]) for kind in kinds if f"{kind}Name" in p]
         if not targets:
-            raise UnsupportedResource("an inline policy that hangs on nothing; CloudFormation refuses it")
+            raise UnsupportedResource("an inline policy attached to nothing; CloudFormation refuses it")
         for kind, target in targets:
             put = getattr(iam, f"put_{kind.lower()}_policy")
             put(**{f"{kind}Name": target}, PolicyName=name, PolicyDocument=_text(p["PolicyDocument"]))
@@ -212,7 +212,7 @@ def _update_role(role: CreatedResource, p: Properties) -> None:
         iam.delete_role_permissions_boundary(RoleName=name)
 
 
-#: What CloudFormation updates without making it again. The others lose what hangs on them from elsewhere, as a
+#: What CloudFormation updates without making it again. The others lose what is attached to them from elsewhere, as a
 #: replacement does.
 _IN_PLACE: Mapping[str, Callable[[CreatedResource, Properties], None]] = {
     "AWS::IAM::ManagedPolicy": _update_policy,

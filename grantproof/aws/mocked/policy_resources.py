@@ -1,4 +1,4 @@
-"""Resources of other services that carry a policy, or hang one on a resource.
+"""Resources of other services that carry a policy, or attach one to a resource.
 
 moto 5.2.5 has no `AWS::S3::BucketPolicy`, `AWS::SQS::QueuePolicy`, `AWS::SNS::TopicPolicy` and nothing of Secrets
 Manager, drops the policy of `AWS::ECR::Repository`, and requires a key

@@ -18,7 +18,7 @@ from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.cloudformation import Built, like_cloudformation
 from grantproof.aws.mocked.iam_resources import remove_role
 from grantproof.aws.mocked.identity import Identity
-from grantproof.aws.mocked.remembered import remembered
+from grantproof.aws.mocked.memoised import memoised
 from grantproof.aws.mocked.validation import judged_by_the_law
 from grantproof.aws.mocked.wire import NO_SECRET, Authoriser, Calls, Wire, root_wire
 
@@ -94,7 +94,7 @@ class World:
             stack.enter_context(mock_aws(config=config))
             # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
             mock_random.seed(_SEED)
-            stack.enter_context(remembered())
+            stack.enter_context(memoised())
             stack.enter_context(judged_by_the_law())
             self.built = stack.enter_context(
                 like_cloudformation(lambda account, *more: self.client(self.root(account), *more))

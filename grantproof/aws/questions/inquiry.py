@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from grantproof.aws.calls.asking import Authorisation
+from grantproof.aws.calls.authorisation import Authorisation
 from grantproof.aws.held.policies import Held
 from grantproof.aws.mocked.identity import Identity
 from grantproof.aws.mocked.identity import Kind as IdentityKind
@@ -129,7 +129,7 @@ def request(
     )
     owner = account_of(resource) or (account if resource == "*" else None)
     asked = Authorisation(actions.spelt(action), resource, owner, context or {})
-    found = stage.law.request(identity, asked, stage.contract.region)
+    found = stage.authoriser.request(identity, asked, stage.contract.region)
     return replace(found, principal=who.principal)
 
 
@@ -164,7 +164,7 @@ def explain(stage: Stage, who: Caller, asked: Request) -> Answer:
     """Decide a request, layer by layer.
 
     Raises:
-        LawError: it cannot be decided.
+        IamError: it cannot be decided.
     """
     layers = layers_of(stage, who, asked)
     decision = evaluate(asked, layers)
@@ -176,7 +176,7 @@ def on_resources(stage: Stage, who: Caller, action: str) -> tuple[Answer, ...]:
     whose own policies do; one for a resource that nothing names where there is none.
 
     Raises:
-        BadQuestion, LawError: as `request` and `explain`.
+        BadQuestion, IamError: as `request` and `explain`.
     """
     if not actions.exists(action) or not actions.details(action).resource_types:
         return (explain(stage, who, request(stage, who, action, "*")),)

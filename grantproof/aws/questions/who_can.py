@@ -12,7 +12,7 @@ from grantproof.iam import (
     BadRequest,
     Cited,
     Decision,
-    LawError,
+    IamError,
     Layers,
     Outcome,
     Policy,
@@ -62,7 +62,7 @@ def who_can(stage: Stage, action: str, resource: str) -> tuple[tuple[Can, ...], 
         try:
             if can := _can(stage, who, asked, layers_of(stage, who, asked)):
                 found.append(can)
-        except LawError as error:
+        except IamError as error:
             unclear.append(f"{who.name}: {error}")
     return tuple(found), tuple(unclear)
 

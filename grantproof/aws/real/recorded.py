@@ -19,7 +19,7 @@ from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource, nested_template
 from grantproof.aws.real.export import Export, ExportRefused, RecordedStack
 from grantproof.contract import Contract, Stack, facts_of, references
-from grantproof.iam import LawError
+from grantproof.iam import IamError
 from grantproof.source import Place, read, shown
 
 
@@ -76,7 +76,7 @@ class Recorded(Deployed):
     def _parsed(self) -> Policies:
         try:
             return Policies(self._snapshots.values())
-        except (LawError, SnapshotIncomplete) as error:
+        except (IamError, SnapshotIncomplete) as error:
             named = ", ".join(shown(export.path) for export in self.exports.values())
             raise ExportRefused(self.contract.path, f"{named}: a policy cannot be read: {error}.") from None
 

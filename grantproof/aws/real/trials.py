@@ -16,7 +16,7 @@ from grantproof.aws.real.recorded import Recorded
 from grantproof.aws.real.trial import Draft, Plan, Trial
 from grantproof.aws.real.trials_inside import Session, of_every_call, try_statements
 from grantproof.contract import DeclaredPrincipal, DeclaredStatement
-from grantproof.iam import EVERYTHING, LawError, Layers, Policy, PolicyType, Request, evaluate, parse_principal
+from grantproof.iam import EVERYTHING, IamError, Layers, Policy, PolicyType, Request, evaluate, parse_principal
 from grantproof.iam.satisfy import added, satisfying
 
 
@@ -123,7 +123,7 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
             return f"{said}{caller} is not in the snapshot"
         own = Layers(identity=held.identity, boundary=held.boundary, resource=trust) if held else Layers(resource=trust)
         may = next((w for w in let_in if evaluate(w, own).allowed), None)
-    except LawError as error:
+    except IamError as error:
         return f"{said}{error}"
     if let_in and may is None:
         return f"{said}{caller} has no permission of its own to do so"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grantproof.aws.calls.harmless import Models, reads, without_parameters
-from grantproof.aws.calls.operations import UnmappedOperation, Where, authorisations, parameters_for
+from grantproof.aws.calls.operations import CallerScope, UnmappedOperation, authorisations, parameters_for
 from grantproof.aws.calls.samples import minimal_parameters
 from grantproof.aws.real.recorded import Recorded
 from grantproof.aws.real.trial import Draft, Trial
 from grantproof.contract import DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import (
-    LawError,
+    IamError,
     Layers,
     Policy,
     PolicyType,
@@ -49,9 +49,9 @@ class Session:
         return parse_principal(self.arn, issuer)
 
     @property
-    def where(self) -> Where:
+    def where(self) -> CallerScope:
         """Where its calls are made."""
-        return Where(self.world.contract.partition, self.arn.split(":")[4], self.world.contract.region)
+        return CallerScope(self.world.contract.partition, self.arn.split(":")[4], self.world.contract.region)
 
     def promised(self, service: str, operation: str, params: Mapping[str, Any], *, strictly: bool) -> bool | None:
         """Does the contract allow a call? None where that cannot be said. Where `strictly` is off, its conditions count
@@ -65,7 +65,7 @@ class Session:
                 for a in asked
             ]  # fmt: skip
             return bool(requests) and all(evaluate(r, self._layers(r, strictly=strictly)).allowed for r in requests)
-        except (LawError, UnmappedOperation, KeyError):
+        except (IamError, UnmappedOperation, KeyError):
             return None
 
     def _owner(self, resource: str | None) -> str | None:

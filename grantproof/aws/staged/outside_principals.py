@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from grantproof.aws.calls.asking import ask
+from grantproof.aws.calls.authorisation import ask
 from grantproof.aws.mocked.identity import Identity
 from grantproof.contract import DeclaredPrincipal
-from grantproof.iam import LawError, Layers, Policy, PolicyType, Request, Statement, evaluate
+from grantproof.iam import IamError, Layers, Policy, PolicyType, Request, Statement, evaluate
 from grantproof.iam import parse_principal as principal_of
 from grantproof.iam.satisfy import added, failing, satisfying
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ENTRIES = ("sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:AssumeRole")
 
 
-class CannotCome(LawError):
+class CannotCome(IamError):
     """Conditions of a trust policy that nobody was found to meet."""
 
 
@@ -106,8 +106,8 @@ def _session(stage: Stage, asked: Request) -> Any:
 
 def _with_all_that_is_asked(stage: Stage, identity: Identity, statement: Statement, arn: str) -> Identity:
     """The same caller, who brings the external id, organization, MFA or whatever else the statement asks for."""
-    asked = stage.law.request(
-        identity, ask("sts:AssumeRole", arn, stage.law.where(identity, "")), stage.contract.region
+    asked = stage.authoriser.request(
+        identity, ask("sts:AssumeRole", arn, stage.authoriser.where(identity, "")), stage.contract.region
     )
     met = satisfying(statement.conditions, asked)
     if met is None:

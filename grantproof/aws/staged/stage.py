@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from grantproof.aws.calls.law import Law
+from grantproof.aws.calls.authoriser import Authoriser
 from grantproof.aws.calls.operations import Authorisation
 from grantproof.aws.held.carried import carried, joined
 from grantproof.aws.held.deployed import Deployed
@@ -47,7 +47,7 @@ class Stage(Deployed):
         managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
-        self.law = Law(self.world, lambda: self.policies)
+        self.authoriser = Authoriser(self.world, lambda: self.policies)
         self._seen = -1
         self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
         self._policies = Policies(())
@@ -100,7 +100,7 @@ class Stage(Deployed):
 
     def act(self) -> None:
         """Everything is deployed: from now on the law is over every call."""
-        self.world.authorise = self.law
+        self.world.authorise = self.authoriser
         self._deployed_at = self._state
 
     @property
@@ -190,7 +190,7 @@ class Stage(Deployed):
         identity = self.world.identity(session)
         named: list[str] = []
         for authorisation in asked:
-            request = self.law.request(identity, authorisation, region)
+            request = self.authoriser.request(identity, authorisation, region)
             decision = evaluate(request, self.policies.layers(request, identity.session_policies))
             for cited in decision.because:
                 sid = f" (Sid {cited.sid})" if cited.sid else ""

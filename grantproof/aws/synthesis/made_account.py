@@ -46,8 +46,8 @@ class MadeAccount:
         raise NotResolved(f"the {kind} {name} is made by no stack")
 
     def add(self, more: MadeAccount) -> None:
-        """Take over what a stack adds. Stacks that come later may hang policies on its entities, of which this account
-        has its own."""
+        """Take over what a stack adds. Stacks that come later may attach policies to its entities, of which this
+        account has its own."""
         for kind, entities in more.entities.items():
             self.entities[kind] |= {
                 arn: {name: list(entry) if isinstance(entry, list) else entry for name, entry in entity.items()}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws.mocked.deploy import Resource, nested_file
-from grantproof.aws.synthesis.kept import Kept, KeptStack, key_of
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
+from grantproof.aws.synthesis.stack_cache import CachedStack, StackCache, key_of
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.inert import made_up
@@ -47,14 +47,14 @@ class Shared:
     Attributes:
         physical: physical ids of resources, by path, where those of a real deployment are to be used.
         accounts: by number; of the stack that is being made, what it adds.
-        kept: stacks that were worked out before.
+        cache: stacks that were worked out before.
         conditions, scopes: see `Synthesis`.
     """
 
     contract: Contract
     physical: Mapping[StackPath, str]
     accounts: dict[str, MadeAccount]
-    kept: Kept
+    cache: StackCache
     conditions: dict[StackPath, dict[str, bool]] = field(default_factory=dict)
     scopes: dict[StackPath, Scope] = field(default_factory=dict)
 
@@ -65,11 +65,11 @@ class Shared:
             Refused, NotResolved: see `synthesise`.
         """
         key = key_of(self.contract, path, account, name, template, given)
-        found = self.kept.get(key)
+        found = self.cache.get(key)
         if found is None:
             found = self._made(path, account, name, template, given)
             if isinstance(found, Refused) or not found.account.reached:
-                self.kept.stacks[key] = found
+                self.cache.stacks[key] = found
         if isinstance(found, Refused):
             raise found.again()  # each way out has a traceback of its own
         self.accounts[account].add(found.account)
@@ -79,7 +79,7 @@ class Shared:
 
     def _made(
         self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]
-    ) -> KeptStack | Refused:
+    ) -> CachedStack | Refused:
         document = placed_once(read(template))
         pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
         if refused := parameters.refusal(read(template), given, pseudo):
@@ -99,7 +99,7 @@ class Shared:
         depth = len(path)
         conditions = {p: truths for p, truths in self.conditions.items() if p[:depth] == path}
         scopes = {p: scope for p, scope in self.scopes.items() if p[:depth] == path}
-        return KeptStack(made, MadeAccount(account, None, added.reached, added.entities, added.resource_policies),
+        return CachedStack(made, MadeAccount(account, None, added.reached, added.entities, added.resource_policies),
                          conditions, scopes)  # fmt: skip
 
 
@@ -177,7 +177,7 @@ class MadeStack:
         except InvalidPrincipal as error:
             raise Refused(self._path, str(error)) from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            # Properties of another shape than AWS documents, such as a policy without what it hangs on.
+            # Properties of another shape than AWS documents, such as a policy that names no entity.
             raise NotResolved(f"{shown(self._template)}: {name} cannot be worked out: {error!r}") from None
         self._making.pop()
         self._made[name] = made

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.giving import let_in_by, says_who, without_limits
+from grantproof.aws.held.non_policy_access import let_in_by, says_who, without_limits
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
 from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.aws.templates.resource_policies import resource_policies
@@ -58,9 +58,9 @@ class Making:
         return plain_arn(service, resource, self.where)
 
     @property
-    def where(self) -> Where:
+    def where(self) -> Location:
         """Where it is made."""
-        return Where(self.partition, str(self.scope.pseudo["AWS::Region"]), self.account.number)
+        return Location(self.partition, str(self.scope.pseudo["AWS::Region"]), self.account.number)
 
     def naming(self, document: Any) -> Any:
         """The document of a policy that names principals.
@@ -78,7 +78,7 @@ class Making:
                     raise InvalidPrincipal(f"resource {self.path[-1]}: Invalid principal in policy: {arn}")
         return made
 
-    def hang(self, arn: str, type_: str, document: Any) -> None:
+    def attach(self, arn: str, type_: str, document: Any) -> None:
         """Put a policy on the resource with this ARN."""
         entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": self.naming(document)}
         self.account.resource_policies.append(entry)
@@ -208,7 +208,7 @@ def _bucket(it: Making) -> Made:
 
 def _bucket_policy(it: Making) -> Made:
     bucket = it.properties["Bucket"]
-    it.hang(f"arn:{it.partition}:s3:::{bucket}", "AWS::S3::Bucket", it.properties["PolicyDocument"])
+    it.attach(f"arn:{it.partition}:s3:::{bucket}", "AWS::S3::Bucket", it.properties["PolicyDocument"])
     return Made(bucket)
 
 
@@ -216,7 +216,7 @@ def _key(it: Making) -> Made:
     # As long and as shaped as a real one: parameters have patterns for it.
     physical = it.known or str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(it.path)))
     arn = it.arn("kms", f"key/{physical}")
-    it.hang(arn, it.type, it.properties["KeyPolicy"])
+    it.attach(arn, it.type, it.properties["KeyPolicy"])
     return Made(physical, {"Arn": arn, "KeyId": physical})
 
 
@@ -228,7 +228,7 @@ def _secret(it: Making) -> Made:
 
 def _secret_policy(it: Making) -> Made:
     secret = it.properties["SecretId"]
-    it.hang(secret, "AWS::SecretsManager::Secret", it.properties["ResourcePolicy"])
+    it.attach(secret, "AWS::SecretsManager::Secret", it.properties["ResourcePolicy"])
     return Made(secret)
 
 
@@ -236,13 +236,14 @@ def _repository(it: Making) -> Made:
     name = it.physical(it.properties.get("RepositoryName"), 256).lower()
     arn = it.arn("ecr", f"repository/{name}")
     if it.properties.get("RepositoryPolicyText"):
-        it.hang(arn, it.type, it.properties["RepositoryPolicyText"])
+        it.attach(arn, it.type, it.properties["RepositoryPolicyText"])
     host = f"{it.account.number}.dkr.ecr.{it.where.region}.{it.scope.pseudo['AWS::URLSuffix']}"
     return Made(name, {"Arn": arn, "RepositoryUri": f"{host}/{name}"})
 
 
 def _carrier(it: Making) -> Made:
-    """What carries a policy, or hangs one on another, after the table. The policy itself is read once all is made."""
+    """What carries a policy, or attaches one to another, after the table. The policy itself is read once all is
+    made."""
     where = it.where
     carrier = CARRIERS.get(it.type)
     if carrier is None:
@@ -266,14 +267,14 @@ def _queue(it: Making) -> Made:
 
 def _queue_policy(it: Making) -> Made:
     for url in listed(it.properties.get("Queues", it.properties.get("Queue"))):
-        it.hang(it.arn("sqs", str(url).rsplit("/", 1)[-1]), "AWS::SQS::Queue", it.properties["PolicyDocument"])
+        it.attach(it.arn("sqs", str(url).rsplit("/", 1)[-1]), "AWS::SQS::Queue", it.properties["PolicyDocument"])
     return Made(it.physical(None))
 
 
 def _topic(it: Making) -> Made:
     name = it.physical(it.properties.get("TopicName"), 256)
     arn = name if name.startswith("arn:") else it.arn("sns", name)
-    it.hang(arn, it.type, new_topic_policy(arn))
+    it.attach(arn, it.type, new_topic_policy(arn))
     return Made(arn, {"TopicArn": arn, "TopicName": arn.rsplit(":", 1)[-1]})
 
 
@@ -281,7 +282,7 @@ def _topic_policy(it: Making) -> Made:
     for arn in listed(it.properties.get("Topics", it.properties.get("TopicArn"))):
         held = it.account.resource_policies
         held[:] = [entry for entry in held if entry["Arn"] != arn]
-        it.hang(arn, "AWS::SNS::Topic", it.properties["PolicyDocument"])
+        it.attach(arn, "AWS::SNS::Topic", it.properties["PolicyDocument"])
     return Made(it.physical(None))
 
 
@@ -302,7 +303,7 @@ def new_topic_policy(arn: str) -> dict[str, Any]:
 
 
 MAKERS: Mapping[str, Maker] = {
-    **dict.fromkeys((*CARRIERS, *HUNG), _carrier),
+    **dict.fromkeys((*CARRIERS, *ATTACHMENTS), _carrier),
     "AWS::IAM::Role": _entity("role"),
     "AWS::IAM::Group": _entity("group"),
     "AWS::IAM::User": _entity("user"),

@@ -13,11 +13,11 @@ from functools import cached_property
 
 from grantproof.aws.held.carried import carried
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.held.unspoken import untold
+from grantproof.aws.held.undeclarable import unknown_access
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
-from grantproof.aws.synthesis.kept import Kept
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
+from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import Scope
 from grantproof.contract import Contract, facts_of, resolve
@@ -40,21 +40,24 @@ class Synthesis:
     scopes: Mapping[StackPath, Scope]
 
     @cached_property
-    def untold(self) -> Mapping[StackPath, Resource]:
-        """What may let somebody in in a way that is not worked out: see `unspoken.untold`. It looks into the templates,
-        so that it is to be asked for first while they read as they did when this was worked out."""
-        return untold(self.deployment)
+    def unknown_access(self) -> Mapping[StackPath, Resource]:
+        """What may let somebody in in a way that is not worked out: see `undeclarable.unknown_access`. It looks into
+        the templates, so that it is to be asked for first while they read as they did when this was worked out."""
+        return unknown_access(self.deployment)
 
 
 def synthesise(
-    contract: Contract, region: str = "", physical: Mapping[StackPath, str] | None = None, kept: Kept | None = None
+    contract: Contract,
+    region: str = "",
+    physical: Mapping[StackPath, str] | None = None,
+    cache: StackCache | None = None,
 ) -> Synthesis:
     """Work a contract's stacks out.
 
     Args:
         region: instead of the contract's, to see another partition's branch.
         physical: physical ids of resources, by path, where the generated ones of a real deployment are to be used.
-        kept: stacks of this contract or of it under other variants, worked out before with the same physical ids.
+        cache: stacks of this contract or of it under other variants, worked out before with the same physical ids.
 
     Raises:
         Refused: CloudFormation would refuse a stack.
@@ -65,7 +68,7 @@ def synthesise(
     if (region, partition) != (contract.region, contract.partition):
         contract = replace(contract, region=region, partition=partition)
     accounts = {number: MadeAccount(number) for number in contract.accounts.values()}
-    shared = Shared(contract, physical or {}, accounts, kept if kept is not None else Kept())
+    shared = Shared(contract, physical or {}, accounts, cache if cache is not None else StackCache())
     facts, stacks = facts_of(contract), []
     for stack in contract.stacks:
         given, account = resolve(stack.parameters, facts), contract.accounts[stack.account]

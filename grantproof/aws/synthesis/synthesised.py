@@ -49,6 +49,6 @@ class Synthesised(Deployed):
         return self._located[arn]
 
     @property
-    def untold(self) -> Mapping[tuple[str, ...], Resource]:
-        """What may let somebody in in a way that is not worked out: see `unspoken.untold`."""
-        return self._synthesis.untold
+    def unknown_access(self) -> Mapping[tuple[str, ...], Resource]:
+        """What may let somebody in in a way that is not worked out: see `undeclarable.unknown_access`."""
+        return self._synthesis.unknown_access

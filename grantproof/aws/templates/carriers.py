@@ -1,4 +1,4 @@
-"""Which resources carry a policy, and which hang one on another: a table, as data, for all who ask.
+"""Which resources carry a policy, and which attach one to another: a table, as data, for all who ask.
 
 Deploying, working out, finding places, drafting and reading all take it from here. A type that is not in it, and that
 carries a policy all the same, is not verified.
@@ -26,7 +26,7 @@ class Carrier:
     Attributes:
         arn: with `{partition}`, `{region}`, `{account}`, `{id}` (the physical id) and the names of properties.
         named: the property that gives the physical id; empty where AWS makes it up.
-        own: where the properties hold its policy; empty where only another resource hangs one on it.
+        own: where the properties hold its policy; empty where only another resource attaches one to it.
         ref: what `Ref` gives: the physical id, or the ARN.
         attributes: what `Fn::GetAtt` gives, written as `arn` is.
         beyond: actions, by how they begin, over which more than these policies decides, and what that is: nobody is
@@ -46,7 +46,7 @@ class Carrier:
 
 
 @dataclass(frozen=True)
-class Hung:
+class PolicyAttachment:
     """Resources of one type, which put a policy on another.
 
     Attributes:
@@ -62,7 +62,7 @@ class Hung:
 
 
 @dataclass(frozen=True)
-class Where:
+class Location:
     """Where a resource is made."""
 
     partition: str
@@ -210,30 +210,36 @@ CARRIERS: Mapping[str, Carrier] = {
 }
 
 #: By type.
-HUNG: Mapping[str, Hung] = {
-    "AWS::APS::ResourcePolicy": Hung("AWS::APS::Workspace", "WorkspaceArn", ("PolicyDocument",)),
-    "AWS::Bedrock::ResourcePolicy": Hung("AWS::Bedrock::Guardrail", "ResourceArn", ("PolicyDocument",)),
-    "AWS::BedrockAgentCore::ResourcePolicy": Hung("AWS::BedrockAgentCore::Runtime", "ResourceArn", ("Policy",)),
-    "AWS::CloudTrail::ResourcePolicy": Hung("AWS::CloudTrail::EventDataStore", "ResourceArn", ("ResourcePolicy",)),
-    "AWS::ECR::RegistryPolicy": Hung("AWS::ECR::Registry", "", ("PolicyText",)),
-    "AWS::EventSchemas::RegistryPolicy": Hung("AWS::EventSchemas::Registry", "RegistryName", ("Policy",)),
-    "AWS::Events::EventBusPolicy": Hung("AWS::Events::EventBus", "EventBusName", ()),
-    "AWS::Kinesis::ResourcePolicy": Hung("AWS::Kinesis::Stream", "ResourceArn", ("ResourcePolicy",)),
-    "AWS::Lambda::Permission": Hung("AWS::Lambda::Function", "FunctionName", ()),
-    "AWS::Lambda::ResourcePolicy": Hung("AWS::Lambda::Function", "ResourceArn", ("PolicyDocument",)),
-    "AWS::Lex::ResourcePolicy": Hung("AWS::Lex::Bot", "ResourceArn", ("Policy",)),
-    "AWS::Logs::ResourcePolicy": Hung("AWS::Logs::LogGroup", "", ("PolicyDocument",)),
-    "AWS::MSK::ClusterPolicy": Hung("AWS::MSK::Cluster", "ClusterArn", ("Policy",)),
-    "AWS::S3Express::BucketPolicy": Hung("AWS::S3Express::DirectoryBucket", "Bucket", ("PolicyDocument",)),
-    "AWS::S3ObjectLambda::AccessPointPolicy": Hung(
+ATTACHMENTS: Mapping[str, PolicyAttachment] = {
+    "AWS::APS::ResourcePolicy": PolicyAttachment("AWS::APS::Workspace", "WorkspaceArn", ("PolicyDocument",)),
+    "AWS::Bedrock::ResourcePolicy": PolicyAttachment("AWS::Bedrock::Guardrail", "ResourceArn", ("PolicyDocument",)),
+    "AWS::BedrockAgentCore::ResourcePolicy": PolicyAttachment(
+        "AWS::BedrockAgentCore::Runtime", "ResourceArn", ("Policy",)
+    ),
+    "AWS::CloudTrail::ResourcePolicy": PolicyAttachment(
+        "AWS::CloudTrail::EventDataStore", "ResourceArn", ("ResourcePolicy",)
+    ),
+    "AWS::ECR::RegistryPolicy": PolicyAttachment("AWS::ECR::Registry", "", ("PolicyText",)),
+    "AWS::EventSchemas::RegistryPolicy": PolicyAttachment("AWS::EventSchemas::Registry", "RegistryName", ("Policy",)),
+    "AWS::Events::EventBusPolicy": PolicyAttachment("AWS::Events::EventBus", "EventBusName", ()),
+    "AWS::Kinesis::ResourcePolicy": PolicyAttachment("AWS::Kinesis::Stream", "ResourceArn", ("ResourcePolicy",)),
+    "AWS::Lambda::Permission": PolicyAttachment("AWS::Lambda::Function", "FunctionName", ()),
+    "AWS::Lambda::ResourcePolicy": PolicyAttachment("AWS::Lambda::Function", "ResourceArn", ("PolicyDocument",)),
+    "AWS::Lex::ResourcePolicy": PolicyAttachment("AWS::Lex::Bot", "ResourceArn", ("Policy",)),
+    "AWS::Logs::ResourcePolicy": PolicyAttachment("AWS::Logs::LogGroup", "", ("PolicyDocument",)),
+    "AWS::MSK::ClusterPolicy": PolicyAttachment("AWS::MSK::Cluster", "ClusterArn", ("Policy",)),
+    "AWS::S3Express::BucketPolicy": PolicyAttachment("AWS::S3Express::DirectoryBucket", "Bucket", ("PolicyDocument",)),
+    "AWS::S3ObjectLambda::AccessPointPolicy": PolicyAttachment(
         "AWS::S3ObjectLambda::AccessPoint", "ObjectLambdaAccessPoint", ("PolicyDocument",)
     ),
-    "AWS::S3Outposts::BucketPolicy": Hung("AWS::S3Outposts::Bucket", "Bucket", ("PolicyDocument",)),
-    "AWS::S3Tables::TableBucketPolicy": Hung("AWS::S3Tables::TableBucket", "TableBucketARN", ("ResourcePolicy",)),
-    "AWS::S3Tables::TablePolicy": Hung("AWS::S3Tables::Table", "TableARN", ("ResourcePolicy",)),
-    "AWS::SMSVOICE::ResourcePolicy": Hung("AWS::SMSVOICE::PhoneNumber", "ResourceArn", ("PolicyDocument",)),
-    "AWS::SSM::ResourcePolicy": Hung("AWS::SSM::Parameter", "ResourceArn", ("Policy",)),
-    "AWS::XRay::ResourcePolicy": Hung("AWS::XRay::Group", "", ("PolicyDocument",)),
+    "AWS::S3Outposts::BucketPolicy": PolicyAttachment("AWS::S3Outposts::Bucket", "Bucket", ("PolicyDocument",)),
+    "AWS::S3Tables::TableBucketPolicy": PolicyAttachment(
+        "AWS::S3Tables::TableBucket", "TableBucketARN", ("ResourcePolicy",)
+    ),
+    "AWS::S3Tables::TablePolicy": PolicyAttachment("AWS::S3Tables::Table", "TableARN", ("ResourcePolicy",)),
+    "AWS::SMSVOICE::ResourcePolicy": PolicyAttachment("AWS::SMSVOICE::PhoneNumber", "ResourceArn", ("PolicyDocument",)),
+    "AWS::SSM::ResourcePolicy": PolicyAttachment("AWS::SSM::Parameter", "ResourceArn", ("Policy",)),
+    "AWS::XRay::ResourcePolicy": PolicyAttachment("AWS::XRay::Group", "", ("PolicyDocument",)),
 }
 
 
@@ -242,10 +248,10 @@ KEYS = frozenset({"AWS::KMS::Key", "AWS::KMS::ReplicaKey"})
 
 
 class NoPolicy(ValueError):
-    """Properties of which it cannot be said what policy they hang on what."""
+    """Properties of which it cannot be said which policy they attach to what."""
 
 
-def filled(template: str, properties: Any, id_: str, where: Where) -> str:
+def filled(template: str, properties: Any, id_: str, where: Location) -> str:
     """An ARN or attribute of the table, filled in."""
     try:
         return template.format_map(

@@ -1,9 +1,9 @@
 """Types that moto does not create, or not whatever their properties, and by which nobody gets in.
 
 Each was looked up in the template reference: what resources of it do is done with the permissions of roles and policies
-that are read, and no property of theirs names somebody who may do something, but for those that `held/giving` and
-`sending` have. So there is a stand-in for them in the mocked world. All others that cannot be created are said, one by
-one.
+that are read, and no property of theirs names somebody who may do something, but for those that
+`held/non_policy_access` and `sending` have. So there is a stand-in for them in the mocked world. All others that cannot
+be created are said, one by one.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from grantproof.aws.templates.carriers import Where
+from grantproof.aws.templates.carriers import Location
 from grantproof.iam import actions
 
 INERT = frozenset(
@@ -88,7 +88,7 @@ def _service_of(type_: str) -> str:
     return _SERVICES.get(service, service.lower())
 
 
-def reference(type_: str, name: str, where: Where) -> str:
+def reference(type_: str, name: str, where: Location) -> str:
     """What `Ref` gives of a resource that is not made and is called so."""
     return name if type_ not in BY_ARN or name.startswith("arn:") else usual_arn(type_, name, where)
 
@@ -109,7 +109,7 @@ _PREFIXES = {
 }
 
 
-def usual_arn(type_: str, physical_id: str, where: Where) -> str:
+def usual_arn(type_: str, physical_id: str, where: Location) -> str:
     """The ARN of a resource of no kind that is known here: as the action list writes those of its kind, where that
     takes nothing but its name."""
     service, kind = _service_of(type_), type_.split("::")[2].lower()
@@ -126,12 +126,12 @@ def usual_arn(type_: str, physical_id: str, where: Where) -> str:
     return _VARIABLE.sub(lambda match: str(given[match[1]]), template)
 
 
-def plain_arn(service: str, resource: str, where: Where) -> str:
+def plain_arn(service: str, resource: str, where: Location) -> str:
     """An ARN with region and account."""
     return f"arn:{where.partition}:{service}:{where.region}:{where.account}:{resource}"
 
 
-def made_up(type_: str, attribute: str, physical_id: str, where: Where) -> str:
+def made_up(type_: str, attribute: str, physical_id: str, where: Location) -> str:
     """What `Fn::GetAtt` gives of a resource that is not made: its name, but for ARNs."""
     if not attribute.lower().endswith("arn") or physical_id.startswith("arn:"):
         return physical_id

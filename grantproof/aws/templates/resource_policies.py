@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, STREAM, Carrier, Hung, KeyPath, NoPolicy, Where, filled
+from grantproof.aws.templates.carriers import (
+    ATTACHMENTS,
+    CARRIERS,
+    STREAM,
+    Carrier,
+    KeyPath,
+    Location,
+    NoPolicy,
+    PolicyAttachment,
+    filled,
+)
 from grantproof.aws.templates.placed import like
 from grantproof.source import at
 
@@ -33,27 +43,29 @@ class ResourcePolicy:
     path: KeyPath
 
 
-def resource_policies(type_: str, properties: Any, ref: str, where: Where) -> Iterator[ResourcePolicy]:
+def resource_policies(type_: str, properties: Any, ref: str, where: Location) -> Iterator[ResourcePolicy]:
     """The policies that a resource puts on itself or on others. `ref` is what `Ref` gives.
 
     Raises:
         NoPolicy: they cannot be told.
     """
     properties = properties if isinstance(properties, Mapping) else {}
-    carrier, hung = CARRIERS.get(type_), HUNG.get(type_)
+    carrier, attachment = CARRIERS.get(type_), ATTACHMENTS.get(type_)
     if carrier is not None:
         for path, arn in _own(type_, carrier, properties, carrier.id_of(ref), where):
             written = _document(at(properties, path), type_)
             yield ResourcePolicy(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
-    if hung is not None:
-        for arn in _targets(hung, properties, where):
-            written = at(properties, hung.document) if hung.document else _BY_PROPERTIES[type_](properties, arn)
-            yield ResourcePolicy(arn, hung.on, _document(written, type_), hung.document)
+    if attachment is not None:
+        for arn in _targets(attachment, properties, where):
+            written = (
+                at(properties, attachment.document) if attachment.document else _BY_PROPERTIES[type_](properties, arn)
+            )
+            yield ResourcePolicy(arn, attachment.on, _document(written, type_), attachment.document)
 
 
 def merged(found: Iterable[ResourcePolicy]) -> dict[str, list[ResourcePolicy]]:
-    """Those that hang on the same, by its ARN. Their statements are one policy, in an order that does not depend on
-    which of them was made first."""
+    """Those attached to the same resource, by its ARN. Their statements are one policy, in an order that does not
+    depend on which of them was made first."""
     out: dict[str, list[ResourcePolicy]] = {}
     for one in found:
         out.setdefault(one.arn, []).append(one)
@@ -99,23 +111,23 @@ def _of_text(written: Any) -> Any:
         raise NoPolicy(f"its policy is no JSON: {error}") from None
 
 
-def _targets(hung: Hung, properties: Mapping[str, Any], where: Where) -> Iterator[str]:
-    if not hung.target:
-        service = hung.on.split("::")[1].lower()
+def _targets(attachment: PolicyAttachment, properties: Mapping[str, Any], where: Location) -> Iterator[str]:
+    if not attachment.target:
+        service = attachment.on.split("::")[1].lower()
         yield f"arn:{where.partition}:{service}:{where.region}:{where.account}:*"
         return
-    given = properties.get(hung.target)
-    if given is None and hung.on == "AWS::Events::EventBus":
+    given = properties.get(attachment.target)
+    if given is None and attachment.on == "AWS::Events::EventBus":
         given = "default"
     for name in given if isinstance(given, list) else [given]:
         if not isinstance(name, str) or not name:
-            raise NoPolicy(f"its {hung.target} names nothing")
-        carrier = CARRIERS.get(hung.on)
-        if not name.startswith("arn:") and (carrier is None or hung.target.lower().endswith("arn")):
-            raise NoPolicy(f"its {hung.target} is no ARN: {name}")
+            raise NoPolicy(f"its {attachment.target} names nothing")
+        carrier = CARRIERS.get(attachment.on)
+        if not name.startswith("arn:") and (carrier is None or attachment.target.lower().endswith("arn")):
+            raise NoPolicy(f"its {attachment.target} is no ARN: {name}")
         whole = carrier is None or name.startswith("arn:")
         # A function may also be named by part of its ARN.
-        part = name.rpartition(":function:")[2] if hung.on == "AWS::Lambda::Function" else name
+        part = name.rpartition(":function:")[2] if attachment.on == "AWS::Lambda::Function" else name
         yield name if whole or carrier is None else filled(carrier.arn, properties, part, where)
 
 
@@ -190,7 +202,7 @@ _BY_PROPERTIES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
 
 
 def _own(
-    type_: str, carrier: Carrier, properties: Mapping[str, Any], id_: str, where: Where
+    type_: str, carrier: Carrier, properties: Mapping[str, Any], id_: str, where: Location
 ) -> Iterator[tuple[KeyPath, str]]:
     """Where a resource writes policies of its own, and the ARN of what each is on."""
     paths = [carrier.own] if carrier.own and at(properties, carrier.own) else []
@@ -225,11 +237,11 @@ def _in_definition(properties: Mapping[str, Any]) -> list[KeyPath]:
     return [inside] if at(properties, inside) else []
 
 
-def _as_it_is(document: Mapping[str, Any], id_: str, where: Where) -> Mapping[str, Any]:
+def _as_it_is(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[str, Any]:
     return document
 
 
-def _of_api(document: Mapping[str, Any], id_: str, where: Where) -> Mapping[str, Any]:
+def _of_api(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[str, Any]:
     """API Gateway takes `execute-api:/stage/method/path` for the API that has the policy.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-examples.html"""
     start = f"arn:{where.partition}:execute-api:{where.region}:{where.account}:{id_}"
@@ -248,4 +260,6 @@ def _of_api(document: Mapping[str, Any], id_: str, where: Where) -> Mapping[str,
     return made
 
 
-_OWN: Mapping[str, Callable[[Mapping[str, Any], str, Where], Mapping[str, Any]]] = {"AWS::ApiGateway::RestApi": _of_api}
+_OWN: Mapping[str, Callable[[Mapping[str, Any], str, Location], Mapping[str, Any]]] = {
+    "AWS::ApiGateway::RestApi": _of_api
+}

@@ -28,7 +28,7 @@ from grantproof.iam.comparison.question import Question
 from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.witness import candidates, delegated
 from grantproof.iam.decision import Cited
-from grantproof.iam.errors import LawError, Undecided
+from grantproof.iam.errors import IamError, Undecided
 from grantproof.iam.evaluate import decided
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request, Values
@@ -266,7 +266,7 @@ def _shows(difference: Difference, outer: Prepared, inner: Prepared, judge: Judg
         sides = [delegated(layers, request) for layers in sides]
     try:
         return decided(request, sides[0], judge).allowed and not decided(request, sides[1], judge).allowed
-    except LawError:
+    except IamError:
         return False
 
 
@@ -294,7 +294,7 @@ def _shown(
                 decision = decided(request, here, Judge(assumptions))
                 if decision.allowed and not decided(request, there, Judge(assumptions)).allowed:
                     return Difference(clause_of(escape, mine, theirs), request, decision.because, owner_lets_in)
-            except LawError:
+            except IamError:
                 continue
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 from grantproof.iam.assumption import DEFAULTS, Assumptions, in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.document import parse_json
-from grantproof.iam.errors import BadRequest, LawError, MalformedPolicy
+from grantproof.iam.errors import BadRequest, IamError, MalformedPolicy
 from grantproof.iam.layers import Layers, parse_layers
 from grantproof.iam.lines import checked
 from grantproof.iam.principal import Kind, Principal
@@ -21,7 +21,7 @@ def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
     """Compare one case: `{"old": layers, "new": layers, "owner": account}` with the layers of `grantproof evaluate`.
 
     Raises:
-        LawError: the case is malformed.
+        IamError: the case is malformed.
     """
     case = checked(case, _FIELDS)
     for name in ("old", "new"):
@@ -38,7 +38,7 @@ def _side(case: Mapping[str, Any], name: str) -> Layers:
     """The layers of one side, whose errors say which side it is."""
     try:
         return layers_of(case[name])
-    except LawError as error:
+    except IamError as error:
         place = f"{name}.{error.document}" if error.document else name
         raise type(error)(error.message, place, error.statement, error.element) from None
 
@@ -48,13 +48,13 @@ def compared_documents(old: Any, new: Any) -> Comparison:
     resource, for callers whose own policies allow everything.
 
     Raises:
-        LawError: a document is malformed; its `document` begins with `old` or `new`.
+        IamError: a document is malformed; its `document` begins with `old` or `new`.
     """
     sides = []
     for name, document in (("old", old), ("new", new)):
         try:
             sides.append(_one_document(document))
-        except LawError as error:
+        except IamError as error:
             raise type(error)(error.message, name, error.statement, error.element) from None
     if (sides[0].resource is None) != (sides[1].resource is None):
         raise BadRequest("one document names principals and the other does not: they are not of one kind", "new")
@@ -137,7 +137,7 @@ def layers_of(data: Mapping[str, Any]) -> Layers:
     without `Resource` whose actions are all of STS is a trust policy, one whose actions are all of KMS a key policy.
 
     Raises:
-        LawError: as `parse_layers`; or a resource policy that speaks of roles or keys, and is not plainly theirs. On
+        IamError: as `parse_layers`; or a resource policy that speaks of roles or keys, and is not plainly theirs. On
             those no other resource's policy decides, so that what it says of them would make no difference.
     """
     named, but_for, without_resource = _actions(data.get("resource"))

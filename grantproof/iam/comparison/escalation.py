@@ -28,7 +28,7 @@ from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.decision import Cited
 from grantproof.iam.document import PolicyType
 from grantproof.iam.document import parse as parse_policy
-from grantproof.iam.errors import LawError
+from grantproof.iam.errors import IamError
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 
@@ -311,7 +311,7 @@ class _Reach:
         harmless = Layers(identity=(parse_policy(document, PolicyType.IDENTITY, "everything else"),), resource=entered)
         try:
             found = compare(harmless, replace(self._layers, resource=entered))
-        except LawError as error:
+        except IamError as error:
             return _Reached(None, (), str(error))
         if found.new_access:
             first = found.new_access[0]

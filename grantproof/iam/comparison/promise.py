@@ -11,7 +11,7 @@ from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
 from grantproof.iam.decision import Cited, Outcome
 from grantproof.iam.document import EVERYTHING, Policy, PolicyType
-from grantproof.iam.errors import LawError
+from grantproof.iam.errors import IamError
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
@@ -154,7 +154,7 @@ def _told(witness: Request, allowing: Layers, refusing: Layers, bearer: str | No
         try:
             if evaluate(request, here).allowed and not evaluate(request, there).allowed:
                 return request
-        except LawError:
+        except IamError:
             continue
     return witness
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
-from grantproof.aws.held.giving import (
+from grantproof.aws.held.known import account_of, as_known
+from grantproof.aws.held.non_policy_access import (
     Way,
     let_in_by,
     lets_in_somebody,
@@ -17,15 +18,14 @@ from grantproof.aws.held.giving import (
     unblocked,
     way_of,
 )
-from grantproof.aws.held.known import account_of, as_known
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
 from grantproof.source import at, read, shown
 
 
-def unspoken(deployed: Deployed) -> Iterator[tuple[str, str]]:
+def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
     """What the stacks make that lets somebody in without a policy that can be held against the contract: how it does,
     and where it stands."""
     for stack in deployed.deployment.stacks:
@@ -87,7 +87,9 @@ def is_unread(resource: Resource, written: Any) -> bool:
     if resource.type in _READ:
         return False
     carrier = CARRIERS.get(resource.type)
-    return resource.type in HUNG or (carrier is not None and bool(carrier.own) and bool(at(written, carrier.own)))
+    return resource.type in ATTACHMENTS or (
+        carrier is not None and bool(carrier.own) and bool(at(written, carrier.own))
+    )
 
 
 #: Types of the table whose policies exports hold; of the other services that they read, only those of one type.
@@ -106,7 +108,7 @@ def _names_function(name: Any, permission: Resource) -> bool:
     )
 
 
-def untold(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
+def unknown_access(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
     """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out, or
     have the value of a secret: by the alias of the stack, and logical ids."""
     return {

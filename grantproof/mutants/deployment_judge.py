@@ -18,23 +18,23 @@ from grantproof.children import forked
 from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
+from grantproof.mutants.baseline import Baseline, Suites, check_contract, malformed
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.reading import refused
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
+from grantproof.mutants.synthesis_judge import refused
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.mutants.unbroken import Suites, Unbroken, check_contract, malformed
 from grantproof.source import Document, instead, read
 
 
 @dataclass(frozen=True)
-class Deploying:
-    """A grant as it was deployed unbroken."""
+class DeploymentJudge:
+    """The grant without a fault, as it was deployed."""
 
-    unbroken: Unbroken
+    baseline: Baseline
 
     def judge(self, trial: Trial, suites: Suites, these: Sequence[Mutant], workers: int) -> Iterator[Result]:
         """What becomes of mutants, in the order in which they are through."""
-        contract = self.unbroken.contract
+        contract = self.baseline.contract
         used = _first_use(contract)
         for mutant in these:
             if mutant.template.resolve() not in used:
@@ -86,7 +86,7 @@ class Deploying:
             while stage.advance():
                 pass
             stage.act()
-            return self.unbroken.judge(mutant, stage, trial, suites)
+            return self.baseline.judge(mutant, stage, trial, suites)
         except MalformedPolicy as error:
             return Result(mutant, INVALID, why=str(error))
         except (DeploymentFailed, ContractError) as error:

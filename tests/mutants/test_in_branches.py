@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from grantproof.contract import load
-from grantproof.mutants.branches import Branches
+from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant, chosen, mutants
-from grantproof.mutants.elsewhere import NOT_JUDGED, UNSEEN, all_in_branches, in_branches
+from grantproof.mutants.in_branches import NOT_JUDGED, UNSEEN, all_in_branches, in_branches
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 
 GOOD = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
@@ -30,8 +30,8 @@ class Judging:
         return Result(mutant, self._says)
 
 
-def judging(says: Any) -> Branches:
-    return cast(Branches, Judging(says))
+def judging(says: Any) -> BranchJudge:
+    return cast(BranchJudge, Judging(says))
 
 
 def fails(mutant: Mutant) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from grantproof.aws.combinations.combined import Noted, named, view
+from grantproof.aws.combinations.combined import CombinedFindings, named, view
 from grantproof.aws.combinations.excess import Excess, excess
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.open_parameters import open_parameters
@@ -27,22 +27,22 @@ from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, ContractError, UnknownFact
 from grantproof.evidence.finding import Finding
-from grantproof.iam import LawError, MalformedPolicy
-from grantproof.mutants.apart import Apart, given_wherever_used, passed
+from grantproof.iam import IamError, MalformedPolicy
+from grantproof.mutants.baseline import check_contract, malformed
 from grantproof.mutants.cases import Case, Cases
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.deploying import not_looked_at
-from grantproof.mutants.held import TRUST, Change, access, changes
+from grantproof.mutants.deployed_access import TRUST, Change, access, changes
+from grantproof.mutants.deployment_judge import not_looked_at
 from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
-from grantproof.mutants.unbroken import check_contract, malformed
+from grantproof.mutants.template_diff import TemplateDiff, given_wherever_used, passed
 from grantproof.source import Place, instead, read, shown
 
 _TEST = "variants: test_a_part_is_what_the_contract_says_in_every_combination"
 _OPEN = "variants: test_what_the_contract_leaves_open_gives_nobody_more"
 
 
-class Branches:
+class BranchJudge:
     """A grant under every combination of its variants, against which mutants are judged.
 
     Attributes:
@@ -76,11 +76,13 @@ class Branches:
             except ContractError as error:
                 result = not_looked_at(mutant, self._contract, error)
             else:
-                result = self._verdict(mutant, Apart(original.value, document.value, self._given(mutant)), refused)
+                result = self._verdict(
+                    mutant, TemplateDiff(original.value, document.value, self._given(mutant)), refused
+                )
         placed = tuple(replace(f, place=original_place(document, original, f.place)) for f in result.findings)
         return replace(result, findings=placed)
 
-    def _verdict(self, mutant: Mutant, apart: Apart, refused: str) -> Result:
+    def _verdict(self, mutant: Mutant, apart: TemplateDiff, refused: str) -> Result:
         space = Space(self._contract, self._space)
         if said := self._no_longer_excluded(mutant, space, apart):
             return self._killed(mutant, "combinations of options are refused as the contract says", "broken", said)
@@ -103,7 +105,7 @@ class Branches:
     def _killed(self, mutant: Mutant, clause: str, kind: Literal["broken", "unverified"], said: str) -> Result:
         return Result(mutant, KILLED, tests=(_TEST,), findings=(Finding(self._contract.grant, clause, kind, said),))
 
-    def _held_against_the_contract(self, mutant: Mutant, space: Space, apart: Apart, refused: str) -> _Held:
+    def _held_against_the_contract(self, mutant: Mutant, space: Space, apart: TemplateDiff, refused: str) -> _Held:
         """Case by case, until one shows the fault and names it."""
         known, traces = bool(refused), _traces(mutant)
         astray: tuple[Finding, ...] = ()
@@ -115,7 +117,7 @@ class Branches:
             except MalformedPolicy as error:
                 refused = refused or f"with {named(case.chosen)}: {error}"
                 continue  # another combination may be deployed, and give more
-            except (LawError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
+            except (IamError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
                 # In the suites that is a red test, which says so.
                 said = f"with {named(case.chosen)}: {error}"
                 return _Held(self._killed(mutant, "what is asked can be judged", "unverified", said))
@@ -127,7 +129,7 @@ class Branches:
             astray = astray or findings[:3]
         return _Held(None, astray, refused)
 
-    def _no_longer_excluded(self, mutant: Mutant, space: Space, apart: Apart) -> str:
+    def _no_longer_excluded(self, mutant: Mutant, space: Space, apart: TemplateDiff) -> str:
         """What the suites say of a combination that the contract excludes, and that the template without the fault
         refuses."""
         asks, takes = apart.asks_otherwise, bool(apart.narrowed)
@@ -135,7 +137,7 @@ class Branches:
         for chosen, region, refused in self.cases.excluded if asks or takes else ():
             # A rule does not ask what a parameter may be, and what it may be does not turn on a rule.
             if refused.stack in instances and (asks if " rule " in refused.message else takes):
-                noted = Noted()
+                noted = CombinedFindings()
                 with suppress(NotResolved):
                     view(space, chosen, region, noted)
                 for _, detail, _ in noted.found:
@@ -167,8 +169,8 @@ class Branches:
 
     def _with_changes(self, traces: Traces, space: Space, case: Case) -> Traces:
         """What came of the fault: the statements that differ, and what the contract promises of whom they are."""
-        found = view(space, case.chosen, case.region, Noted())
-        before = view(self._space, case.chosen, case.region, Noted())
+        found = view(space, case.chosen, case.region, CombinedFindings())
+        before = view(self._space, case.chosen, case.region, CombinedFindings())
         if found is None or before is None:
             return traces
         differ = changes(access(before), access(found))
@@ -176,7 +178,7 @@ class Branches:
         spots = [spot for change in differ for spot in _spots(found, change) if spot is not None]
         return replace(more, lines=(*more.lines, *((shown(s.file), range(s.line, s.line + 1)) for s in spots)))
 
-    def _differing(self, mutant: Mutant, apart: Apart) -> Iterator[Case]:
+    def _differing(self, mutant: Mutant, apart: TemplateDiff) -> Iterator[Case]:
         """One case for each way in which the mutant makes a difference to what a stack holds."""
         # Its conditions may turn on regions that say nothing in the template without the fault.
         home = self.cases.regions[0]

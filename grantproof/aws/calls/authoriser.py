@@ -1,4 +1,4 @@
-"""The law, applied to real boto3 calls."""
+"""Authorises real boto3 calls by the policies of their world, and answers them as AWS would refuse them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from grantproof.aws.calls import operations, refusals
-from grantproof.aws.calls.asking import Find
-from grantproof.aws.calls.operations import Authorisation, Where, authorisations
+from grantproof.aws.calls.authorisation import Find
+from grantproof.aws.calls.operations import Authorisation, CallerScope, authorisations
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.mocked.identity import Identity
 from grantproof.aws.mocked.wire import USER_AGENT, Call, Refusal
 from grantproof.aws.mocked.world import World
-from grantproof.iam import LawError, Request, evaluate, parse_principal, refusal_message
+from grantproof.iam import IamError, Request, evaluate, parse_principal, refusal_message
 from grantproof.iam.assumption import in_doubt
 
 #: An address of the range for documentation.
@@ -26,7 +26,8 @@ _CHAINED_MOST = timedelta(hours=1)
 
 
 class NotJudged(Exception):
-    """A call of which the law cannot say whether it is allowed. Never an answer: the test that made the call fails."""
+    """A call of which the authoriser cannot say whether it is allowed. Never an answer: the test that made the call
+    fails."""
 
 
 def lookup(world: World, account: str, region: str) -> Find:
@@ -36,7 +37,7 @@ def lookup(world: World, account: str, region: str) -> Find:
         try:
             return _LOOKUPS[kind](lambda service: world.client(world.root(account), service, region), name)
         except ClientError:
-            return None  # nothing of that name: the law then judges without it
+            return None  # nothing of that name: the request is then decided without it
 
     return find
 
@@ -111,7 +112,7 @@ def _time_keys(epoch: int) -> Mapping[str, tuple[str, ...]]:
     }
 
 
-class Law:
+class Authoriser:
     """Judges the calls of a world's sessions. `policies` gives the policies now in force (rule E32)."""
 
     def __init__(self, world: World, policies: Callable[[], Policies]) -> None:
@@ -140,17 +141,17 @@ class Law:
             for authorisation in asked:
                 if message := self._refused(call, authorisation):
                     return Refusal(*refusals.not_authorised(call.service, protocol), message)
-        except (LawError, operations.UnmappedOperation) as error:
+        except (IamError, operations.UnmappedOperation) as error:
             raise NotJudged(f"{call.service} {call.operation.name} by {call.identity.arn}: {error}") from error
         return self._barred_by_sts(call)
 
-    def where(self, identity: Identity, region: str) -> Where:
+    def where(self, identity: Identity, region: str) -> CallerScope:
         """Where a caller's names are looked up: its own account, in the region of the call."""
         find = lookup(self._world, identity.account, region)
         remembered = partial(self._remembered, find, identity.account, region)
         # "If a temporary access key is used, then UserName is required" (IAM API reference, ListAccessKeys).
         user = identity.arn if identity.kind == "user" and identity.expires is None else None
-        return Where(self._world.partition, identity.account, region, remembered, user)
+        return CallerScope(self._world.partition, identity.account, region, remembered, user)
 
     def _remembered(self, find: Find, account: str, region: str, kind: str, name: str) -> str | None:
         found: str | None = self._answers.of((account, region, kind, name), lambda: find(kind, name))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.giving import DECIDING, Way, lets_in_somebody, way_of
 from grantproof.aws.held.known import account_of
+from grantproof.aws.held.non_policy_access import DECIDING, Way, lets_in_somebody, way_of
 from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.disclosing import disclosed
@@ -27,7 +27,7 @@ PROPERTIES = "properties"
 
 
 @dataclass(frozen=True)
-class Held:
+class EntityAccess:
     """One entity, or resource with a policy. Documents by their label, with entities called by their place."""
 
     arn: str
@@ -43,7 +43,7 @@ class Held:
 class Access:
     """All that the accounts hold, by the name that stays the same from one deployment to the next."""
 
-    entities: Mapping[str, Held]
+    entities: Mapping[str, EntityAccess]
 
 
 @dataclass(frozen=True)
@@ -67,33 +67,35 @@ def access(stage: Deployed) -> Access:
             text = text.replace(old, new)
         return json.loads(text)
 
-    entities: dict[str, Held] = {}
+    entities: dict[str, EntityAccess] = {}
     for account, snapshot in stage.snapshots().items():
         managed = {policy["Arn"]: policy["PolicyVersionList"][0]["Document"] for policy in snapshot.policies}
         for kind, entries in (("Role", snapshot.roles), ("User", snapshot.users), ("Group", snapshot.groups)):
             for entry in entries:
                 arn, documents, facts = entry["Arn"], _documents(kind, entry, managed), _facts(entry)
-                entities[called(arn)] = Held(arn, account, kind.lower(), called(documents), called(facts))
+                entities[called(arn)] = EntityAccess(arn, account, kind.lower(), called(documents), called(facts))
         for policy in snapshot.policies:
             if stage.origins.resource(policy["Arn"]) is not None:
                 documents = {PERMISSIONS: {policy["Arn"]: managed[policy["Arn"]]}}
-                entities[called(policy["Arn"])] = Held(policy["Arn"], account, "policy", called(documents), {})
+                entities[called(policy["Arn"])] = EntityAccess(policy["Arn"], account, "policy", called(documents), {})
         for entry in snapshot.resource_policies:
             documents = {PERMISSIONS: {entry["Arn"]: entry["Policy"]}}
             facts = {"type": entry["Type"]}
-            entities[called(entry["Arn"])] = Held(entry["Arn"], account, "resource", called(documents), facts)
+            entities[called(entry["Arn"])] = EntityAccess(entry["Arn"], account, "resource", called(documents), facts)
     sending = senders(stage.deployment)
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
             if resource.type not in _HUNG and not any(name in called_already for called_already in entities):
-                entities[name] = Held(resource.physical_id, "", resource.type, {}, {})
+                entities[name] = EntityAccess(resource.physical_id, "", resource.type, {}, {})
             deciding = _deciding(resource, account_of(stage.deployment, stack))
             if sender := sending.get((stack.alias, *resource.path)):
                 deciding["sends to"] = json.dumps(sorted(map(str, sender.to)))
             if deciding:
                 facts = {PROPERTIES: called(deciding)}
-                entities[f"{name} as {resource.type}"] = Held(resource.physical_id, "", resource.type, {}, facts)
+                entities[f"{name} as {resource.type}"] = EntityAccess(
+                    resource.physical_id, "", resource.type, {}, facts
+                )
     return Access(entities)
 
 

@@ -13,7 +13,7 @@ from grantproof.aws.templates import parameters
 ClientOf = Callable[[str, str, str], Any]
 
 
-def existing(account: str, region: str, client_of: ClientOf) -> parameters.Existing:
+def existing_values(account: str, region: str, client_of: ClientOf) -> parameters.Existing:
     """Looks values of AWS-specific types up in the mocked account, with the attributes that rule functions know."""
 
     def look_up(type_: str, value: str) -> dict[str, str] | None:

@@ -10,17 +10,17 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from moto.cloudformation import parsing
 
-from grantproof.aws.combinations.combined import Noted, note_untold, view
+from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, view
 from grantproof.aws.combinations.space import Space
-from grantproof.aws.held import giving
-from grantproof.aws.held.giving import WAYS, Way, let_in_by, may_give_access, open_operation, way_of
+from grantproof.aws.held import non_policy_access
+from grantproof.aws.held.non_policy_access import WAYS, Way, let_in_by, may_give_access, open_operation, way_of
 from grantproof.aws.held.sends import unpromised
-from grantproof.aws.held.unspoken import unspoken
+from grantproof.aws.held.undeclarable import undeclarable
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.carriers import Where
+from grantproof.aws.templates.carriers import Location
 from grantproof.aws.templates.inert import INERT, made_up, reference
 from grantproof.aws.templates.sending import sent_away
 from grantproof.contract import load
@@ -74,10 +74,10 @@ def space(folder: Path, type_: str, properties: str = "{}", condition: str = "Co
 def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: str = "Condition: WithMore") -> str:
     """What is said of the resource where the variant is chosen."""
     of = space(folder, type_, properties, condition)
-    noted, chosen = Noted(under="more"), of.contract.variants
+    noted, chosen = CombinedFindings(under="more"), of.contract.variants
     found = view(of, chosen, "eu-west-1", noted)
     assert found is not None
-    note_untold(of, found, noted)
+    note_unknown_access(of, found, noted)
     return "; ".join(detail for _, detail, _ in noted.found)
 
 
@@ -86,7 +86,7 @@ def test_each_entry_of_the_table_is_of_a_type_that_exists_and_alone_says_that_it
     type_ = next(t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if _is(t, begins))
     assert may_give_access(type_, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(giving, "WAYS", {b: way for b, way in WAYS.items() if b != begins})
+        patch.setattr(non_policy_access, "WAYS", {b: way for b, way in WAYS.items() if b != begins})
         assert not may_give_access(type_, {})
 
 
@@ -140,7 +140,7 @@ def test_what_is_always_made_is_said_to_be_unspoken_of(
     type_: str, properties: str, detail: str, tmp_path: Path
 ) -> None:
     of = space(tmp_path, type_, properties, condition="")
-    said = list(unspoken(Synthesised(of.contract, of.base)))
+    said = list(undeclarable(Synthesised(of.contract, of.base)))
     assert any(told.startswith(detail) and place.endswith("app.yaml:13:3") for told, place in said), said
 
 
@@ -173,7 +173,7 @@ def test_of_a_real_account_it_is_told_from_what_the_template_writes(
     stack = replace(of.base.deployment.stacks[0], resources=(made,))
     found = Synthesised(of.contract, of.base)
     found.deployment = replace(found.deployment, stacks=(stack,))
-    said = [told for told, _ in (*unspoken(found), *unpromised(found))]
+    said = [told for told, _ in (*undeclarable(found), *unpromised(found))]
     assert len(said) == bool(detail)
     assert all(told.startswith(detail) for told in said)
 
@@ -301,7 +301,7 @@ def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
     contract = CONTRACT[: CONTRACT.index("principals")].format() + promised
     (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")
     of = load(tmp_path)
-    assert [detail for detail, _ in unspoken(Synthesised(of, synthesise(of)))] == said
+    assert [detail for detail, _ in undeclarable(Synthesised(of, synthesise(of)))] == said
 
 
 # --- what lets nobody in ----------------------------------------------------------------------------------------------
@@ -326,11 +326,11 @@ def test_a_stand_in_is_called_as_the_real_one_would_be(type_: str) -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     identifiers = schema["primaryIdentifier"]
     by_arn = len(identifiers) == 1 and identifiers[0].lower().endswith("arn")
-    ref = reference(type_, "name", Where("aws", "eu-west-1", "111111111111"))
+    ref = reference(type_, "name", Location("aws", "eu-west-1", "111111111111"))
     assert ref.startswith("arn:") is by_arn
     given = {path.rsplit("/", 1)[-1] for path in schema.get("readOnlyProperties", ())}
     for attribute in given & {"Arn", "ARN"}:
-        arn = made_up(type_, attribute, ref, Where("aws", "eu-west-1", "111111111111"))
+        arn = made_up(type_, attribute, ref, Location("aws", "eu-west-1", "111111111111"))
         assert arn.split(":")[2] in actions.services()
         assert "name" in arn
 
@@ -463,17 +463,17 @@ ALL = "BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, R
 def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, properties: str, off: str) -> None:
     """What is left out is off as soon as anything is said."""
     found = Synthesised((of := space(tmp_path, "AWS::S3::Bucket", properties, "")).contract, of.base)
-    details = [detail for detail, _ in unspoken(found)]
+    details = [detail for detail, _ in undeclarable(found)]
     assert bool(details) is bool(off)
     assert all(off in detail and "Leave PublicAccessBlockConfiguration out" in detail for detail in details)
 
 
 def test_a_block_that_an_option_turns_off_is_noted_under_it(tmp_path: Path) -> None:
     properties = f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, false, true]}}}}"
-    of, noted = space(tmp_path, "AWS::S3::Bucket", properties, ""), Noted()
+    of, noted = space(tmp_path, "AWS::S3::Bucket", properties, ""), CombinedFindings()
     found = view(of, of.contract.variants, "eu-west-1", noted)
     assert found is not None
-    note_untold(of, found, noted)
+    note_unknown_access(of, found, noted)
     assert [clause for clause, _, _ in noted.found] == [
         "what is not worked out stays as the contract's own deployment has it"
     ]
@@ -495,4 +495,4 @@ resources:
 """
     contract.path.write_text(text.replace("\nvariants:", f"{declared}variants:"), encoding="utf-8")
     contract = load(tmp_path)
-    assert bool(list(unspoken(Synthesised(contract, synthesise(contract))))) is not spoken_of
+    assert bool(list(undeclarable(Synthesised(contract, synthesise(contract))))) is not spoken_of

@@ -13,8 +13,8 @@ from typing import Any
 
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
 from grantproof.aws.templates.parameters import problem, text
-from grantproof.mutants.access import says_the_same
-from grantproof.mutants.held import PERMISSIONS, TRUST
+from grantproof.mutants.deployed_access import PERMISSIONS, TRUST
+from grantproof.mutants.equivalence import says_the_same
 from grantproof.source import Key
 
 Path_ = tuple[Key, ...]
@@ -25,7 +25,7 @@ _DOCUMENTS = (TRUST_POLICY, "PolicyDocument", "KeyPolicy", "ResourcePolicy")
 
 
 @dataclass(frozen=True)
-class Apart:
+class TemplateDiff:
     """Two readings of one template.
 
     Attributes:

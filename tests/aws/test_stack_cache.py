@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from grantproof.aws.combinations.space import Space, is_meant
-from grantproof.aws.synthesis.kept import Kept
+from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, load
@@ -106,43 +106,43 @@ def two_stacks(folder: Path) -> Contract:
 
 
 def test_what_one_stack_hangs_on_the_role_of_another_is_hung_there_each_time_and_once(tmp_path: Path) -> None:
-    contract, kept = two_stacks(tmp_path), Kept()
-    found = [synthesise(contract, kept=kept) for _ in range(3)]
+    contract, cache = two_stacks(tmp_path), StackCache()
+    found = [synthesise(contract, cache=cache) for _ in range(3)]
     for each in found:
         (role,) = each.snapshots["111111111111"].roles
         assert [policy["PolicyName"] for policy in role["RolePolicyList"]] == ["more"]
-    aliases = {json.dumps(key[0]) for key in kept.stacks if isinstance(key, tuple)}
+    aliases = {json.dumps(key[0]) for key in cache.stacks if isinstance(key, tuple)}
     assert aliases == {'["role"]'}, "a stack that reaches for what another made is made again"
 
 
 def test_stacks_that_were_kept_are_those_of_one_only_if_they_are_given_the_same(tmp_path: Path) -> None:
-    contract, kept = two_stacks(tmp_path), Kept()
-    synthesise(contract, kept=kept)
+    contract, cache = two_stacks(tmp_path), StackCache()
+    synthesise(contract, cache=cache)
     text = (tmp_path / "more.yaml").read_text(encoding="utf-8").replace("s3:GetObject", "s3:*")
     with instead({tmp_path / "more.yaml": text}):
-        (role,) = synthesise(contract, kept=Kept(kept)).snapshots["111111111111"].roles
+        (role,) = synthesise(contract, cache=StackCache(cache)).snapshots["111111111111"].roles
         assert role["RolePolicyList"][0]["PolicyDocument"]["Statement"][0]["Action"] == "s3:*"
     text = (tmp_path / "role.yaml").read_text(encoding="utf-8").replace("ec2.amazonaws.com", "lambda.amazonaws.com")
     with instead({tmp_path / "role.yaml": text}):
-        (role,) = synthesise(contract, kept=Kept(kept)).snapshots["111111111111"].roles
+        (role,) = synthesise(contract, cache=StackCache(cache)).snapshots["111111111111"].roles
         assert "lambda" in str(role["AssumeRolePolicyDocument"])
 
 
-def refused(contract: Contract, kept: Kept) -> str:
+def refused(contract: Contract, cache: StackCache) -> str:
     with pytest.raises(Refused) as raised:
-        synthesise(contract, kept=kept)
+        synthesise(contract, cache=cache)
     return str(raised.value)
 
 
 def test_a_stack_that_is_refused_is_refused_again_only_if_it_is_given_the_same(tmp_path: Path) -> None:
-    contract, kept = two_stacks(tmp_path), Kept()
+    contract, cache = two_stacks(tmp_path), StackCache()
     strict = POLICY.replace("Bucket: {Type: String}", "Bucket: {Type: String, AllowedPattern: two}")
     with instead({tmp_path / "more.yaml": strict}):
-        assert refused(contract, kept) == refused(contract, kept) == refused(contract, Kept())
+        assert refused(contract, cache) == refused(contract, cache) == refused(contract, StackCache())
         (role, more) = contract.stacks
         other = replace(contract, stacks=(role, replace(more, parameters={"Bucket": "two"})))
-        assert synthesise(other, kept=kept).snapshots["111111111111"].roles
-    assert synthesise(contract, kept=kept).snapshots["111111111111"].roles
+        assert synthesise(other, cache=cache).snapshots["111111111111"].roles
+    assert synthesise(contract, cache=cache).snapshots["111111111111"].roles
 
 
 WRONG = """
@@ -159,13 +159,13 @@ WRONG = """
 def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
     more: str, aliases: set[str], tmp_path: Path
 ) -> None:
-    contract, kept = two_stacks(tmp_path), Kept()
+    contract, cache = two_stacks(tmp_path), StackCache()
     if "Bucket" not in more:
         contract = replace(contract, stacks=(contract.stacks[0], replace(contract.stacks[1], parameters={})))
     with instead({tmp_path / "more.yaml": more}):
-        assert "Invalid principal in policy" in refused(contract, kept)
-        assert refused(contract, kept) == refused(contract, Kept())
-    assert {key[0][0] for key in kept.stacks if isinstance(key, tuple)} == aliases
+        assert "Invalid principal in policy" in refused(contract, cache)
+        assert refused(contract, cache) == refused(contract, StackCache())
+    assert {key[0][0] for key in cache.stacks if isinstance(key, tuple)} == aliases
 
 
 def test_whom_the_contract_speaks_of_is_looked_for_once_by_all_that_names_it(tmp_path: Path) -> None:

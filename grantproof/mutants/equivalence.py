@@ -13,10 +13,10 @@ from typing import Any
 from grantproof.aws.templates.accepted import could_widen
 from grantproof.aws.templates.carriers import KEYS
 from grantproof.contract import Contract
-from grantproof.iam import LawError, Layers, Policy, PolicyType, Statement, parse_policy
+from grantproof.iam import IamError, Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from grantproof.iam.comparison.promise import denied_less
-from grantproof.mutants.held import (
+from grantproof.mutants.deployed_access import (
     BOUNDARY,
     GROUPS,
     PERMISSIONS,
@@ -25,7 +25,7 @@ from grantproof.mutants.held import (
     TAGS,
     TRUST,
     Access,
-    Held,
+    EntityAccess,
     changes,
     statements_of,
 )
@@ -59,7 +59,7 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
     return ""
 
 
-def _other_tags(old: Held, new: Held) -> set[str]:
+def _other_tags(old: EntityAccess, new: EntityAccess) -> set[str]:
     """The names of the tags that differ."""
     tags = [{(name, value) for name, value in held.facts[TAGS]} for held in (old, new)]
     return {name for name, _ in tags[0] ^ tags[1]}
@@ -71,7 +71,7 @@ def _asked_for(tags: set[str], access_: Access) -> str:
     return next((name for name in sorted(tags) if f"principaltag/{name.lower()}" in asked), "")
 
 
-def _partitions(held: Held, aspect: str) -> set[str]:
+def _partitions(held: EntityAccess, aspect: str) -> set[str]:
     """The partitions of whom an aspect names, other than its own: the law looks at their accounts. An account that is
     named by its number is of its own."""
     statements = [s for document in held.documents.get(aspect, {}).values() for s in statements_of(document)]
@@ -80,11 +80,11 @@ def _partitions(held: Held, aspect: str) -> set[str]:
     return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named))) - {own}
 
 
-def _proved(old: Held, new: Held, aspect: str, *, in_words: bool) -> str:
+def _proved(old: EntityAccess, new: EntityAccess, aspect: str, *, in_words: bool) -> str:
     """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
     try:
         pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
-    except LawError as error:
+    except IamError as error:
         return str(error)
     for left, right in pairs:
         if not in_words and quick_verdict(left, right, owner=new.account) is not Verdict.EQUAL:
@@ -144,17 +144,17 @@ def _without(statement: Mapping[str, Any], name: str) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _says_the_same(old: str, new: str, type_: str, aspect: str, account: str) -> bool:
     kind = "policy" if type_.startswith("AWS::IAM::") else "resource"
-    sides = [Held("", account, kind, {aspect: {"": json.loads(text)}}, {"type": type_}) for text in (old, new)]
+    sides = [EntityAccess("", account, kind, {aspect: {"": json.loads(text)}}, {"type": type_}) for text in (old, new)]
     if _partitions(sides[0], aspect) != _partitions(sides[1], aspect):
         return False
     try:
         denied = [{replace(s, index=0, sid=None) for s in _denying(side, aspect)} for side in sides]
-    except LawError:
+    except IamError:
         return False
     return denied[0] == denied[1] and not _proved(sides[0], sides[1], aspect, in_words=False)
 
 
-def _denying(held: Held, aspect: str) -> Iterator[Statement]:
+def _denying(held: EntityAccess, aspect: str) -> Iterator[Statement]:
     for layers in _layers(held, aspect)[:1]:
         for policy in (*layers.identity, *filter(None, [layers.resource])):
             yield from (statement for statement in policy.statements if not statement.allow)
@@ -164,7 +164,7 @@ def _denying(held: Held, aspect: str) -> Iterator[Statement]:
 _ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def _layers(held: Held, aspect: str) -> list[Layers]:
+def _layers(held: EntityAccess, aspect: str) -> list[Layers]:
     """What to compare: an entity's policies under its boundary; a resource's policy for callers who may do everything
     of their own, and for callers who may do nothing."""
     if aspect in (PERMISSIONS, BOUNDARY) and held.kind != "resource":
@@ -178,7 +178,7 @@ def _layers(held: Held, aspect: str) -> list[Layers]:
     return [Layers(identity=identity, resource=policy) for identity in callers]
 
 
-def _parsed(held: Held, aspect: str, type_: PolicyType) -> tuple[Policy, ...]:
+def _parsed(held: EntityAccess, aspect: str, type_: PolicyType) -> tuple[Policy, ...]:
     return tuple(parse_policy(d, type_, label) for label, d in held.documents.get(aspect, {}).items())
 
 

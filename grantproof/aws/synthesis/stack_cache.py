@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class KeptStack:
+class CachedStack:
     """A stack, and all that came of making it.
 
     Attributes:
@@ -35,7 +35,7 @@ class KeptStack:
 
 
 @dataclass
-class Kept:
+class StackCache:
     """Stacks of one contract and its variants, under the same physical ids.
 
     A stack is what its template makes of its name, place and parameters, and the files of nested stacks. One that
@@ -46,10 +46,10 @@ class Kept:
         stacks: by `key_of`; of one that CloudFormation refuses, how.
     """
 
-    under: Kept | None = None
-    stacks: dict[Hashable, KeptStack | Refused] = field(default_factory=dict)
+    under: StackCache | None = None
+    stacks: dict[Hashable, CachedStack | Refused] = field(default_factory=dict)
 
-    def get(self, key: Hashable) -> KeptStack | Refused | None:
+    def get(self, key: Hashable) -> CachedStack | Refused | None:
         """A stack that was worked out, by `key_of`."""
         found = self.stacks.get(key)
         return found if found is not None or self.under is None else self.under.get(key)

@@ -17,12 +17,12 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
-from grantproof.mutants.access import difference
+from grantproof.mutants.baseline import Baseline, check_contract
 from grantproof.mutants.catalogue import chosen, mutants, operators
+from grantproof.mutants.deployed_access import BOUNDARY, PERMISSIONS, TAGS, Access, EntityAccess, access
 from grantproof.mutants.engine import Engine, run
-from grantproof.mutants.held import BOUNDARY, PERMISSIONS, TAGS, Access, Held, access
-from grantproof.mutants.reading import Reading
-from grantproof.mutants.unbroken import Unbroken, check_contract
+from grantproof.mutants.equivalence import difference
+from grantproof.mutants.synthesis_judge import SynthesisJudge
 from grantproof.source import instead, read
 from grantproof.verbs.suites import folder
 
@@ -34,13 +34,13 @@ GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "gran
 def test_what_is_worked_out_of_a_grant_is_what_its_deployment_holds(contract: Contract) -> None:
     """Else its mutants are all deployed: right, and ten times slower."""
     with opened(contract) as stage:
-        assert Reading.of(Unbroken.of(stage)) is not None
+        assert SynthesisJudge.of(Baseline.of(stage)) is not None
 
 
 def test_a_grant_of_which_a_deployment_holds_something_else_is_not_judged_by_reading() -> None:
     contract = load(ROOT / "fixtures" / "broken" / "good")
     with opened(load(ROOT / "fixtures" / "mutants" / "grants" / "conditions")) as stage:
-        assert Reading.of(replace(Unbroken.of(stage), contract=contract, physical={})) is None
+        assert SynthesisJudge.of(replace(Baseline.of(stage), contract=contract, physical={})) is None
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def test_a_tag_of_a_role_counts_where_a_policy_asks_for_it(tag: str, value: str,
         policies = {PERMISSIONS: {"work": {"Version": "2012-10-17", "Statement": [asked]}}}
         facts = {TAGS: [[name, value] for name, value in tags.items()]}
         return Access(
-            {"worker": Held("arn:aws:iam::111111111111:role/worker", "111111111111", "role", policies, facts)}
+            {"worker": EntityAccess("arn:aws:iam::111111111111:role/worker", "111111111111", "role", policies, facts)}
         )
 
     assert bool(difference(tagged(Team="data"), tagged(**{"Team": "data", tag: value}))) is differs
@@ -121,7 +121,7 @@ def test_a_deny_that_is_gone_differs_though_nothing_beside_it_allows_it(
         documents = {PERMISSIONS: {"work": allowing}, BOUNDARY: {"limit": allowing}}
         documents[aspect] = {"work": {**allowing, "Statement": [listed, *never]}}
         role = "arn:aws:iam::111111111111:role/worker"
-        return Access({"worker": Held(role, "111111111111", "role", documents, {})})
+        return Access({"worker": EntityAccess(role, "111111111111", "role", documents, {})})
 
     assert bool(difference(held(before), held(after))) is differs
 
@@ -170,8 +170,8 @@ def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
     half = replace(operators[0], name="half-a-condition", at=("Action",), argument={"Fn::If": ["Never", "*"]})
     operators = (*operators, half)
     verdicts = []
-    for by_reading in (True, False):
-        engine = Engine(2, operators, by_reading=by_reading, each=2)
+    for by_synthesis in (True, False):
+        engine = Engine(2, operators, by_synthesis=by_synthesis, each=2)
         run(folder(), ROOT / "fixtures" / "mutants" / "grants" / "conditions", engine)
         (score,) = engine.scores
         verdicts.append({result.mutant.id: (result.verdict, result.why, result.tests) for result in score.results})

@@ -1,4 +1,4 @@
-"""What is remembered is what moto and botocore still ask for; a newer one that does not would be slow, not wrong."""
+"""What is memoised is what moto and botocore still ask for; a newer one that does not would be slow, not wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.utils import parse_timestamp
 
-from grantproof.aws.mocked import remembered
+from grantproof.aws.mocked import memoised
 from grantproof.aws.mocked.wire import Wire, _moment
 from grantproof.aws.mocked.world import World
 
@@ -35,7 +35,7 @@ def caller() -> boto3.Session:
     "name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions", "_of_aws"]
 )
 def test_moto_and_botocore_ask_for_it(caller: boto3.Session, name: str) -> None:
-    found = getattr(remembered, name).cache_info()
+    found = getattr(memoised, name).cache_info()
     assert found.hits + found.misses
 
 
@@ -46,17 +46,17 @@ def test_clients_of_a_service_share_its_model() -> None:
         assert one.exceptions is other.exceptions
         assert type(one) is type(other)
         assert one.meta.events is not other.meta.events
-        assert isinstance(one.meta.events, remembered._Events)
+        assert isinstance(one.meta.events, memoised._Events)
 
 
 def test_which_handlers_take_any_argument_is_what_botocore_finds() -> None:
     handlers = [spec[1] for spec in BUILTIN_HANDLERS]
     handlers += [Wire._before, Session.client, print_nothing, partial(print_nothing), (lambda **_: None)]
-    found = {bool(remembered._accepts_kwargs(handler)) for handler in handlers}
+    found = {bool(memoised._accepts_kwargs(handler)) for handler in handlers}
     assert found == {True, False}
     for handler in handlers:
-        assert remembered._accepts_kwargs(handler) == (inspect.getfullargspec(handler).varkw is not None)
-    with patch.object(remembered, "_accepts_kwargs") as asked, World({"owner": "111111111111"}, "eu-west-1") as world:
+        assert memoised._accepts_kwargs(handler) == (inspect.getfullargspec(handler).varkw is not None)
+    with patch.object(memoised, "_accepts_kwargs") as asked, World({"owner": "111111111111"}, "eu-west-1") as world:
         world.user("owner", "one")
     assert asked.called
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def filled(
+def with_defaults(
     type_: str, properties: Mapping[str, Any], name: str, before: str | None = None
 ) -> tuple[Mapping[str, Any], str]:
     """The properties with which a resource is created, and its name.

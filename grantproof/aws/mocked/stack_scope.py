@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 
-from grantproof.aws.mocked import carrying
+from grantproof.aws.mocked import stand_ins
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
 
@@ -132,11 +132,11 @@ def _type(names: Names, name: str) -> str:
 
 
 def _of_table(names: Names, name: str, attribute: str, resource: Any) -> str | None:
-    where = carrying.where_of(names._account_id, names._region_name)
+    where = stand_ins.where_of(names._account_id, names._region_name)
     ref = str(getattr(resource, "physical_resource_id", ""))
     if isinstance(resource, CreatedResource):
         return None  # it knows its own
-    return carrying.attribute(_type(names, name), attribute, ref, {}, where)
+    return stand_ins.attribute(_type(names, name), attribute, ref, {}, where)
 
 
 def _exported(names: Names, wanted: str) -> Any:

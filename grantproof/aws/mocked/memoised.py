@@ -102,7 +102,7 @@ def _policies_of_aws(backend: iam.IAMBackend) -> list[iam.ManagedPolicy]:
 
 
 @contextmanager
-def remembered() -> Generator[None, None, None]:
+def memoised() -> Generator[None, None, None]:
     """Let moto and botocore use what they have worked out before."""
     with (
         patch.object(responses, "method_names_from_class", _method_names),

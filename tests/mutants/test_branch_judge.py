@@ -12,11 +12,11 @@ from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
-from grantproof.mutants.access import says_the_same
-from grantproof.mutants.branches import Branches
+from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.cases import alike
 from grantproof.mutants.catalogue import Mutant, chosen, mutants, operators
-from grantproof.mutants.held import PERMISSIONS
+from grantproof.mutants.deployed_access import PERMISSIONS
+from grantproof.mutants.equivalence import says_the_same
 from grantproof.source import read
 from grantproof.variants import with_variants
 
@@ -26,8 +26,8 @@ PARAMETER = ROOT / "templates" / "cross-account-ssm"
 
 
 @pytest.fixture(scope="module")
-def branches() -> Branches:
-    return Branches(load(GRANT))
+def branches() -> BranchJudge:
+    return BranchJudge(load(GRANT))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def in_a_resource_that_is_not_deployed(mutant: Mutant) -> bool:
 
 
 def test_a_fault_in_a_resource_whose_condition_is_false_is_killed_where_it_is(
-    branches: Branches, found: tuple[Mutant, ...]
+    branches: BranchJudge, found: tuple[Mutant, ...]
 ) -> None:
     names = ("action-*", "principal-everybody", "resource-everything", "condition-dropped")
     these = [m for m in found if in_a_resource_that_is_not_deployed(m) and m.operator.name in names]
@@ -53,14 +53,16 @@ def test_a_fault_in_a_resource_whose_condition_is_false_is_killed_where_it_is(
 
 
 def test_what_changes_nothing_under_any_combination_is_equivalent(
-    branches: Branches, found: tuple[Mutant, ...]
+    branches: BranchJudge, found: tuple[Mutant, ...]
 ) -> None:
     these = [m for m in found if m.operator.name in ("statements-twice", "action-in-another-case")]
     assert len(these) > 3
     assert {branches.judge(mutant).verdict for mutant in these} == {"equivalent"}
 
 
-def test_none_that_no_deployment_without_variants_shows_survives(branches: Branches, found: tuple[Mutant, ...]) -> None:
+def test_none_that_no_deployment_without_variants_shows_survives(
+    branches: BranchJudge, found: tuple[Mutant, ...]
+) -> None:
     these = [m for m in found if in_a_resource_that_is_not_deployed(m)]
     results = [branches.judge(mutant) for mutant in these[::3]]
     assert [str(r) for r in results if r.verdict not in ("killed", "equivalent", "invalid")] == []
@@ -79,7 +81,7 @@ def test_none_that_no_deployment_without_variants_shows_survives(branches: Branc
     ],
 )
 def test_what_hides_a_fault_in_one_combination_does_not_hide_it_in_the_others(
-    of_parameter: Branches, fault: str
+    of_parameter: BranchJudge, fault: str
 ) -> None:
     name = fault.partition(" ")[0]
     (mutant,) = (m for m in mutants(load(PARAMETER), chosen([name])) if m.id == fault)
@@ -88,8 +90,8 @@ def test_what_hides_a_fault_in_one_combination_does_not_hide_it_in_the_others(
 
 
 @pytest.fixture(scope="module")
-def of_parameter() -> Branches:
-    return Branches(load(PARAMETER))
+def of_parameter() -> BranchJudge:
+    return BranchJudge(load(PARAMETER))
 
 
 def of(grant: Path, id_: str) -> Mutant:
@@ -97,26 +99,26 @@ def of(grant: Path, id_: str) -> Mutant:
     return mutant
 
 
-def test_a_branch_that_no_combination_takes_is_not_shown_to_be_the_same(of_parameter: Branches) -> None:
+def test_a_branch_that_no_combination_takes_is_not_shown_to_be_the_same(of_parameter: BranchJudge) -> None:
     """A key goes with a parameter whose name is a path in every variant: what stands there for others is unseen."""
     result = of_parameter.judge(of(PARAMETER, "branch-second-everything iam.yaml[4]"))
     assert (result.verdict, result.why) == ("dormant", "nothing of what the contract speaks of takes this branch")
 
 
 @pytest.mark.parametrize("fault", ["principal-another-partition key.yaml[1]", "sub-partition-written-out iam.yaml[1]"])
-def test_a_principal_of_another_partition_is_nobody(of_parameter: Branches, fault: str) -> None:
+def test_a_principal_of_another_partition_is_nobody(of_parameter: BranchJudge, fault: str) -> None:
     """The law looks at its account, and AWS refuses it."""
     result = of_parameter.judge(of(PARAMETER, fault))
     assert result.verdict == "killed", str(result)
     assert "Invalid principal" in result.findings[0].detail
 
 
-def test_a_rule_that_is_forgotten_lets_go_together_what_the_contract_excludes(of_parameter: Branches) -> None:
+def test_a_rule_that_is_forgotten_lets_go_together_what_the_contract_excludes(of_parameter: BranchJudge) -> None:
     result = of_parameter.judge(of(PARAMETER, "rules-removed root.yaml[1]"))
     assert result.verdict == "killed", str(result)
 
 
-def test_what_aws_refuses_without_variants_is_looked_for_under_them(branches: Branches) -> None:
+def test_what_aws_refuses_without_variants_is_looked_for_under_them(branches: BranchJudge) -> None:
     """The role stands under a condition; where it is made, the profile that came along can be deployed."""
     result = branches.judge(
         of(GRANT, "instance-profile-more owner.yaml[3]"), refused="Unresolved resource dependencies"
@@ -133,7 +135,7 @@ def synthesised(grant: Path, *variants: str) -> Synthesised:
     return Synthesised(contract, synthesise(contract))
 
 
-def test_two_are_alike_where_all_that_a_suite_looks_at_is_the_same(of_parameter: Branches) -> None:
+def test_two_are_alike_where_all_that_a_suite_looks_at_is_the_same(of_parameter: BranchJudge) -> None:
     (aliases, *others) = [[v.alias for v in case.chosen] for case in of_parameter.cases.every[:40:8]]
     assert alike(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *aliases))
     for variants in others:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grantproof.aws.synthesis.kept import Kept
+from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, ContractError
 from grantproof.iam import MalformedPolicy
-from grantproof.mutants.access import difference
+from grantproof.mutants.baseline import Baseline, Suites, check_contract, malformed
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.held import access
+from grantproof.mutants.deployed_access import access
+from grantproof.mutants.equivalence import difference
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.mutants.unbroken import Suites, Unbroken, check_contract, malformed
 from grantproof.source import instead, read
 
 
@@ -36,21 +36,21 @@ def refused(contract: Contract) -> str:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A grant as it was worked out unbroken, of which a deployment holds the same."""
+class SynthesisJudge:
+    """A grant without a fault, as it was worked out; a deployment of it holds the same."""
 
-    unbroken: Unbroken
-    kept: Kept
+    baseline: Baseline
+    cache: StackCache
 
     @staticmethod
-    def of(deployed: Unbroken) -> Reading | None:
+    def of(deployed: Baseline) -> SynthesisJudge | None:
         """None where it cannot be worked out, or not as it was deployed, when things were called so."""
-        kept = Kept()
+        cache = StackCache()
         try:
-            found = Unbroken.of(_worked_out(deployed, kept))
+            found = Baseline.of(_worked_out(deployed, cache))
         except (Refused, NotResolved, MalformedPolicy):
             return None
-        return None if difference(deployed.holds, found.holds) else Reading(found, kept)
+        return None if difference(deployed.holds, found.holds) else SynthesisJudge(found, cache)
 
     def judge(self, trial: Trial, suites: Suites, mutant: Mutant) -> Result | None:
         """What becomes of a mutant; None where it has to be deployed."""
@@ -60,17 +60,17 @@ class Reading:
             if said := malformed(mutant):
                 return Result(mutant, INVALID, why=said)
             try:
-                check_contract(self.unbroken.contract, original.value, mutant)
-                found = self.unbroken.judge(mutant, _worked_out(self.unbroken, Kept(self.kept)), trial, suites)
+                check_contract(self.baseline.contract, original.value, mutant)
+                found = self.baseline.judge(mutant, _worked_out(self.baseline, StackCache(self.cache)), trial, suites)
             except (Refused, MalformedPolicy):
-                said = refused(self.unbroken.contract)
+                said = refused(self.baseline.contract)
                 return Result(mutant, INVALID, why=said) if said else None
             except (ContractError, NotResolved):
                 return None
         return in_the_original(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
 
 
-def _worked_out(unbroken: Unbroken, kept: Kept) -> Synthesised:
+def _worked_out(baseline: Baseline, cache: StackCache) -> Synthesised:
     """What the stacks would hold as the templates are read now."""
-    found = synthesise(unbroken.contract, physical=unbroken.physical, kept=kept)
-    return Synthesised(unbroken.contract, found)
+    found = synthesise(baseline.contract, physical=baseline.physical, cache=cache)
+    return Synthesised(baseline.contract, found)

@@ -1,4 +1,4 @@
-"""Resources that carry a policy, or hang one on a resource, as far as moto has not all of it.
+"""Resources that carry a policy, or attach one to a resource, as far as moto has not all of it.
 
 moto 5.2.5 creates some of the types of `carriers` and drops their policies, and knows nothing of others. What it can
 create is created by it; of the rest there is a stand-in, with the name and the attributes that CloudFormation gives, on
@@ -16,13 +16,13 @@ from moto.cloudformation import parsing
 
 from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.carriers import CARRIERS, HUNG, Where, filled
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.inert import INERT, made_up, name_of, reference
 
 
-def where_of(account: str, region: str) -> Where:
+def where_of(account: str, region: str) -> Location:
     """Where a resource is made that is made in an account and region."""
-    return Where(parameters.partition_of(region)[0], region, account)
+    return Location(parameters.partition_of(region)[0], region, account)
 
 
 def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> Any:
@@ -33,15 +33,15 @@ def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> 
     if type_ == "AWS::ApiGateway::RestApi":
         # moto wants a name, which the Body may have.
         return creator(type_, None, _api, lambda account, region: client_of(account, "apigateway", region))
-    if type_ in HUNG or is_stand_in(type_):
+    if type_ in ATTACHMENTS or is_stand_in(type_):
         return creator(type_, None, _stand_in(type_), where_of)
     if type_ in INERT or type_ in _TOLD_ANYWAY:
         return creator(type_, None, partial(_inert, type_), where_of)
     return None
 
 
-#: Types of which `held/giving` tells wherever they are: whoever calls them may be let in. There is a stand-in all the
-#: same, so that the policies that name them are read.
+#: Types of which `held/non_policy_access` tells wherever they are: whoever calls them may be let in. There is a
+#: stand-in all the same, so that the policies that name them are read.
 _TOLD_ANYWAY = frozenset({"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route"})
 
 
@@ -67,7 +67,7 @@ def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
     return CreatedResource(events, name, {"Arn": arn, "Name": name}, lambda: events.delete_event_bus(Name=name))
 
 
-def _inert(type_: str, where: Where, p: Properties, generated: str) -> CreatedResource:
+def _inert(type_: str, where: Location, p: Properties, generated: str) -> CreatedResource:
     ref = reference(type_, str(name_of(type_, p) or generated), where)
     return CreatedResource(None, ref, _MadeUp(type_, ref, where))
 
@@ -75,7 +75,7 @@ def _inert(type_: str, where: Where, p: Properties, generated: str) -> CreatedRe
 class _MadeUp(dict[str, str]):
     """Every attribute there may be."""
 
-    def __init__(self, type_: str, name: str, where: Where) -> None:
+    def __init__(self, type_: str, name: str, where: Location) -> None:
         super().__init__()
         self._of = (type_, name, where)
 
@@ -87,8 +87,8 @@ class _MadeUp(dict[str, str]):
         return made_up(type_, attribute, name, where)
 
 
-def _stand_in(type_: str) -> Callable[[Where, Properties, str], CreatedResource]:
-    def create(where: Where, p: Properties, generated: str) -> CreatedResource:
+def _stand_in(type_: str) -> Callable[[Location, Properties, str], CreatedResource]:
+    def create(where: Location, p: Properties, generated: str) -> CreatedResource:
         carrier = CARRIERS.get(type_)
         if carrier is None:
             return CreatedResource(None, generated)
@@ -101,7 +101,7 @@ def _stand_in(type_: str) -> Callable[[Where, Properties, str], CreatedResource]
     return create
 
 
-def attribute(type_: str, name: str, ref: str, properties: Any, where: Where) -> str | None:
+def attribute(type_: str, name: str, ref: str, properties: Any, where: Location) -> str | None:
     """An attribute that moto does not give of what it created; None where the table has none either."""
     carrier = CARRIERS.get(type_)
     if carrier is None or name not in carrier.attributes:

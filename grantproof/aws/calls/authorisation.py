@@ -1,4 +1,4 @@
-"""What a call asks of the law: the values that pass between operations and the law."""
+"""What a call asks of IAM: the values that pass between operations and the authoriser."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Context = Mapping[str, tuple[str, ...]]
 Find = Callable[[str, str], str | None]
 
 
-def knows_nothing(kind: str, name: str) -> str | None:
-    """The look-up of one who knows no account's content."""
+def no_lookup(kind: str, name: str) -> str | None:
+    """A look-up that finds nothing: for callers in no account that is known."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Where a call is made: what ARN templates call Partition, Account and Region, how names are looked up, and the ARN
-    of the user who calls (None where the caller is no user)."""
+class CallerScope:
+    """Who calls from where: what ARN templates call Partition, Account and Region, how names are looked up, and
+    the ARN of the user who calls (None where the caller is no user)."""
 
     partition: str
     account: str
     region: str
-    find: Find = knows_nothing
+    find: Find = no_lookup
     user: str | None = None
 
     def arn(self, service: str, resource: str) -> str:
@@ -35,8 +35,8 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """One question to the law. `resource` is an ARN, `*` for an action without resource types, or None where the call
-    does not say which. `resource_account` is None where the ARN does not say whose it is."""
+    """One question to the evaluator. `resource` is an ARN, `*` for an action without resource types, or None where the
+    call does not say which. `resource_account` is None where the ARN does not say whose it is."""
 
     action: str
     resource: str | None
@@ -44,10 +44,10 @@ class Authorisation:
     context: Context = field(default_factory=dict)
 
 
-Special = Callable[[Params, Where], tuple[Authorisation, ...]]
+Special = Callable[[Params, CallerScope], tuple[Authorisation, ...]]
 
 
-def owner(arn: str | None, where: Where) -> str | None:
+def owner(arn: str | None, where: CallerScope) -> str | None:
     """The account in an ARN; the caller's where the ARN has none, but for S3, whose ARNs never have one (rule R20)."""
     if arn is None:
         return where.account
@@ -56,7 +56,7 @@ def owner(arn: str | None, where: Where) -> str | None:
     return account or (None if fields[2:3] == ["s3"] else where.account)
 
 
-def ask(action: str, resource: str | None, where: Where, context: Context | None = None) -> Authorisation:
+def ask(action: str, resource: str | None, where: CallerScope, context: Context | None = None) -> Authorisation:
     """One question, with the owner that the ARN names."""
     return Authorisation(action, resource, owner(resource, where), context or {})
 
@@ -75,7 +75,7 @@ def tags(params: Params) -> Context:
     return {**out, "aws:TagKeys": tuple(str(key) for key, _ in pairs)}
 
 
-def through(service: str, where: Where) -> Context:
+def through(service: str, where: CallerScope) -> Context:
     """The keys of a call that a service makes with the caller's identity (rules C67, C68, K19)."""
     host = f"{service}.amazonaws.com"
     return {

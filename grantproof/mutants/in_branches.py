@@ -9,7 +9,7 @@ from contextlib import suppress
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract
-from grantproof.mutants.branches import Branches
+from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 from grantproof.mutants.shares import shared
@@ -19,14 +19,14 @@ UNSEEN = (DORMANT, EQUIVALENT, INVALID)
 NOT_JUDGED = "what it does under the contract's variants could not be judged"
 
 
-def branches_of(contract: Contract) -> Branches | None:
+def branches_of(contract: Contract) -> BranchJudge | None:
     """None where they cannot be worked out: the suites have not looked there either."""
     with suppress(NotResolved, Refused):
-        return Branches(contract)
+        return BranchJudge(contract)
     return None
 
 
-def in_branches(branches: Branches | None, found: Result) -> Result:
+def in_branches(branches: BranchJudge | None, found: Result) -> Result:
     """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
     contract's variants."""
     if branches is None or found.verdict not in UNSEEN:
@@ -39,7 +39,7 @@ def in_branches(branches: Branches | None, found: Result) -> Result:
     return Result(found.mutant, SURVIVED, NOT_JUDGED)
 
 
-def all_in_branches(branches: Branches, found: Sequence[Result], workers: int) -> Iterator[Result]:
+def all_in_branches(branches: BranchJudge, found: Sequence[Result], workers: int) -> Iterator[Result]:
     """The same of many, in children: one result for each, also for those that a child did not come to."""
     by_id = {result.mutant.id: result for result in found}
 

@@ -16,9 +16,9 @@ from grantproof.aws.combinations.instances import is_transformed
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.templates import wellformed
 from grantproof.contract import Contract, load
-from grantproof.mutants.access import constraints, difference
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.held import Access, access, changes
+from grantproof.mutants.deployed_access import Access, access, changes
+from grantproof.mutants.equivalence import constraints, difference
 from grantproof.mutants.reasons import spoken_of, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
 from grantproof.mutants.trial import Trial
@@ -28,7 +28,7 @@ Suites = Sequence[Sequence[pytest.Item]]
 
 
 @dataclass(frozen=True)
-class Unbroken:
+class Baseline:
     """What a grant holds.
 
     Attributes:
@@ -44,10 +44,10 @@ class Unbroken:
     limits: Mapping[str, Any]
 
     @staticmethod
-    def of(stage: Deployed) -> Unbroken:
+    def of(stage: Deployed) -> Baseline:
         """Before anybody else has been created in its accounts."""
         physical = {(s.alias, *r.path): r.physical_id for s in stage.deployment.stacks for r in s.resources}
-        return Unbroken(stage.contract, physical, access(stage), spoken_of(stage), constraints(stage.contract))
+        return Baseline(stage.contract, physical, access(stage), spoken_of(stage), constraints(stage.contract))
 
     def judge(self, mutant: Mutant, broken: Deployed, trial: Trial, suites: Suites) -> Result:
         """What becomes of a mutant: equivalent, or what the suites say.

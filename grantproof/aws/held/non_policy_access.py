@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from grantproof.aws.templates.carriers import CARRIERS, HUNG
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
 from grantproof.aws.templates.naming import holds_policy, is_function, names_somebody
 from grantproof.source import at
 
@@ -50,7 +50,7 @@ WAYS: Mapping[str, Way] = {
             "AWS::SQS::QueuePolicy",
             "AWS::SecretsManager::ResourcePolicy",
             *CARRIERS,
-            *HUNG,
+            *ATTACHMENTS,
         ),
         Way.POLICY,
     ),
@@ -275,7 +275,12 @@ def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
     """Whom a resource names besides its own account, as `Path: value`; empty where it names nobody, and of types that
     are findings by themselves, give no access whatever is in them, or are nothing but policies and what holds them.
     Policies are not looked at."""
-    if way_of(type_) in (Way.ITSELF, Way.NONE) or type_.startswith("AWS::IAM::") or type_ in HUNG or type_ in _POLICIES:
+    if (
+        way_of(type_) in (Way.ITSELF, Way.NONE)
+        or type_.startswith("AWS::IAM::")
+        or type_ in ATTACHMENTS
+        or type_ in _POLICIES
+    ):
         return ""
     own = _own_policy(type_)
     read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
