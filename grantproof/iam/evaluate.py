@@ -73,7 +73,7 @@ def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
     account = request.principal.account
     if request.resource_account is not None or account is None:
         return _evaluate(request, layers, judge)
-    if "aws:resourceaccount" not in layers.condition_keys:
+    if layers.condition_keys.isdisjoint(("aws:resourceaccount", "s3:resourceaccount")):
         own = _evaluate(replace(request, resource_account=account), layers, judge)
         other = _FOREIGN[account == _FOREIGN[0]]
         foreign = _evaluate(replace(request, resource_account=other), layers, judge)

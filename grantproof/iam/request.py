@@ -28,7 +28,8 @@ class Request:
         context: condition keys, with the values that the request carries. Keys are case-insensitive (rule C5). Keys
             that follow from the principal and the resource are added where they are missing: `aws:PrincipalArn`,
             `aws:PrincipalAccount`, `aws:PrincipalType`, `aws:username`, `aws:userid` of anonymous and root callers,
-            `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName`, `aws:ResourceAccount` (rules C45 to C54, C64).
+            `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName`, `aws:ResourceAccount` (rules C45 to C54, C64);
+            and for actions of their service `kms:CallerAccount` (rule K18) and `s3:ResourceAccount`.
     """
 
     principal: Principal
@@ -99,7 +100,16 @@ def _derived(request: Request) -> Mapping[str, Values]:
         out["aws:principalisawsservice"] = ("true" if caller.kind is Kind.SERVICE else "false",)
     if request.resource_account is not None:
         out["aws:resourceaccount"] = (request.resource_account,)
+    if (same := OF_SERVICES.get(request.key.partition(":")[0])) and (value := out.get(same[1])):
+        out[same[0]] = value
     return out
+
+
+#: By service, a key of its own and the global key that says the same (rule K18; Service Authorization Reference, S3).
+OF_SERVICES: Mapping[str, tuple[str, str]] = {
+    "kms": ("kms:calleraccount", "aws:principalaccount"),
+    "s3": ("s3:resourceaccount", "aws:resourceaccount"),
+}
 
 
 def account_of(arn: str) -> str | None:

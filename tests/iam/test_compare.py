@@ -112,6 +112,18 @@ def test_one_asterisk_is_wider_and_shows_what_gets_through() -> None:
             identity(allow("s3:*"), scp=[[{"Statement": [allow("*")]}]]),
         ),
         (trust(enter({"AWS": "222222222222"})), trust(enter({"AWS": "arn:aws:iam::222222222222:root"}))),
+        (
+            identity(allow("kms:*", **when("StringEquals", "kms:CallerAccount", OWNER))),
+            identity(allow("*", **when("StringEquals", "kms:CallerAccount", OWNER))),
+        ),
+        (
+            identity(allow("kms:*", **when("StringEquals", "kms:CallerAccount", OWNER))),
+            identity(allow("kms:*", **when("StringEquals", "aws:PrincipalAccount", OWNER))),
+        ),
+        (
+            identity(allow("*"), deny("s3:*", **when("StringNotEquals", "s3:ResourceAccount", OWNER))),
+            identity(allow("*"), deny("s3:*", **when("StringNotEquals", "aws:ResourceAccount", OWNER))),
+        ),
     ],
     ids=lambda side: "",
 )

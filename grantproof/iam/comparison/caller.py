@@ -9,7 +9,7 @@ from grantproof.iam.comparison.language import FRESH
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.principal import Kind, Principal
-from grantproof.iam.request import Request, Values
+from grantproof.iam.request import OF_SERVICES, Request, Values
 from grantproof.iam.without_policies import NEEDS_NO_PERMISSION
 
 PRINCIPAL_KEYS = frozenset(
@@ -17,7 +17,9 @@ PRINCIPAL_KEYS = frozenset(
     for name in """
     principalarn principalaccount principaltype username principalisawsservice principalservicename resourceaccount
     """.split()
-)
+).union(key for key, _ in OF_SERVICES.values())
+#: Those of them that are an account.
+ACCOUNT_KEYS = frozenset(part for pair in OF_SERVICES.values() for part in pair)
 
 
 #: The keys that follow from who asks.
@@ -27,13 +29,15 @@ _STATED = PRINCIPAL_KEYS | {"aws:userid"}
 @dataclass(frozen=True, slots=True)
 class Domain:
     """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `resources`: the
-    resources that are asked about. `rcp`, `resource_policy`: do those have a say?"""
+    resources that are asked about. `rcp`, `resource_policy`: do those have a say? `service`: the only one whose
+    actions these are, where a key of its own tells who asks."""
 
     inside: tuple[Glob, ...] = (glob("*:*"),)
     outside: tuple[Glob, ...] = ()
     rcp: bool = True
     resource_policy: bool = True
     resources: tuple[Glob, ...] = EVERY_RESOURCE
+    service: str = "-"
 
     def excludes(self, action: str) -> bool:
         """Is this action one of `outside`?"""
@@ -78,7 +82,7 @@ class Caller:
         asked = _STATED.intersection(keys)
         if not asked and self.user_id is None:
             return {}
-        derived = Request(self.principal, "-:-", "*", self.owner).values
+        derived = Request(self.principal, f"{self.domain.service}:-", "*", self.owner).values
         out: dict[str, tuple[Values, ...]] = {}
         for key in PRINCIPAL_KEYS & asked:
             if self.names and key in ("aws:principalarn", "aws:username") and key in derived:

@@ -57,12 +57,12 @@ def callers(
     inside, outside = in_question(next(iter(types), None))
     if types:
         for caller in _distinct(_of_resource_policies(named(), keys, owner), old, new, keys):
-            yield from by_domain(caller, inside, old, new)
+            yield from by_domain(caller, inside, old, new, keys)
         if not _differ_besides(old, new):
             return
     root = limits_differ(old, new)
     for caller in _distinct(_of_identity_policies(named(), keys, owner, root=root), old, new, keys):
-        yield from by_domain(caller, outside, old, new)
+        yield from by_domain(caller, outside, old, new, keys)
 
 
 def limits_differ(old: Layers, new: Layers) -> bool:

@@ -14,6 +14,7 @@ from grantproof.iam.document import PolicyType
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import ROLE_ENTRY, Layers
 from grantproof.iam.principal import Kind
+from grantproof.iam.request import OF_SERVICES
 from grantproof.iam.without_policies import KMS_ACROSS_ACCOUNTS, OWNERS_WAY_IN
 
 SOURCE_IDENTITY = glob("sts:setsourceidentity")
@@ -33,8 +34,8 @@ def in_question(type_: PolicyType | None) -> tuple[Domain, Domain]:
     return Domain(()), Domain()
 
 
-def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers) -> Iterator[Caller]:
-    """The same callers, once for each part of the domain in which the rules differ."""
+def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: frozenset[str]) -> Iterator[Caller]:
+    """The same callers, once for each part of the domain in which the rules differ. `keys`: those that are consulted."""
     principal = caller.principal
     cross = principal.account is not None and principal.account != caller.owner
     domains = [replace(domain, outside=(*domain.outside, *never_in_question(principal)))]
@@ -76,7 +77,17 @@ def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers) -> Itera
                 replace(whole, inside=_meet_all(whole.inside, way_in), resource_policy=False),
             )
         ]
+    for service, (key, _) in OF_SERVICES.items():
+        if key in keys:
+            domains = [part for whole in domains for part in _by_service(whole, service)]
     yield from (replace(caller, domain=part) for part in domains if part.inside)
+
+
+def _by_service(domain: Domain, service: str) -> Iterator[Domain]:
+    """Where a service's own key says who asks or whose the resource is, and where there is none."""
+    its = glob(f"{service}:*")
+    yield replace(domain, inside=_meet_all(domain.inside, (its,)), service=service)
+    yield replace(domain, outside=(*domain.outside, its))
 
 
 def _by_rcp(domain: Domain) -> Iterator[Domain]:

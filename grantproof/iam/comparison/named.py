@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import combinations
 
-from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
+from grantproof.iam.comparison.caller import ACCOUNT_KEYS, PRINCIPAL_KEYS
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, generic_point, intersection
 from grantproof.iam.condition import Test
@@ -102,7 +102,7 @@ def _left_open(pattern: Pattern, *, negated: bool = False) -> set[str]:
 
 
 def _compares_parts_of_accounts(test: Test) -> bool:
-    if test.key not in ("aws:principalaccount", "aws:resourceaccount") or not test.operator.wildcards:
+    if test.key not in ACCOUNT_KEYS or not test.operator.wildcards:
         return False
     return any(set("*?") & set(pattern.text) and pattern.text.strip("*") for pattern in test.values)
 

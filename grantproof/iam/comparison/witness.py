@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice, product
 
 from grantproof.iam import actions
+from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
 from grantproof.iam.comparison.escape import Escape, Piece
 from grantproof.iam.comparison.language import FRESH, generic_point
 from grantproof.iam.comparison.variables import FIRST, MOST_LENGTH
@@ -73,9 +74,7 @@ def _request(escape: Escape, action: str, resource: str, variables: Mapping[str,
     if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.domain.resources)):
         resource = f"arn:{principal.partition or 'aws'}:iam::{owner or '111111111111'}:role/{name}"
     resource = resource if resource == "*" else _plain(_arn(resource, action, owner or ""), name)
-    settled = ("aws:principalarn", "aws:username", "aws:principalaccount", "aws:principaltype", "aws:resourceaccount")
-    also = ("aws:principalisawsservice", "aws:principalservicename")
-    context = {key: found for key, found in named.items() if key not in (*settled, *also)}
+    context = {key: found for key, found in named.items() if key not in PRINCIPAL_KEYS}
     if escape.caller.user_id is not None:
         context["aws:userid"] = (_plain(escape.caller.user_id, name),)
     return Request(principal, action, resource, owner, context)
