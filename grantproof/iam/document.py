@@ -17,7 +17,7 @@ from grantproof.iam.condition import Test, parse_block
 from grantproof.iam.errors import MalformedPolicy
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.pattern import Pattern, PatternError, holds_private, read
-from grantproof.iam.principal import PrincipalElement, is_unique_id, named_account
+from grantproof.iam.principal import PrincipalElement, is_origin_access_identity, is_unique_id, named_account
 
 
 class PolicyType(Enum):
@@ -316,14 +316,15 @@ class _Reader:
                 self._check_principal(key, text, element)
         accounts = {account for text in found["AWS"] if (account := named_account(text))}
         unique_ids = {text for text in found["AWS"] if is_unique_id(text)}
+        identities = {text for text in found["AWS"] if is_origin_access_identity(text)}
         return PrincipalElement(
             everyone="*" in found["AWS"],
             accounts=frozenset(accounts),
-            arns=frozenset(t for t in found["AWS"] if t.startswith("arn:") and not named_account(t)),
+            arns=frozenset(t for t in found["AWS"] - identities if t.startswith("arn:") and not named_account(t)),
             unique_ids=frozenset(unique_ids),
             services=frozenset(found["Service"]),
             providers=frozenset(found["Federated"]),
-            canonical=frozenset(found["CanonicalUser"]),
+            canonical=frozenset(found["CanonicalUser"] | identities),
         )
 
     def _check_principal(self, key: str, text: str, element: str) -> None:
@@ -335,6 +336,8 @@ class _Reader:
             if "*" in text or "?" in text:
                 self._refuse(f"{text!r}: a wildcard cannot stand for a part of a principal (P10)", element)
             if named_account(text) or is_unique_id(text) or _PRINCIPAL_ARN.fullmatch(text):
+                return
+            if is_origin_access_identity(text):
                 return
             self._refuse(f"{text!r} is no account, user, role or session (P3)", element)
         if not text or "*" in text or "?" in text:

@@ -107,8 +107,9 @@ class PolicySet:
         numbers = self.for_action(key)
         if not numbers:
             return ()
-        # A resource of "*" may be covered by wildcard ARNs under O28, so the index cannot narrow it.
-        if len(numbers) > _FEW and resource is not None and resource != "*":
+        # The index cannot narrow what is compared in another way under some reading: a resource of "*", which wildcard
+        # ARNs may cover (O28), and names of users, whose case may not matter (O6).
+        if len(numbers) > _FEW and resource is not None and resource != "*" and ":user/" not in resource:
             index, others = self._resources
             keep = index.matching(resource) | others
             numbers = tuple(n for n in numbers if n in keep)

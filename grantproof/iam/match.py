@@ -80,6 +80,8 @@ def principal_matches(
     if element.unique_ids and user_id is None and caller.kind in (Kind.USER, Kind.ROLE_SESSION):
         raise Undecided("a principal is named by its unique id; the request does not carry aws:userid (P21, P22)")
     via = element.reaches(caller, user_id)
+    if not via & (Via.ROLE | Via.FEDERATING_USER | Via.ITSELF) and element.may_name_issuer(caller):
+        raise Undecided("the caller may be a session of one that is named here: give the request's session_issuer (P6)")
     if statement.not_principal:
         return Via.NONE if _spared(via, request, judge, has_boundary=has_boundary) else Via.EVERYONE
     if not via and caller.session_unknown and element.may_name_session(caller.issuer or ""):

@@ -20,6 +20,8 @@ _ARN = re.compile(
     r"(?:(?P<root>root)|(?P<type>user|role|assumed-role|federated-user)/(?P<name>.+))"
 )
 _UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{8,}")
+# A user of no account, with blanks in its name: CloudFront Developer Guide, "Restrict access to an Amazon S3 origin".
+_ORIGIN_ACCESS_IDENTITY = re.compile(r"arn:[a-z-]+:iam::cloudfront:user/CloudFront Origin Access Identity [A-Z0-9]+")
 
 
 class Kind(Enum):
@@ -57,7 +59,8 @@ class Principal:
 
     `arn` is None for services, federated identities, canonical users and anonymous callers, and for "some session" of
     a role whose session name is not known. `issuer` is the ARN of the role, or of the user who called
-    GetFederationToken. `name` is the service name, the provider or the canonical id.
+    GetFederationToken; `path_unknown` says that a role's ARN is written without a path because the request says
+    nothing of one. `name` is the service name, the provider or the canonical id.
     """
 
     kind: Kind
@@ -66,6 +69,7 @@ class Principal:
     partition: str | None = None
     issuer: str | None = None
     name: str | None = None
+    path_unknown: bool = False
 
     @property
     def identity_arn(self) -> str | None:
@@ -103,7 +107,8 @@ def parse(value: str | Mapping[str, Any], issuer: str | None = None) -> Principa
     if value == "*":
         return Principal(Kind.ANONYMOUS)
     if isinstance(value, str):
-        return _from_arn(value, issuer)
+        # An origin access identity has a canonical user id as well, and is what such users are: nobody's.
+        return Principal(Kind.CANONICAL, name=value) if is_origin_access_identity(value) else _from_arn(value, issuer)
     if isinstance(value, Mapping):
         match dict(value):
             case {"Service": str(name)} if len(value) == 1:
@@ -149,7 +154,7 @@ def _from_arn(arn: str, issuer: str | None) -> Principal:
                 f"session_issuer {issuer!r} is not the role of {arn}, which is {role_arn} or one with a path",
                 element="session_issuer",
             )
-    return Principal(Kind.ROLE_SESSION, arn, account, partition, issuer or role_arn)
+    return Principal(Kind.ROLE_SESSION, arn, account, partition, issuer or role_arn, path_unknown=issuer is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,17 @@ class PrincipalElement:
             return Via.ITSELF
         return Via.ROLE if session and identity in self.unique_ids else Via.NONE
 
+    def may_name_issuer(self, caller: Principal) -> bool:
+        """Does the element name what the caller may be a session of, as far as the request says: a role of the same
+        name in a path (names are unique whatever the path, rule G15), or some user, for a federated user session?"""
+        start = f"arn:{caller.partition}:iam::{caller.account}:"
+        if caller.kind is Kind.FEDERATED_USER and caller.issuer is None:
+            return any(arn.startswith(f"{start}user/") for arn in self.arns)
+        if not caller.path_unknown:
+            return False
+        end = f"/{(caller.issuer or '').rsplit('/', 1)[1]}"
+        return any(arn.startswith(f"{start}role/") and arn.endswith(end) and arn != caller.issuer for arn in self.arns)
+
     def may_name_session(self, role_arn: str) -> bool:
         """Does the element name some session of this role by its ARN?"""
         account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
@@ -207,6 +223,11 @@ class PrincipalElement:
 def is_unique_id(text: str) -> bool:
     """Does the text have the shape of an IAM unique identifier (`AIDAJQABLZS4A3QDU576Q`)?"""
     return _UNIQUE_ID.fullmatch(text) is not None
+
+
+def is_origin_access_identity(text: str) -> bool:
+    """Is it the ARN of an origin access identity, as which CloudFront reads a bucket?"""
+    return _ORIGIN_ACCESS_IDENTITY.fullmatch(text) is not None
 
 
 def named_account(text: str) -> str | None:

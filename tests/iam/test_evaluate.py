@@ -181,3 +181,34 @@ def test_cost_grows_with_the_statements_that_can_match() -> None:
     many = [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": f"{PARAMETER}{n}"} for n in range(1000)]
     policies = PolicySet((parse(document(*many), PolicyType.IDENTITY, "identity[0]"),))
     assert len(list(policies.candidates("ssm:getparameter", f"{PARAMETER}7"))) == 1
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize(
+    ("caller", "issuer"),
+    [
+        (SESSION, f"arn:aws:iam::{OWNER}:role/team/reader"),
+        (f"arn:aws:sts::{OWNER}:federated-user/alice", f"arn:aws:iam::{OWNER}:user/broker"),
+    ],
+)
+def test_a_session_is_not_taken_for_that_of_another_where_the_request_does_not_say_whose_it_is(
+    caller: str, issuer: str, effect: str
+) -> None:
+    bucket = document({"Effect": effect, "Principal": {"AWS": issuer}, "Action": "s3:*", "Resource": BUCKET})
+    layers = {"identity": [document(ALLOW_ALL)] if effect == "Deny" else [], "session": [document(ALLOW_ALL)]}
+    with pytest.raises(Undecided, match="session_issuer"):
+        outcome(caller, "s3:ListBucket", BUCKET, resource=bucket, **layers)
+    request = parse_request(
+        {"principal": caller, "session_issuer": issuer, "action": "s3:ListBucket", "resource": BUCKET}
+        | {"resource_account": OWNER}
+    )
+    decision = evaluate(request, parse_layers({"resource": bucket, **layers}, "s3:ListBucket", BUCKET))
+    assert decision.outcome.value == ("allowed" if effect == "Allow" else "explicitDeny")
+
+
+def test_the_case_of_a_users_name_is_in_doubt_however_many_statements_there_are() -> None:
+    user = f"arn:aws:iam::{OWNER}:user"
+    deny = {"Effect": "Deny", "Action": "iam:*", "Resource": f"{user}/bob"}
+    others = [{"Effect": "Allow", "Action": "iam:*", "Resource": f"{user}/{n}"} for n in range(20)]
+    identity = [document(ALLOW_ALL, deny, *others)]
+    assert decide(SESSION, "iam:DeleteUser", f"{user}/Bob", identity=identity).depends_on == ("O6",)
