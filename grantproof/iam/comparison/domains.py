@@ -35,7 +35,7 @@ def in_question(type_: PolicyType | None) -> tuple[Domain, Domain]:
 
 
 def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: frozenset[str]) -> Iterator[Caller]:
-    """The same callers, once for each part of the domain in which the rules differ. `keys`: those that are consulted."""
+    """The same callers, once for each part of the domain in which the rules differ. `keys`: those consulted."""
     principal = caller.principal
     cross = principal.account is not None and principal.account != caller.owner
     domains = [replace(domain, outside=(*domain.outside, *never_in_question(principal)))]
