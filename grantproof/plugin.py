@@ -60,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--grants-processes", metavar="N", type=int, default=1, help="run the tests in N forked processes")
     group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
+    group.addoption("--grants-report-passing", action="store_true", help="they are thrown away: do not point to them")
 
 
 # --- which tests run for what ---------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ from grantproof.aws.drafts.skeleton import accounts_in, skeleton
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.cli import main
 from grantproof.contract import load
+from grantproof.evidence.waivers import WaiverError
+from grantproof.evidence.waivers import load as load_waivers
 from grantproof.verbs import verify
-from grantproof.verbs.init import _verified_or_waived
+from grantproof.verbs.init import _verified
 from tests.grants.test_lint import rules
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +46,7 @@ Resources:
         Version: "2012-10-17"
         Statement:
           - Effect: Allow
-            Principal: {AWS: !Sub "arn:aws:iam::${AWS::AccountId}:root"}
+            Principal: {AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
             Action: kms:DescribeKey
             Resource: "*"
   Most:
@@ -210,13 +212,13 @@ def test_a_value_that_was_made_up_is_named_where_nothing_can_be_drafted_with_it(
         draft(written(tmp_path / "g", t=template), "eu-west-1", {})
 
 
-def test_what_waivers_would_leave_is_not_verified_a_second_time(
+def test_a_draft_is_verified_once_and_its_waivers_accept_nothing(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same failures would be printed twice, in twice the time."""
+    """How a template is written, alone, and with something about access beside it."""
     runs: list[str] = []
 
-    def verified(folder: str, _: str, reports: str) -> int:
+    def verified(folder: str, _: str, reports: str, *, passing: bool) -> int:
         runs.append(folder)
         broken = {"status": "broken", "detail": "so", "fingerprint": "0" * 16}
         claims = [
@@ -227,12 +229,16 @@ def test_what_waivers_would_leave_is_not_verified_a_second_time(
         return 1
 
     monkeypatch.setattr(verify, "called", verified)
-    for number in (2, 3):  # runs after it: how a template is written alone, and with something about access
+    for number in (1, 2):
         (tmp_path / "g" / "waivers.yaml").unlink(missing_ok=True)
         (tmp_path / "g").mkdir(exist_ok=True)
-        _verified_or_waived(tmp_path / "g")
+        assert _verified(tmp_path / "g") == 1
         assert len(runs) == number
-    assert "1 of the claims above is about what the templates give" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "It accepts nothing yet" in said
+        with pytest.raises(WaiverError, match="owner is still marked DECIDE, and nothing is accepted"):
+            load_waivers(tmp_path / "g" / "contract.yaml", "g")
+    assert "1 of the claims above is about what the templates give" in said
 
 
 def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> None:
@@ -362,8 +368,10 @@ def test_how_templates_are_written_is_waived_until_a_person_decides(
     Path("ci/t.yaml").write_text(f"Parameters: {{Project: {{Type: String}}}}\n{template}", encoding="utf-8")
     status = main(["init", "ci/t.yaml", "--region", "eu-west-1"])
     said = capsys.readouterr().out
-    assert status == 0, said
-    assert "VERIFIED, WITH ACCEPTED DEVIATIONS  ci" in said
+    assert status == 1, said
+    assert "reports in" not in said  # they are thrown away
+    assert main(["verify", "ci"]) == 2
+    assert capsys.readouterr().err.startswith("ci/waivers.yaml:3:5: owner is still marked DECIDE")
     text = Path("ci/waivers.yaml").read_text(encoding="utf-8")
     assert "DECIDE: who answers for this?" in text
     assert "parameter Project takes any text" in text
@@ -509,8 +517,12 @@ def test_an_export_can_be_narrowed_to_what_is_named(tmp_path: Path) -> None:
     export.write_text(json.dumps(EXPORT), encoding="utf-8")
     contract = load(draft_from_snapshot(export, tmp_path / "out", "eu-west-1", ["audit", "look"]))
     assert {p.alias for p in contract.principals} == {"audit", "look"}
-    with pytest.raises(CannotDraft, match="role or policy that is called gone"):
-        draft_from_snapshot(export, tmp_path / "other", "eu-west-1", ["gone"])
+    for name, said in (("gone", "called gone.$"), ("Audit", "called Audit. Did you mean audit?")):
+        with pytest.raises(CannotDraft, match=said.replace("?", r"\?")):
+            draft_from_snapshot(export, tmp_path / "other", "eu-west-1", ["look", name])
+    export.write_text(json.dumps({**EXPORT, "IsTruncated": True}), encoding="utf-8")
+    with pytest.raises(CannotDraft, match="the export is cut off"):
+        draft_from_snapshot(export, tmp_path / "other", "eu-west-1", [])
     assert not (tmp_path / "other").exists()
 
 
@@ -518,6 +530,7 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
     monkeypatch.chdir(tmp_path)
     copied(tmp_path / "there", SHAPES / "gitlab-ci" / "ci.yaml", SHAPES / "gitlab-ci" / "contract.yaml")
     Path("notes.yaml").write_text("a: 1\n", encoding="utf-8")
+    Path("export.json").write_text(json.dumps(EXPORT), encoding="utf-8")
     Path("hard.yaml").write_text(
         "Parameters: {Odd: {Type: String, AllowedPattern: 'qq[0-9]{3}zz'}}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
         encoding="utf-8",
@@ -536,7 +549,10 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
     )
     for arguments, message in (
         ([], "name templates, or a file with --from-snapshot"),
-        (["gone.yaml"], "there is no file gone.yaml"),
+        (["gone.yaml"], "there is no file gone.yaml.\n"),
+        (["note.yaml"], "there is no file note.yaml. Did you mean notes.yaml?"),
+        (["export.json"], "export.json is the export of an account; draft from it with --from-snapshot export.json"),
+        (["--from-snapshot", "export.json", "--out", "there"], "there holds a grant already; give another folder"),
         (["there"], "there is a folder; name the templates in it, as in there/*.yaml"),
         (["notes.yaml"], "notes.yaml is not a CloudFormation template: it has no Resources"),
         (["there/ci.yaml"], "there/contract.yaml exists; move it away to draft a new one"),

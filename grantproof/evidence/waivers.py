@@ -20,6 +20,8 @@ from grantproof.evidence.finding import Acceptance, Finding, numbered, without_l
 from grantproof.source import Document, Key, Place, SourceError, read
 
 NAME = "waivers.yaml"
+#: What a draft puts where a person has to decide.
+DECIDE = "DECIDE"
 
 
 class WaiverError(SourceError):
@@ -119,8 +121,8 @@ def _is_unwanted_style(finding: Mapping[str, Any]) -> bool:
 
 
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
-    """Waivers for what a run found about how a grant's templates are written, for a person to decide; empty where there
-    is nothing. Findings about access are for nobody to accept unseen, so they are left out.
+    """Waivers for what a run found about how a grant's templates are written; empty where there is nothing. `load`
+    refuses them until a person has decided. Findings about access are for nobody to accept unseen: these are left out.
 
     Args:
         findings: what `findings.json` holds.
@@ -136,7 +138,8 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     if not accepts:
         return ""
     lines = ["version: 1", "waivers:"]
-    lines += ['  - owner: "DECIDE: who answers for this?"', '    reason: "DECIDE: why is each of these accepted?"']
+    lines += [f'  - owner: "{DECIDE}: who answers for this?"']
+    lines += [f'    reason: "{DECIDE}: why is each of these accepted?"']
     lines += [f"    expires: {expires.isoformat()}", "    accepts:"]
     for name, detail, print_ in accepts:
         lines += [f"      - claim: {json.dumps(name)}", f"        finding: {json.dumps(detail)}"]
@@ -205,6 +208,13 @@ class _Reader:
             self._refuse(path, f"{what} is text, and not empty.")
         return value.strip()
 
+    def _decided(self, value: Any, path: Sequence[Key], what: str, next_step: str) -> str:
+        """Text, and no longer the draft's: what nobody decided accepts nothing."""
+        text = self._text(value, path, what)
+        if re.search(rf"\b{DECIDE}\b", text):
+            self._refuse(path, f"{what} is still marked {DECIDE}, and nothing is accepted. {next_step}, or delete it.")
+        return text
+
     def waivers(self) -> tuple[Waiver, ...]:
         top = self._object(self._document.value, ("version", "waivers"), (), "a file of waivers")
         if top["version"] != 1:
@@ -223,8 +233,8 @@ class _Reader:
         entry = self._object(value, ("owner", "reason", "expires", "accepts"), path, "a waiver")
         items = self._list(entry["accepts"], [*path, "accepts"], "accepts")
         return Waiver(
-            owner=self._text(entry["owner"], [*path, "owner"], "owner"),
-            reason=self._text(entry["reason"], [*path, "reason"], "reason"),
+            owner=self._decided(entry["owner"], [*path, "owner"], "owner", "Name who answers for it"),
+            reason=self._decided(entry["reason"], [*path, "reason"], "reason", "Say why it is accepted"),
             expires=self._day(entry["expires"], [*path, "expires"]),
             accepts=tuple(self._accepted(item, [*path, "accepts", n]) for n, item in enumerate(items)),
             place=self._document.place(*path),

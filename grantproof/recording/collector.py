@@ -137,7 +137,7 @@ class Collector:
             )
             xml = self._config.getoption("xmlpath", None)
             bundle.write(results, about, folder, Path(xml) if xml else None)
-            self._wrote = f"; reports in {folder}"
+            self._wrote = "" if self._config.getoption("--grants-report-passing") else f"; reports in {folder}"
             for plugin in self._config.pluginmanager.get_plugins():
                 if xml and getattr(plugin, "logfile", None) == xml:
                     plugin.logfile = str(folder / "junit.xml")  # where it is to be found now

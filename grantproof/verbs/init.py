@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 import tempfile
 from pathlib import Path
 
-from grantproof.source import shown
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, unwritable, verify
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, verify
 from grantproof.verbs.pairs import pair
 from grantproof.verbs.parsers import Commands, parser
 
@@ -48,14 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
     try:
         given = dict(pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
-        if bool(options.templates) == bool(options.from_snapshot):
-            raise ValueError("name templates, or a file with --from-snapshot.")
-        for path in (*options.templates, *filter(None, [options.from_snapshot])):
-            if path.is_dir():
-                raise ValueError(f"{path} is a folder; name the templates in it, as in {path / '*.yaml'}.")
-            if not path.is_file():
-                more = ", which is a folder: name the templates in it" if path.is_dir() else ""
-                raise ValueError(f"there is no file {path}{more}.")
+        _refuse_mistaken(options)
     except ValueError as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
@@ -64,11 +57,11 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.aws.mocked.deploy import DeploymentFailed
     from grantproof.contract import ContractError
+    from grantproof.source import shown
 
     try:
         if options.from_snapshot:
-            folder = options.out or Path(options.from_snapshot.stem)
-            path = draft_from_snapshot(options.from_snapshot, folder, options.region, options.only)
+            path = draft_from_snapshot(options.from_snapshot, _folder(options), options.region, options.only)
         else:
             there = (options.templates[0].parent / NAME).exists()
             path = draft(options.templates, options.region, given)
@@ -78,22 +71,61 @@ def run(options: argparse.Namespace) -> int:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
     except OSError as error:
-        print(f"grantproof init: {unwritable(error, 'the draft')}", file=sys.stderr)
+        where = shown(Path(error.filename)) if error.filename else "the draft"
+        print(f"grantproof init: {where}: cannot be written: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
     marks = path.read_text(encoding="utf-8").count("# DECIDE")
     print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")
-    return _verified_or_waived(path.parent)
+    return _verified(path.parent)
 
 
-def _verified_or_waived(folder: Path) -> int:
-    """Verify a drafted grant; where it is only the way in which its templates are written that keeps it from verifying,
-    draft the waivers as well."""
+def _folder(options: argparse.Namespace) -> Path:
+    """Where the draft goes."""
+    if options.from_snapshot:
+        return Path(options.out or options.from_snapshot.stem)
+    return Path(options.templates[0].parent)
+
+
+def _refuse_mistaken(options: argparse.Namespace) -> None:
+    """What can be seen without working out a template.
+
+    Raises:
+        ValueError: what is wrong with the command line, or with a file that it names.
+    """
+    if bool(options.templates) == bool(options.from_snapshot):
+        raise ValueError("name templates, or a file with --from-snapshot.")
+    for path in (*options.templates, *filter(None, [options.from_snapshot])):
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name the templates in it, as in {path / '*.yaml'}.")
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}.{_near(path)}")
+    contract = _folder(options) / "contract.yaml"
+    if contract.exists() and options.from_snapshot:
+        raise ValueError(f"{contract.parent} holds a grant already; give another folder with --out.")
+    if contract.exists():
+        raise ValueError(f"{contract} exists; move it away to draft a new one.")
+    for path in options.templates:
+        if b'"RoleDetailList"' in path.read_bytes():
+            raise ValueError(f"{path} is the export of an account; draft from it with --from-snapshot {path}.")
+
+
+def _near(path: Path) -> str:
+    """A hint: the file beside it whose name is nearest."""
+    there = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
+    return f" Did you mean {path.with_name(close[0])}?" if close else ""
+
+
+def _verified(folder: Path) -> int:
+    """Verify a drafted grant. For the way in which its templates are written waivers are drafted as well, which accept
+    nothing until a person has decided."""
     from datetime import UTC, datetime, timedelta
 
     from grantproof.evidence import waivers
+    from grantproof.source import shown
 
     with tempfile.TemporaryDirectory() as reports:
-        status = verify.called(str(folder), "--report-dir", reports)
+        status = verify.called(str(folder), "--report-dir", reports, passing=True)
         found = Path(reports) / "findings.json"
         if status != NOT_VERIFIED or not found.exists():
             return status
@@ -102,16 +134,16 @@ def _verified_or_waived(folder: Path) -> int:
         text = waivers.drafted(findings, folder.resolve().name, until)
         left = waivers.left_by(findings, folder.resolve().name)
     path = folder / waivers.NAME
-    if not text or path.exists():
-        return status
-    path.write_text(text, encoding="utf-8")
-    print(f"{shown(path)}: drafted, until {until}; who accepts these, and why, is for a person to decide")
-    if left:
+    if text and not path.exists():
+        path.write_text(text, encoding="utf-8")
+        print(
+            f"{shown(path)}: drafted, until {until}, for what is found in how the templates are written. It accepts "
+            "nothing yet: mend the templates and delete it, or put an owner and a reason in the place of DECIDE"
+        )
+    if text and left:
         print(
             f"not verified: {left} of the claims above {'are' if left > 1 else 'is'} about what the templates give. "
             f"Mend the templates, or accept in {waivers.NAME} what is meant: `grantproof verify "
             f"{shown(folder)}` writes the text for it into evidence.html"
         )
-        return status
-    with tempfile.TemporaryDirectory() as reports:
-        return verify.called(str(folder), "--report-dir", reports)
+    return status

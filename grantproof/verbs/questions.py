@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.source import shown
 from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, UNDETERMINED, VERIFIED
 from grantproof.verbs.pairs import pair
 from grantproof.verbs.parsers import DIR_HELP, Commands, parser
@@ -111,6 +110,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import UnknownFact
     from grantproof.iam import IamError
+    from grantproof.source import shown
 
     try:
         stage = Stage(contract, partial=True)

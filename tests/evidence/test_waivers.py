@@ -132,6 +132,9 @@ BROKEN = {
     "waivers.yaml:3: a waiver has no key 'onwer'. Known: owner, reason, expires, accepts.": GOOD.replace(
         "owner", "onwer"
     ),
+    "waivers.yaml:4: reason is still marked DECIDE, and nothing is accepted. Say why it is": GOOD.replace(
+        "The old role goes", "DECIDE it goes"
+    ),
     "waivers.yaml:4: reason is text, and not empty.": GOOD.replace("The old role goes with the next release.", "[]"),
     "waivers.yaml:5: expires is 'never'; it is the last day, as in 2027-01-31.": GOOD.replace("2027-01-31", "never"),
     "waivers.yaml:5: expires is '2027-02-30'; it is the last day, as in 2027-01-31.": GOOD.replace("01-31", "02-30"),

@@ -150,7 +150,10 @@ def draft_from_snapshot(export: Path, folder: Path, region: str, only: Sequence[
         raise CannotDraft(
             f"{shown(export)} cannot be read: {error}. Give what `aws iam get-account-authorization-details` prints."
         ) from None
-    template = template_of(content, only)
+    try:
+        template = template_of(content, only)
+    except CannotDraft as error:
+        raise CannotDraft(f"{shown(export)}: {error}") from None
     path = folder / "imported.json"
     if path.exists() or (folder / "contract.yaml").exists():
         raise CannotDraft(f"{shown(folder)} holds a grant already; give another folder with --out.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -31,7 +32,12 @@ def template_of(export: Mapping[str, Any], only: Sequence[str] = ()) -> dict[str
 
 def _template_of(export: Mapping[str, Any], only: Sequence[str]) -> dict[str, Any]:
     if not isinstance(export, Mapping) or "RoleDetailList" not in export:
-        raise CannotDraft("this is not what GetAccountAuthorizationDetails gives: it has no RoleDetailList.")
+        raise CannotDraft(f"the export has no RoleDetailList, which {_GIVEN}.")
+    if export.get("IsTruncated"):
+        raise CannotDraft(
+            "the export is cut off: it says IsTruncated, so users, roles or policies may be missing. Export again, "
+            "without --max-items and --no-paginate."
+        )
     resources: dict[str, Any] = {}
     for policy in export.get("Policies") or ():
         if ":iam::aws:" not in policy["Arn"] and (not only or policy["PolicyName"] in only):
@@ -44,14 +50,28 @@ def _template_of(export: Mapping[str, Any], only: Sequence[str]) -> dict[str, An
             extra = {"Groups": user["GroupList"]} if user.get("GroupList") else {}
             _add(resources, user["UserName"], "User", {**_entity(user, "User"), **extra})
     for role in export["RoleDetailList"]:
-        if not role["Path"].startswith("/aws-service-role/") and (not only or role["RoleName"] in only):
+        if not _is_service_linked(role) and (not only or role["RoleName"] in only):
             _add(resources, role["RoleName"], "Role", _role(role))
-    if missing := [name for name in only if name not in json.dumps(resources)]:
-        raise CannotDraft(f"the export holds no user, group, role or policy that is called {missing[0]}.")
+    if missing := sorted(set(only) - set(_names(export))):
+        near = difflib.get_close_matches(missing[0], list(_names(export)), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise CannotDraft(f"the export holds no user, group, role or policy that is called {missing[0]}.{hint}")
     if not resources:
         raise CannotDraft("the export holds no role, user, group or policy of the account's own.")
     _order(resources)
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
+
+
+def _names(export: Mapping[str, Any]) -> Iterator[str]:
+    """What of an export can become a resource."""
+    yield from (policy["PolicyName"] for policy in export.get("Policies") or () if ":iam::aws:" not in policy["Arn"])
+    yield from (group["GroupName"] for group in export.get("GroupDetailList") or ())
+    yield from (user["UserName"] for user in export.get("UserDetailList") or ())
+    yield from (role["RoleName"] for role in export["RoleDetailList"] if not _is_service_linked(role))
+
+
+def _is_service_linked(role: Mapping[str, Any]) -> bool:
+    return str(role["Path"]).startswith("/aws-service-role/")
 
 
 def _add(resources: dict[str, Any], name: str, kind: str, properties: Mapping[str, Any]) -> None:
