@@ -67,7 +67,7 @@ def test_sets_of_services_are_sets(one: Services, other: Services) -> None:
     ids=range(15),  # the same in every process, which a set's text is not
 )
 def test_services_in_which_everything_is_allowed_are_known(side: Any, services: Services) -> None:
-    assert Prepared(side).throughout == services
+    assert Prepared(side).unrestricted_services == services
 
 
 @pytest.mark.parametrize("kind", [{}, {"limits": True}, {"variables": True}], ids=str)

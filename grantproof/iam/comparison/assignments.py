@@ -1,11 +1,11 @@
-"""Values of policy variables by which one side may come to allow what the other does not.
+"""The values of policy variables that have to be tried in a comparison.
 
-A request that escapes makes certain patterns match (`needed`): those of the statements that fire, and those by which
-Not forms and negated tests are got away from. Patterns of which one text matches several are equations in the variables
-(`equations`). Every request that makes the same patterns match is an instance of one of their most general solutions;
-at that one's generic point these match too, and of all other patterns none that the request gets away from. So the
-generic points of all solutions, for every choice of patterns, are all the values that have to be tried: where
-nothing escapes with them, nothing does.
+A request that escapes makes certain patterns match (`needed`): those of the statements that fire, and those of Not
+forms and negated tests that must not fire. Where one text has to match several patterns, these are equations in the
+variables (`equations`). Every request that makes the same patterns match is an instance of one of their most general
+solutions. At the generic point of that solution the same patterns match, and no pattern that the request does not
+match. So it is enough to try the generic points of all solutions, for every choice of patterns: if nothing escapes with
+these values, nothing escapes with any.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _CASE_AND_SIZE = "policy variables are compared without regard to case, beside p
 _READABLE, _CYRILLIC = "qzxjkvwyghmnbdfpltrsc", range(0x430, 0x450)
 
 
-class Reading(NamedTuple):
-    """What open points say of variables.
+class VariableReading(NamedTuple):
+    """How the open points about variables are read.
 
     Attributes:
         fields: wildcards of resources stop at colons, which a value may hold (O5).
@@ -53,13 +53,13 @@ class Reading(NamedTuple):
 
 
 def special_values(
-    variables: frozenset[str], caller: Caller, inner: Layers, outer: Layers, reading: Reading
+    variables: frozenset[str], caller: Caller, inner: Layers, outer: Layers, reading: VariableReading
 ) -> Iterator[dict[str, Values]]:
-    """The assignments that can matter to what `inner` allows and `outer` does not, but for the one in which each
-    variable has a value that is nothing in particular.
+    """The assignments with which `inner` may allow what `outer` does not, besides the one in which every variable has
+    its generic value.
 
     Raises:
-        TooHard: there are too many of them, or some can matter that are not found like this.
+        TooHard: there are too many of them, or some may matter that are not found in this way.
     """
     statements = relevant(inner, outer)
     generic = generic_values(variables, caller, longest(statements))
@@ -87,14 +87,14 @@ def special_values(
                 if len(seen) > _MOST_ASSIGNMENTS:
                     raise TooHard(f"the policy variables have more than {_MOST_ASSIGNMENTS} values that may matter")
         doubt = doubt or solver.doubt
-    # A difference that some value makes is one, whatever others do.
+    # Raised last: a difference that one of the values shows is a difference all the same.
     if doubt:
         raise TooHard(doubt)
 
 
 class _Asked(NamedTuple):
-    """The keys of which statements speak, as variables and in tests; the variables with a default; and the texts of
-    which patterns are made."""
+    """What statements use: keys as variables and in tests, variables with a default, and the literal texts of
+    patterns."""
 
     variables: frozenset[str]
     tested: frozenset[str]
@@ -118,9 +118,9 @@ def _asked(statements: Sequence[Statement]) -> _Asked:
     )
 
 
-def _without(key: str, asked: _Asked, reading: Reading) -> Iterator[Values | None]:
-    """The states of a variable: with a value, which is to be found, and without. That it has none is told from a value
-    that is nothing in particular by a default, by a test of its own key, or where it makes a statement void."""
+def _without(key: str, asked: _Asked, reading: VariableReading) -> Iterator[Values | None]:
+    """The states of a variable that have to be tried: with a value (None: to be solved for), and without. Having no
+    value differs from having a generic one only through a default, a test of its key, or where it voids statements."""
     yield None
     if key in asked.tested or key in asked.with_default or reading.void:
         yield MISSING
@@ -129,8 +129,8 @@ def _without(key: str, asked: _Asked, reading: Reading) -> Iterator[Values | Non
 
 
 def _colons(statements: Iterable[Statement], *, fields: bool) -> int:
-    """How many colons in a value can matter, since wildcards stop at them: as many as there are fields in which one of
-    them may stand, and one more."""
+    """How many colons in a value can matter, where wildcards stop at colons: one more than the fields that the value
+    may reach into."""
     most = 0
     by_key: dict[str, list[Pattern]] = {}
     in_fields: set[str] = set()
@@ -149,7 +149,7 @@ def _colons(statements: Iterable[Statement], *, fields: bool) -> int:
 
 
 def _cased(statements: Iterable[Statement], *, tags_ignore_case: bool) -> bool:
-    """Is a variable compared without regard to case? Its value may then be told from others by its case alone."""
+    """Is a variable compared without regard to case? Then two of its values may differ in their case alone."""
     tests = [
         test
         for statement in statements
@@ -160,13 +160,13 @@ def _cased(statements: Iterable[Statement], *, tags_ignore_case: bool) -> bool:
 
 
 def _fresh(written: frozenset[str]) -> str:
-    """A letter that no pattern spells out in either case: of those that are easily read, or of any."""
+    """A letter that no pattern spells out in either case, an easily read one if possible."""
     letters = frozenset("".join(written))
     return next(c for c in chain(_READABLE, map(chr, _CYRILLIC)) if not letters & spellings(c))
 
 
 def _early(pattern: Pattern, kind: type[Wild] | type[Variable]) -> bool:
-    """Does one stand before the last field of an ARN?"""
+    """Does a wildcard, or a variable, stand before the last field of an ARN?"""
     colons = 0
     for part in pattern.parts:
         if isinstance(part, str):
@@ -180,7 +180,7 @@ def _early(pattern: Pattern, kind: type[Wild] | type[Variable]) -> bool:
 
 
 class _State(NamedTuple):
-    """What is known so far: of the variables' values, and of the texts that match."""
+    """What is known so far of the values of variables and of the texts that match."""
 
     values: tuple[Word, ...]
     texts: tuple[Word, ...]
@@ -190,11 +190,11 @@ class _State(NamedTuple):
 
 
 class _Solver:
-    """Finds the variables' values for every choice of patterns. `doubt` says why some may be missing.
+    """Solves for the values of variables, for every choice of patterns. `doubt` says why some may be missing.
 
     Args:
-        keys: the variables that have a value, which is sought.
-        known: the states of the others.
+        keys: the variables to solve for.
+        known: the values of the others.
     """
 
     def __init__(self, groups: Sequence[Group], keys: Sequence[str], known: Mapping[str, Values]) -> None:
@@ -205,11 +205,11 @@ class _Solver:
         self.doubt = ""
         matchings = [m for group in groups for way in group.ways for m in way]
         alive = {m.subject for m in matchings if m.subject[0] in self._at or any(map(self._holds, m.patterns))}
-        # Of a key without value nothing matches, whatever stands for others.
+        # A key without value matches no pattern, whatever the values of others.
         alive -= {s for s in alive if s[0] in known and s[0] not in self._at and not any(known[s[0]])}
         self._subjects = {subject: number for number, subject in enumerate(sorted(alive))}
         self._groups = [g for g in map(self._living, groups) if g.ways]
-        # Of a variable's own key, the value is the text that is compared, in either way.
+        # A variable's own key is compared as it is, with or without regard to case: no conflict arises.
         texts = {m for m in matchings if m.subject in alive and m.subject[0] not in self._at}
         self._mixed = {m.subject for m in texts if m.ignore_case} & {m.subject for m in texts if not m.ignore_case}
         self._last = {m.subject: n for n, g in enumerate(self._groups) for way in g.ways for m in way}
@@ -219,14 +219,14 @@ class _Solver:
         return any(isinstance(part, Variable) and part.key in self._at for part in parts)
 
     def _living(self, group: Group) -> Group:
-        """The group without texts in which no variable stands."""
+        """The group without texts that depend on no variable."""
         ways = dict.fromkeys(tuple(m for m in way if m.subject in self._subjects) for way in group.ways)
         if group.optional:
             ways.pop((), None)
         return group._replace(ways=tuple(ways))
 
     def solutions(self) -> Iterator[tuple[Word, ...]]:
-        """The values, in words, each once."""
+        """The values of `keys` as words, each solution once."""
         values = tuple((self._equations.unknown(filled=True),) for _ in self.keys)
         start = _State(values, tuple(self._text(key, values) for key, _ in self._subjects))
         found: set[tuple[Word, ...]] = set()
@@ -245,7 +245,7 @@ class _Solver:
         return (self._equations.unknown(),)
 
     def _from(self, state: _State, at: int) -> Iterator[_State]:
-        """The final states that come of one, from a group on."""
+        """The final states that can be reached from a state by the groups from `at` on."""
         if at == len(self._groups):
             yield state
             return
@@ -257,7 +257,7 @@ class _Solver:
                 yield from self._from(here, at + 1)
 
     def _forgotten(self, state: _State, at: int) -> _State:
-        """A state without the texts that matter no more."""
+        """A state without the texts that no later group uses."""
         kept = (
             (self._last.get(subject, -1) > at, text) for subject, text in zip(self._subjects, state.texts, strict=True)
         )
@@ -282,13 +282,13 @@ class _Solver:
         for parts in matching.patterns:
             found = list(self._matched(state, matching, parts))
             if state in found:
-                # Of one test or one list of resources it matters that something matches, and not what.
+                # It matters that some pattern of a test or a list of resources matches, not which.
                 return [state]
             out += found
         return out
 
     def _matched(self, state: _State, matching: Matching, parts: Parts) -> Iterator[_State]:
-        """A state in which a text matches a pattern, in the most general ways."""
+        """The most general states in which a text matches a pattern."""
         word = self._word(parts, state)
         if word is None:
             return
@@ -309,13 +309,13 @@ class _Solver:
             return
         for bound in self._equations.solutions(word, text, mine | loose, ignore_case=matching.ignore_case):
             found = state.bound(bound)
-            # Where case does not count, the text has letters of its own.
+            # Without regard to case, the text keeps its own letters.
             met = put(text if matching.ignore_case else word, bound)
             if all(found.values):
                 yield found._replace(texts=(*found.texts[:at], met, *found.texts[at + 1 :]))
 
     def _word(self, parts: Parts, state: _State) -> Word | None:
-        """A pattern with what is known of its variables; None where one has no value."""
+        """A pattern as a word, with what is known of its variables; None if one of them has no value."""
         out: list[str | Unknown] = []
         for part in parts:
             if isinstance(part, str):
@@ -340,7 +340,7 @@ def _only(symbol: str | Unknown) -> Unknown:
 
 
 def _glob(word: Word, wild: set[Unknown] | None = None) -> Glob:
-    """A word as a pattern, with wildcards for these unknowns, or for all, and private characters for the others."""
+    """A word as a pattern: wildcards for the unknowns in `wild` (None: for all), private characters for the others."""
     tokens: list[Token] = []
     for symbol in word:
         if isinstance(symbol, str):
@@ -357,5 +357,5 @@ def _point(word: Word) -> str:
 
 
 def _own(unknown: Unknown) -> str:
-    """A character of its own, for as many unknowns as are made in the steps that are taken."""
+    """A private character for each unknown. There are more than unknowns can be made within the limit of steps."""
     return chr(_FIRST_OWN + unknown.number)

@@ -1,4 +1,4 @@
-"""What is settled about condition keys by who asks, before any test is looked at."""
+"""What the caller determines about condition keys, before any test is looked at."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def bounds_of(
         keys: those that are consulted.
         single: those that carry one value at most.
         variables: the values of those that stand as policy variables.
-        identified: the caller stands for its own kind only, so that its `aws:userid` looks like those of its kind.
-        correlated: whether what one key says of another counts.
+        identified: the caller stands for its own kind only, so its `aws:userid` has the form of that kind.
+        correlated: do keys have to fit together (`correlated`)?
     """
     states = {**caller.states(keys), **{key: (value,) for key, value in variables.items()}}
     shapes = {"aws:principalarn": (caller.names, caller.not_names)} if caller.names else {}

@@ -1,4 +1,4 @@
-"""Which statements have to fire for a request to escape, and which must not: every way there is, cell by cell."""
+"""Every way for a request to escape, cell by cell: which statements have to fire, and which must not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from grantproof.iam.comparison.side import Side
 
 
 class Cell(NamedTuple):
-    """Positive statements with what their patterns meet in, and which statements of either side would hurt."""
+    """One way to escape: the statements of either side that fire, the actions and resources that all of them match, and
+    the statements of either side that block the request if they fire."""
 
     mine: tuple[int, ...]
     theirs: int | None
@@ -24,9 +25,9 @@ class Cell(NamedTuple):
     blocking_theirs: int
 
 
-#: Actions and resources in which the chosen statements meet.
+#: The actions and resources that all chosen statements match.
 _Met = tuple[Patterns, Patterns]
-#: Allows, one from each group, and where they meet.
+#: Allows, one from each group, and what all of them match.
 _Choice = tuple[tuple[int, ...], _Met]
 
 
@@ -40,9 +41,9 @@ class Cells:
     def all(self) -> Iterator[Cell]:
         """Every cell in which something may escape."""
         mine, denies = self._plan.denies, tuple(self._other_denies())
-        if mine & self._mine.whole:
+        if mine & self._mine.always_fire:
             return
-        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.whole]
+        lacking = [mask for mask in _ways_to_lack(self._other.options) if not mask & self._theirs.always_fire]
         if not lacking and not denies:
             return
         matter = -1 if denies else self._matter(lacking)
@@ -57,13 +58,15 @@ class Cells:
                         yield Cell(chosen, number, *met, mine, 0)
 
     def _matter(self, lacking: Sequence[int]) -> int:
-        """The statements of the allowing side without those that act only in services in which everything is allowed,
-        whatever the other side would lack."""
-        lost = [mask & self._theirs.firm(ACTIONS) for mask in lacking]
+        """The statements of the allowing side with which something may escape: not those that act only in services in
+        which the other side allows everything, whatever group it lacks."""
+        lost = [mask & self._theirs.decided_by(ACTIONS) for mask in lacking]
         if not all(lost):
             return -1
         theirs = self._theirs.index(ACTIONS)
-        kept = (s for s in self._mine.in_service if s is None or not all(theirs.throughout(s) & mask for mask in lost))
+        kept = (
+            s for s in self._mine.in_service if s is None or not all(theirs.covering_service(s) & mask for mask in lost)
+        )
         return union(self._mine.in_service[service] for service in kept)
 
     @cached_property
@@ -71,8 +74,8 @@ class Cells:
         return _alike(self._mine, self._theirs)
 
     def _usable(self, option: tuple[int, ...], lacking: Sequence[int]) -> int:
-        """The statements of an option with which something may escape: a way to lack leaves in each group a statement
-        that does not stand on the other side as one that must not fire."""
+        """The statements of an option with which something may escape. Where the same statement stands on the other
+        side and must not fire there, it cannot fire here either; every group needs a statement that can."""
         out = 0
         for mask in lacking:
             lost = union(1 << number for number, there in self._same_there.items() if there & mask)
@@ -81,13 +84,13 @@ class Cells:
         return out
 
     def _other_denies(self) -> Iterator[int]:
-        """The Denies of the other side. Where the allowing side has the very same, nothing that it catches is allowed
-        at all."""
+        """The Denies of the other side, without those that the allowing side has too: what these match is allowed on
+        neither side."""
         denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
         return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
 
     def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
-        """One Allow from each group, with the patterns in which they all meet."""
+        """Every choice of one Allow from each group, with what all of them match."""
 
         def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
             if not rest:
@@ -109,7 +112,8 @@ class Cells:
         yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), Patterns(resources, RESOURCES.bucket)))
 
     def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
-        """What a statement in plain form leaves of these actions and resources; None for nothing."""
+        """What a statement also matches of these actions and resources; None where that is nothing. Not forms are left
+        to the search."""
         acts, resources = found
         statement = side.statements[number]
         if not statement.not_action:
@@ -121,8 +125,8 @@ class Cells:
 
 @lru_cache(maxsize=64)
 def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
-    """The statements of one side that read like some of the other, in a policy of the same type, with the numbers of
-    those as a mask. Whatever a request is, they fire together."""
+    """For each statement of one side, the mask of those of the other side that read the same in a policy of the same
+    type: they fire on the same requests."""
     found: dict[int, int] = {}
     for at in mine.by_signature.keys() & theirs.by_signature.keys():
         found |= dict.fromkeys(bits(mine.by_signature[at]), theirs.by_signature[at])
@@ -131,8 +135,8 @@ def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
 
 @lru_cache(maxsize=4096)
 def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """For each way in which every option lacks an Allow in some group, the statements that must not fire. None at all
-    where an option needs nothing."""
+    """For each way in which no option is satisfied (each has a group of which no statement fires), the mask of the
+    statements that must not fire. Nothing where some option has no group: it is always satisfied."""
     found: list[int] = []
     for choice in product(*options):
         mask = 0

@@ -1,12 +1,12 @@
-"""Do two sets of policies allow the same, over all requests? And what does one allow that the other does not?
+"""Do two sets of policies allow the same requests? What does one allow that the other does not?
 
-Exact over every string: actions that AWS adds later, every resource, every condition key present or absent. Each
-difference comes with a request that shows it, and that request has been decided by the evaluator on both sides before
-anybody sees it. What could not be decided is never called equal: it is undetermined, with the reason.
+Exact over every string: actions that AWS adds later, every resource, every condition key, present or absent. Each
+difference comes with a request that shows it, which the evaluator has decided on both sides. What could not be decided
+is never called equal: it is undetermined, with the reason.
 
 Left out: service-linked roles as callers (their policies are AWS's, rule T31); the root user, who needs no identity
-policy, where only callers' own policies are compared and no condition says who; several values of a key that some plain
-operator tests, of which AWS does not say what they mean (O24).
+policy, where only callers' own policies are compared and no condition tests the caller; requests with several values of
+a key that an operator without set prefix tests, whose meaning AWS does not document (O24).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request, Values
 
 _MOST_DIFFERENCES = 1_000
-#: So many differences are asked again under so many readings, and so many searches are made for others.
+#: The limits of `_vanishing`: differences that are replayed, readings that they are replayed under, further searches.
 _MOST_ASKED_AGAIN, _MOST_READINGS, _MOST_SEARCHES = 8, 256, 16
 
 
 class Verdict(Enum):
-    """What the new side allows, measured by the old one."""
+    """What the new side allows, compared with the old one."""
 
     EQUAL = "equal"
     NARROWER = "narrower"
@@ -53,11 +53,11 @@ class Difference:
     """A statement-shaped piece of access that one side gives and the other does not.
 
     Attributes:
-        clause: the piece; `str()` of it is a sentence's part: actions, resources, callers, conditions.
-        witness: a request of it, decided by the evaluator: allowed on one side, not on the other.
+        clause: the piece; its `str()` names actions, resources, callers and conditions.
+        witness: one request of the piece, which the evaluator allows on one side and not on the other.
         because: the statements that let the witness through on the side that allows it.
-        owner_lets_in: the witness is allowed only where the owner of the resource lets the caller's account in, which
-            is taken for granted when no resource policy is compared.
+        owner_lets_in: the witness is allowed only if the owner of the resource lets the caller's account in, which is
+            assumed where no resource policy is compared.
     """
 
     clause: Clause
@@ -69,7 +69,7 @@ class Difference:
 @dataclass(frozen=True)
 class Comparison:
     """The answer. `reason` says why it is undetermined; `depends_on` names the open points (O-rules) on which the
-    verdict depends: with another reading of them it would be another."""
+    verdict depends: under another reading of them it would differ."""
 
     verdict: Verdict
     new_access: tuple[Difference, ...] = ()
@@ -93,18 +93,17 @@ def compare(
     known: bool = False,
     correlated: bool = True,
 ) -> Comparison:
-    """Compare what `new` allows with what `old` allows, both ways.
+    """Compare what `new` allows with what `old` allows, in both directions.
 
-    Without a resource policy on either side, the caller's side alone is compared (identity policies with everything
-    that limits them): requests to other accounts count as if their owners let the caller's account in.
+    Without a resource policy on either side, only the caller's policies are compared (identity policies and what limits
+    them): for requests to other accounts, their owners are assumed to let the caller's account in.
 
     Args:
-        owner: the account of the resource on which the resource policies stand; any, where it is None.
+        owner: the account that owns the resource of the resource policies; None for any.
         assumptions: the readings of open points in force.
         every_reading: find out on which open points the verdict depends.
-        known: only actions that exist, in the release of the action list, and not those that may ever exist.
-        correlated: only requests whose condition keys go together as AWS describes them (`correlated`), and not those
-            in which each has any value.
+        known: compare only the actions that exist in the release of the action list, not all that may ever exist.
+        correlated: compare only requests whose condition keys fit together as AWS describes them (`correlated`).
     """
     old, new = _both(old, new)
     if old.within(new) and new.within(old):
@@ -125,7 +124,7 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
     """Is everything that `inner` allows allowed by `outer`, under one reading of the open points?
 
     Raises:
-        Undecided: that cannot be said.
+        Undecided: that could not be decided.
     """
     inner, outer = _both(inner, outer)
     plain = _plainly_contained(inner, outer, assumptions)
@@ -140,33 +139,38 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
 
 
 def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str | None = None) -> Verdict:
-    """The verdict of `compare` under the default readings alone, without looking further than the first difference."""
+    """The verdict of `compare` under the default readings alone; stops at the first difference of each direction."""
     old, new = _both(old, new)
     return _quickly(Question(old, new, Effort(), owner=owner))
 
 
 def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
-    """Whether that can be seen without a search, where no layer says who: from what `outer` allows on everything, or
-    from a few requests that `inner` surely allows and `outer` surely refuses. Most unlike pairs end here."""
+    """The answer, if it can be had without a search, else None. Yes: `outer` allows on every resource whatever `inner`
+    may allow. No: `outer` refuses one of a few requests that `inner` allows, which settles most pairs. Only for sides
+    that name no caller."""
     if not (inner.names_no_caller and outer.names_no_caller) or limits_differ(inner.layers, outer.layers):
         return None
-    if inner.acts_only_in(outer.throughout):
+    if inner.acts_only_in(outer.unrestricted_services):
         return True
     samples = iter(inner.samples(assumptions))
-    # Most end with the first; what belongs to each side alone is worth working out only where a search would be next.
+    # The first sample settles most pairs; indexing a side pays only if a search would come next.
     first = next(samples, None)
-    if first and service_of(first.action) not in outer.throughout and outer.surely_refuses(first, assumptions):
+    if (
+        first
+        and service_of(first.action) not in outer.unrestricted_services
+        and outer.surely_refuses(first, assumptions)
+    ):
         return False
     read = inner.was_read and outer.was_read
-    if read and inner.acts_only_throughout(outer):
+    if read and inner.acts_only_where_unrestricted(outer):
         return True
-    if any(outer.surely_refuses(one, assumptions) for one in samples if not outer.allows_throughout(one.action)):
+    if any(outer.surely_refuses(one, assumptions) for one in samples if not outer.is_unrestricted(one.action)):
         return False
-    return True if not read and inner.acts_only_throughout(outer) else None
+    return True if not read and inner.acts_only_where_unrestricted(outer) else None
 
 
 def _both(one: Layers | Prepared, other: Layers | Prepared) -> tuple[Prepared, Prepared]:
-    """Both sides prepared, with KMS grants as the Allows that they are."""
+    """Both sides prepared, with KMS grants written as Allows of the key policy."""
     sides = [side if isinstance(side, Prepared) else Prepared(side) for side in (one, other)]
     if any(side.layers.grants for side in sides):
         written = in_key_policies(*(side.layers for side in sides))
@@ -178,7 +182,7 @@ def _both(one: Layers | Prepared, other: Layers | Prepared) -> tuple[Prepared, P
 
 
 def _compared(question: Question) -> Comparison:
-    """Both ways, with everything that differs."""
+    """Both directions, with every difference."""
     gained, doubt_of_gained = _differences(question, question.old, question.new)
     lost, doubt_of_lost = _differences(question, question.new, question.old)
     verdict = _verdict(gained=_whether(gained, doubt_of_gained), lost=_whether(lost, doubt_of_lost))
@@ -187,7 +191,7 @@ def _compared(question: Question) -> Comparison:
 
 
 def _quickly(question: Question) -> Verdict:
-    """The same without looking further than the first difference."""
+    """Both directions, stopping at the first difference of each."""
     old, new = question.old, question.new
     return _verdict(gained=_escapes_any(question, old, new), lost=_escapes_any(question, new, old))
 
@@ -205,7 +209,7 @@ def _escapes_any(question: Question, outer: Prepared, inner: Prepared) -> bool |
 
 
 def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[tuple[Difference, ...], str]:
-    """What `inner` allows and `outer` does not, and why that may not be all."""
+    """What `inner` allows and `outer` does not, and why that may not be all of it; empty where it is."""
     found: list[Difference] = []
     doubt = ""
     try:
@@ -225,11 +229,11 @@ def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[
 def _vanishing(
     question: Question, outer: Prepared, inner: Prepared, found: Iterable[Difference]
 ) -> set[frozenset[str]]:
-    """The combinations of open points under another reading of which nothing escapes any more, or it is not known
-    whether anything does.
+    """The combinations of open points with another reading of which nothing escapes any more, or may not.
 
-    What was found is asked again under every reading, which takes no search; only where none of it shows a difference
-    one is made, and what it finds is asked from then on. Most differences show under every reading.
+    The differences found are replayed under every reading, which takes no search. Only where none of them shows is a
+    search made under that reading, and what it finds is replayed from then on. Most differences show under every
+    reading.
     """
     base = question.assumptions
     asked, vanished = [*islice(found, _MOST_ASKED_AGAIN)], set[frozenset[str]]()
@@ -249,7 +253,7 @@ def _vanishing(
 def _not_showing(
     asked: Sequence[Difference], outer: Prepared, inner: Prepared, base: Assumptions, vanished: set[frozenset[str]]
 ) -> Iterator[Assumptions]:
-    """The readings under which none of these differences shows, without those of which that is known."""
+    """The readings under which none of these differences shows, without those that are known already."""
     ways = under_every_reading(lambda judge: any(_shows(one, outer, inner, judge) for one in asked), base)
     for number, (reading, shows) in enumerate(ways):
         changed = reading.unlike(base)
@@ -260,7 +264,7 @@ def _not_showing(
 
 
 def _shows(difference: Difference, outer: Prepared, inner: Prepared, judge: Judge) -> bool:
-    """Is the witness of a difference one under the judge's readings too?"""
+    """Does the witness show a difference under the judge's readings too?"""
     request, sides = difference.witness, [inner.replayed, outer.replayed]
     if difference.owner_lets_in:
         sides = [delegated(layers, request) for layers in sides]
@@ -271,7 +275,7 @@ def _shows(difference: Difference, outer: Prepared, inner: Prepared, judge: Judg
 
 
 def _first(question: Question, outer: Prepared, inner: Prepared) -> Difference | None:
-    """One difference, if one can be shown."""
+    """One difference, if there is one that a request shows."""
     try:
         for escape, variables in question.escapes(outer, inner, first=True):
             if shown := _shown(outer, inner, escape, variables, question.assumptions):
@@ -284,7 +288,7 @@ def _first(question: Question, outer: Prepared, inner: Prepared) -> Difference |
 def _shown(
     outer: Prepared, inner: Prepared, escape: Escape, variables: Mapping[str, Values], assumptions: Assumptions
 ) -> Difference | None:
-    """The difference with a request that shows it, replayed on both sides."""
+    """The difference with a request that shows it, decided on both sides; None if no request does."""
     mine, theirs = (side.side(assumptions, variables) for side in (inner, outer))
     for request in candidates(escape, variables):
         for owner_lets_in in (False, True) if escape.caller.open else (False,):
@@ -300,7 +304,7 @@ def _shown(
 
 
 def _whether(found: tuple[Difference, ...], doubt: str) -> bool | None:
-    """Is there a difference? None where nothing was found and that may not be all."""
+    """Is there a difference? None: nothing was found, but the search was not complete."""
     return True if found else None if doubt else False
 
 
@@ -313,7 +317,7 @@ def _verdict(*, gained: bool | None, lost: bool | None) -> Verdict:
 
 
 def _largest(found: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Those that lie inside no other, shortest first."""
+    """The differences that lie inside no other, shortest first."""
     kept: list[Difference] = []
     for one in found:
         if any(one.clause.inside(other.clause) for other in kept):

@@ -1,4 +1,4 @@
-"""Values of condition keys with which some tests hold while each of some statements fails one of its own."""
+"""Values of condition keys with which required tests hold and given statements do not fire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grantproof.iam.request import Values
 
 
 class Conditions:
-    """Finds such values, of one kind of caller, under one reading of the open points."""
+    """Finds such values for one kind of caller, under one reading of the open points."""
 
     def __init__(self, keys: Keys, effort: Effort) -> None:
         self.keys, self._effort = keys, effort
@@ -22,16 +22,16 @@ class Conditions:
     def found(
         self, required: frozenset[Test], unless: Sequence[Statement]
     ) -> Iterator[tuple[Mapping[str, Values], Assumptions]]:
-        """Such values, if there are any, with the reading under which they are."""
+        """Such values with the reading that they need; nothing where there are none."""
         context = self.context(required, unless)
         if context is not None:
             yield context, self.keys.assumptions
 
     def check(self) -> None:
-        """Was nothing passed over?
+        """Check that no value was skipped.
 
         Raises:
-            TooHard: some values were, of which the law does not say what they mean.
+            TooHard: some were, because the evaluator does not decide them.
         """
         if self.keys.unsure:
             raise TooHard(self.keys.unsure)

@@ -3,9 +3,9 @@
 A request escapes when certain statements fire (the *positive* ones: an Allow from every group of one option of the
 allowing side, and perhaps a Deny of the other side) while others do not (the *blocking* ones: the Denies of the
 allowing side, and every Allow of a group that the other side needs). What fires depends on action, resource and
-conditions separately, so each is searched by itself: the patterns of the positive statements are met with each other,
-and with those of blocking Not forms, which is how a string gets away from them; every such piece is judged at its
-generic point. What blocking statements are then left with can only be stopped by its conditions.
+conditions separately, so each is searched by itself. The patterns of the positive statements are intersected with each
+other, and with those of blocking statements in Not form, which do not fire there. Each resulting piece is judged at its
+generic point. Blocking statements that still match can only be kept from firing by their conditions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from grantproof.iam.request import Values
 
 
 class Piece(NamedTuple):
-    """A pattern of actions or of resources, at one of its strings: which statements of either side match there."""
+    """A pattern of actions or of resources, and one of its strings: which statements of either side match the
+    string."""
 
     glob: Glob
     text: str
@@ -57,12 +58,12 @@ class Escape:
 
     Attributes:
         positive: the statements that fire; the first are the Allows of the allowing side.
-        denied_by: a Deny of the other side that fires, if that is what it takes.
-        actions, resources: the patterns, each at a string that escapes.
-        context: condition keys with which it does.
-        unless: statements with conditions that had to be kept from firing, on the allowing and on the other side.
-        reading: of the open points, under which it escapes.
-        blocking_mine, blocking_theirs: the statements of either side that would have stopped it, as masks.
+        denied_by: the Deny of the other side that fires, where the other side refuses by a Deny.
+        actions, resources: the patterns, each with a string that escapes.
+        context: the values of condition keys with which it escapes.
+        unless: the statements of either side that their conditions keep from firing.
+        reading: of the open points, under which the requests escape.
+        blocking_mine, blocking_theirs: the statements of either side that would block it, as masks.
     """
 
     caller: Caller
@@ -77,7 +78,7 @@ class Escape:
     blocking_theirs: int
 
 
-#: Pieces that the same blocking statements of either side match.
+#: Pieces that the same blocking statements of either side match, after the masks of these.
 _Group = tuple[tuple[int, int], tuple[Piece, ...]]
 
 
@@ -85,8 +86,8 @@ class Search:
     """One kind of caller, one pair of sides.
 
     Args:
-        known: ask about the actions that exist, and not about all that may ever exist.
-        first: one escape is enough, so that pieces need not be gathered before they are judged.
+        known: search among the actions that exist today only.
+        first: one escape is enough, so pieces are judged one by one instead of sorted first.
     """
 
     def __init__(
@@ -108,10 +109,10 @@ class Search:
         self._masks: dict[tuple[Index, str], int] = {}
 
     def escapes(self) -> Iterator[Escape]:
-        """Everything that the first side allows and the second does not; nothing where there is nothing.
+        """What the first side allows and the second does not. Complete: where it yields nothing, nothing escapes.
 
-        Complete: when nothing comes, nothing escapes. Raises:
-            TooHard: that cannot be said.
+        Raises:
+            TooHard: the search was given up.
         """
         for cell in self._cells.all():
             self._effort.spend(3, "the layers allow in too many ways to try")
@@ -119,18 +120,18 @@ class Search:
         self._conditions.check()
 
     def _cell(self, cell: Cell) -> Iterator[Escape]:
-        cell = cell._replace(actions=self._not_lost(cell))
+        cell = cell._replace(actions=self._without_blocked_services(cell))
         if not cell.actions:
             return
         gather = _one_by_one if self._first else _by_mask
         by_resource = Replayable(gather(self._pieces(cell, RESOURCES), cell))
         required = self._required(cell)
-        firm_mine = cell.blocking_mine & ~self._mine.conditional
-        firm_theirs = cell.blocking_theirs & ~self._theirs.conditional
+        sure_mine = cell.blocking_mine & ~self._mine.conditional
+        sure_theirs = cell.blocking_theirs & ~self._theirs.conditional
         for (action_mine, action_theirs), some_actions in gather(self._pieces(cell, ACTIONS), cell):
             for (resource_mine, resource_theirs), some_resources in by_resource:
                 live_mine, live_theirs = action_mine & resource_mine, action_theirs & resource_theirs
-                if live_mine & firm_mine or live_theirs & firm_theirs:
+                if live_mine & sure_mine or live_theirs & sure_theirs:
                     continue
                 unless = (
                     *(self._mine.statements[n] for n in bits(live_mine)),
@@ -141,19 +142,19 @@ class Search:
                     blocking = cell.blocking_mine, cell.blocking_theirs
                     yield Escape(self._caller, cell.mine, cell.theirs, *pieces, context, unless, reading, *blocking)
 
-    def _not_lost(self, cell: Cell) -> Patterns:
-        """The actions without those of services in which everything is lost, whatever the action."""
-        lost_mine = cell.blocking_mine & self._mine.firm(ACTIONS)
-        lost_theirs = cell.blocking_theirs & self._theirs.firm(ACTIONS)
-        if not (lost_mine or lost_theirs):
+    def _without_blocked_services(self, cell: Cell) -> Patterns:
+        """The actions of a cell, without those of services in which some statement blocks every action."""
+        sure_mine = cell.blocking_mine & self._mine.decided_by(ACTIONS)
+        sure_theirs = cell.blocking_theirs & self._theirs.decided_by(ACTIONS)
+        if not (sure_mine or sure_theirs):
             return cell.actions
         mine, theirs = self._mine.index(ACTIONS), self._theirs.index(ACTIONS)
 
-        def lost(service: str) -> bool:
-            by_mine = lost_mine and mine.throughout(service) & lost_mine
-            return bool(by_mine or (lost_theirs and theirs.throughout(service) & lost_theirs))
+        def blocked(service: str) -> bool:
+            by_mine = sure_mine and mine.covering_service(service) & sure_mine
+            return bool(by_mine or (sure_theirs and theirs.covering_service(service) & sure_theirs))
 
-        return cell.actions.but(lost)
+        return cell.actions.without(blocked)
 
     def _required(self, cell: Cell) -> frozenset[Test]:
         tests = [t for n in cell.mine for t in self._mine.statements[n].conditions]
@@ -162,34 +163,34 @@ class Search:
         return frozenset(tests)
 
     def _pieces(self, cell: Cell, dimension: Dimension) -> Iterator[Piece]:
-        """The patterns of one dimension, and those in which they get away from blocking Not forms; without those that
-        no condition and nothing in the other dimension can save."""
+        """The pieces of one dimension in which the positive statements fire. Left out are those that are blocked
+        whatever the conditions and the other dimension are."""
         outside = self._outside if dimension is ACTIONS else _NOTHING
         need_mine = sum(1 << n for n in cell.mine)
         need_theirs = 0 if cell.theirs is None else 1 << cell.theirs
-        lost_mine = cell.blocking_mine & self._mine.firm(dimension)
-        lost_theirs = cell.blocking_theirs & self._theirs.firm(dimension)
-        # Statements in plain form fire by construction, so that the allowing side is asked only where it may object.
-        objects = cell.blocking_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
-        mine = self._mine.index(dimension) if objects else dimension.nothing
+        sure_mine = cell.blocking_mine & self._mine.decided_by(dimension)
+        sure_theirs = cell.blocking_theirs & self._theirs.decided_by(dimension)
+        # Positive statements in plain form match by construction; only others have to be asked.
+        must_ask = cell.blocking_mine or any(dimension.negated(self._mine.statements[n]) for n in cell.mine)
+        mine = self._mine.index(dimension) if must_ask else dimension.nothing
         theirs = self._theirs.index(dimension)
         for one in self._patterns(cell, dimension):
             for text in self._points(one, cell, dimension, mine, theirs, outside):
-                here, there = self._mask(mine, text) if objects else need_mine, self._mask(theirs, text)
+                here, there = self._mask(mine, text) if must_ask else need_mine, self._mask(theirs, text)
                 fires = here & need_mine == need_mine and there & need_theirs == need_theirs
-                lost = here & lost_mine or there & lost_theirs
-                if fires and not lost and not outside.mask(text):
+                blocked = here & sure_mine or there & sure_theirs
+                if fires and not blocked and not outside.mask(text):
                     yield Piece(one, text, here, there)
 
     def _mask(self, index: Index, text: str) -> int:
-        """The statements that match a text, of which many cells ask."""
+        """The statements that match a text; kept, because many cells ask for the same text."""
         found = self._masks.get((index, text))
         if found is None:
             found = self._masks[index, text] = index.mask(text)
         return found
 
     def _patterns(self, cell: Cell, dimension: Dimension) -> Iterable[Glob]:
-        """The patterns, and what they have in common with those of each blocking statement in Not form."""
+        """The patterns of a cell, and their intersections with those of each blocking statement in Not form."""
         found = cell.actions if dimension is ACTIONS else cell.resources
         for side, blocking in ((self._mine, cell.blocking_mine), (self._theirs, cell.blocking_theirs)):
             for number in bits(blocking & side.in_not_form(dimension)):
@@ -204,8 +205,8 @@ class Search:
     def _points(
         self, one: Glob, cell: Cell, dimension: Dimension, mine: Index, theirs: Index, outside: Index
     ) -> Iterator[str]:
-        """Strings of a pattern that match as little else as possible: its generic point, and where a pattern that
-        counts characters takes that, every least choice."""
+        """Strings of a pattern that match as few other patterns as possible: its generic point and, where a pattern
+        that counts characters matches that, one string for each least set of other patterns that must match."""
         text = generic_point(one)
         yield text
         if one.literal is not None or not (mine.counts or theirs.counts or outside.counts):
@@ -214,7 +215,8 @@ class Search:
         counting = [*mine.counting(matter), *theirs.counting(-1), *outside.counting(-1)]
         if not any(g.matches(text) for g in counting):
             return
-        # Whatever else takes the generic point takes every string of the pattern; what does not may take another one.
+        # A pattern without `?` that matches the generic point matches every string; one that does not may match
+        # another.
         others = (*mine.near(one, matter), *theirs.near(one, -1), *outside.near(one, -1))
         avoidable = [g for g in others if g.counts or (not g.matches(text) and overlap(one, g))]
         unwanted = [Wanted(g) for g in dict.fromkeys((*counting, *avoidable))]
@@ -227,7 +229,7 @@ _NOTHING = ACTIONS.nothing
 
 @lru_cache(maxsize=256)
 def _outside(globs: tuple[Glob, ...]) -> Index:
-    """The actions that are not asked about."""
+    """The actions outside the caller's domain."""
     return Index(((globs, False),), ACTIONS.bucket)
 
 
@@ -236,7 +238,7 @@ def _blocking(piece: Piece, cell: Cell) -> tuple[int, int]:
 
 
 def _by_mask(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
-    """Pieces that the same blocking statements match, those with the fewest first."""
+    """Pieces grouped by the blocking statements that match them, the fewest of these first."""
     found: dict[tuple[int, int], list[Piece]] = {}
     for piece in pieces:
         found.setdefault(_blocking(piece, cell), []).append(piece)
@@ -245,7 +247,7 @@ def _by_mask(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
 
 
 def _one_by_one(pieces: Iterable[Piece], cell: Cell) -> Iterator[_Group]:
-    """The first piece of each kind, as they come."""
+    """As `_by_mask`, but only the first piece of each group, as it is found."""
     seen = set()
     for piece in pieces:
         masks = _blocking(piece, cell)

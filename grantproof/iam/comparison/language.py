@@ -1,10 +1,10 @@
-"""Languages: which strings several patterns match together.
+"""Patterns as languages: containment, intersection and overlap.
 
-The central fact: strings range over all characters, and no policy can hold `FRESH` (rule G12). Put `FRESH` where a
-pattern has a wildcard, and whatever other pattern matches the result can only have taken it with a wildcard of its own,
-so that it matches everything that the first one matches. One string, the pattern's *generic point*, stands for all of
-them. Where the other side counts characters (`?`) or stops at colons, one point is not enough, and an exact search
-(`automaton`) takes its place.
+The central fact: no policy can hold the character `FRESH` (rule G12). Put `FRESH` in place of each wildcard of a
+pattern; a second pattern that matches the result can only have matched `FRESH` with a wildcard of its own, and so it
+matches every string of the first pattern. One string, the *generic point* of the pattern, stands for all its strings.
+Where the second pattern counts characters (`?`) or its wildcards stop at colons, one point is not enough, and an exact
+search (`automaton`) is used instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 
 #: A private character: none of the documents that AWS accepts can hold it.
 FRESH = "\ue000"
-#: An intersection is given up beyond so many parts.
+#: The most patterns of which an intersection may consist.
 MOST_PARTS = 256
 
 
@@ -32,7 +32,7 @@ def covers(outer: Glob, inner: Glob) -> bool:
     if outer.literal is not None:
         return outer.literal == inner.literal
     if outer.counts:
-        # `FRESH` stands for any number of characters here, so nothing that counts may take it.
+        # `FRESH` stands for any number of characters, so a pattern that counts them must not match it.
         return outer == inner or (inner.literal is not None and outer.matches(inner.literal))
     return outer.matches(generic_point(inner))
 
@@ -41,7 +41,7 @@ def covers(outer: Glob, inner: Glob) -> bool:
 
 
 def intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
-    """Patterns that together match what both match; none lies inside another.
+    """Patterns that together match exactly what both match; none of them covers another.
 
     Raises:
         TooHard: more than `MOST_PARTS` patterns.
@@ -71,17 +71,17 @@ def overlap(left: Glob, right: Glob) -> bool:
     if not _ends_meet(left, right):
         return False
     if _is_open(left) and _is_open(right):
-        # What stands between their stars is matched one after the other.
+        # A string with both patterns' middle parts one after the other matches both.
         return True
     whole = characters(right)
     return len(whole) in _reached(characters(left), whole)
 
 
 def without_covered(globs: Iterable[Glob]) -> tuple[Glob, ...]:
-    """The patterns that lie inside no other, each once, in order."""
+    """The patterns that no other covers, each once, in order."""
     once = dict.fromkeys(globs)
     wild: list[Glob] = []
-    # A literal covers nothing but itself, and a list of levels of access may have twenty thousand of them.
+    # A literal covers only itself, and the actions of an access level may be twenty thousand literals.
     for glob in once:
         if glob.literal is None and not any(covers(other, glob) for other in wild):
             wild = [other for other in wild if not covers(glob, other)]
@@ -98,7 +98,7 @@ def _suffix(glob: Glob) -> str:
 
 
 def _ends_meet(left: Glob, right: Glob) -> bool:
-    """Do the texts agree with which they begin, and those with which they end? Of two literals, that says nothing."""
+    """Do their literal beginnings agree, and their literal ends? Not meant for two literals."""
     before, behind = (left.prefix, right.prefix), (_suffix(left), _suffix(right))
     begin = before[0].startswith(before[1]) or before[1].startswith(before[0])
     return begin and (behind[0].endswith(behind[1]) or behind[1].endswith(behind[0]))
@@ -106,7 +106,7 @@ def _ends_meet(left: Glob, right: Glob) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _is_open(glob: Glob) -> bool:
-    """Are its first and its last wildcard stars that stand for anything?"""
+    """Are its first and last wildcards stars that match any text?"""
     wild = [token for token in glob.tokens if isinstance(token, Wild)]
     return bool(wild) and wild[0] is wild[-1] is Wild.ANY
 
@@ -118,7 +118,7 @@ def characters(glob: Glob) -> tuple[Token, ...]:
 
 
 def _meet(left: Token, right: Token) -> Token | None:
-    """What two tokens of one character have in common."""
+    """The intersection of two tokens that match one character each; None where it is empty."""
     if isinstance(left, Wild):
         left, right = right, left
     if isinstance(left, str):
@@ -129,7 +129,7 @@ def _meet(left: Token, right: Token) -> Token | None:
 
 
 class _Meeting:
-    """Walks two patterns at once: literals must agree, a star takes the other's next token or ends."""
+    """Intersects two patterns token by token: literals must agree, a star matches the other's next token or ends."""
 
     def __init__(self, left: tuple[Token, ...], right: tuple[Token, ...]) -> None:
         self._left, self._right = left, right
@@ -137,7 +137,7 @@ class _Meeting:
         self._parts = 0
 
     def of(self, i: int, j: int) -> frozenset[tuple[Token, ...]]:
-        """The ways in which the rests from these positions meet."""
+        """The intersection of what is left of the patterns from these positions on."""
         at = (i, j)
         if at not in self._memo:
             self._memo[at] = frozenset(self._ways(i, j))

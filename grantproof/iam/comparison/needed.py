@@ -1,7 +1,7 @@
 """Which patterns have to match so that one side allows a request and the other does not.
 
-Only these make values of policy variables matter. What must *not* match is got away from by values that are nothing in
-particular wherever other values do (`equations`).
+Only these can make particular values of policy variables matter. Patterns that must *not* match need none: generic
+values do not match them wherever other values do not (`equations`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Variable
 
 Parts = tuple[Token | Variable, ...]
-#: A condition key, or nothing for the resource; of a key with several values, the number of one of them.
+#: What is compared: a condition key ("" for the resource), and the number of one of its values if it has several.
 Subject = tuple[str, int]
 RESOURCE: Subject = ("", 0)
 _ARN = "aws:principalarn"
@@ -34,9 +34,9 @@ class Matching(NamedTuple):
     """A text matches one of some patterns.
 
     Attributes:
-        ignore_case: case does not count.
-        unless_missing: or the key is not in the request.
-        compared_as: what the text is compared as, if that is not text; the patterns are then some of many.
+        ignore_case: the comparison ignores case.
+        unless_missing: the key may be missing instead.
+        compared_as: the type of the comparison if it is not text; the patterns are then samples.
     """
 
     subject: Subject
@@ -47,11 +47,11 @@ class Matching(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Statements of which one fires, or is kept from firing: for each, all that has to match.
+    """Statements of which one has to fire, or has to be kept from firing: for each, all that has to match.
 
     Attributes:
-        optional: it may be that none does.
-        enough: it is enough that one does, so that others need not be tried where one does anyway.
+        optional: none of them may do so.
+        enough: if one does already, the others need not be tried.
     """
 
     ways: tuple[tuple[Matching, ...], ...]
@@ -61,9 +61,11 @@ class Group(NamedTuple):
 
 def needed(inner: Layers, outer: Layers, statements: Iterable[Statement], *, tags_ignore_case: bool) -> list[Group]:
     """What may have to match so that `inner` allows what `outer` does not: an Allow of each layer of `inner`, a Deny of
-    `outer`, and what a Not form or a negated test of the statements that must not fire is got away from by.
-    `statements`: those that can matter. `tags_ignore_case`: the values of `aws:RequestTag` count without regard to case
-    (O23).
+    `outer`, and the Not forms and negated tests that keep other statements from firing.
+
+    Args:
+        statements: those that can matter.
+        tags_ignore_case: values of `aws:RequestTag` are compared without regard to case (O23).
 
     Raises:
         TooHard: a key of several values may have to be empty beside others.
@@ -75,11 +77,11 @@ def needed(inner: Layers, outer: Layers, statements: Iterable[Statement], *, tag
     denies = [s for type_, _, s in theirs if not s.allow and (type_, s.essence) not in denied]
     allows = [one for one in mine if one[2].allow]
     if not denies and _one_layer(inner) and _one_layer(outer):
-        # What an Allow allows that stands on both sides is not missing on the other.
+        # What an Allow that stands on both sides allows cannot escape.
         there = {s.essence for _, _, s in theirs if s.allow}
         allows = [one for one in allows if one[2].essence not in there]
     tests = _Tests(matter, tags_ignore_case=tags_ignore_case)
-    # Without policies that say who, each layer must allow; with them, one may do in place of another.
+    # Each layer must allow; only where policies name callers may one layer do instead of another.
     optional = any(layer is not None for layer in (inner.resource, inner.rcp, inner.endpoint))
     layers: dict[tuple[PolicyType, int], list[tuple[Matching, ...]]] = {}
     for type_, level, statement in allows:
@@ -103,8 +105,12 @@ def _one_layer(side: Layers) -> bool:
 
 
 class _Tests:
-    """What statements ask of texts. `statements`: all that can matter. `tags_ignore_case`: the values of
-    `aws:RequestTag` count without regard to case (O23)."""
+    """What the conditions and resources of statements require to match.
+
+    Args:
+        statements: all that can matter.
+        tags_ignore_case: values of `aws:RequestTag` are compared without regard to case (O23).
+    """
 
     def __init__(self, statements: Iterable[Statement], *, tags_ignore_case: bool) -> None:
         self._tags_ignore_case = tags_ignore_case
@@ -128,7 +134,7 @@ class _Tests:
                 yield from self._matching(test, some=test.operator.prefix is Set.ANY)
 
     def not_to_fire(self, statement: Statement) -> Iterator[tuple[Matching, ...]]:
-        """What has to match to keep a statement from firing: one of these."""
+        """What has to match to keep a statement from firing: any one of these is enough."""
         if statement.not_resource:
             yield (Matching(RESOURCE, tuple(p.parts for p in statement.resources or ())),)
         for test in statement.conditions:
@@ -136,7 +142,8 @@ class _Tests:
                 yield tuple(self._matching(test, some=test.operator.prefix is Set.ALL, missing=False))
 
     def _matching(self, test: Test, *, some: bool, missing: bool = True) -> Iterator[Matching]:
-        """`some`: one value of several is enough. `missing`: so is none, where the operator takes that."""
+        """`some`: it is enough that one of several values matches. `missing`: or that the operator accepts a missing
+        key."""
         if test.operator.type is Type.NULL:
             return
         patterns = _patterns(test)
@@ -152,7 +159,7 @@ class _Tests:
 
 
 def ignores_case(test: Test, *, tags_ignore_case: bool) -> bool:
-    """Does a test compare without regard to case? `tags_ignore_case`: so do tests of `aws:RequestTag` (O23)."""
+    """Does a test ignore case? With `tags_ignore_case`, tests of `aws:RequestTag` do too (O23)."""
     of_tags = tags_ignore_case and test.key.startswith("aws:requesttag/")
     return of_tags or test.operator.ignore_case or test.operator.type is Type.BOOL
 

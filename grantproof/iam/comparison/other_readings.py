@@ -1,27 +1,28 @@
-"""What escapes under some reading of the open points, though nothing does under those in force.
+"""What escapes under another reading of the open points, where nothing does under the readings in force.
 
-Trying every combination of readings would mean a whole search for each of them: 64 for six points. Here each point is
-read both ways only where it is asked, and combinations are made only of what meets in one place. A request escapes
-under a combination of readings when there is
+A whole search for every combination of readings would be 64 searches for six points. Here a point is read both ways
+only where it is consulted, and readings are combined only where they meet. A request escapes under a combination of
+readings when there is
 
-1. a kind of caller with what it takes for it to be allowed on either side: the plans, which learn of readings by
-   asking for them, caller by caller (`under_every_reading`); nearly all callers have one plan;
-2. under that, statements of which patterns meet: the resources of a statement depend on O5, O9, O28 and O39 alone;
-3. under those, values of condition keys with which some tests hold and others fail: what these say depends on the
-   points of these very tests (`readings.of_test`).
+1. a kind of caller and its plan on either side. A plan consults readings as it is made (`under_every_reading`); nearly
+   all callers have the same plan under all of them;
+2. under these plans, statements whose patterns intersect. Which resources a statement matches depends on O5, O9, O28
+   and O39 alone;
+3. under these statements, values of condition keys with which some tests hold and others fail. What a test says depends
+   on its own points alone (`readings.of_test`).
 
-So all combinations of the points of the second kind that some statement touches are gone through; under each, those
-plans of a caller that differ; and for each question of the third kind, all combinations of the points of its tests.
-Nothing is left out: with every other point, plans, patterns and answers of tests are what they are here.
+So this goes through all combinations of the points of (2) that some statement consults; under each, through the
+different plans of each caller; and for each question of (3), through all combinations of the points of its tests. That
+is complete: no other point changes the plans, patterns or tests that are looked at.
 
-Of the second kind some combinations need not be tried, or not whole:
+Some combinations of (2) need not be tried, or only in part:
 
-- O28 is about requests for the resource `*` and no other; no wildcard of those runs over a colon (O5) and no pattern
-  that matches it has a service (O39). So with O28 only that resource is looked at, and never with those two: what
-  escapes under them together escapes without O28, or without the two.
-- O9 is about variables without value: with it, only such assignments of variables are looked at.
-- O6 is about IAM users alone, and O28 about none of them: with it only users are looked at, of sides without regard
-  to case (`user_name_case`), and where no pattern's case can matter, nothing is.
+- O28 concerns requests for the resource `*` only. That string has no colon (O5) and no service (O39), so with O28 only
+  this resource is searched, and never together with O5 or O39: what escapes with them escapes without O28, or without
+  them.
+- O9 concerns variables without value: only assignments with such variables are tried.
+- O6 concerns IAM users only, and O28 does not: only users are searched, with sides in lower case (`user_name_case`),
+  and only if case can matter.
 """
 
 from __future__ import annotations
@@ -46,15 +47,18 @@ from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob
 from grantproof.iam.request import Values
 
-#: Of two sides and a kind of caller, the plans that differ, each with a reading that gives them.
+#: For two sides and a kind of caller: the different pairs of plans, each with a reading that gives it.
 Distinct = dict[tuple[int, int, Caller], list[tuple[Plans, Assumptions]]]
 _STAR = (Glob(("*",)),)
 
 
 def escaping_readings(asked: Question, outer: Prepared, inner: Prepared) -> set[frozenset[str]]:
-    """The combinations of open points of which another reading lets something escape, or leaves it open whether it
-    does; nothing where nothing escapes under any reading. `asked`: the question under the readings in force, to which
-    the answer was that nothing escapes."""
+    """The combinations of open points with another reading of which something escapes, or may escape. Empty: nothing
+    escapes under any reading.
+
+    Args:
+        asked: the question under the readings in force, under which nothing escapes.
+    """
     base = asked.assumptions
     statements = [s for side in (outer, inner) for s in side.statements()]
     touched = frozenset[str]().union(*map(of_statement, statements))
@@ -76,7 +80,7 @@ def escaping_readings(asked: Question, outer: Prepared, inner: Prepared) -> set[
         except Open as error:
             known.combinations |= error.combinations
         except Undecided:
-            # Given up before anything was read otherwise: whatever may be asked is open.
+            # Given up before any point was read otherwise: all that may be consulted are open.
             known.add(changed or touched.union(OF_CALLERS, *(of_test(t) for s in statements for t in s.conditions)))
         if asked.effort.left < 0:
             break
@@ -84,7 +88,7 @@ def escaping_readings(asked: Question, outer: Prepared, inner: Prepared) -> set[
 
 
 class Open(TooHard):
-    """Not known under another reading of some points, of one combination of them or another."""
+    """It is not known what escapes under another reading of some combinations of points."""
 
     def __init__(self, message: str, *combinations: frozenset[str]) -> None:
         super().__init__(message)
@@ -96,7 +100,7 @@ class Known:
 
     Args:
         base: the readings in force.
-        doubtful: under these, too, something may escape of what is looked at.
+        doubtful: something may escape under these, too.
     """
 
     def __init__(self, base: Assumptions, *, doubtful: bool = False) -> None:
@@ -104,12 +108,11 @@ class Known:
         self.combinations: set[frozenset[str]] = set()
 
     def add(self, points: frozenset[str]) -> None:
-        """With another reading of these points something escapes, or it is not known whether it does."""
+        """Record that with another reading of these points something escapes, or may escape."""
         self.combinations.add(points)
 
     def settles(self, reading: Assumptions) -> bool:
-        """Need this reading not be looked at: is it the one in force, or does a part of what differs make a difference
-        already?"""
+        """Can this reading be skipped: is it the one in force, or is a part of its combination known already?"""
         changed = reading.unlike(self.base)
         if not changed and not self._doubtful:
             return True
@@ -117,7 +120,7 @@ class Known:
 
 
 class _OtherReadings(Question):
-    """The same question under one combination of what bears on resources, and every combination of all else."""
+    """The question under one combination of the points of resources, and every combination of all others."""
 
     looks_further = True
 
@@ -133,7 +136,7 @@ class _OtherReadings(Question):
         )
         self._asked, self._settled, self._distinct = asked, known, plans
         self._changed = reading.unlike(known.base)
-        #: The combinations with which something may escape, for some value of policy variables.
+        #: The combinations with which something may escape for some values of policy variables.
         self._doubtful = set[frozenset[str]]()
 
     def of(self, old: Prepared, new: Prepared) -> Question:
@@ -159,25 +162,25 @@ class _OtherReadings(Question):
         except Open:
             raise
         except Undecided as error:
-            # Where nothing escapes whatever the variables stand for, it does not matter that not all was tried.
+            # If nothing escapes whatever the values of variables, it does not matter that not all were tried.
             if self._doubtful and frozenset() not in self._doubtful:
                 raise Open(error.message, *self._doubtful) from None
             raise
 
     def _nothing_whoever_asks(self, outer: Prepared, inner: Prepared) -> bool:
-        # What others may do than users and roles may depend on readings of which none of these asks.
+        # The plans of other callers than users and roles may consult points that this check does not.
         if not all(caller.alike for caller in self._callers()):
             return False
         settled = self._settled
         try:
-            # Without variables, tests are left out, and with them their points.
+            # Relaxed sides lack the tests with variables, and the points that these consult.
             self._settled = Known(settled.base, doubtful=bool(self._variables))
             return super()._nothing_whoever_asks(outer, inner)
         finally:
             self._settled = settled
 
     def _check_case(self) -> None:
-        """Of users there is a search of its own."""
+        """The case of user names is searched separately, under O6."""
 
     def _matter(self, variables: Mapping[str, Values]) -> bool:
         return "O9" not in self._changed or not variables or not all(variables.values())
@@ -190,11 +193,11 @@ class _OtherReadings(Question):
     def _callers(self) -> Iterable[Caller]:
         return self._asked.every_caller
 
-    def _in_question(self, caller: Caller) -> Caller:
+    def _narrowed(self, caller: Caller) -> Caller:
         resources = _STAR if "O28" in self._changed else (USERS,) if "O6" in self._changed else caller.domain.resources
         return replace(caller, domain=replace(caller.domain, resources=resources))
 
-    def _ways(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
+    def _plan_pairs(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
         at = (id(mine.layers), id(theirs.layers), caller)
         if at not in self._distinct:
             self._distinct[at] = list(self._plans_of(mine, theirs, caller))
@@ -203,7 +206,7 @@ class _OtherReadings(Question):
             yield plans, Assumptions({**self.assumptions.chosen, **other})
 
     def _plans_of(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
-        """Every two plans of a kind of caller that some reading gives, each once."""
+        """Every pair of plans that some reading gives for a kind of caller, each once."""
 
         def planned(judge: Judge) -> Plans:
             try:
@@ -223,7 +226,7 @@ class _OtherReadings(Question):
 
 
 class _Conditions(Conditions):
-    """Values of condition keys under every reading of the points that their tests ask."""
+    """Finds values of condition keys under every reading of the points that their tests consult."""
 
     def __init__(self, reading: Assumptions, bounds: Bounds, effort: Effort, known: Known) -> None:
         super().__init__(Keys(Judge(reading), bounds, effort), effort)

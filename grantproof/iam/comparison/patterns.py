@@ -1,4 +1,4 @@
-"""Patterns of actions and of resources: sorted by service, met with each other, and indexed by statement."""
+"""Patterns of actions and of resources: sorted by service, intersected, and indexed by statement."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Bucket = Callable[[str], str | None]
 
 
 def arn_service_of(text: str) -> str | None:
-    """The service field of an ARN, or of a pattern's literal beginning, where that tells."""
+    """The service field of an ARN, or of the literal beginning of a pattern; None where that does not show it."""
     fields = text.split(":", 3)
     return fields[2] if len(fields) == 4 else None
 
 
 def everything(globs: Iterable[Glob]) -> bool:
-    """Does one of them match whatever there is?"""
-    # Of many that are looked at nearly all begin with some text.
+    """Does one of them match everything?"""
+    # Fast path: nearly all patterns begin with literal text.
     bare = [one for one in globs if not one.prefix]
     return any(one.everything or one == EVERY_ACTION for one in bare)
 
@@ -46,7 +46,7 @@ class Patterns:
 
     @cached_property
     def everything(self) -> bool:
-        """Does one of them match whatever there is?"""
+        """Does one of them match everything?"""
         return everything(self.globs)
 
     @cached_property
@@ -60,7 +60,7 @@ class Patterns:
 
     @cached_property
     def services(self) -> frozenset[str] | None:
-        """The services of which they match something; None where that may be any."""
+        """The services of which they match something; None where that may be any service."""
         by_bucket, anywhere = self._sorted
         return None if anywhere else frozenset(by_bucket)
 
@@ -69,16 +69,16 @@ class Patterns:
         """The patterns of each service; those that name none are left out."""
         return self._sorted[0].values()
 
-    def but(self, lost: Callable[[str], bool]) -> Patterns:
-        """The patterns without those of services that are lost."""
+    def without(self, excluded: Callable[[str], bool]) -> Patterns:
+        """The patterns without those of excluded services."""
         by_bucket, anywhere = self._sorted
-        kept = [name for name in by_bucket if not lost(name)]
+        kept = [name for name in by_bucket if not excluded(name)]
         if len(kept) == len(by_bucket):
             return self
         return Patterns(chain(anywhere, *(by_bucket[name] for name in kept)), self.bucket)
 
     def near(self, other: Glob) -> Iterable[Glob]:
-        """Those that may match something of another pattern."""
+        """The patterns that may have a string in common with another pattern."""
         name = self.bucket(other.prefix)
         if name is None:
             return self.globs
@@ -87,7 +87,7 @@ class Patterns:
 
 
 def meet(left: Patterns, right: Patterns) -> Patterns:
-    """Patterns that match what one of `left` and one of `right` match both.
+    """The intersection: patterns that match what both a pattern of `left` and one of `right` match.
 
     Raises:
         TooHard: too many.
@@ -133,7 +133,7 @@ class Index:
                     self._excepted[name] = self._excepted.get(name, 0) | bit
         self.counts = bool(self._counting)
         """Does any pattern count characters?"""
-        self._throughout: dict[str, int] = {}
+        self._covering: dict[str, int] = {}
 
     def _add(self, one: Glob, bit: int) -> None:
         """A pattern with a wildcard."""
@@ -148,7 +148,7 @@ class Index:
     def read(self) -> None:
         """Work out now what is otherwise worked out when it is first asked for."""
         for service in (*self._by_bucket, *self._excepted):
-            self.throughout(service or "")
+            self.covering_service(service or "")
 
     def counting(self, statements: int) -> Iterator[Glob]:
         """The patterns of these statements that count characters."""
@@ -163,25 +163,25 @@ class Index:
             if bits & statements and (name is None or self._bucket(text) == name):
                 yield Glob((text,))
 
-    def throughout(self, service: str) -> int:
-        """The statements whose element every text of a service satisfies, as far as that is plain."""
+    def covering_service(self, service: str) -> int:
+        """The statements whose element every text of a service satisfies. Never too many; maybe too few."""
         if not self._anywhere and service not in self._by_bucket and service not in self._excepted:
             return self._unnamed
-        found = self._throughout.get(service)
+        found = self._covering.get(service)
         if found is None:
             there = union(bit for _, bit in chain(self._by_bucket.get(service, ()), self._anywhere))
             excepting = there & self._negated | self._excepted.get(service, 0) | self._uncounted
-            found = self._throughout[service] = self.mask(f"{service}:{FRESH}") & ~excepting
+            found = self._covering[service] = self.mask(f"{service}:{FRESH}") & ~excepting
         return found
 
     @cached_property
     def _unnamed(self) -> int:
-        """The same for services that no pattern names."""
+        """As `covering_service`, for services that no pattern names."""
         return (self._always ^ self._negated) & ~self._uncounted
 
     @cached_property
     def _uncounted(self) -> int:
-        """The statements of which it is not plain, since a pattern counts characters."""
+        """The statements with a pattern that counts characters: they are left out of `covering_service`."""
         return union(bit for _, bit in self._counting)
 
     def mask(self, text: str) -> int:

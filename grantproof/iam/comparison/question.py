@@ -1,5 +1,5 @@
-"""What one side allows and the other does not, under one reading of every open point: a search for each kind of caller,
-and for each value of policy variables that can matter."""
+"""What one side allows and the other does not, under one reading of every open point: one search for each kind of
+caller, and for each assignment of policy variables that can matter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
-from grantproof.iam.comparison.assignments import Reading, special_values
+from grantproof.iam.comparison.assignments import VariableReading, special_values
 from grantproof.iam.comparison.caller import ANYBODY, PRINCIPAL_KEYS, Caller
 from grantproof.iam.comparison.caller_bounds import bounds_of
 from grantproof.iam.comparison.callers import callers, limits_differ
@@ -27,9 +27,9 @@ from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
 
-#: Of the side that allows, and of the other.
+#: The plan of the side that allows, and of the other.
 Plans = tuple[Plan, Plan]
-#: What it costs to try values of policy variables, beside what the search itself takes.
+#: The steps that each assignment of policy variables counts as, beside those of the search itself.
 _STEPS_OF_VALUES = 8
 
 
@@ -37,9 +37,9 @@ class Question:
     """Two sides under one reading of every open point.
 
     Args:
-        owner: the account of the resource on which the resource policies stand; any, where it is None.
-        known: only actions that exist.
-        correlated: only requests whose condition keys go together.
+        owner: the account that owns the resource of the resource policies; None for any.
+        known: search among the actions that exist today only.
+        correlated: only requests whose condition keys fit together (`correlated`).
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Question:
         mine, theirs = old.consulted, new.consulted
         self._keys = mine.keys | theirs.keys
         self._variables = mine.variables | theirs.variables
-        #: The keys that some plain operator tests, or that stand as variables: they carry one value at most.
+        #: The keys that carry one value at most: an operator without set prefix tests them, or they are variables.
         self._single = mine.plain | theirs.plain | self._variables
         self._plans: dict[tuple[int, Caller], Plan] = {}
 
-    #: Are values of variables tried that are something in particular, though others make a difference already?
+    #: Are special values of variables tried even if generic ones show a difference?
     looks_further = False
 
     def under(self, assumptions: Assumptions) -> Question:
-        """The same question under another reading, which costs what is left of this one's effort."""
+        """The same question under another reading; both share one effort."""
         out = self._with(self.old, self.new, assumptions)
         out.every_caller = self.every_caller
         return out
@@ -75,10 +75,10 @@ class Question:
         self, outer: Prepared, inner: Prepared, *, first: bool = False
     ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
         """What `inner` allows and `outer` does not, with the values of policy variables at which it does. `first`: one
-        is enough, so that others need not be looked for before it comes.
+        escape is enough.
 
         Raises:
-            Undecided: it cannot be said that this is all.
+            Undecided: there may be more than was found.
         """
         self._check_case()
         if self._plainly_nothing(outer, inner):
@@ -97,14 +97,14 @@ class Question:
     def _by_values(
         self, outer: Prepared, inner: Prepared, *, first: bool
     ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
-        """The same with those values of policy variables that other patterns single out."""
+        """The escapes that only special values of policy variables show: those that patterns tell from generic ones."""
         special: dict[frozenset[tuple[str, Values]], Replayable[dict[str, Values]]] = {}
         for caller in self._in_doubt(outer, inner):
             settled = {key: states[0] for key, states in caller.states(self._variables).items()}
-            plainly = self._taken_plainly and inner.denies_what(outer)
-            if plainly and settled_by_generic(inner.layers, outer.layers, self._variables - settled.keys()):
+            generic_settles = self._variables_are_plain and inner.denies_what(outer)
+            if generic_settles and settled_by_generic(inner.layers, outer.layers, self._variables - settled.keys()):
                 continue
-            # Most callers settle the same of the variables.
+            # Most kinds of caller fix the same variables to the same values.
             at = frozenset(settled.items())
             if at not in special:
                 special[at] = Replayable(self._special_values(caller, outer, inner))
@@ -116,32 +116,32 @@ class Question:
     def _special_values(self, caller: Caller, outer: Prepared, inner: Prepared) -> Iterator[dict[str, Values]]:
         fields, void = self.assumptions.reading("O5") == "segments", self.assumptions.reading("O9") == "void"
         for tags_ignore_case in self._tags_ignore_case:
-            reading = Reading(fields, void, tags_ignore_case)
+            reading = VariableReading(fields, void, tags_ignore_case)
             yield from special_values(self._variables, caller, inner.layers, outer.layers, reading)
 
     @property
     def _tags_ignore_case(self) -> tuple[bool, ...]:
-        """Do values of `aws:RequestTag` count without regard to case (O23)?"""
+        """Are values of `aws:RequestTag` compared without regard to case (O23)?"""
         return (self.assumptions.reading("O23") == "insensitive",)
 
     def _check_case(self) -> None:
-        """One search is of names of users with regard to case."""
+        """Refuse to search without regard to the case of user names (O6): `other_readings` searches that."""
         if self.assumptions.reading("O6") == "insensitive" and case_may_matter(self._statements()):
             raise TooHard("names of users are compared, and their case is taken not to count (O6)")
 
     def _plainly_nothing(self, outer: Prepared, inner: Prepared) -> bool:
-        """Is it plain without regard to who asks that nothing escapes?"""
+        """Does nothing escape, going by a check for all callers at once? Sound, not complete."""
         if inner.within(outer):
             return True
         if inner.names_no_caller and outer.names_no_caller and not self._root_asks:
-            return inner.acts_only_in(outer.throughout) or self._nothing_whoever_asks(outer, inner)
+            return inner.acts_only_in(outer.unrestricted_services) or self._nothing_whoever_asks(outer, inner)
         return False
 
     def _nothing_whoever_asks(self, outer: Prepared, inner: Prepared) -> bool:
-        """Is it plain that nothing escapes, even if keys that follow from the caller had any value and policy variables
-        stood for whatever helps? One search then answers for all callers."""
-        told_apart = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
-        if not told_apart:
+        """Does nothing escape even if the keys that follow from the caller, and policy variables, could have any value?
+        One search then answers for all callers. Sound, not complete."""
+        callers_matter = bool(self._keys & PRINCIPAL_KEYS) or bool(self._variables)
+        if not callers_matter:
             return False
         narrow, wide = self._without_variables(outer, inner)
         try:
@@ -153,7 +153,7 @@ class Question:
             return False
 
     def _in_doubt(self, outer: Prepared, inner: Prepared) -> Iterable[Caller]:
-        """The callers for whom it is not plain that nothing escapes, whatever the variables stand for."""
+        """The callers for whom something may escape with some values of variables."""
         narrow, wide = self._without_variables(outer, inner)
         relaxed = self.of(narrow, wide)
         if relaxed._plainly_nothing(narrow, wide):
@@ -161,14 +161,14 @@ class Question:
         return (caller for caller in self._callers() if relaxed._may_escape(caller, narrow, wide))
 
     def _may_escape(self, caller: Caller, outer: Prepared, inner: Prepared) -> bool:
-        """Does anything escape, by this caller and with no variables on either side, or is it not known?"""
+        """May anything escape for this caller? The sides are without variables."""
         try:
             return next(self._search(caller, self._bounds(caller, {}), outer, inner, first=True), None) is not None
         except Undecided:
             return True
 
     def of(self, old: Prepared, new: Prepared) -> Question:
-        """The same question of other sides."""
+        """The same question about other sides."""
         return self._with(old, new, self.assumptions)
 
     def _with(self, old: Prepared, new: Prepared, assumptions: Assumptions) -> Question:
@@ -183,12 +183,13 @@ class Question:
         )
 
     def _without_variables(self, outer: Prepared, inner: Prepared) -> tuple[Prepared, Prepared]:
-        """The two sides, the outer allowing no more and the inner no less than for any value of variables."""
+        """The two sides without variables: the outer allows no more, the inner no less than with any of their
+        values."""
         return outer.relaxed(Effect.DENY, self.assumptions), inner.relaxed(Effect.ALLOW, self.assumptions)
 
     @property
     def _root_asks(self) -> bool:
-        """May the root user be told from others, who needs no identity policy?"""
+        """May the root user, who needs no identity policy, be treated differently from others?"""
         return bool(self._keys & PRINCIPAL_KEYS) and limits_differ(self.old.layers, self.new.layers)
 
     @cached_property
@@ -208,29 +209,29 @@ class Question:
         self, caller: Caller, bounds: Bounds, outer: Prepared, inner: Prepared, *, first: bool
     ) -> Iterator[Escape]:
         mine, theirs = (side.side(self.assumptions, bounds.variables) for side in (inner, outer))
-        asking = self._in_question(caller)
-        for plans, reading in self._ways(mine, theirs, caller):
+        asking = self._narrowed(caller)
+        for plans, reading in self._plan_pairs(mine, theirs, caller):
             conditions = self._conditions(bounds, reading)
             search = Search(mine, theirs, plans, asking, conditions, self.effort, known=self.known, first=first)
             yield from search.escapes()
 
-    # what differs where more than one reading is in question
+    # overridden in `other_readings`
 
     def _matter(self, variables: Mapping[str, Values]) -> bool:
-        """Need such values of policy variables be looked at?"""
+        """Does this assignment of policy variables have to be tried?"""
         return True
 
-    def _in_question(self, caller: Caller) -> Caller:
-        """The caller with what is asked about."""
+    def _narrowed(self, caller: Caller) -> Caller:
+        """The caller with the part of its domain that is searched."""
         return caller
 
-    def _ways(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
-        """What has to happen on either side for a caller to be allowed, with the reading under which it has to."""
+    def _plan_pairs(self, mine: Side, theirs: Side, caller: Caller) -> Iterator[tuple[Plans, Assumptions]]:
+        """The plans of both sides for a caller, each pair with the reading that gives it."""
         judge = Judge(self.assumptions)
         yield (self._plan(mine, caller, judge), self._plan(theirs, caller, judge)), self.assumptions
 
     def _conditions(self, bounds: Bounds, reading: Assumptions) -> Conditions:
-        """What finds values of condition keys."""
+        """Finds values of condition keys under a reading."""
         return Conditions(Keys(Judge(reading), bounds, self.effort), self.effort)
 
     def _bounds(self, caller: Caller, variables: Mapping[str, Values]) -> Bounds:
@@ -239,9 +240,9 @@ class Question:
 
     def _plan(self, side: Side, caller: Caller, judge: Judge) -> Plan:
         if caller.alike and not side.tells_callers_apart:
-            # Where no statement says who, whoever asks is let in by the same statements.
+            # No statement names callers: the same statements allow all of them.
             return side.plan_for_anybody
-        # Whatever policy variables stand for, the statements of a side are the same.
+        # A side has the same statements whatever the values of policy variables.
         at = (id(side.layers), caller)
         if judge.assumptions is not self.assumptions:
             return plan(side.entries, side.layers, caller, self._resource_type, judge)
@@ -255,20 +256,20 @@ class Question:
         return next(found, PolicyType.RESOURCE)
 
     @property
-    def _taken_plainly(self) -> bool:
-        """Do patterns take whatever stands in the place of a variable, and say nothing where nothing does?"""
+    def _variables_are_plain(self) -> bool:
+        """Are wildcards free to match colons (O5), and do statements survive a variable without value (O9)?"""
         return self.assumptions.reading("O5") == "string" and self.assumptions.reading("O9") == "null"
 
     @cached_property
     def _length(self) -> int:
-        """How long a variable's value is that is nothing in particular."""
+        """The length of the generic values of variables."""
         counts = self._variables and counts_characters(self._statements())
         return longest(self._statements()) if counts else 1
 
     @cached_property
     def several_values(self) -> str:
-        """Why requests with several values of a key may matter that were not looked at: operators with a set prefix and
-        plain ones test the same key, and not in the same statements on both sides (O24)."""
+        """Why requests that carry several values of a key, which are not searched, may matter: a key is tested both
+        with and without a set prefix, and not by the same statements on both sides (O24). Empty where they do not."""
         for key in sorted((self.old.consulted.sets | self.new.consulted.sets) & self._single):
             if self.old.testing(key) != self.new.testing(key):
                 return f"what several values of {key} mean to an operator without a set prefix is not documented (O24)"

@@ -1,6 +1,6 @@
-"""Which open points (the O-rules, `assumption`) can matter to which statement and to which test of a condition.
+"""Which open points (O-rules, see `assumption`) can matter to a statement, and to a test of a condition.
 
-Too often costs time, never correctness. What they mean for who may ask is for `plan` to say, which knows the caller.
+Naming too many costs time, never correctness. The points that concern callers are consulted by `plan`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from grantproof.iam.match import of_whole_service
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, within_fields
 
-#: The points on which it depends what a test of a condition says.
+#: The points on which the outcome of a test can depend.
 OF_TESTS = ("O3", "O4", "O16", "O20", "O23")
-#: Those on which it depends to which resources a statement applies, or whether it does at all.
+#: The points on which the resources that a statement matches can depend.
 OF_RESOURCES = ("O5", "O6", "O9", "O28", "O39")
-#: Those on which it depends who may ask, or what it takes.
+#: The points on which plans can depend.
 OF_CALLERS = frozenset(OPEN_POINTS) - {*OF_TESTS, *OF_RESOURCES}
 
 
 def of_statement(statement: Statement) -> frozenset[str]:
-    """The points on which it depends to which resources a statement applies, or whether it does at all."""
+    """The points on which it can depend which resources a statement matches, or whether it matches any."""
     return _of_resources(statement.resources or ()).union(*map(_of_values, statement.conditions))
 
 
 @lru_cache(maxsize=4096)
 def of_test(test: Test) -> frozenset[str]:
-    """The points on which it depends what a test says."""
+    """The points on which the outcome of a test can depend."""
     operator, found = test.operator, set[str]()
     if operator.prefix is Set.ANY and operator.negated:
         found.add("O3")
@@ -92,7 +92,7 @@ def _wild_in_service(pattern: Pattern) -> bool:
 
 
 def readings(base: Assumptions, points: Iterable[str]) -> Iterator[Assumptions]:
-    """Every combination of readings of these points, those first that differ in the fewest."""
+    """Every combination of readings of these points; first those that differ from `base` in the fewest."""
     names = sorted(points)
     for size in range(len(names) + 1):
         for some in combinations(names, size):
@@ -100,7 +100,7 @@ def readings(base: Assumptions, points: Iterable[str]) -> Iterator[Assumptions]:
 
 
 def _other(base: Assumptions, names: tuple[str, ...]) -> Iterator[Assumptions]:
-    """With another reading of each of these points."""
+    """Every combination in which each of these points has another reading than in `base`."""
     if not names:
         yield base
         return

@@ -1,7 +1,8 @@
-"""A few requests that a side allows, by which most other sides are told from it without a search.
+"""A few requests that a side allows. Where another side refuses one of them, it does not contain this side, and no
+search is needed: so it is with most pairs of policies.
 
-Each is allowed whatever else it carries, or with values of condition keys that a search has found: the other side is
-asked of action and resource only.
+Each request is allowed whatever condition keys it carries, or with values of them that a search has found. The other
+side has to refuse it by action and resource alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MOST_PLAIN, _MOST_SEARCHED = 48, 16
 
 
 class Sample(NamedTuple):
-    """A request of `ANYBODY`. `context`: keys with which it is allowed; others may be whatever they are."""
+    """A request of `ANYBODY`. `context`: values of condition keys with which it is allowed; others do not matter."""
 
     action: str
     resource: str
@@ -36,13 +37,13 @@ class Sample(NamedTuple):
 
 
 def unconditional(side: Side) -> Iterator[Sample]:
-    """Requests of Allows without conditions, of a side that speaks of anybody: the first action of each statement, then
-    the last of each of its services, which is often of another kind. Each is made when it is first asked for."""
+    """Requests that match Allows without conditions, of a side that names no caller: the first action of each
+    statement, then the last action of each of its services, which is often of another kind. Lazy."""
     yield from islice(_unconditional(side), _MOST_PLAIN)
 
 
 def conditional(side: Side, nothing: Side, keys: Keys) -> Iterator[Sample]:
-    """Requests of Allows with conditions, one of each.
+    """Requests that match Allows with conditions, one for each Allow.
 
     Args:
         nothing: a side that allows nothing.
@@ -63,7 +64,7 @@ def _unconditional(side: Side) -> Iterator[Sample]:
 
 
 def _with(side: Side, number: int, some: Iterable[Glob]) -> Iterator[Sample]:
-    """A request of one statement with the first of some actions, if it is allowed."""
+    """A request that matches one statement, with the first of some actions; nothing if it is not allowed."""
     actions, resources = (
         dimension.every
         if dimension.negated(side.statements[number])
@@ -78,7 +79,7 @@ def _with(side: Side, number: int, some: Iterable[Glob]) -> Iterator[Sample]:
 
 
 def _conditional(side: Side) -> Iterator[int]:
-    """The Allows with conditions, first those that act in services in which none before them does."""
+    """The Allows with conditions; first those that match a service that no earlier one matches."""
     allows = [n for n, s in enumerate(side.statements) if s.allow and s.conditions]
     known: set[str] = set()
     later = []
@@ -93,7 +94,7 @@ def _conditional(side: Side) -> Iterator[int]:
 
 
 def _surely_allows(side: Side, sample: Sample, number: int) -> bool:
-    """Is a request, which comes of an Allow without conditions, allowed whoever asks and whatever else it carries?"""
+    """Is a request that matches an Allow without conditions allowed whatever its caller and its condition keys?"""
     plan = side.plan_for_anybody
     if ANYBODY.domain.excludes(sample.action):
         return False
@@ -106,7 +107,7 @@ def _surely_allows(side: Side, sample: Sample, number: int) -> bool:
 
 
 def _searched(side: Side, nothing: Side, keys: Keys, number: int) -> Iterator[Sample]:
-    """Requests of one Allow with conditions."""
+    """Requests that match one Allow with conditions."""
     plan = side.plan_for_anybody
     options = (tuple(1 << number if group >> number & 1 else group for group in option) for option in plan.options)
     plans = replace(plan, options=tuple(options)), nothing.plan_for_anybody

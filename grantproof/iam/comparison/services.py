@@ -1,4 +1,4 @@
-"""Sets of services, and in which of them statements may act, or act on every request."""
+"""Sets of services: those in which statements may match, and those in which they match every request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVERY_ACTION = glob("*:*")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services of these names (lower-cased prefixes of actions), or with `but` all others."""
+    """The services of these names (lower-cased prefixes of actions); with `but`, all others."""
 
     names: frozenset[str] = frozenset()
     but: bool = False
@@ -51,15 +51,14 @@ NONE, ALL = Services(), Services(but=True)
 
 
 def acting(statements: Iterable[Statement]) -> Services:
-    """The services in which some of the statements may act; too many, where that is not plain."""
+    """The services of which some statement may match an action: never too few of them."""
     return _union(~_whole(s.actions) if s.not_action else _touched(s.actions) for s in statements)
 
 
-def acting_throughout(statements: Iterable[Statement]) -> Services:
-    """The services on every action of which one of the statements acts, whatever the resource and the conditions; too
-    few, where that is not plain."""
-    firm = (s for s in statements if not s.conditions and on_everything(s))
-    return _union(~_touched(s.actions) if s.not_action else _whole(s.actions) for s in firm)
+def acting_unrestricted(statements: Iterable[Statement]) -> Services:
+    """The services of which one of the statements matches every request: never too many of them."""
+    unconditional = (s for s in statements if not s.conditions and on_everything(s))
+    return _union(~_touched(s.actions) if s.not_action else _whole(s.actions) for s in unconditional)
 
 
 def _union(found: Iterable[Services]) -> Services:
@@ -71,14 +70,14 @@ def _union(found: Iterable[Services]) -> Services:
 
 
 def on_everything(statement: Statement) -> bool:
-    """Is a statement about every resource?"""
+    """Does a statement match every resource?"""
     if statement.not_resource:
         return False
     return any(pattern.fixed is not None and pattern.fixed.everything for pattern in statement.resources or ())
 
 
 def service_of(text: str) -> str | None:
-    """The service prefix of an action, or of a pattern's literal beginning, where that tells."""
+    """The service prefix of an action, or of the literal beginning of a pattern; None where there is no colon."""
     service, colon, _ = text.partition(":")
     return service if colon else None
 

@@ -31,7 +31,7 @@ from grantproof.iam.request import Values
 
 
 class Signature:
-    """What makes up when a statement applies, as it is written. Hashed once: some statements have a thousand
+    """Everything that decides when a statement applies, to be compared. Hashed once: some statements have a thousand
     patterns."""
 
     __slots__ = ("_hash", "_parts")
@@ -50,8 +50,8 @@ class Signature:
 class Side:
     """One side of a comparison: the statements of all its layers, numbered, under one reading of the open points.
 
-    `variables` are the values of the keys that stand as policy variables in patterns. What is worked out here is kept
-    for all comparisons of the side.
+    `variables`: the values of the policy variables in patterns. What is computed here is kept for all comparisons of
+    the side.
     """
 
     def __init__(self, layers: Layers, judge: Judge, variables: Mapping[str, Values]) -> None:
@@ -79,11 +79,11 @@ class Side:
         self._starts: dict[tuple[Dimension, int], Patterns] = {}
 
     def read(self) -> None:
-        """Work out now what is otherwise worked out when it is first asked for."""
-        _ = self.plan_for_anybody, self.whole, self.by_signature, self.in_service
+        """Compute now what is otherwise computed on first use."""
+        _ = self.plan_for_anybody, self.always_fire, self.by_signature, self.in_service
         for dimension in (ACTIONS, RESOURCES):
             self.index(dimension).read()
-            _ = self.firm(dimension)
+            _ = self.decided_by(dimension)
             for number in range(len(self.statements)):
                 for one in self.starts(dimension, number).globs:
                     generic_point(one)
@@ -102,17 +102,17 @@ class Side:
         numbered = enumerate(self.statements)
         return Index(((self.patterns(RESOURCES, n).globs, s.not_resource) for n, s in numbered), arn_service_of)
 
-    def firm(self, dimension: Dimension) -> int:
-        """The statements that fire on whatever else they match in this dimension: without conditions, and for all that
-        there is in the other dimension."""
-        return self._firm_by_action if dimension is ACTIONS else self._firm_by_resource
+    def decided_by(self, dimension: Dimension) -> int:
+        """The statements of which this dimension alone decides whether they fire: they have no conditions, and match
+        everything in the other dimension."""
+        return self._decided_by_action if dimension is ACTIONS else self._decided_by_resource
 
     @cached_property
-    def _firm_by_action(self) -> int:
+    def _decided_by_action(self) -> int:
         return union(1 << n for n, s in self._unconditional if not s.not_resource and self._every_resource(s))
 
     @cached_property
-    def _firm_by_resource(self) -> int:
+    def _decided_by_resource(self) -> int:
         return union(1 << n for n, s in self._unconditional if not s.not_action and everything(s.actions))
 
     @property
@@ -127,13 +127,13 @@ class Side:
         return self._not_action if dimension is ACTIONS else self._not_resource
 
     @cached_property
-    def whole(self) -> int:
+    def always_fire(self) -> int:
         """The statements that fire on every request."""
-        return self._firm_by_action and self._firm_by_action & self._firm_by_resource
+        return self._decided_by_action and self._decided_by_action & self._decided_by_resource
 
     @cached_property
     def signatures(self) -> tuple[Signature, ...]:
-        """For each statement what makes up when it applies."""
+        """The signature of each statement."""
         return tuple(
             Signature(
                 self.patterns(ACTIONS, n).globs,
@@ -149,7 +149,7 @@ class Side:
 
     @cached_property
     def by_signature(self) -> Mapping[tuple[PolicyType, Signature], int]:
-        """The statements that apply to the same in a policy of one type."""
+        """The statements of each signature, by the type of their policy."""
         found: dict[tuple[PolicyType, Signature], int] = {}
         for number, signature in enumerate(self.signatures):
             at = self.entries[number][0], signature
@@ -157,7 +157,7 @@ class Side:
         return found
 
     def starts(self, dimension: Dimension, number: int) -> Patterns:
-        """The actions or the resources of one statement, where nothing else narrows them."""
+        """The actions or resources of one statement, before others narrow them."""
         at = (dimension, number)
         if at not in self._starts:
             negated = dimension.negated(self.statements[number])
@@ -175,15 +175,14 @@ class Side:
         return found
 
     def patterns(self, dimension: Dimension, number: int) -> Patterns:
-        """The patterns of an action or resource that statement `number` matches, or in Not form those that it does
-        not."""
+        """The action or resource patterns of a statement; in Not form, those that it does not match."""
         at = (dimension, number)
         if at not in self._patterns:
             self._patterns[at] = Patterns(self.globs(dimension, number), dimension.bucket)
         return self._patterns[at]
 
     def globs(self, dimension: Dimension, number: int) -> Iterable[Glob]:
-        """The same as they are written, one after the other."""
+        """The same, in the order of the policy."""
         statement = self.statements[number]
         return statement.actions if dimension is ACTIONS else self._resource_globs(statement)
 
@@ -191,7 +190,7 @@ class Side:
 
     @cached_property
     def plan_for_anybody(self) -> Plan:
-        """What has to happen for a caller to be allowed, where no statement says who.
+        """The plan of a side that names no caller.
 
         Raises:
             Undecided: as `plan`.
@@ -201,7 +200,7 @@ class Side:
         return plan(self.entries, self.layers, ANYBODY, PolicyType.RESOURCE, self.judge)
 
     def surely_refuses(self, action: str, resource: str) -> bool:
-        """Is a request not allowed, whoever asks and whatever else it carries?"""
+        """Is a request refused for certain, whatever its caller and its condition keys? False says nothing."""
         plan_ = self.plan_for_anybody
         acting = self.index(ACTIONS).mask(action)
         if all(any(not acting & group for group in option) for option in plan_.options):
@@ -220,7 +219,7 @@ class Side:
             yield from self._resource_glob(pattern)
 
     def _resource_glob(self, pattern: Pattern) -> Iterator[Glob]:
-        """What one Resource pattern matches under the readings in force; nothing where a variable has no value (V8)."""
+        """What one Resource pattern matches under the readings in force; nothing if a variable has no value (V8)."""
         found = pattern.resolve(single_value(self.variables))
         if found is None:
             return
@@ -237,5 +236,5 @@ class Side:
 
 
 def _void(statement: Statement) -> Statement:
-    """The statement, about nothing."""
+    """The statement, made to match nothing."""
     return replace(statement, actions=(), not_action=False, resources=(), not_resource=False, conditions=())

@@ -1,7 +1,7 @@
 """One condition key: with which values are these tests true and those false? (Several keys at once: `correlated`.)
 
-Whatever is answered has been asked of the law's own `holds`. What is written here is only where to look: for text the
-languages of the tests' patterns, for numbers, dates and addresses `points`.
+Every answer has been checked with the evaluator's own `holds`. This module only says which values to try: for text,
+from the languages of the tests' patterns; for numbers, dates and addresses, `points`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MISSING: Values = ()
 
 
 class Presence(Enum):
-    """Whatever values a key has, it has some."""
+    """The key has some value."""
 
     PRESENT = "present"
 
 
 PRESENT = Presence.PRESENT
-#: The states that are possible: these, any in which the key has values, or any at all.
+#: The states that are allowed: these, any with a value (PRESENT), or any at all (None).
 Among = tuple[Values, ...] | Presence | None
 _EMPTY: Values = ("",)
 _NOT_EMPTY = Wanted(Glob((Wild.ONE, Wild.ANY)))
@@ -42,7 +42,7 @@ EPOCH = "aws:epochtime"
 
 @dataclass(frozen=True)
 class Probe:
-    """A context with nothing else in it."""
+    """A request of which only these condition keys are known."""
 
     values: Mapping[str, Values]
     collisions: frozenset[str] = frozenset()
@@ -50,15 +50,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is settled about the keys of a request before any test is looked at.
+    """What is known about condition keys before any test is looked at.
 
     Attributes:
         states: keys of which only these states are possible.
-        shapes: keys whose value, if there is one, is one of these patterns' and none of those.
+        shapes: keys whose value, if any, matches one of the first patterns and none of the second.
         single: keys that carry one value at most.
         present: keys that are never missing.
         variables: the values of the keys that stand as policy variables in patterns.
-        correlated: whether what one key says of another counts.
+        correlated: do keys have to fit together (`correlated`)?
     """
 
     states: Mapping[str, tuple[Values, ...]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Bounds:
 
 
 class Keys:
-    """Finds values of condition keys. `unsure` says why a value was passed over: the law does not decide it."""
+    """Finds values of condition keys. `unsure` says why a value was skipped: the evaluator does not decide it."""
 
     def __init__(self, judge: Judge, bounds: Bounds, effort: Effort | None = None) -> None:
         self._judge, self.bounds, self.effort = judge, bounds, effort or Effort()
@@ -84,9 +84,9 @@ class Keys:
 
     def find(self, key: str, true: frozenset[Test], false: frozenset[Test], among: Among = None) -> Values | None:
         """A state of the key in which all of `true` hold and none of `false` does; None where there is none. `among`:
-        only these states are possible, or only those in which the key has values.
+        only these states are allowed, or only those in which the key has values.
 
-        Exact for tests of one kind; raises where that cannot be said.
+        Exact for tests of one type.
 
         Raises:
             TooHard: the search was given up, or a key is compared both as text and as something else.
@@ -116,7 +116,7 @@ class Keys:
                 holds(t, probe, self._judge) for t in false
             )
         except Undecided as error:
-            # An empty text is no number, date or address (O24), and nothing sends it for one.
+            # An empty text is no number, date or address (O24), and no request carries it as one.
             if state != _EMPTY:
                 self.unsure = error.message
             return False
@@ -139,7 +139,7 @@ class Keys:
             yield _EMPTY
 
 
-#: A test, and what one value of the request is to make of it.
+#: A test, and what it has to say of one value.
 Constraint = tuple[Test, bool]
 
 

@@ -1,7 +1,7 @@
-"""Policy variables in a comparison, with values that are nothing in particular.
+"""Policy variables in a comparison, with generic values: texts that no pattern spells out.
 
-Such a value is a text that no pattern spells out, and is treated as such. Where no other values can matter, that is
-seen here, and cheaply; which others do, `assignments` finds.
+Where it is easily seen that no other values can matter, this module says so; otherwise `assignments` finds those that
+do.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from grantproof.iam.layers import Layers
 from grantproof.iam.pattern import Pattern, Variable
 from grantproof.iam.request import Values
 
-#: The first of the private characters that stand for values that are nothing in particular, one for each variable.
+#: The first of the private characters of which generic values are made.
 FIRST = 0xE100
-#: The longest of such values; every variable has so many characters of its own.
+#: The greatest length of a generic value; each variable has as many private characters of its own.
 MOST_LENGTH = 8
 _MOST_NUMBERS = 0xF00 // MOST_LENGTH
 
 
 def generic_values(variables: frozenset[str], caller: Caller, length: int = 1) -> dict[str, Values]:
-    """Every variable with a value that is nothing in particular, but for those that the caller settles.
+    """A generic value for every variable, except those that the caller determines.
 
     Args:
-        length: of the values, which matters to patterns that count characters.
+        length: of the values; it matters to patterns that count characters.
 
     Raises:
         TooHard: `aws:PrincipalArn` stands as a variable, for callers whose name is free.
@@ -47,10 +47,10 @@ def generic_values(variables: frozenset[str], caller: Caller, length: int = 1) -
 
 
 def private(number: int, length: int = 1) -> str:
-    """Private characters, all different, and others for each number.
+    """A text of private characters, all different; texts of different numbers share none.
 
     Raises:
-        TooHard: there are not so many.
+        TooHard: the private characters are used up.
     """
     if number >= _MOST_NUMBERS:
         raise TooHard("policy variables may have values of too many parts")
@@ -58,8 +58,8 @@ def private(number: int, length: int = 1) -> str:
 
 
 def longest(statements: Iterable[Statement]) -> int:
-    """How long a value has to be so that no pattern can count it: one more than the `?` of any pattern that may match a
-    text in which a variable's value stands.
+    """The length from which on no pattern can tell the length of a value: one more than the `?` of any pattern that may
+    match a text with a variable in it.
 
     Raises:
         TooHard: too long.
@@ -83,13 +83,16 @@ def _counted(statements: tuple[Statement, ...]) -> Iterator[int]:
 
 
 def settled_by_generic(inner: Layers, outer: Layers, free: frozenset[str]) -> bool:
-    """Does what holds for variables' values that are nothing in particular hold for all values? `free`: the variables
-    that the caller does not settle. `outer` has no Deny that `inner` has not.
+    """If nothing escapes with generic values of variables, does nothing escape with any? Sound, not complete.
 
-    A pattern that matches another's generic point, with such values in it, matches all that the other matches, for any
-    values at all: the same parts take the same parts. So it is where nothing rests on what a pattern does *not* match
-    (Not forms) or has in common with another one; nor on lengths, nor on conditions with the values, nor on a default,
-    which matches without value what the generic point does not show. That it is an ARN has to be plain, too.
+    A pattern that matches another's generic point with generic values in it matches all that the other matches, for any
+    values: each part matches the same part. That argument needs that nothing depends on what a pattern does *not* match
+    (Not forms) or shares with another pattern, on lengths, on conditions with these values, or on a default, which
+    applies without a value; and that the patterns are ARNs.
+
+    Args:
+        outer: has no Deny that `inner` has not.
+        free: the variables that the caller does not determine.
     """
     sides = (inner, outer)
     limits = (inner.resource, inner.boundary, inner.session, inner.scp, inner.rcp, inner.endpoint)
@@ -110,8 +113,7 @@ def settled_by_generic(inner: Layers, outer: Layers, free: frozenset[str]) -> bo
 
 
 def relevant(inner: Layers, outer: Layers) -> tuple[Statement, ...]:
-    """The statements that may fire on a request that `inner` allows: the others cannot matter to what it allows and
-    `outer` does not."""
+    """The statements that may fire on a request that `inner` allows; the others cannot matter."""
     of_inner, of_outer = ([s for _, _, policies in side.sets for _, s in policies.entries] for side in (inner, outer))
     allows = [s for s in of_inner if s.allow]
     if any(s.not_action for s in allows):
@@ -126,7 +128,7 @@ def relevant(inner: Layers, outer: Layers) -> tuple[Statement, ...]:
 
 
 def _comparable(statements: tuple[Statement, ...]) -> Iterator[list[Pattern]]:
-    """Patterns that are compared with the same text: all of resources, and those of each condition key."""
+    """Groups of patterns that are compared with the same text: those of resources, and those of each condition key."""
     yield list(dict.fromkeys(pattern for statement in statements for pattern in statement.resources or ()))
     by_key: dict[str, dict[Pattern, None]] = {}
     for statement in statements:
@@ -136,7 +138,7 @@ def _comparable(statements: tuple[Statement, ...]) -> Iterator[list[Pattern]]:
 
 
 def filled(pattern: Pattern, values: Mapping[str, Values]) -> Glob:
-    """A pattern with the values of its variables, and any text for those without value."""
+    """A pattern with the values of its variables filled in; a wildcard for those without value."""
     if pattern.fixed is not None:
         return pattern.fixed
     tokens: list[Token] = []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from grantproof.iam.comparison.action_patterns import ActionPatterns, points_of
 from grantproof.iam.comparison.prepared import Prepared
-from grantproof.iam.comparison.throughout import Throughout, points_of
 from grantproof.iam.glob import Glob, glob
 from tests.iam.test_compare import allow, deny, identity, when
 
@@ -36,7 +36,7 @@ ACTIONS = [f"{s}:{''.join(name)}" for s in ("s", "t", "st") for n in range(1, 4)
 def covered(mine: list[Glob], theirs: list[Glob]) -> bool:
     statements = identity(allow([str(one) for one in mine])).identity[0].statements
     points = points_of(statements)
-    return points is not None and Throughout(theirs).covers(points)
+    return points is not None and ActionPatterns(theirs).covers(points)
 
 
 def test_every_action_of_what_is_covered_is_matched() -> None:
@@ -61,17 +61,19 @@ LIMITED = {
 @pytest.mark.parametrize("outer", LIMITED.values(), ids=LIMITED)
 def test_what_is_limited_is_not_allowed_throughout(outer: list[Any]) -> None:
     inner = Prepared(identity(allow("s3:GetObject")))
-    assert not inner.acts_only_throughout(Prepared(identity(*outer)))
-    assert inner.acts_only_throughout(Prepared(identity(*outer, allow("s3:Get*")))) is (outer[-1]["Effect"] == "Allow")
+    assert not inner.acts_only_where_unrestricted(Prepared(identity(*outer)))
+    assert inner.acts_only_where_unrestricted(Prepared(identity(*outer, allow("s3:Get*")))) is (
+        outer[-1]["Effect"] == "Allow"
+    )
 
 
 @pytest.mark.parametrize("layer", ["boundary", "session"])
 def test_what_a_layer_beside_has_a_say_in_is_not_allowed_throughout(layer: str) -> None:
     limit = [{"Version": "2012-10-17", "Statement": [allow("s3:List*")]}]
     outer = Prepared(identity(allow("s3:*"), **{layer: limit}))
-    assert not Prepared(identity(allow("s3:GetObject"))).acts_only_throughout(outer)
+    assert not Prepared(identity(allow("s3:GetObject"))).acts_only_where_unrestricted(outer)
 
 
 def test_not_action_is_covered_by_nothing_but_everything() -> None:
     but = identity({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"})
-    assert not Prepared(but).acts_only_throughout(Prepared(identity(allow("ec2:*"))))
+    assert not Prepared(but).acts_only_where_unrestricted(Prepared(identity(allow("ec2:*"))))

@@ -1,7 +1,7 @@
-"""Which actions a side allows on every resource, whoever asks and whatever else a request carries.
+"""Is every action of one set of patterns an action of another set?
 
-Where these are all that another side may allow, nothing is left to be searched. Most of what is contained in
-`ReadOnlyAccess` is seen like this.
+Answers without a search whether all that one side may allow is what the other allows on every resource. Most policies
+that `ReadOnlyAccess` contains are found so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Points = Mapping[str, tuple[str, ...]]
 
 
 def points_of(allows: Iterable[Statement]) -> Points | None:
-    """The actions that these statements may allow; None where those may be of any service."""
+    """The generic points of the actions of these statements; None where they may be of any service."""
     found: dict[str, dict[str, None]] = {}
     for statement in allows:
         if statement.not_action:
@@ -31,8 +31,8 @@ def points_of(allows: Iterable[Statement]) -> Points | None:
     return {service: tuple(points) for service, points in found.items()}
 
 
-class Throughout:
-    """Patterns of actions, sorted so that what one of them covers is seen at once."""
+class ActionPatterns:
+    """Action patterns, indexed by how they can cover others."""
 
     def __init__(self, globs: Iterable[Glob]) -> None:
         self._literals: set[str] = set()
@@ -55,7 +55,7 @@ class Throughout:
         self._beginnings = {service: (*found, *anywhere) for service, found in beginnings.items()}
 
     def covers(self, points: Points) -> bool:
-        """Is every string of every pattern, of which these are the generic points, one of these patterns'?"""
+        """Is every string of the patterns with these generic points matched by one of these? Sound, not complete."""
         return self._everything or all(self._covers(service, found) for service, found in points.items())
 
     def _covers(self, service: str, points: tuple[str, ...]) -> bool:
