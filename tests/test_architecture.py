@@ -20,7 +20,7 @@ PACKAGES = tuple(
 )
 MAY_IMPORT = {
     "iam": {"iam"},
-    "source": set(),
+    "source": {"source"},
     "contract": {"contract", "iam", "source"},
     "variants": {"iam", "source", "contract"},
     "aws": {"aws", "iam", "source", "contract", "variants"},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.iam import Undecided
-from grantproof.source import Document, Place, SourceError, as_written, instead, parse, read, standing
+from grantproof.source import Document, Place, SourceError, cached_files, document_of_dumped, overlay, parse, read
 
 HERE = Path("template.yaml")
 
@@ -135,7 +135,7 @@ def test_the_errors_survive_a_context_manager() -> None:
 )
 def test_places_of_what_was_written_as_json_are_counted_as_a_parser_sees_them(value: object) -> None:
     path = Path("t.json")
-    counted, seen = as_written(value, path), parse(json.dumps(value, indent=1), path)
+    counted, seen = document_of_dumped(value, path), parse(json.dumps(value, indent=1), path)
     assert (counted.value, counted._places) == (seen.value, seen._places)
 
 
@@ -144,7 +144,7 @@ def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_pa
     file.write_text("Resources: {}", encoding="utf-8")
     found = []
     for written in (True, False):
-        with instead({file: json.dumps(value, indent=1)}, written=written):
+        with overlay({file: json.dumps(value, indent=1)}, dumped=written):
             document = read(file)
             found.append(
                 (document.value, document.place("Resources", "A", "List", 1, "b"), document.lines("Resources"))
@@ -156,12 +156,12 @@ def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_pa
 def test_files_that_stand_still_are_read_once_and_never_hide_what_stands_in_their_place(tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text("A: file", encoding="utf-8")
-    with standing():
+    with cached_files():
         first = read(file)
         for written in (True, False):
-            with instead({file: json.dumps({"A": "broken"}, indent=1)}, written=written):
+            with overlay({file: json.dumps({"A": "broken"}, indent=1)}, dumped=written):
                 assert read(file).value == {"A": "broken"}
-                with instead({}):
+                with overlay({}):
                     assert read(file) is first, "what is unbroken is looked at again"
                 assert read(file).value == {"A": "broken"}
             assert read(file) is first
@@ -175,5 +175,5 @@ def test_text_beyond_the_basic_plane_is_read_as_it_was_written(tmp_path: Path) -
     file = tmp_path / "t.yaml"
     file.write_text("Description: who may read \U0001f4c4", encoding="utf-8")
     written = json.dumps(read(file).value, indent=1)
-    with instead({file: written}, written=True):
+    with overlay({file: written}, dumped=True):
         assert read(file).value == {"Description": "who may read \U0001f4c4"}

@@ -36,7 +36,7 @@ from grantproof.mutants.deployment_judge import not_looked_at
 from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
 from grantproof.mutants.template_diff import TemplateDiff, given_wherever_used, passed
-from grantproof.source import Place, instead, read, shown
+from grantproof.source import Place, overlay, read, shown
 
 _TEST = "variants: test_a_part_is_what_the_contract_says_in_every_combination"
 _OPEN = "variants: test_what_the_contract_leaves_open_gives_nobody_more"
@@ -67,7 +67,7 @@ class BranchJudge:
             refused: why AWS refuses it without variants. Where it does under others, that shows nothing new.
         """
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}, written=True):
+        with overlay({mutant.template: mutant.text}, dumped=True):
             document = read(mutant.template)
             if said := malformed(mutant):
                 return Result(mutant, INVALID, why=said)

@@ -30,7 +30,7 @@ from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
 from grantproof.iam import IamError
 from grantproof.mutants.template_diff import TRUST_POLICY, Path_
-from grantproof.source import instead
+from grantproof.source import overlay
 from grantproof.variants import Incompatible
 
 
@@ -141,7 +141,7 @@ class Cases:
         if key not in self._held:
             self._held[key] = None
             noted = CombinedFindings()
-            with instead({}), suppress(IamError, NotResolved, SnapshotIncomplete, UnknownFact):
+            with overlay({}), suppress(IamError, NotResolved, SnapshotIncomplete, UnknownFact):
                 found = view(self.space, case.chosen, case.region, noted)
                 if found is not None:
                     self._judge(self.space, found, noted)

@@ -23,7 +23,7 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.synthesis_judge import refused
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.source import Document, instead, read
+from grantproof.source import Document, overlay, read
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class DeploymentJudge:
 
     def _judged(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant) -> Result:
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}, written=True):
+        with overlay({mutant.template: mutant.text}, dumped=True):
             broken = read(mutant.template)
             found = self._verdict(trial, suites, stage, mutant, original)
         return in_the_original(found, broken)

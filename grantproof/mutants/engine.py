@@ -28,7 +28,7 @@ from grantproof.mutants.shares import shared
 from grantproof.mutants.suites import by_cost, by_suite, reads_only
 from grantproof.mutants.synthesis_judge import SynthesisJudge
 from grantproof.mutants.trial import Trial, red
-from grantproof.source import standing
+from grantproof.source import cached_files
 
 
 class NotVerified(Exception):
@@ -73,7 +73,7 @@ class Engine:
                 by_grant.setdefault(contract.grant, []).append(item)
                 contracts[contract.grant] = contract
         try:
-            with standing():
+            with cached_files():
                 for name, items in by_grant.items():
                     self.scores.append(self._score(trial, contracts[name], items))
         except NotVerified as error:

@@ -21,7 +21,7 @@ from grantproof.mutants.deployed_access import access
 from grantproof.mutants.equivalence import difference
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, in_the_original
-from grantproof.source import instead, read
+from grantproof.source import overlay, read
 
 
 def refused(contract: Contract) -> str:
@@ -55,7 +55,7 @@ class SynthesisJudge:
     def judge(self, trial: Trial, suites: Suites, mutant: Mutant) -> Result | None:
         """What becomes of a mutant; None where it has to be deployed."""
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}, written=True):
+        with overlay({mutant.template: mutant.text}, dumped=True):
             broken = read(mutant.template)
             if said := malformed(mutant):
                 return Result(mutant, INVALID, why=said)

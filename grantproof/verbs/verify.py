@@ -114,11 +114,11 @@ def run(options: argparse.Namespace) -> int:
         print(f"--workers takes a number of processes, or auto, not {options.workers!r}", file=sys.stderr)
         return BAD_USAGE
     from grantproof.evidence import bundle
-    from grantproof.source import standing
+    from grantproof.source import cached_files
 
     try:
         # Files that change during the run are found by their digests; the suites read each of them once.
-        with bundle.exclusive(options.report_dir), standing():
+        with bundle.exclusive(options.report_dir), cached_files():
             return _verified(options)
     except BrokenPipeError:
         raise  # no report's: whoever read what is printed has gone

@@ -16,7 +16,7 @@ from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, load
 from grantproof.mutants.catalogue import chosen, mutants
-from grantproof.source import instead
+from grantproof.source import overlay
 from grantproof.variants import with_variants
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,7 +52,7 @@ def test_a_stack_in_another_region_or_of_a_broken_template_is_another() -> None:
     assert not isinstance(elsewhere, Refused)
     assert said(elsewhere) == said(synthesise(contract, "us-iso-east-1"))
     (mutant, *_) = mutants(contract, chosen(["role-name-fixed"]))
-    with instead({mutant.template: mutant.text}, written=True):
+    with overlay({mutant.template: mutant.text}, dumped=True):
         broken = Space(contract, before).seen((), contract.region)
         assert not isinstance(broken, Refused)
         assert said(broken) == said(synthesise(contract))
@@ -119,11 +119,11 @@ def test_stacks_that_were_kept_are_those_of_one_only_if_they_are_given_the_same(
     contract, cache = two_stacks(tmp_path), StackCache()
     synthesise(contract, cache=cache)
     text = (tmp_path / "more.yaml").read_text(encoding="utf-8").replace("s3:GetObject", "s3:*")
-    with instead({tmp_path / "more.yaml": text}):
+    with overlay({tmp_path / "more.yaml": text}):
         (role,) = synthesise(contract, cache=StackCache(cache)).snapshots["111111111111"].roles
         assert role["RolePolicyList"][0]["PolicyDocument"]["Statement"][0]["Action"] == "s3:*"
     text = (tmp_path / "role.yaml").read_text(encoding="utf-8").replace("ec2.amazonaws.com", "lambda.amazonaws.com")
-    with instead({tmp_path / "role.yaml": text}):
+    with overlay({tmp_path / "role.yaml": text}):
         (role,) = synthesise(contract, cache=StackCache(cache)).snapshots["111111111111"].roles
         assert "lambda" in str(role["AssumeRolePolicyDocument"])
 
@@ -137,7 +137,7 @@ def refused(contract: Contract, cache: StackCache) -> str:
 def test_a_stack_that_is_refused_is_refused_again_only_if_it_is_given_the_same(tmp_path: Path) -> None:
     contract, cache = two_stacks(tmp_path), StackCache()
     strict = POLICY.replace("Bucket: {Type: String}", "Bucket: {Type: String, AllowedPattern: two}")
-    with instead({tmp_path / "more.yaml": strict}):
+    with overlay({tmp_path / "more.yaml": strict}):
         assert refused(contract, cache) == refused(contract, cache) == refused(contract, StackCache())
         (role, more) = contract.stacks
         other = replace(contract, stacks=(role, replace(more, parameters={"Bucket": "two"})))
@@ -162,7 +162,7 @@ def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
     contract, cache = two_stacks(tmp_path), StackCache()
     if "Bucket" not in more:
         contract = replace(contract, stacks=(contract.stacks[0], replace(contract.stacks[1], parameters={})))
-    with instead({tmp_path / "more.yaml": more}):
+    with overlay({tmp_path / "more.yaml": more}):
         assert "Invalid principal in policy" in refused(contract, cache)
         assert refused(contract, cache) == refused(contract, StackCache())
     assert {key[0][0] for key in cache.stacks if isinstance(key, tuple)} == aliases

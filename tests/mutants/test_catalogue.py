@@ -15,7 +15,7 @@ from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chose
 from grantproof.mutants.sites import Site
 from grantproof.mutants.structure import EDITS
 from grantproof.mutants.touched import Surroundings
-from grantproof.source import instead, read
+from grantproof.source import overlay, read
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
@@ -51,7 +51,7 @@ def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: P
     for mutant in of(folder)[:: 3 if folder == SHIPPED else 1]:
         original, value = read(mutant.template), json.loads(mutant.text)
         assert value != original.value
-        with instead({mutant.template: mutant.text}):
+        with overlay({mutant.template: mutant.text}):
             document = read(mutant.template)
         assert document.value == value
         for path in mutant.touched:

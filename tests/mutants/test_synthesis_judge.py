@@ -23,7 +23,7 @@ from grantproof.mutants.deployed_access import BOUNDARY, PERMISSIONS, TAGS, Acce
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.equivalence import difference
 from grantproof.mutants.synthesis_judge import SynthesisJudge
-from grantproof.source import instead, read
+from grantproof.source import overlay, read
 from grantproof.verbs.suites import folder
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,7 +69,7 @@ def test_the_account_of_a_bucket_in_the_policy_of_the_bucket_lets_in_nobody_whom
     before = access(Synthesised(contract, synthesise(contract)))
     verdicts = {}
     for mutant in mutants(contract, chosen(["principal-own-account-more", "principal-one-account-more"])):
-        with instead({mutant.template: mutant.text}):
+        with overlay({mutant.template: mutant.text}):
             found = difference(before, access(Synthesised(contract, synthesise(contract))))
         verdicts[mutant.id] = found == ""
     assert verdicts == {
@@ -131,7 +131,7 @@ def test_a_bucket_that_its_acl_opens_differs_without_any_policy() -> None:
     (mutant,) = mutants(contract, chosen(["bucket-opened-by-acl"]))
     with opened(contract) as stage:
         before = access(stage)
-    with instead({mutant.template: mutant.text}), opened(contract) as stage:
+    with overlay({mutant.template: mutant.text}), opened(contract) as stage:
         assert "properties" in difference(before, access(stage))
 
 
@@ -148,7 +148,7 @@ def test_a_mutant_is_held_against_its_contract_as_if_the_contract_were_read_agai
     refused = 0
     for mutant in [*some, *others]:
         original = read(mutant.template)
-        with instead({mutant.template: mutant.text}):
+        with overlay({mutant.template: mutant.text}):
             again = refusal(partial(load, contract.path))
             assert refusal(partial(check_contract, contract, original.value, mutant)) == again, mutant.id
             assert again or load(contract.path) == contract

@@ -1,0 +1,163 @@
+"""YAML and JSON read as documents, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grantproof.source.document import Document, Key, Place, SourceError
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def document_of_dumped(value: Any, path: Path) -> Document:
+    """The document that `parse` gives for `json.dumps(value, indent=1)`: one entry a line, one column in for each
+    level."""
+    places: dict[tuple[Key, ...], tuple[int, int]] = {}
+
+    def count(item: Any, at: tuple[Key, ...], line: int) -> int:
+        """Note the places below a value that begins on a line; return the line on which it ends."""
+        entries: Iterable[tuple[Key, Any]] = ()
+        if isinstance(item, dict):
+            entries = item.items()
+        elif isinstance(item, list):
+            entries = enumerate(item)
+        column, first = len(at) + 2, line
+        for key, entry in entries:
+            below = (*at, key)
+            places[below] = line + 1, column
+            line = count(entry, below, line + 1)
+        return line + 1 if line > first else line
+
+    places[()] = 1, 1
+    count(value, (), 1)
+    return Document(path, value, places)
+
+
+def parse(text: str, path: Path) -> Document:
+    """Read the text of a YAML or JSON file; `path` is only named.
+
+    Raises:
+        SourceError: as `read`.
+    """
+    try:
+        _refuse_depth(text, path)
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(path, mark.line + 1, mark.column + 1) if mark else path
+        if mark and "\t" in [*text.split("\n"), ""][mark.line][: mark.column + 1]:
+            raise SourceError(place, "a tab stands where YAML takes spaces only; indent with spaces.") from None
+        raise SourceError(place, f"is not valid YAML or JSON: {error.problem or error.context}.") from None
+    except yaml.YAMLError as error:
+        raise SourceError(path, f"is not valid YAML or JSON: {error}.") from None
+    if node is None:
+        raise SourceError(path, "is empty.")
+    reader = _Reader(path)
+    value = reader.construct(node, ())
+    return Document(path, value, reader.places)
+
+
+#: The tags of what JSON has, of dates and of merge keys. The others build Python objects, or bytes.
+_TAGS = frozenset("str int float bool null timestamp map seq merge value".split())
+_DEEPEST = 100
+#: The most values, counting those that aliases repeat. A template of a megabyte has fewer than 200,000.
+_MOST = 300_000
+
+
+def _refuse_depth(text: str, path: Path) -> None:
+    """libyaml's composer recurses in C and takes the process down with it on deeply nested input."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise SourceError(Place(path, *_mark(event)), "is nested too deeply.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._scalars = yaml.constructor.SafeConstructor()
+        self.places: dict[tuple[Key, ...], tuple[int, int]] = {}
+        self._values = 0
+
+    def construct(self, node: Any, path: tuple[Key, ...]) -> Any:
+        self._values += 1
+        # An alias may name what contains it, or many aliases, which name many more ...
+        if len(path) > _DEEPEST or self._values > _MOST:
+            raise SourceError(
+                Place(self._path, *_mark(node)), "is nested too deeply, or repeated too often by aliases."
+            )
+        self.places.setdefault(path, _mark(node))
+        if node.tag.startswith("!"):
+            return self._short_form(node, path)
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
+            raise SourceError(Place(self._path, *_mark(node)), f"the tag {node.tag!r} has no place here; remove it.")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.construct(item, (*path, n)) for n, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key_node, value_node, inherited in _entries(node):
+            key = str(key_node.value)
+            if key in out:
+                if inherited:
+                    continue
+                place = Place(self._path, *_mark(key_node))
+                raise SourceError(place, f"the key {key!r} stands twice in one object; remove one.")
+            self.places[(*path, key)] = _mark(key_node)
+            value = self.construct(value_node, (*path, key))
+            # YAML templates may write the long form's two parts as one, as the short form does.
+            out[key] = value.split(".", 1) if key == "Fn::GetAtt" and isinstance(value, str) else value
+        return out
+
+    def _short_form(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:
+        name = node.tag[1:]
+        key = name if name in ("Ref", "Condition") else f"Fn::{name}"
+        inner = (*path, key)
+        self.places[inner] = _mark(node)
+        if isinstance(node, yaml.MappingNode):
+            return {key: self._mapping(node, inner)}
+        if isinstance(node, yaml.SequenceNode):
+            return {key: [self.construct(item, (*inner, n)) for n, item in enumerate(node.value)]}
+        if name == "GetAtt":
+            # Everything after the first dot is the attribute: Stack.Outputs.Name is Outputs.Name of Stack.
+            return {key: node.value.split(".", 1)}
+        return {key: node.value}
+
+    def _scalar(self, node: Any) -> Any:
+        # A date stays as it is written: 2012-10-17 is the name of a policy version.
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return node.value
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            raise SourceError(Place(self._path, *_mark(node)), f"{node.value!r} cannot be read.") from None
+
+
+def _entries(node: Any, seen: set[int] | None = None) -> list[tuple[Any, Any, bool]]:
+    """A mapping's own entries, then those that it inherits through merge keys (`<<`), marked as such. A mapping that is
+    merged a second time, or into itself, adds nothing."""
+    merge, seen = "tag:yaml.org,2002:merge", seen if seen is not None else {id(node)}
+    out = [(key, value, False) for key, value in node.value if key.tag != merge]
+    for key, value in node.value:
+        if key.tag != merge:
+            continue
+        for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if id(source) not in seen:
+                seen.add(id(source))
+                out += [(k, v, True) for k, v, _ in _entries(source, seen)]
+    return out
+
+
+def _mark(node: Any) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
