@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, product
+from typing import NamedTuple
 
 from grantproof.iam import actions
 from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
@@ -37,8 +38,9 @@ def candidates(escape: Escape, variables: Mapping[str, Values]) -> Iterator[Requ
     """Requests that may show the difference, the most readable first."""
     tried = islice(escape.actions, _MOST_ACTIONS)
     for piece, (name, thing) in product(tried, product(_NAMES, islice(escape.resources, _MOST_RESOURCES))):
-        for action in _actions(piece, name):
-            yield _request(escape, action, thing.text, variables, name)
+        for action, place in product(_actions(piece, name), _places(thing.text)):
+            request = _request(escape, action, thing.text, variables, name, place)
+            yield request if place.partition == "aws" else in_partition(request, place.partition)
 
 
 def _actions(piece: Piece, name: str) -> Iterator[str]:
@@ -61,19 +63,47 @@ def _existing(pattern: Glob) -> tuple[str, ...]:
     return tuple(n for known in _WELL_KNOWN for n in actions.in_service(known) if pattern.matches(n.lower()))
 
 
-def _request(escape: Escape, action: str, resource: str, variables: Mapping[str, Values], name: str) -> Request:
+class Place(NamedTuple):
+    """Where a resource is, as far as that is free. `account`: one other than the caller's, if any."""
+
+    region: str = "eu-west-1"
+    account: str = ""
+    partition: str = "aws"
+
+
+_ANYWHERE = Place()
+_ELSEWHERE = (
+    Place("us-east-1", "210987654321"),
+    Place("ap-southeast-2", "321098765432"),
+    Place(FRESH, "432109876543"),
+)
+
+
+def _places(resource: str) -> tuple[Place, ...]:
+    """Where a resource may be. The difference may be just that it is not where one would think first."""
+    fields = resource.split(":", 5)
+    if len(fields) < 6:
+        return (_ANYWHERE,)
+    found = (_ANYWHERE, *(_ELSEWHERE if FRESH in fields[3] + fields[4] else ()))
+    partitions = ("aws", "aws-cn", "aws-us-gov") if FRESH in fields[1] else ("aws",)
+    return tuple(place._replace(partition=partition) for partition, place in product(partitions, found))
+
+
+def _request(
+    escape: Escape, action: str, resource: str, variables: Mapping[str, Values], name: str, place: Place
+) -> Request:
     values = {**{k: v for k, v in variables.items() if v}, **{k: v for k, v in escape.context.items() if v}}
     named = {key: tuple(_plain(text, name) for text in texts) for key, texts in values.items()}
     principal = _principal(escape, named, name)
-    account = _account(resource)
     owner = escape.caller.owner
-    if escape.caller.open and not escape.caller.states(values) and account is not None:
+    account = _account(resource) or (place.account if FRESH in resource.split(":", 5)[4:5] else "")
+    if escape.caller.open and not escape.caller.states(values) and account:
         # Nothing tells accounts apart here, so let the caller be of the resource's own.
         owner = account
         principal = _moved(principal, account)
     if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.domain.resources)):
         resource = f"arn:{principal.partition or 'aws'}:iam::{owner or '111111111111'}:role/{name}"
-    resource = resource if resource == "*" else _plain(_arn(resource, action, owner or ""), name)
+    resource = resource if resource == "*" else _plain(_arn(resource, action, place.region, owner or ""), name)
     context = {key: found for key, found in named.items() if key not in PRINCIPAL_KEYS}
     if escape.caller.user_id is not None:
         context["aws:userid"] = (_plain(escape.caller.user_id, name),)
@@ -100,12 +130,12 @@ def _account(resource: str) -> str | None:
     return fields[4] if len(fields) == 6 and re.fullmatch(r"[0-9]{12}", fields[4]) else None
 
 
-def _arn(text: str, action: str, owner: str) -> str:
+def _arn(text: str, action: str, region: str, owner: str) -> str:
     """An ARN whose free fields hold what such fields hold."""
     fields = text.split(":", 5)
     if len(fields) != 6:
         return text
-    fill = ("arn", "aws", action.partition(":")[0], "eu-west-1", owner)
+    fill = ("arn", "aws", action.partition(":")[0], region, owner)
     return ":".join((*(f.replace(FRESH, plain) for f, plain in zip(fields[:5], fill, strict=True)), fields[5]))
 
 
