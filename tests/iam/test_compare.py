@@ -124,6 +124,14 @@ def test_one_asterisk_is_wider_and_shows_what_gets_through() -> None:
             identity(allow("*"), deny("s3:*", **when("StringNotEquals", "s3:ResourceAccount", OWNER))),
             identity(allow("*"), deny("s3:*", **when("StringNotEquals", "aws:ResourceAccount", OWNER))),
         ),
+        (
+            identity(allow("s3:*", **when("Bool", "aws:MultiFactorAuthPresent", "true"))),
+            identity(allow("s3:*"), deny("*", **when("BoolIfExists", "aws:MultiFactorAuthPresent", "false"))),
+        ),
+        (
+            identity(allow("s3:*", **when("StringEqualsIfExists", "aws:PrincipalOrgID", "o-1"))),
+            identity(allow("s3:*", **when("ForAllValues:StringEquals", "aws:PrincipalOrgID", "o-1"))),
+        ),
     ],
     ids=lambda side: "",
 )
@@ -137,6 +145,15 @@ def test_what_allows_the_same_is_equal(old: Any, new: Any) -> None:
     ("old", "new"),
     [
         (identity(allow("s3:GetObject")), identity(allow("s3:Get*"))),
+        (
+            identity(allow("ec2:*", f"arn:aws:ec2:eu-west-1:{OWNER}:instance/*")),
+            identity(allow("ec2:*", "arn:aws:ec2:*:*:instance/*")),
+        ),
+        (identity(allow("s3:*", "arn:aws:s3:::b")), identity(allow("s3:*", "arn:*:s3:::b"))),
+        (
+            identity(allow("s3:*", **when("StringEquals", "aws:PrincipalOrgID", "o-1"))),
+            identity(allow("s3:*", **when("ForAllValues:StringEquals", "aws:PrincipalOrgID", "o-1"))),
+        ),
         (identity(allow("s3:*", **when("StringEquals", "k", "a"))), identity(allow("s3:*"))),
         (
             identity(allow("s3:*", **when("StringEquals", "k", "a"))),

@@ -33,7 +33,7 @@ def context(**given: tuple[str, ...] | str | None) -> Context:
 
 def from_anywhere() -> Iterator[Context]:
     """A call from the internet, through an endpoint, or by a service for the caller (W19, W42, W43)."""
-    addresses, names = (None, "", "10.0.0.1", "10.0.0.200", "192.0.2.1"), (None, "", "a", "b", "c")
+    addresses, names = (None, "10.0.0.1", "10.0.0.200", "192.0.2.1"), (None, "a", "b", "c")
     for address, direct in product(addresses, (None, "false")):
         yield context(sourceip=address, viaawsservice=direct)
     for vpc, endpoint, account, direct in product(names, names, names, (None, "false")):
@@ -46,9 +46,9 @@ def from_anywhere() -> Iterator[Context]:
 
 def with_or_without_mfa() -> Iterator[Context]:
     """How old an MFA login is, where there was one."""
-    for present in (None, "", "false"):
+    for present in (None, "false"):
         yield context(multifactorauthpresent=present)
-    for age in (None, "", "10", "60", "61", "3600", "9000"):
+    for age in (None, "10", "60", "61", "3600", "9000"):
         yield context(multifactorauthpresent="true", multifactorauthage=age)
 
 

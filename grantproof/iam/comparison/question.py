@@ -26,6 +26,7 @@ from grantproof.iam.comparison.variables import generic_values, longest, settled
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
+from grantproof.iam.sent import has_one_value
 
 #: The plan of the side that allows, and of the other.
 Plans = tuple[Plan, Plan]
@@ -58,8 +59,11 @@ class Question:
         mine, theirs = old.consulted, new.consulted
         self._keys = mine.keys | theirs.keys
         self._variables = mine.variables | theirs.variables
-        #: The keys that carry one value at most: an operator without set prefix tests them, or they are variables.
+        #: The keys that carry one value at most: an operator without set prefix tests them, they are variables, or AWS
+        #: says so.
         self._single = mine.plain | theirs.plain | self._variables
+        if correlated:
+            self._single |= frozenset(filter(has_one_value, mine.sets | theirs.sets))
         self._plans: dict[tuple[int, Caller], Plan] = {}
 
     #: Are special values of variables tried even if generic ones show a difference?
@@ -271,7 +275,7 @@ class Question:
         """Why requests that carry several values of a key, which are not searched, may matter: a key is tested both
         with and without a set prefix, and not by the same statements on both sides (O24). Empty where they do not."""
         for key in sorted((self.old.consulted.sets | self.new.consulted.sets) & self._single):
-            if self.old.testing(key) != self.new.testing(key):
+            if not has_one_value(key) and self.old.testing(key) != self.new.testing(key):
                 return f"what several values of {key} mean to an operator without a set prefix is not documented (O24)"
         return ""
 

@@ -20,6 +20,7 @@ from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, single_value, split_fields
 from grantproof.iam.request import Values
+from grantproof.iam.sent import never_empty
 
 #: The key is not in the request.
 MISSING: Values = ()
@@ -135,7 +136,7 @@ class Keys:
         if found is not None:
             yield found
         # An empty text is a value of its own (O20), and counts as missing under a set operator.
-        if key not in self.bounds.shapes:
+        if key not in self.bounds.shapes and not (self.bounds.correlated and never_empty(key)):
             yield _EMPTY
 
 
