@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,13 @@ def test_trust_policies_are_compared_for_everybody(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "bad.json:2:1: is not valid YAML or JSON"),
-        ('{"Statement": [{"Effect": "Maybe"}]}', "bad.json: new Statement[0] Effect: Effect is 'Maybe'"),
+        ("{", "bad.json:1:2: is not valid JSON: expecting property name"),
+        ('{\n// note\n"Statement": []}', "bad.json:2:1: is a comment; JSON has none."),
+        ('{"Statement": [{"Effect": "Maybe"}]}', "bad.json:1:17: Effect is 'Maybe'"),
+        ('{"Statement": {"Effect": "Allow",\n"Resources": "*"}}', "bad.json:2:1: 'Resources' is not an element of a"),
         (
             '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}]}',
-            "one document names principals and the other does not",
+            "bad.json: one document names principals and the other does not",
         ),
     ],
 )
@@ -99,6 +102,33 @@ def test_a_file_that_is_wrong_is_named_and_nothing_is_compared(
     (tmp_path / "bad.json").write_text(text, encoding="utf-8")
     assert main(["compare", good, str(tmp_path / "bad.json")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_pairs_of_lines_and_two_files_are_not_both_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that nobody compared must not end with 0."""
+    good = policy(tmp_path, "good.json", Resource="*")
+    assert main(["compare", good, good, "--jsonl"]) == 2
+    assert f"leave out {good}" in capsys.readouterr().err
+
+
+def test_a_pipe_is_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in `compare <(git show main:policy.json) policy.json`."""
+    good, pipe = Path(policy(tmp_path, "good.json", Resource="*")), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as other:
+        other.submit(pipe.write_bytes, good.read_bytes())
+        assert main(["compare", str(pipe), str(good)]) == 0
+    assert capsys.readouterr().out.startswith("equal")
+
+
+def test_an_action_that_does_not_exist_is_compared_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = policy(tmp_path, "good.json", Resource="*")
+    mistyped = policy(tmp_path, "new.json", Action=["s3:Get*", "s3:ListBuckets"], Resource="*")
+    assert main(["compare", good, mistyped]) == 1
+    note = f"note: {mistyped}:1:83: there is no action 's3:ListBuckets'. Did you mean s3:ListBucket?"
+    assert note in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing_whatever_the_other_is(

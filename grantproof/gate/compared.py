@@ -6,12 +6,14 @@ documents to compare.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grantproof.iam import IamError
+from grantproof.iam import IamError, actions
 from grantproof.iam.comparison.comparisons import as_dict, compared_documents, together, verdict_of
-from grantproof.source import SourceError, read
+from grantproof.source import Document, Key, Place, SourceError, at, parse, read
 
 
 def compared(old: Path, new: Path) -> dict[str, Any]:
@@ -20,37 +22,66 @@ def compared(old: Path, new: Path) -> dict[str, Any]:
     Raises:
         SourceError: one cannot be read, or they are not of one kind.
     """
-    kinds = [_kind(path) for path in (old, new)]
-    if kinds[0] != kinds[1]:
-        said = [f"an {kind}" if kind == "export" else f"a {kind}" for kind in kinds]
+    (kind, before), (other, after) = (_read(path) for path in (old, new))
+    if kind != other:
+        said = [f"an {kind}" if kind == "export" else f"a {kind}" for kind in (kind, other)]
         raise SourceError(new, f"is {said[1]}, and {old} is {said[0]}. Give two of one kind.")
-    if kinds[0] == "grant":
-        return _grants(old, new)
-    return _exports(old, new) if kinds[0] == "export" else _documents(old, new)
+    if before is not None and after is not None:
+        return _documents(before, after)
+    return _grants(old, new) if kind == "grant" else _exports(old, new)
 
 
-def _kind(path: Path) -> str:
+def _read(path: Path) -> tuple[str, Document | None]:
+    """What kind of thing a path names, and where it is a policy, that: a pipe can be read only once."""
     if not path.exists():
         raise SourceError(path, "is not there. Name a policy, an export of an account, or a grant's folder.")
-    if path.is_dir() and any(path.rglob("contract.yaml")):
-        return "grant"
-    return "export" if path.is_dir() or _is_export(path) else "policy"
-
-
-def _is_export(path: Path) -> bool:
-    """Does a file look like the export of an account, rather than like a policy?"""
+    if path.is_dir():
+        return ("grant" if any(path.rglob("contract.yaml")) else "export"), None
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        return False
-    return '"RoleDetailList"' in text or '"UserDetailList"' in text
+        return "policy", read(path)  # which says what is wrong
+    if '"RoleDetailList"' not in text and '"UserDetailList"' not in text:
+        return "policy", parse(text, path)
+    if not path.is_file():
+        raise SourceError(path, "is the export of an account in a pipe. Write it to a file and name that.")
+    return "export", None
 
 
-def _documents(old: Path, new: Path) -> dict[str, Any]:
+def _documents(old: Document, new: Document) -> dict[str, Any]:
     try:
-        return as_dict(compared_documents(read(old).value, read(new).value))
+        answer = as_dict(compared_documents(old.value, new.value))
     except IamError as error:
-        raise SourceError(new if (error.document or "").startswith("new") else old, str(error)) from None
+        wrong = new if (error.document or "").startswith("new") else old
+        where = _place(wrong, error) if error.element or error.statement is not None else wrong.path
+        raise SourceError(where, f"{error.message}.") from None
+    notes = [*_unknown_actions(old), *_unknown_actions(new)]
+    return answer | ({"notes": notes} if notes else {})
+
+
+def _place(document: Document, error: IamError) -> Place:
+    """Where in a policy something is that cannot be judged."""
+    statement: tuple[Key, ...] = ()
+    if error.statement is not None:
+        statement = ("Statement",)
+        if isinstance(at(document.value, statement), list):
+            statement = ("Statement", error.statement)
+    return document.place(*statement, *([error.element] if error.element else []))
+
+
+def _unknown_actions(document: Document) -> Iterator[str]:
+    """What may be mistyped. It is compared all the same: AWS saves such a policy, and may have the action one day."""
+    found = at(document.value, ("Statement",))
+    for number, statement in enumerate(found if isinstance(found, list) else [found]):
+        first: tuple[Key, ...] = ("Statement", number) if isinstance(found, list) else ("Statement",)
+        for element in ("Action", "NotAction"):
+            names = at(statement, (element,)) or ()
+            for index, name in enumerate([names] if isinstance(names, str) else names):
+                # Looking through all services for `*:Get*` would take longer than to compare.
+                if not re.match(r"[^:]*[*?]", name) and not actions.names_something(name):
+                    near = actions.nearest(name)
+                    hint = f". Did you mean {near}?" if near else ", or it is newer than the list of actions."
+                    yield f"{document.place(*first, element, index)}: there is no action {name!r}{hint}"
 
 
 def _exports(old: Path, new: Path) -> dict[str, Any]:

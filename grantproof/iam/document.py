@@ -5,6 +5,7 @@ String-or-list is normalised here, once; nothing downstream asks again. What AWS
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -195,7 +196,9 @@ class _Reader:
             self._refuse("a statement is a JSON object")
         for element in raw:
             if element not in _ELEMENTS:
-                self._refuse(f"{element!r} is not an element of a statement (G10)", str(element))
+                near = difflib.get_close_matches(str(element).capitalize(), sorted(_ELEMENTS), n=1)
+                hint = f"; the nearest is {near[0]}" if near else ""
+                self._refuse(f"{element!r} is not an element of a statement (G10){hint}", str(element))
         effect = raw.get("Effect")
         if effect not in ("Allow", "Deny"):
             self._refuse(f"Effect is {effect!r}, not Allow or Deny (G5)", "Effect")

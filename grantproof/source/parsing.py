@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def parse(text: str, path: Path) -> Document:
         place = Place(path, mark.line + 1, mark.column + 1) if mark else path
         if mark and "\t" in [*text.split("\n"), ""][mark.line][: mark.column + 1]:
             raise SourceError(place, "a tab stands where YAML takes spaces only; indent with spaces.") from None
-        raise SourceError(place, f"is not valid YAML or JSON: {error.problem or error.context}.") from None
+        raise _not_read(text, path, place, error.problem or str(error.context)) from None
     except yaml.YAMLError as error:
         raise SourceError(path, f"is not valid YAML or JSON: {error}.") from None
     if node is None:
@@ -59,6 +60,21 @@ def parse(text: str, path: Path) -> Document:
     reader = _Reader(path)
     value = reader.construct(node, ())
     return Document(path, value, reader.places)
+
+
+def _not_read(text: str, path: Path, place: Place | Path, problem: str) -> SourceError:
+    """What a parser of YAML says of JSON is of little use to who wrote JSON."""
+    if path.suffix == ".json":
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            line = text.split("\n")[error.lineno - 1][error.colno - 1 :]
+            place = Place(path, error.lineno, error.colno)
+            if line.startswith(("//", "/*", "#")):
+                return SourceError(place, "is a comment; JSON has none. Take it out, or write YAML.")
+            return SourceError(place, f"is not valid JSON: {error.msg[0].lower()}{error.msg[1:]}.")
+    hint = ". Put text that holds `: ` in quotes" if problem.startswith("mapping values are not allowed") else ""
+    return SourceError(place, f"is not valid YAML or JSON: {problem}{hint}.")
 
 
 #: The tags of what JSON has, of dates and of merge keys. The others build Python objects, or bytes.

@@ -27,7 +27,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         },
         examples=["old.json new.json", "exports/before exports/after --json", "--jsonl pairs.jsonl"],
     )
-    compare.add_argument("old", metavar="OLD", nargs="?", type=Path, help="a policy (JSON, YAML), export or grant")
+    compare.add_argument(
+        "old", metavar="OLD", nargs="?", type=Path, help="a policy (JSON, YAML; - is standard input), export or grant"
+    )
     compare.add_argument("new", metavar="NEW", nargs="?", type=Path, help="the same")
     compare.add_argument("--json", action="store_true", help="the answer as JSON")
     compare.add_argument(
@@ -43,6 +45,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
     if options.jsonl is not None:
+        if options.old:
+            print(f"grantproof compare: --jsonl takes its pairs from lines; leave out {options.old}", file=sys.stderr)
+            return BAD_USAGE
         return _compare_lines(options)
     if options.old is None or options.new is None:
         print("grantproof compare: give two files, OLD and NEW, or --jsonl", file=sys.stderr)
@@ -53,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
-        answer = compared(options.old, options.new)
+        # `-` is standard input, as for other programs.
+        answer = compared(*(Path("/dev/stdin") if str(path) == "-" else path for path in (options.old, options.new)))
     except SourceError as error:
         print(error, file=sys.stderr)
         return BAD_USAGE

@@ -118,6 +118,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
             subject = f"{difference['subject']} " if difference.get("subject") else ""
             lines.append(f"{sign} {subject}{difference['clause']}")
             lines.append(f"    for example {_example(difference['witness'])}")
+    lines += [f"note: {note}" for note in answer.get("notes", ())]
     return "\n".join(lines)
 
 
