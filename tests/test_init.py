@@ -659,7 +659,7 @@ READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource
             {"R": {"Type": "AWS::IAM::Role",
                    "Properties": {"AssumeRolePolicyDocument": TRUST,
                                   "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSConfigRole"]}}},
-            "AWS has withdrawn it, or has made it after this release of moto",
+            "did you mean arn:aws:iam::aws:policy/service-role/AWS_ConfigRole? Or AWS has withdrawn it, or has made it",
         ),
         (
             {"B": {"Type": "AWS::S3::Bucket", "OrganizationBinding": {"Ref": "Elsewhere"}},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from grantproof.recording.inputs import ATTRIBUTE
 from grantproof.recording.repeated_failures import shown_once
 from tests.commands import suites
 
@@ -40,3 +42,14 @@ def test_deaths_of_processes_are_each_shown() -> None:
     """They are of no grant, and may all have the same test, or none."""
     died = [pytest.TestReport("test_one.py", ("", None, ""), {}, "failed", "crashed", "call") for _ in range(2)]
     assert shown_once(died) == died
+
+
+def test_what_is_wrong_is_shown_before_what_could_not_be_judged_because_of_it() -> None:
+    def failed(words: str, status: str) -> pytest.TestReport:
+        report = pytest.TestReport(words, ("", None, ""), {}, "failed", words, "call")
+        outcome = {"grant": "g", "suite": "proof", "status": status}
+        report.__dict__[ATTRIBUTE] = json.dumps({"outcome": outcome})
+        return report
+
+    reports = [failed("no role is deployed", "unknown"), failed("a typo", "fail"), failed("another", "fail")]
+    assert [report.nodeid for report in shown_once(reports)] == ["a typo", "another", "no role is deployed"]

@@ -212,7 +212,8 @@ class _Reader:
         """Text, and no longer the draft's: what nobody decided accepts nothing."""
         text = self._text(value, path, what)
         if re.search(rf"\b{DECIDE}\b", text):
-            self._refuse(path, f"{what} is still marked {DECIDE}, and nothing is accepted. {next_step}, or delete it.")
+            message = f"{what} is still marked {DECIDE}, and nothing is accepted"
+            self._refuse(path, f"{message}. {next_step}, or delete the waiver.")
         return text
 
     def waivers(self) -> tuple[Waiver, ...]:

@@ -15,13 +15,13 @@ from grantproof.recording.inputs import ATTRIBUTE
 
 def shown_once(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
     """The first of all failures of one grant that say the same, with how many more do, suite by suite. What is of no
-    grant is left as it is."""
+    grant is left as it is. What could not be judged comes last: it is mostly because of what is wrong."""
     groups: dict[tuple[str, str] | int, list[pytest.TestReport]] = {}
     for number, report in enumerate(reports):
         outcome = _outcome(report)
         key = (outcome["grant"], report.longreprtext) if outcome else number
         groups.setdefault(key, []).append(report)
-    return [_first(group) for group in groups.values()]
+    return sorted(map(_first, groups.values()), key=lambda report: _outcome(report).get("status") == "unknown")
 
 
 def _first(group: list[pytest.TestReport]) -> pytest.TestReport:

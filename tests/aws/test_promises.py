@@ -80,3 +80,9 @@ def test_a_policy_in_place_of_the_promised_one_is_both(tmp_path: Path) -> None:
     assert {kind for kind, _ in found} == {"wider", "narrower"}
     said = f"narrower than the contract, which promises {AUDIT}: it is not attached; attached of AWS's own: {BILLING}"
     assert ("narrower", said) in found
+
+
+def test_what_a_mistyped_policy_may_mean_is_said(tmp_path: Path) -> None:
+    for mistyped in (AUDIT.replace("Audit", "Audits"), AUDIT.replace("policy/", "policy/job-function/")):
+        ((_, said), *_) = [one for one in told(tmp_path, mistyped, AUDIT) if one[0] == "narrower"]
+        assert said.endswith(f"There is no such policy; did you mean {AUDIT}?")

@@ -14,6 +14,7 @@ from grantproof.aws.combinations.space import Space, is_meant
 from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, load
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.source import overlay
@@ -178,3 +179,25 @@ def test_whom_the_contract_speaks_of_is_looked_for_once_by_all_that_names_it(tmp
     assert found.held(replace(reader, kind="user")) is None
     assert found.located(held.arn) == ("role", "Reader")
     assert found.located("arn:aws:iam::111111111111:role/another") is None
+
+
+LOOP = """
+Transform: AWS::LanguageExtensions
+Resources:
+  Fn::ForEach::Topics: [Name, [a, b], {"Topic${Name}": {Type: AWS::SNS::Topic}}]
+"""
+
+
+def test_a_loop_is_not_worked_out_and_says_where_it_stands(tmp_path: Path) -> None:
+    """Verified it is all the same: deployed, it is written out."""
+    (tmp_path / "app.yaml").write_text(LOOP, encoding="utf-8")
+    contract = {
+        "version": 1,
+        "accounts": {"owner": "111111111111"},
+        "region": "eu-west-1",
+        "stacks": {"app": {"account": "owner", "template": "app.yaml"}},
+        "principals": {"p": {"policy": "p", "allows": [{"Action": "sns:Publish", "Resource": "*"}]}},
+    }
+    (tmp_path / "contract.yaml").write_text(json.dumps(contract), encoding="utf-8")
+    with pytest.raises(NotResolved, match=r"app.yaml:4:3: Fn::ForEach::Topics is a loop, .*; write out the resources"):
+        synthesise(load(tmp_path))

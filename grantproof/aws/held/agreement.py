@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from grantproof.aws.held.deployed import Deployed
+from grantproof.aws.mocked import policies_of_aws
 from grantproof.contract import DeclaredPrincipal, DeclaredResource
 from grantproof.iam import Policy, PolicyType
 from grantproof.iam.comparison.comparisons import request_as_dict
@@ -112,7 +113,10 @@ def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     attached = [policy.label for policy in sides.real if _OF_AWS in policy.label]
     for arn in sides.lacking:
         others = f"; attached of AWS's own: {', '.join(attached)}" if attached else ""
-        yield Disagreement("narrower", f"narrower than the contract, which promises {arn}: it is not attached{others}")
+        near = policies_of_aws.nearest(arn)
+        meant = f". There is no such policy; did you mean {near}?" if near else ""
+        said = f"narrower than the contract, which promises {arn}: it is not attached{others}{meant}"
+        yield Disagreement("narrower", said)
     found = check_promise(
         sides.promised,
         sides.real,

@@ -20,6 +20,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from moto.cloudformation.models import Stack
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.ssm.models import ssm_backends
 
-from grantproof.aws.mocked import iam_resources, policy_resources, stand_ins
+from grantproof.aws.mocked import iam_resources, policies_of_aws, policy_resources, stand_ins
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
 from grantproof.aws.mocked.defaults import with_defaults
 from grantproof.aws.mocked.existing_values import ClientOf, existing_values
@@ -225,8 +226,10 @@ def _said(error: Mapping[str, Any]) -> str:
     message = str(error["Message"]).rstrip(".")
     if error["Code"] not in _ABSENT and not message.startswith(_ASSUMED):
         return message
-    if ":iam::aws:policy/" in message:
-        return f"{message}; AWS has withdrawn it, or has made it after this release of moto"
+    if found := re.search(r"arn:[a-z-]+:iam::aws:policy/\S+", message):
+        near = policies_of_aws.nearest(found[0])
+        meant = f"did you mean {near}? Or " if near else ""
+        return f"{message}; {meant}AWS has withdrawn it, or has made it after this release of moto"
     return f"{message}; a stack of the contract before this one has to create it, from a template of what is there"
 
 

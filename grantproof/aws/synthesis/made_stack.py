@@ -137,12 +137,10 @@ class MadeStack:
         """
         for name, entry in self._document["Resources"].items():
             if not isinstance(entry, Mapping):
-                is_ = (
-                    "a loop, which is not worked out under variants"
-                    if name.startswith("Fn::ForEach::")
-                    else "no object"
-                )
-                raise NotResolved(f"{shown(self._template)}: the resource {name} is {is_}")
+                is_ = "no object"
+                if name.startswith("Fn::ForEach::"):
+                    is_ = "a loop, which is not worked out under variants; write out the resources that it makes"
+                raise NotResolved(f"{read(self._template).place('Resources', name)}: {name} is {is_}")
             if self._exists(entry):
                 self.resource(name)
 
