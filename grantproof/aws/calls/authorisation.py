@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,10 @@ class Authorisation:
     context: Context = field(default_factory=dict)
 
 
+#: Gives what one operation asks.
 Special = Callable[[Params, CallerScope], tuple[Authorisation, ...]]
+#: Gives the values of one variable of an ARN template.
+Filler = Callable[[Params, CallerScope], Sequence[str]]
 
 
 def owner(arn: str | None, where: CallerScope) -> str | None:

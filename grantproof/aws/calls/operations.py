@@ -2,8 +2,8 @@
 
 Most operations are authorised as the action of their own name on the resources that the action list gives it; ARNs come
 from the list's templates, filled from the call's parameters. What differs is in a table of its service. A call that
-cannot be mapped is an error, and a resource that cannot be derived is None: the law then judges only if no statement
-depends on the resource. Nothing is guessed.
+cannot be mapped is an error, and a resource that cannot be derived is None: the request is then decided only if no
+statement depends on the resource. Nothing is guessed.
 
 Left out: KMS permissions for objects, queues and topics under customer managed keys; access points; tags that a
 resource already has (`aws:ResourceTag`).
@@ -12,13 +12,23 @@ resource already has (`aws:ResourceTag`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
-from grantproof.aws.calls import operations_of_data, operations_of_http, operations_of_identity, operations_of_s3
-from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Params, Special, ask, owner, tags
+from grantproof.aws.calls import (
+    operations_of_dynamodb,
+    operations_of_http,
+    operations_of_identity,
+    operations_of_kms,
+    operations_of_lambda,
+    operations_of_messaging,
+    operations_of_s3,
+    operations_of_secrets,
+    operations_of_ssm,
+)
+from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Filler, Params, Special, ask, owner, tags
 from grantproof.aws.calls.services import prefix_of
 from grantproof.aws.isolation import models
 from grantproof.iam import actions
@@ -35,16 +45,48 @@ class UnlistedOperation(UnmappedOperation):
     """One whose name is in no list, newer than it perhaps."""
 
 
+def _insights(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    """LookupEvents, and for a trail ListInsightsData on it (CloudTrail API Reference, ListInsightsMetricData)."""
+    out = [ask("cloudtrail:LookupEvents", "*", where)]
+    if name := params.get("TrailName"):
+        trail = name if name.startswith("arn:") else where.arn("cloudtrail", f"trail/{name}")
+        out.append(ask("cloudtrail:ListInsightsData", trail, where))
+    return tuple(out)
+
+
+_TABLES = (
+    operations_of_dynamodb,
+    operations_of_identity,
+    operations_of_kms,
+    operations_of_lambda,
+    operations_of_messaging,
+    operations_of_s3,
+    operations_of_secrets,
+    operations_of_ssm,
+)
+#: What an operation asks, where it is not simply the action of its own name.
 SPECIAL: Mapping[tuple[str, str], Special] = {
-    **operations_of_identity.SPECIAL,
-    **operations_of_data.SPECIAL,
-    **operations_of_s3.SPECIAL,
+    ("cloudtrail", "ListInsightsMetricData"): _insights,
+    **{operation: special for table in _TABLES for operation, special in table.SPECIAL.items()},
 }
 #: What fills a variable of an ARN template, where it is not simply the parameter of that name.
-FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]] = {
+FILLERS: Mapping[tuple[str, str], Filler] = {
+    **operations_of_dynamodb.FILLERS,
     **operations_of_identity.FILLERS,
-    **operations_of_data.FILLERS,
+    **operations_of_lambda.FILLERS,
+    **operations_of_messaging.FILLERS,
     **operations_of_s3.FILLERS,
+    **operations_of_ssm.FILLERS,
+}
+#: Parameters that may name a resource of a service.
+_CANDIDATES = {
+    "dynamodb": operations_of_dynamodb.candidates,
+    "kms": operations_of_kms.candidates,
+    "lambda": operations_of_lambda.candidates,
+    "secretsmanager": operations_of_secrets.candidates,
+    "sns": operations_of_messaging.topic_candidates,
+    "sqs": operations_of_messaging.queue_candidates,
+    "ssm": operations_of_ssm.candidates,
 }
 
 
@@ -206,8 +248,8 @@ def _candidates(
     fields = resource.split(":", 5)
     if len(fields) != 6:
         return []
-    here = fields[3:5] == [where.region, where.account]
-    out = operations_of_data.candidates(service, fields, resource, here)
+    is_own = fields[3:5] == [where.region, where.account]
+    out = _CANDIDATES[service](fields, resource, is_own=is_own) if service in _CANDIDATES else []
     out += operations_of_identity.candidates(service, resource)
     out += operations_of_s3.candidates(service, fields)
     action = f"{prefix_of(service)}:{operation}"
