@@ -16,6 +16,8 @@ _RESOURCE = re.compile(r"\$\{stacks\.[^.{}]+\.resources\.[^.{}]+\}")
 _ADDRESS = re.compile(r"https?://[^\s/?#]+\S*|[^@\s/:]+@[^@\s/:]+\.[^@\s/:]+|\+\d{7,15}")
 #: The account may be an output, for which `name` stands.
 _ARN = re.compile(r"arn:[\w-]+:([\w-]+):[\w-]*:(\d{12}|name)?:\S+")
+#: Where API Gateway has a service do something: it names that in place of an account.
+_INTEGRATION = re.compile(r"arn:[\w-]+:apigateway:[\w-]+:[\w.-]+:(path|action)/[^\s*]+")
 
 
 def sends_of(top: Node, others: Iterable[DeclaredPrincipal | DeclaredResource]) -> tuple[DeclaredSending, ...]:
@@ -73,6 +75,8 @@ def why_no_destination(written: str) -> str:
     address = _ADDRESS.fullmatch(text)
     if "*" in text or ("?" in text and not address):
         return "has a wildcard, and a destination is compared exactly. List each of them."
+    if _INTEGRATION.fullmatch(text):
+        return ""
     arn = _ARN.fullmatch(text)
     if not arn and not address:
         return (

@@ -23,6 +23,7 @@ from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import Location
 from grantproof.aws.templates.inert import INERT, made_up, reference
 from grantproof.aws.templates.sending import sent_away
+from grantproof.aws.templates.strangers import Own
 from grantproof.contract import load
 from grantproof.iam import actions
 
@@ -351,7 +352,7 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
         ("AWS::SNS::Subscription", {"Endpoint": "https://example.com/?arn:aws:sqs:eu-west-1:111111111111:q"}, "https"),
         ("AWS::SNS::Subscription", {"Endpoint": {"Ref": "Somewhere"}}, "Ref"),
         ("AWS::Logs::SubscriptionFilter", {"DestinationArn": "arn:aws:logs:eu-west-1:2:destination:d"}, "destination"),
-        ("AWS::CloudWatch::Alarm", {"Endpoint": "https://example.com"}, ""),
+        ("AWS::CloudWatch::Alarm", {"Endpoint": "https://example.com"}, "https"),
         ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": [{"Destination": {"Bucket": OWN}}]}}, ""),
         ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": [{"Destination": {"Bucket": OTHER}}]}}, "strangers"),
         ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Rules": {"Fn::If": ["A", [], []]}}}, "Fn::If"),
@@ -402,7 +403,7 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
     ids=str,
 )
 def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: str) -> None:
-    said = sent_away(type_, properties, "111111111111", {"own"})
+    said = sent_away(type_, properties, Own("111111111111", frozenset({"own"})))
     assert len(said) == bool(to)
     assert to in str(said)
 

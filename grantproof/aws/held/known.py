@@ -10,8 +10,11 @@ from typing import Any
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates import parameters
+from grantproof.aws.templates.addresses import as_sub, own_addresses
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
 from grantproof.aws.templates.naming import is_function
+from grantproof.aws.templates.outward import Steps
+from grantproof.aws.templates.strangers import BESIDE
 from grantproof.source import at, read
 
 
@@ -29,12 +32,20 @@ def as_known(deployment: Deployment, stack: DeployedStack, resource: Resource) -
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
     account = account_of(deployment, stack)
     written = properties_of(resource)
-    if (scope := _scope(deployment, stack, resource)) is not None:
+    pseudo = parameters.pseudo_parameters(account, deployment.facts.values["region"], stack.name)
+    if (scope := _scope(deployment, stack, resource, pseudo)) is not None:
         written = _resolved(written, scope)
-    return _as_own(written, beside, account)
+    return _as_own(written, beside, pseudo)
 
 
-def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource) -> Scope | None:
+def addresses_of(resource: Resource) -> frozenset[Steps]:
+    """The ways to addresses in the properties of a resource that are of resources beside it."""
+    beside = read(resource.template).value["Resources"] if resource.template is not None else {}
+    written = at(resource.written, ("Properties",)) if resource.properties is not None else properties_of(resource)
+    return own_addresses(written, beside)
+
+
+def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource, pseudo: Mapping[str, Any]) -> Scope | None:
     """What the names in a resource of a real stack stand for, as far as its export says. What a nested stack is given,
     and what a transform makes of a template, no export says."""
     if resource.template != stack.template or len(resource.path) != 1:
@@ -42,8 +53,6 @@ def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource) -> 
     template = read(stack.template).value
     if "Transform" in template:
         return None
-    region = deployment.facts.values["region"]
-    pseudo = parameters.pseudo_parameters(account_of(deployment, stack), region, stack.name)
     found = parameters.scope_of(template, stack.parameters, pseudo)
     # Of a parameter that is looked up the export tells the name that it is looked up by.
     told = {
@@ -69,23 +78,29 @@ def _resolved(written: Any, scope: Scope) -> Any:
     return {key: item for key, item in entries.items() if item is not NO_VALUE}
 
 
-def _as_own(written: Any, beside: Mapping[str, Any], account: str) -> Any:
+def _as_own(written: Any, beside: Mapping[str, Any], pseudo: Mapping[str, Any]) -> Any:
+    """A value in which what refers to a resource beside it is an ARN of its account, that of no resource."""
     if isinstance(written, list):
-        return [_as_own(item, beside, account) for item in written]
+        return [_as_own(item, beside, pseudo) for item in written]
     if not isinstance(written, Mapping):
         return written
-    whole = _WHOLE.fullmatch(str(written.get("Fn::Sub")))
-    attribute = written.get("Fn::GetAtt")
-    named = written.get("Ref") or (whole[1] if whole else attribute[0] if isinstance(attribute, list) else attribute)
-    if is_function(written) and isinstance(named, str):
-        if named == "AWS::AccountId":
-            return account
-        type_ = at(beside, (named.partition(".")[0], "Type"))
-        if type_ is not None and not str(type_).startswith(_TELLS):
-            return f"arn:aws:beside::{account}:{named}"
-    return {key: _as_own(item, beside, account) for key, item in written.items()}
+    text = as_sub(written) if is_function(written) else None
+    if text is not None:
+        told = {name: _referred(name, beside, pseudo) for name in _NAMED.findall(text)}
+        if None not in told.values():
+            return _NAMED.sub(lambda match: str(told[match[1]]), text).replace("${!", "${")
+    return {key: _as_own(item, beside, pseudo) for key, item in written.items()}
+
+
+def _referred(name: str, beside: Mapping[str, Any], pseudo: Mapping[str, Any]) -> str | None:
+    """What a name in a text stands for, as far as whose it is; None where that is not known."""
+    type_ = at(beside, (name.partition(".")[0], "Type"))
+    if type_ is not None:
+        return None if str(type_).startswith(_TELLS) else f"{BESIDE}{pseudo['AWS::AccountId']}:{name}"
+    return str(pseudo[name]) if name in _PLACES else None
 
 
 #: Types whose attributes are whatever they were told: names and ARNs of others, too.
 _TELLS = ("AWS::CloudFormation::", "AWS::SSM::Parameter", "Custom::")
-_WHOLE = re.compile(r"\$\{([\w.:]+)\}")
+_PLACES = ("AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix")
+_NAMED = re.compile(r"\$\{(?!!)([^{}]+)\}")

@@ -9,11 +9,13 @@ from typing import Any
 
 from grantproof.aws.held.agreement import Disagreement
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.known import account_of, as_known
+from grantproof.aws.held.known import account_of, addresses_of, as_known
+from grantproof.aws.held.non_policy_access import way_of
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.sending import SENDING, sent_away
+from grantproof.aws.templates.strangers import BESIDE, Own
 from grantproof.contract import DeclaredSending
 from grantproof.source import read
 
@@ -48,15 +50,17 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
     """All of them."""
     out: dict[Path_, Sender] = {}
     for stack in deployment.stacks:
-        own = account_of(deployment, stack)
+        buckets = _buckets_of(deployment, stack.account)
+        own = Own(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
         for resource in stack.resources:
-            if resource.type in SENDING:
-                known = as_known(deployment, stack, resource)
-                to = sent_away(resource.type, known, own, _buckets_of(deployment, stack.account))
-                if _is_untold(stack, resource):
-                    to = (Untold(),)
-                if to:
-                    out[stack.alias, *resource.path] = Sender(resource, to)
+            known = as_known(deployment, stack, resource)
+            to = sent_away(resource.type, known, own)
+            if any("://" in str(place) or not isinstance(place, str) for place in to):
+                to = sent_away(resource.type, known, own, addresses_of(resource))
+            if (resource.type in SENDING or way_of(resource.type) is None) and _is_untold(stack, resource):
+                to = (Untold(),)
+            if to:
+                out[stack.alias, *resource.path] = Sender(resource, to)
     return out
 
 
@@ -105,7 +109,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
         for destination in one.to
     }
     to = sender.to if sender is not None else ()
-    doubtful = [one for one in to if resource is not None and resource.properties is None and not isinstance(one, str)]
+    doubtful = [one for one in to if resource is not None and resource.properties is None and _is_part_known(one)]
     for destination in to:
         if isinstance(destination, str) and destination in promised:
             continue
@@ -123,6 +127,11 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
             yield Disagreement("narrower", f"promises that {destination} is sent to, and {why}", str(sending.place))
 
 
+def _is_part_known(destination: Any) -> bool:
+    """Is a destination not told, or not all of it, as resources are known by what their template writes?"""
+    return not isinstance(destination, str) or BESIDE in destination
+
+
 def _resource(deployment: Deployment, path: Path_) -> Resource | None:
     found = (r for stack in deployment.stacks for r in stack.resources if (stack.alias, *r.path) == path)
     return next(found, None)
@@ -132,8 +141,6 @@ def _why_not(sending: DeclaredSending, resource: Resource | None, destination: s
     name = "/".join(sending.path[1:])
     if resource is None:
         return f"no {name} is deployed"
-    if resource.type not in SENDING:
-        return f"{name} is an {resource.type}, of which nothing is known that sends anything away"
     if repr(destination) in str(properties_of(resource)):
         return f"{name} sends nothing there that leaves its account, of which nothing has to be promised"
     return f"{name} does not send there. Take it out of the contract, or let the template send there"

@@ -38,12 +38,13 @@ _FREE = frozenset(
     SourceAccount StackSetParameters Tags Variables
     """.split()
 )
-#: Where a service goes, as a role that another account lets it be: nobody comes in by it.
-_OUTWARD = re.compile(r"\w*(Role(s|Arns?|ARN)?|Credentials)")
+#: Where a service goes, as a role that another account lets it be: nobody comes in by it (`outward` has it).
+OUTWARD = re.compile(r"\w*(Role(s|Arns?|ARN)?|Credentials)")
 _NUMBER = re.compile(r"\d{12}")
 #: What something is called, which may be digits.
 _CALLED = re.compile(r"(?!\w*(Account|Owner|Principal))\w*Name")
-_ARN = re.compile(r"arn:[\w-]+:(iam|sts|organizations)::(\d{12})?:.+", re.S)
+#: ARNs of principals.
+PRINCIPAL = re.compile(r"arn:[\w-]+:(iam|sts|organizations)::(\d{12})?:.+", re.S)
 
 
 def names_somebody(properties: Any, account: str) -> str:
@@ -104,5 +105,5 @@ def _is_somebody(keys: list[str], value: Any, account: str) -> bool:
         return True
     if _NUMBER.fullmatch(text):
         return text != account and not _CALLED.fullmatch(last)
-    found = _ARN.fullmatch(text)
-    return found is not None and found[2] != account and not _OUTWARD.fullmatch(last)
+    found = PRINCIPAL.fullmatch(text)
+    return found is not None and found[2] != account and not OUTWARD.fullmatch(last)

@@ -1,8 +1,8 @@
 """Where resources send what they hold or are given, without anybody's permission that is read: the buckets, queues,
-topics, buses, vaults and log destinations that their properties name.
+topics, buses, vaults, functions and log destinations that their properties name.
 
-Whoever has the other account reads it there. What is only told of calls (trails, flow logs, access logs) is not here:
-central accounts for these are what AWS recommends, and what resources hold is not in them.
+Whoever has the other account reads it there. Beside the table, where what is not an ARN of the account's own is
+somewhere else, every property of every type is looked at (`outward`).
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -11,6 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+from grantproof.aws.templates.carriers import ATTACHMENTS
+from grantproof.aws.templates.outward import Steps, sent_by_any
+from grantproof.aws.templates.strangers import OF_AWS, Own, is_own
 
 #: The paths of the destinations in the properties, by type; `*` is each entry of a list.
 _TO: Mapping[str, tuple[str, ...]] = {
@@ -72,36 +76,32 @@ SENDING: Mapping[str, frozenset[str]] = {
 }
 
 
-def sent_away(type_: str, properties: Any, account: str, buckets: Collection[str] = ()) -> tuple[Any, ...]:
+def sent_away(type_: str, properties: Any, own: Own, addresses: Collection[Steps] = ()) -> tuple[Any, ...]:
     """Where a resource sends to that is not known to be of its account, as its properties have it: an ARN, an address,
     or what is not resolved. Each once; empty where it sends nothing away.
 
     Args:
-        buckets: the names of the account's own, which their ARNs do not tell.
+        addresses: where in the properties addresses stand that are of the account's own resources.
     """
     out: list[Any] = []
     for path in _TO.get(type_, ()):
         for target in _at(properties, path.split(".")):
-            if not _is_own(target, account, buckets) and target not in out:
+            if tuple(path.split(".")) not in addresses and not _is_own(target, own) and target not in out:
                 out.append(target)
+    if not type_.startswith("AWS::IAM::") and type_ not in ATTACHMENTS and type_ not in _NOTHING:
+        out += [place for place in sent_by_any(type_, properties, own, addresses) if place not in out]
     return tuple(out)
 
 
-def _is_own(target: Any, account: str, buckets: Collection[str]) -> bool:
-    if isinstance(target, str) and _BY_ITSELF.fullmatch(target):
-        return True
+def _is_own(target: Any, own: Own) -> bool:
     if not isinstance(target, str) or not target.startswith("arn:"):
-        return False  # an address, a function by its name alone, or what is not resolved
-    fields = target.split(":", 5)
-    if len(fields) < 6:
-        return False
-    if fields[2] == "s3":
-        return fields[5] in buckets
-    return fields[4] == account or (not fields[4] and fields[2] in _OF_AWS)
+        # Else an address, a function by its name alone, or what is not resolved.
+        return isinstance(target, str) and _BY_ITSELF.fullmatch(target) is not None
+    return is_own(target, own, OF_AWS)
 
 
-#: Services of which an ARN without an account is AWS's own: an automation, a call of the schedule's role.
-_OF_AWS = frozenset({"scheduler", "ssm", "states"})
+#: Text that is kept, whatever it names.
+_NOTHING = frozenset({"AWS::SSM::Parameter", "AWS::SecretsManager::Secret"})
 #: A file system by its id alone is one of the same account; a rule that Config has by itself is AWS's.
 _BY_ITSELF = re.compile(r"fs-[0-9a-f]+|[A-Z][A-Z0-9_]+")
 

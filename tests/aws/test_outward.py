@@ -1,0 +1,276 @@
+"""Which properties of resources of any type send something out of the account: by what they name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from grantproof.aws.templates.addresses import own_addresses
+from grantproof.aws.templates.sending import sent_away
+from grantproof.aws.templates.strangers import BESIDE, Own
+from tests.aws.test_naming import _at, reference
+
+OWN = Own("111111111111", frozenset({"own"}))
+TOPIC = "arn:aws:sns:eu-west-1:222222222222:t"
+FUNCTION = "arn:aws:lambda:eu-west-1:222222222222:function:f"
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/222222222222/q"
+ROLE = "arn:aws:iam::222222222222:role/r"
+BUCKET = "arn:aws:s3:::strangers"
+ADDRESS = "https://example.com/x"
+
+
+def to_function(arn: str) -> str:
+    return f"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{arn}/invocations"
+
+
+def integration(uri: str, **more: Any) -> tuple[str, Any]:
+    return "AWS::ApiGateway::Method", {"Integration": {"Uri": uri, **more}}
+
+
+def machine(resource: str, parameters: Any, key: str = "Parameters", **more: Any) -> tuple[str, Any]:
+    state = {"Type": "Task", "Resource": resource, key: parameters, **more}
+    return "AWS::StepFunctions::StateMachine", {"DefinitionString": json.dumps({"States": {"Message": state}})}
+
+
+def schedule(call: str, given: Any) -> tuple[str, Any]:
+    arn = f"arn:aws:scheduler:::aws-sdk:{call}"
+    return "AWS::Scheduler::Schedule", {"Target": {"Arn": arn, "Input": json.dumps(given)}}
+
+
+def api(uri: str) -> tuple[str, Any]:
+    operation = {"x-amazon-apigateway-integration": {"uri": uri}}
+    body = {"openapi": "3.0.1", "servers": [{"url": ADDRESS}], "paths": {"/x": {"get": operation}}}
+    return "AWS::ApiGateway::RestApi", {"Body": body}
+
+
+@pytest.mark.parametrize(
+    ("resource", "to"),
+    [
+        (integration(to_function(FUNCTION)), [FUNCTION]),
+        (integration(ADDRESS), [ADDRESS]),
+        (integration(ADDRESS, ConnectionType="INTERNET", ConnectionId="a"), [ADDRESS]),
+        (integration("arn:aws:apigateway:eu-west-1:sns:action/Publish", Credentials=ROLE), [ROLE]),
+        (
+            integration("arn:aws:apigateway:eu-west-1:sqs:path/222222222222/q"),
+            ["arn:aws:apigateway:eu-west-1:sqs:path/222222222222/q"],
+        ),
+        (
+            integration("arn:aws:apigateway:eu-west-1:s3:path/strangers/{key}"),
+            ["arn:aws:apigateway:eu-west-1:s3:path/strangers/{key}"],
+        ),
+        (
+            integration("arn:aws:apigateway:eu-west-1:strangers.s3:path/{key}"),
+            ["arn:aws:apigateway:eu-west-1:strangers.s3:path/{key}"],
+        ),
+        (
+            integration("arn:aws:apigateway:eu-west-1:sqs:action/SendMessage", RequestParameters={"a": f"'{QUEUE}'"}),
+            [QUEUE],
+        ),
+        (
+            integration(
+                "arn:aws:apigateway:eu-west-1:sns:path/",
+                RequestTemplates={"application/json": "TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A222222222222%3At&M=x"},
+            ),
+            [TOPIC],
+        ),
+        (("AWS::ApiGateway::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
+        (("AWS::ApiGatewayV2::Integration", {"IntegrationUri": FUNCTION}), [FUNCTION]),
+        (("AWS::ApiGatewayV2::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
+        (("AWS::ApiGateway::Stage", {"Variables": {"f": FUNCTION}}), [FUNCTION]),
+        (("AWS::ApiGateway::VpcLink", {"TargetArns": [TOPIC]}), [TOPIC]),
+        (api(to_function(FUNCTION)), [FUNCTION]),
+        (("AWS::ApiGateway::RestApi", {"Body": json.dumps(api(ADDRESS)[1]["Body"])}), [ADDRESS]),
+        (("AWS::CloudWatch::Alarm", {"AlarmActions": [TOPIC]}), [TOPIC]),
+        (("AWS::CloudWatch::CompositeAlarm", {"OKActions": [TOPIC]}), [TOPIC]),
+        (("AWS::CloudWatch::Alarm", {"InsufficientDataActions": [{"Ref": "Topic"}]}), [{"Ref": "Topic"}]),
+        (("AWS::CloudWatch::Alarm", {"AlarmActions": ["{{resolve:ssm:/topic}}"]}), ["{{resolve:ssm:/topic}}"]),
+        (
+            ("AWS::Budgets::Budget", {"NotificationsWithSubscribers": [{"Subscribers": [{"Address": "a@b.org"}]}]}),
+            ["a@b.org"],
+        ),
+        (("AWS::CE::AnomalySubscription", {"Subscribers": [{"Address": TOPIC}]}), [TOPIC]),
+        (schedule("sqs:sendMessage", {"QueueUrl": QUEUE}), [QUEUE]),
+        (schedule("s3:putObject", {"Bucket": "strangers"}), [BUCKET]),
+        (schedule("rds:modifyDBSnapshotAttribute", {"ValuesToAdd": ["222222222222"]}), ["222222222222"]),
+        (machine(FUNCTION, {}), [FUNCTION]),
+        (
+            machine("arn:aws:states:::lambda:invoke", {"FunctionName": "222222222222:function:f"}),
+            ["222222222222:function:f"],
+        ),
+        (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": QUEUE}), [QUEUE]),
+        (machine("arn:aws:states:::aws-sdk:s3:putObject", {"Bucket": "strangers"}), [BUCKET]),
+        (machine("arn:aws:states:::aws-sdk:s3:listBuckets", {}, Credentials={"RoleArn": ROLE}), [ROLE]),
+        (machine("arn:aws:states:::http:invoke", {"ApiEndpoint": ADDRESS}), [ADDRESS]),
+        (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl.$": "$.q"}), ["whatever QueueUrl.$ ($.q) is"]),
+        (
+            machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": "{% $q %}"}, "Arguments"),
+            ["whatever QueueUrl ({% $q %}) is"],
+        ),
+        (
+            (
+                "AWS::StepFunctions::StateMachine",
+                {"Definition": {"Resource": "${F}"}, "DefinitionSubstitutions": {"F": FUNCTION}},
+            ),
+            [FUNCTION],
+        ),
+        (("AWS::StepFunctions::StateMachine", {"DefinitionS3Location": {}}), ["where its definition in S3 says"]),
+        (("AWS::ApiGateway::RestApi", {"BodyS3Location": {}}), ["where its definition in S3 says"]),
+        (
+            ("AWS::SSM::Document", {"Content": {"mainSteps": [{"inputs": {"QueueUrl": QUEUE}}]}}),
+            [QUEUE],
+        ),
+        (("AWS::SES::ReceiptRule", {"Rule": {"Actions": [{"S3Action": {"BucketName": "strangers"}}]}}), [BUCKET]),
+        (("AWS::SSM::ResourceDataSync", {"S3Destination": {"BucketName": "strangers"}}), [BUCKET]),
+        (
+            ("AWS::KinesisFirehose::DeliveryStream", {"ExtendedS3DestinationConfiguration": {"BucketARN": BUCKET}}),
+            [BUCKET],
+        ),
+        (("AWS::Athena::WorkGroup", {"Configuration": {"OutputLocation": "s3://strangers/x"}}), [BUCKET]),
+        (("AWS::CodePipeline::Pipeline", {"ArtifactStore": {"Location": "strangers"}}), [BUCKET]),
+        (
+            (
+                "AWS::ElasticLoadBalancingV2::LoadBalancer",
+                {"LoadBalancerAttributes": [{"Key": "access_logs.s3.bucket", "Value": "strangers"}]},
+            ),
+            [BUCKET],
+        ),
+        (
+            ("AWS::CloudFront::Distribution", {"DistributionConfig": {"Origins": [{"DomainName": "example.com"}]}}),
+            ["https://example.com"],
+        ),
+        (("AWS::CloudFormation::Stack", {"NotificationARNs": [TOPIC], "TemplateURL": ADDRESS}), [TOPIC]),
+        (("Custom::Thing", {"ServiceToken": TOPIC, "Url": ADDRESS}), [TOPIC]),
+        (("AWS::Cognito::UserPoolClient", {"CallbackURLs": [ADDRESS, "http://localhost:3000"]}), [ADDRESS]),
+    ],
+    ids=str,
+)
+def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str, Any], to: list[Any]) -> None:
+    said = sent_away(*resource, OWN)
+    assert len(said) == len(to)
+    for found, expected in zip(said, to, strict=True):
+        assert str(found).startswith(str(expected))
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        integration(to_function(FUNCTION.replace("2" * 12, "1" * 12))),
+        integration(to_function(f"{BESIDE}111111111111:Function.Arn")),
+        integration("arn:aws:apigateway:eu-west-1:sqs:path/111111111111/q"),
+        integration("arn:aws:apigateway:eu-west-1:s3:path/own/{key}"),
+        integration("arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem"),
+        integration("http://orders.internal", ConnectionType="VPC_LINK", ConnectionId="a"),
+        integration("", RequestTemplates={"application/json": '{"statusCode": 200}'}),
+        api(to_function(FUNCTION.replace("2" * 12, "1" * 12))),
+        (
+            "AWS::CloudWatch::Alarm",
+            {
+                "AlarmActions": [
+                    "arn:aws:automate:eu-west-1:ec2:stop",
+                    "arn:aws:swf:eu-west-1:111111111111:action/actions/AWS_EC2.InstanceId.Stop/1.0",
+                    TOPIC.replace("2" * 12, "1" * 12),
+                ]
+            },
+        ),
+        schedule("sqs:sendMessage", {"QueueUrl": QUEUE.replace("2" * 12, "1" * 12), "MessageBody": TOPIC}),
+        schedule("ec2:stopInstances", {"InstanceIds": ["i-1"]}),
+        schedule("s3:getObject", {"Bucket": "strangers"}),
+        machine("arn:aws:states:::lambda:invoke", {"FunctionName": "f", "Payload": {"url": ADDRESS}}),
+        machine("arn:aws:states:::aws-sdk:s3:getObject", {"Bucket.$": "$.b"}),
+        (
+            "AWS::Lambda::Function",
+            {
+                "Code": {"S3Bucket": "artifacts", "ImageUri": "222222222222.dkr.ecr.eu-west-1.amazonaws.com/x"},
+                "Environment": {"Variables": {"URL": ADDRESS, "TOPIC": TOPIC}},
+                "Layers": ["arn:aws:lambda:eu-west-1:222222222222:layer:x:1"],
+                "KmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1",
+                "Tags": [{"Key": "url", "Value": ADDRESS}],
+            },
+        ),
+        ("AWS::SNS::Subscription", {"TopicArn": TOPIC, "Endpoint": "arn:aws:sqs:eu-west-1:111111111111:q"}),
+        ("AWS::Lambda::EventSourceMapping", {"EventSourceArn": TOPIC}),
+        ("AWS::CodeBuild::Project", {"Source": {"Location": "https://github.com/a/b.git"}}),
+        ("AWS::S3::Bucket", {"BucketName": "new", "WebsiteConfiguration": {"IndexDocument": "index.html"}}),
+        ("AWS::CloudTrail::Trail", {"S3BucketName": "own"}),
+        ("AWS::Athena::WorkGroup", {"Configuration": {"OutputLocation": "s3://own/x"}}),
+        ("AWS::WAFv2::WebACLAssociation", {"ResourceArn": "arn:aws:apigateway:eu-west-1::/restapis/a/stages/b"}),
+        ("AWS::ApiGateway::Model", {"Schema": {"$schema": "http://json-schema.org/draft-04/schema#"}}),
+        ("Custom::Thing", {"ServiceToken": "arn:aws:lambda:eu-west-1:111111111111:function:f", "Url": ADDRESS}),
+        ("AWS::IAM::Role", {"ManagedPolicyArns": ["arn:aws:iam::222222222222:policy/p"]}),
+    ],
+    ids=str,
+)
+def test_what_stays_or_is_read_or_is_said_is_sent_nowhere(resource: tuple[str, Any]) -> None:
+    assert sent_away(*resource, OWN) == ()
+
+
+# --- addresses of one's own -------------------------------------------------------------------------------------------
+
+BALANCER = {
+    "Balancer": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer"},
+    "Api": {"Type": "AWS::ApiGateway::RestApi"},
+    "Record": {"Type": "AWS::Route53::RecordSet"},
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "own"),
+    [
+        ({"Fn::Sub": "http://${Balancer.DNSName}/x"}, True),
+        ({"Fn::Sub": "http://${Balancer.DNSName}:80/${Name}"}, True),
+        ({"Fn::Join": ["", ["http://", {"Fn::GetAtt": ["Balancer", "DNSName"]}, "/"]]}, True),
+        ({"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/prod"}, True),
+        ({"Fn::If": ["A", {"Fn::Sub": "http://${Balancer.DNSName}/"}, {"Ref": "AWS::NoValue"}]}, True),
+        ({"Fn::If": ["A", {"Fn::Sub": "http://${Balancer.DNSName}/"}, "http://strangers"]}, False),
+        ({"Fn::Sub": "http://${Balancer.DNSName}@strangers/"}, False),
+        ({"Fn::Sub": "http://${Balancer.DNSName}.strangers/"}, False),
+        ({"Fn::Sub": "http://${Balancer.DNSName}:80@strangers/"}, False),
+        ({"Fn::Sub": "https://${Api}.execute-api.strangers/"}, False),
+        ({"Fn::Sub": "https://${Api}/"}, False),
+        ({"Fn::Sub": "http://${Record}/"}, False),
+        ({"Fn::Sub": ["http://${Balancer.DNSName}/", {"Balancer.DNSName": "strangers"}]}, False),
+        ({"Ref": "Address"}, False),
+    ],
+    ids=str,
+)
+def test_an_address_is_own_where_its_host_is_a_resources_whatever_is_chosen(written: Any, own: bool) -> None:
+    properties = {"Integration": {"Uri": written}}
+    assert (("Integration", "Uri") in own_addresses(properties, BALANCER)) is own
+    made = {"Integration": {"Uri": "http://made.example.com/"}}
+    assert bool(sent_away("AWS::ApiGateway::Method", made, OWN, own_addresses(properties, BALANCER))) is not own
+
+
+# --- the whole reference ----------------------------------------------------------------------------------------------
+
+_SPEAKS = re.compile(
+    r"\w*(Destination|Topic|Queue|Stream|Firehose|DeadLetter|Target|Function|Lambda|EventBus|StateMachine|Vault"
+    r"|Notification|LogGroup|Role|Alarm|Action)\w*A(rn|RN)s?"
+    r"|\w*(U(rl|RL|ri|RI)|Endpoint|Email(Address)?|Webhook|Destination|Recipients?)s?"
+    r"|(?!Table|Vector)\w*Bucket(Name|Arn|ARN)?"
+)
+#: What a property is in, or called, by which something comes in or is told of: each was looked at.
+_COMES_IN = re.compile(
+    r"\w*(Artifact|CaCertificates|Certificate|Code|Content|Definition|Document|From|Icon|Identity|Image|Input"
+    r"|InstructionsDocuments|Kms|Manifest|ModelData|Plugin|Protected|ReplyTo|Repositor|Revision|Schema|Script|Snapshot|Source"
+    r"|TemplateURL|Build|Sbom)\w*"
+)
+
+
+def test_every_property_of_the_reference_that_speaks_of_a_place_is_looked_at_unless_something_comes_in_by_it() -> None:
+    asked, left = 0, set()
+    for type_, path, schema in reference():
+        last = next(name for name in reversed(path) if name not in ("*", "any"))
+        holds_text = schema.get("type") in (None, "string", "object", "array") or isinstance(schema.get("type"), list)
+        if schema.get("properties") or not holds_text or not _SPEAKS.fullmatch(last):
+            continue
+        asked += 1
+        value = BUCKET if "Bucket" in last else TOPIC if re.search("A(rn|RN)s?$", last) else ADDRESS
+        if not sent_away(type_, _at(path, value), OWN):
+            left.add((type_, path))
+    assert asked > 1500
+    assert len(left) < 300
+    known = {("AWS::SNS::Subscription", ("TopicArn",))}
+    assert [one for one in sorted(left - known) if not any(map(_COMES_IN.fullmatch, one[1]))] == []
