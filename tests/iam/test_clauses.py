@@ -105,6 +105,58 @@ def test_a_clause_says_what_differs_and_leaves_out_what_does_not(old: Any, new: 
     assert [str(difference.clause) for difference in found.new_access] == gained
 
 
+ROLE = "arn:aws:iam::111111111111:role/R"
+SESSION = "arn:aws:sts::111111111111:assumed-role/R/s"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gained"),
+    [
+        (ROLE, "111111111111", {"any user of account 111111111111", f"any role session of account 111111111111 but "
+                                f"sessions of {ROLE}"}),
+        (SESSION, ROLE, {f"sessions of {ROLE} but {SESSION}"}),
+        ("111111111111", "*", {"any service", "any federated identity", "anybody, also without credentials",
+                               "any user of any other account", "any role session of any other account"}),
+    ],
+)  # fmt: skip
+def test_a_clause_says_who_and_leaves_out_who_is_let_in_anyway(old: str, new: str, gained: set[str]) -> None:
+    def trusting(who: str) -> Layers:
+        statement = {"Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}
+        everything = {"Version": "2012-10-17", "Statement": [EVERYTHING]}
+        return layers_of({"identity": [everything], "resource": {"Version": "2012-10-17", "Statement": [statement]}})
+
+    found = compare(trusting(old), trusting(new), every_reading=False)
+    assert {str(difference.clause) for difference in found.new_access} == {
+        f"sts:AssumeRole on * by {w}" for w in gained
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gained"),
+    [
+        (when("StringEquals", "k", "a"), when("StringEquals", "k", "a", "b"), "StringEquals k [b]"),
+        (
+            when("StringEqualsIfExists", "k", "a"),
+            when("StringEqualsIfExists", "k", "a", "b"),
+            "StringEqualsIfExists k [b]",
+        ),
+        (
+            when("StringLike", "k", "a*"),
+            when("StringLike", "k", "a*", "*b"),
+            "StringLike k [*b] unless StringLike k [a*]",
+        ),
+        (
+            when("ForAllValues:StringEquals", "k", "a"),
+            when("ForAllValues:StringEquals", "k", "a", "b"),
+            "ForAllValues:StringEquals k [a, b] unless ForAllValues:StringEquals k [a]",
+        ),
+    ],
+)
+def test_a_clause_does_not_repeat_values_that_were_there(old: Any, new: Any, gained: str) -> None:
+    sides = [layers_of({"identity": [{"Statement": [allow("s3:*", **side)]}]}) for side in (old, new)]
+    assert [str(d.clause) for d in compare(*sides).new_access] == [f"s3:* on * if {gained}"]
+
+
 def matches(patterns: tuple[Glob, ...], text: str) -> bool:
     return any(pattern.matches(text) for pattern in patterns)
 
@@ -117,8 +169,9 @@ def in_clause(clause: Clause, request: Request) -> bool:
     """Is the request one of those that the clause speaks of?"""
     if not (matches(clause.actions, request.key) and matches(clause.resources, request.resource or "")):
         return False
-    if not holds_all(clause.conditions, request) or any(holds_all(tests, request) for tests in clause.unless):
-        return False
+    for conditions, unless in ((clause.conditions, clause.unless), clause.shortly):
+        if not holds_all(conditions, request) or any(holds_all(tests, request) for tests in unless):
+            return False
     return not any(
         (not part.actions or matches(part.actions, request.key))
         and (not part.resources or matches(part.resources, request.resource or ""))

@@ -54,6 +54,7 @@ class Caller:
         not_names: ARNs that other kinds have.
         user_id: `aws:userid` where statements name it.
         owner: the resource's account; None where nothing depends on it.
+        of_any_other: the account stands for all that nothing names.
         open: the resource's own policy is not in question, only the caller's side.
         domain: the actions that are asked about.
     """
@@ -64,6 +65,7 @@ class Caller:
     user_id: str | None = None
     owner: str | None = None
     open: bool = False
+    of_any_other: bool = False
     domain: Domain = field(default_factory=Domain)
 
     @property

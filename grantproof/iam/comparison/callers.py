@@ -95,7 +95,8 @@ def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None,
     owners: tuple[str | None, ...] = (owner,) if owner else (None, *sorted(named.accounts), another)
     partitions = partitions_of(named, keys) if named.in_partitions or "aws:principalarn" in keys else ["aws"]
     for kind, partition, account, whose in product(kinds, partitions, accounts, owners):
-        yield replace(named_by(kind, partition, account), owner=whose or account, open=True)
+        caller = named_by(kind, partition, account)
+        yield replace(caller, owner=whose or account, open=True, of_any_other=account == other)
 
 
 def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None) -> Iterator[Caller]:
@@ -106,8 +107,11 @@ def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None)
         raise TooHard("an account is compared with a pattern")
     kinds = (Kind.USER, Kind.ROLE_SESSION, Kind.FEDERATED_USER, Kind.ROOT)
     some = [
-        *(named_by(k, p, a) for k, p, a in product(kinds, partitions_of(named, keys), accounts)),
-        *(caller for arn in sorted(named.arns) for caller in _at_arn(arn)),
+        *(
+            replace(named_by(k, p, a), of_any_other=a == other)
+            for k, p, a in product(kinds, partitions_of(named, keys), accounts)
+        ),
+        *(caller for arn in sorted(named.arns) for caller in at_arn(arn)),
         *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named, keys)),
         *(Caller(Principal(Kind.SERVICE, name=name)) for name in services_of(named)),
         *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*sorted(named.providers), FRESH)),
@@ -128,7 +132,7 @@ def glob_of(text: str) -> Glob:
     return Glob((text,))
 
 
-def _at_arn(arn: str) -> Iterator[Caller]:
+def at_arn(arn: str) -> Iterator[Caller]:
     """The callers that a Principal element means when it names this ARN."""
     partition, account, name = arn.split(":")[1], arn.split(":")[4], arn.split(":", 5)[5]
     kind, _, rest = name.partition("/")

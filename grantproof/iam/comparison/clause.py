@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from grantproof.iam import actions
+from grantproof.iam.comparison.caller import Caller
+from grantproof.iam.comparison.callers import at_arn
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.language import FRESH, covers, overlap, without_covered
 from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, bits
@@ -15,9 +17,9 @@ from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.operators import Set, operator
-from grantproof.iam.pattern import read
-from grantproof.iam.principal import Kind, Principal
+from grantproof.iam.operators import Set, Type, operator
+from grantproof.iam.pattern import Pattern, read
+from grantproof.iam.principal import Kind
 from grantproof.iam.request import Values
 
 _FEW = 3
@@ -83,12 +85,10 @@ class Clause:
         text += " on " + " and ".join(_shortened([_written(r) for r in self.resources]))
         if self.callers:
             text += f" by {self.callers}"
-        # What holds for all of it goes without saying where it is not to hold together with something else.
-        unless = [tests - self.conditions or tests for tests in self.unless]
-        turned = {test for tests in unless for test in (_turned(tests),) if test is not None}
-        if self.conditions or turned:
-            text += " if " + _all(self.conditions | turned)
-        left = [_all(tests) for tests in unless if _turned(tests) is None]
+        conditions, unless = self.shortly
+        if conditions:
+            text += " if " + _all(conditions)
+        left = [_all(tests) for tests in unless]
         if left:
             text += " unless " + " or ".join(f"({t})" if len(left) > 1 and " and " in t else t for t in left)
         if self.excepted:
@@ -96,6 +96,14 @@ class Clause:
         for value, name in self.variables:
             text = text.replace(value, f"${{{name}}}")
         return text
+
+    @property
+    def shortly(self) -> tuple[frozenset[Test], Sequence[frozenset[Test]]]:
+        """What `conditions` and `unless` say together, as they are told."""
+        # What holds for all of it goes without saying where it is not to hold together with something else.
+        unless = [tests - self.conditions or tests for tests in self.unless]
+        turned = {test for tests in unless for test in (_turned(tests),) if test is not None}
+        return _shortly(self.conditions | turned, [tests for tests in unless if _turned(tests) is None])
 
     def inside(self, other: Clause) -> bool:
         """Does the other clause cover this one?"""
@@ -132,14 +140,15 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
     if escape.denied_by is not None:
         conditions |= set(theirs.statements[escape.denied_by].conditions)
     variables = {**theirs.variables, **mine.variables}
-    conditions |= set(_where(variables, escape))
+    callers = _callers(escape, mine, theirs)
+    conditions |= set(_where(variables, escape, callers))
     found_actions = without_covered(piece.glob for piece in escape.actions)
     found_resources = without_covered(piece.glob for piece in escape.resources)
     every = escape.caller.domain.resources
     if set(every) <= set(found_resources):
         found_resources = (*(r for r in found_resources if r not in every), glob("*"))
     return Clause(
-        callers=_callers(escape),
+        callers=callers,
         actions=found_actions,
         resources=found_resources,
         conditions=frozenset(conditions),
@@ -149,9 +158,9 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
     )
 
 
-def _where(variables: Mapping[str, Values], escape: Escape) -> Iterator[Test]:
+def _where(variables: Mapping[str, Values], escape: Escape, callers: str) -> Iterator[Test]:
     """What the clause rests on where a variable has no value, or one in particular."""
-    said = escape.caller.states(variables) if _callers(escape) else {}
+    said = escape.caller.states(variables) if callers else {}
     for key, values in variables.items():
         if key in said or any(map(_free, values)):
             continue
@@ -229,33 +238,92 @@ def _met(patterns: Patterns, whole: Iterable[Glob]) -> Iterator[Glob]:
     yield from dict.fromkeys(g for w in whole for g in patterns.near(w) if overlap(w, g))
 
 
-def _callers(escape: Escape) -> str:
+def _callers(escape: Escape, mine: Side, theirs: Side) -> str:
     caller = escape.caller
     if caller.open and not caller.states(escape.context):
         return ""
-    return described(caller.principal)
+    text = described(caller)
+    if but := _shortened([*_told_apart(caller, mine, theirs)]):
+        text += f" but {' and '.join(but)}"
+    return text
 
 
-def described(principal: Principal) -> str:
-    """A kind of caller, or one caller, in words."""
+def described(caller: Caller) -> str:
+    """A kind of caller in words."""
+    principal = caller.principal
     unnamed = FRESH in str(principal)
     account = f" of account {principal.account}" if principal.account else ""
+    if caller.of_any_other:
+        account = " of any other account"
     match principal.kind:
         case Kind.ANONYMOUS:
             return "anybody, also without credentials"
         case Kind.ROOT:
             return f"the root user{account}"
-        case Kind.ROLE_SESSION:
-            return (
-                f"any role session{account}" if FRESH in (principal.issuer or "") else f"sessions of {principal.issuer}"
-            )
+        case Kind.ROLE_SESSION if unnamed and FRESH not in (principal.issuer or ""):
+            return f"sessions of {principal.issuer}"
+        case Kind.FEDERATED_USER if unnamed and FRESH not in (principal.issuer or ""):
+            return f"federated user sessions of {principal.issuer}"
         case Kind.SERVICE | Kind.FEDERATED | Kind.CANONICAL:
             return f"any {principal.kind.value}" if unnamed else str(principal.name)
     return f"any {principal.kind.value}{account}" if unnamed else str(principal)
 
 
+def _told_apart(caller: Caller, mine: Side, theirs: Side) -> Iterator[str]:
+    """Of a kind of caller, those whom a Principal element names and reaches in another way, who are a kind of their
+    own."""
+    elements = [s.principals for s in (*mine.statements, *theirs.statements) if s.principals is not None]
+    kind = caller.principal
+    if kind.arn is None or FRESH not in kind.arn:
+        return
+    reached = [element.reaches(kind, None) for element in elements]
+    for arn in sorted(frozenset[str]().union(*(element.arns for element in elements))):
+        for named in at_arn(arn):
+            one = named.principal
+            alike = (one.kind, one.account, one.partition) == (kind.kind, kind.account, kind.partition)
+            inside = FRESH in (kind.issuer or FRESH) or (one.issuer == kind.issuer and FRESH not in str(one))
+            if alike and inside and [element.reaches(one, None) for element in elements] != reached:
+                yield described(named)
+
+
 def _all(tests: Iterable[Test]) -> str:
     return " and ".join(sorted(map(str, tests)))
+
+
+def _shortly(
+    conditions: frozenset[Test], unless: Sequence[frozenset[Test]]
+) -> tuple[frozenset[Test], list[frozenset[Test]]]:
+    """The same conditions, without values in a list that others of them rule out: "if k is a or b, unless it is a" is
+    "if k is b"."""
+    shorter, left = set(conditions), list(unless)
+    for test in sorted(conditions, key=str):
+        op = test.operator
+        if op.negated or op.prefix is Set.ALL or op.type is Type.NULL:
+            continue
+        for other in (*shorter, *(one for tests in unless if len(tests) == 1 for one in tests)):
+            refuses = other in shorter
+            if other.key != test.key or _plain_name(other) != _plain_name(test) or other.operator.negated != refuses:
+                continue
+            kept = tuple(value for value in test.values if value not in other.values)
+            if not kept:
+                continue
+            now = replace(test, values=kept)
+            shorter = shorter - {test} | {now}
+            # Texts that are no patterns exclude each other.
+            if op.name.startswith("StringEquals") and not op.ignore_case and _are_texts((*kept, *other.values)):
+                shorter.discard(other)
+                left = [tests for tests in left if tests != {other}]
+            test = now
+    return frozenset(shorter), left
+
+
+def _plain_name(test: Test) -> str:
+    """An operator without what it says of a missing key, and unnegated."""
+    return test.operator.name.removesuffix("IfExists").replace("Not", "", 1)
+
+
+def _are_texts(values: Iterable[Pattern]) -> bool:
+    return all(value.fixed is not None and value.fixed.literal is not None for value in values)
 
 
 def _turned(tests: frozenset[Test]) -> Test | None:
