@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,24 @@ def test_a_broken_contract_gives_its_one_error(folder: Path) -> None:
 def test_a_grant_that_is_not_there_is_said_to_be_missing(path: str) -> None:
     with pytest.raises(ContractError, match=r"is not there\. Name the folder of one grant, which holds a contract"):
         load(Path(path))
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rglob` says nothing of it, so that its grants would be missing from a verdict without a word."""
+    (tmp_path / "good").symlink_to(BROKEN / "good")
+    (tmp_path / "theirs").mkdir()
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "theirs":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ContractError, match="theirs: cannot be looked into: Permission denied"):
+        find(tmp_path)
 
 
 def test_their_neighbour_is_good() -> None:

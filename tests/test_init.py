@@ -80,7 +80,10 @@ def test_a_draft_of_templates_verifies_at_once(
     status = main(["init", "theirs/bucket.yaml", "theirs/more.yaml", "--region", "eu-west-1"])
     said = capsys.readouterr().out
     assert status == 0, said
-    assert said.startswith("theirs/contract.yaml: drafted; ")
+    assert said.startswith("theirs/contract.yaml: drafted; go through the 13 lines marked DECIDE")
+    assert (
+        "VERIFIED  theirs\n  against a draft: 13 lines are still marked DECIDE, from theirs/contract.yaml:4 on" in said
+    )
     text = Path("theirs/contract.yaml").read_text(encoding="utf-8")
     assert 'owner: "111111111111" # DECIDE' in text
     assert "trust: # DECIDE" in text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import NoReturn
 
 from grantproof.contract.declared import Additions, Contract
 from grantproof.contract.errors import ContractError
@@ -28,10 +31,11 @@ def find(directory: Path) -> tuple[Contract, ...]:
         ContractError: there is none, a folder has templates but no contract, a contract is wrong, or deploys not every
             template of its folder.
     """
-    if not directory.is_dir():
-        raise ContractError(directory, "is not a folder. Name one that holds grants: folders with a contract.yaml.")
+    _refuse_unreadable(directory)
     paths = sorted(directory.rglob("contract.yaml"))
     if not paths:
+        if alike := sorted(path for path in directory.rglob("*") if re.fullmatch(r"(?i)contract\.ya?ml", path.name)):
+            raise ContractError(alike[0], "is not looked for. Rename it to contract.yaml.")
         raise ContractError(
             directory, "holds no grant: no folder in it has a contract.yaml. Draft one: grantproof init TEMPLATE."
         )
@@ -58,6 +62,25 @@ def find(directory: Path) -> tuple[Contract, ...]:
                 "`uploads`, or move it out of the folder.",
             )
     return contracts
+
+
+def _refuse_unreadable(directory: Path) -> None:
+    """A folder that cannot be looked into would be passed over, with the grants in it."""
+
+    def refuse(error: OSError) -> NoReturn:
+        where = Path(error.filename or directory)
+        raise ContractError(where, f"cannot be looked into: {error.strerror}. Make it readable, or move it away.")
+
+    if directory.is_file():
+        raise ContractError(directory, f"is not a folder. Name the folder of its grant: {shown(directory.parent)}.")
+    if not directory.is_dir():
+        raise ContractError(
+            directory,
+            "is not a folder. Name one that holds grants: folders with a contract.yaml. To draft the first: grantproof "
+            "init TEMPLATE.",
+        )
+    for _ in os.walk(directory, onerror=refuse):
+        pass
 
 
 def load(path: Path) -> Contract:

@@ -26,9 +26,12 @@ def accounts_of(top: Node) -> Mapping[str, str]:
     for alias, node in top["accounts"].aliases("accounts").items():
         number = node.value
         if not isinstance(number, str):
-            node.refuse(f"account {alias!r} is {number!r}; put its 12 digits in quotes.")
-        if not re.fullmatch(r"\d{12}", number):
-            node.refuse(f"account {alias!r} is {number!r}, which is not 12 digits.")
+            # What YAML makes of digits without quotes may be another number: 011111111111 is octal.
+            node.refuse(f"account {alias!r} is {named(number)}; put its 12 digits in quotes, with zeros in front.")
+        if not re.fullmatch(r"[0-9]{12}", number):
+            bare = re.sub(r"[^0-9]", "", number)
+            hint = f" Write {bare}." if len(bare) == 12 else ""
+            node.refuse(f"account {alias!r} is {number!r}, which is not 12 digits.{hint}")
         for other, known in numbers.items():
             if known == number:
                 node.refuse(f"accounts {other!r} and {alias!r} have the same number.")

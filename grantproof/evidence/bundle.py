@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -37,13 +38,14 @@ NAMES = (
 
 #: Where a run keeps what is not whole yet. A run that was killed leaves it; the next one takes it away.
 PARTIAL = ".partial-"
+_ANOTHER = "name another folder with --report-dir"
 
 
 class InUse(OSError):
     """Another run is writing into the same folder."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(0, "another run is at it; wait, or name another folder", str(folder))
+        super().__init__(0, f"another run is at it; wait, or {_ANOTHER}", str(folder))
 
 
 @contextmanager
@@ -56,7 +58,13 @@ def exclusive(folder: Path, *, wait: bool = False) -> Iterator[None]:
         InUse: another process has it.
         OSError: it cannot be made, or an earlier report is still there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, f"it is a file; {_ANOTHER}", str(folder)) from None
+    if not os.access(folder, os.W_OK):
+        # Said before the tests are run, and not after.
+        raise PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)}; {_ANOTHER}", str(folder))
     key = folder.resolve()
     if key in _HELD:
         yield

@@ -26,6 +26,7 @@ class Results:
         unused: accepted deviations that were not found, as lines.
         seconds: of tests, by grant.
         against: where real accounts were looked at, which exports of them, in words, by grant.
+        undecided: what nobody has decided yet in a drafted contract, in words, by grant.
     """
 
     grants: tuple[str, ...]
@@ -36,6 +37,7 @@ class Results:
     unused: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     against: Mapping[str, str] = field(default_factory=dict)
+    undecided: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, grant: str) -> tuple[Claim, ...]:
         """The claims of one grant."""
@@ -131,6 +133,7 @@ class Collection:
         ended: str = "",
         suites: Sequence[str] = SUITES,
         against: Mapping[str, str] | None = None,
+        undecided: Mapping[str, str] | None = None,
     ) -> Results:
         """What has arrived, all in all. `ended` says how the run ended where that was not as usual; `suites` are those
         that have to be there."""
@@ -155,6 +158,7 @@ class Collection:
             unused=tuple(line for own in waivers for line in own.unused(claims)),
             seconds=seconds,
             against=against or {},
+            undecided=undecided or {},
         )
 
     def _untouched(self, grant: str, claims: Iterable[Claim]) -> tuple[str, ...]:

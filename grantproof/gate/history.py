@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -55,6 +56,16 @@ class Repository:
             )
         return Repository(Path(os.fsdecode(done.stdout).rstrip("\n")))
 
+    def _near(self, ref: str) -> str:
+        """What to do about a name that no commit has: the one that may be meant, and how to fetch it. A clone of one
+        branch keeps what is fetched of another only where it is told to."""
+        remote, _, branch = ref.partition("/")
+        fetch = f"git fetch {remote} {branch}:refs/remotes/{ref}" if branch else f"git fetch origin {ref}"
+        known = os.fsdecode(_git(self.top, "for-each-ref", "--format=%(refname:short)").stdout).split()
+        by_branch = {name.rpartition("/")[2]: name for name in known}
+        near = difflib.get_close_matches(branch or remote, by_branch, n=1, cutoff=0.75)
+        return f"Did you mean {by_branch[near[0]]}? Or fetch it: {fetch}" if near else f"Fetch it: {fetch}"
+
     def base(self, ref: str) -> Base:
         """Where the change began: the merge base of `ref` and HEAD.
 
@@ -64,10 +75,10 @@ class Repository:
         commit = self._commit(ref)
         if len(meant := self._meant(ref)) > 1:
             raise NotCompared(f"{ref!r} may be any of {', '.join(meant)}, which are not the same; write out which.")
-        if commit is None:
-            raise NotCompared(f"there is no commit {ref!r} here. Fetch it: git fetch origin {ref.rpartition('/')[2]}")
         if self._commit("HEAD") is None:
             raise NotCompared("this repository has no commit yet, so that there is nothing to compare with.")
+        if commit is None:
+            raise NotCompared(f"there is no commit {ref!r} here. {self._near(ref)}")
         done = _git(self.top, "merge-base", "--all", commit, "HEAD")
         if not done.returncode:
             found, *others = os.fsdecode(done.stdout).split()

@@ -8,15 +8,20 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grantproof.contract.undecided import undecided
 from grantproof.evidence.claim import SUITES
 from grantproof.evidence.results import Collection, Results
 from grantproof.evidence.summary import lines
 from grantproof.recording.inputs import ATTRIBUTE, contracts, on_real_accounts, recorded, today, waivers
 from grantproof.recording.repeated_failures import RepeatedFailures
+from grantproof.source import shown, text_of
+
+if TYPE_CHECKING:
+    from grantproof.contract import Contract
 
 #: The claims of a run, those that were deselected as well, and the functions that make them.
 POPULATION = pytest.StashKey[Any]()
@@ -97,6 +102,7 @@ class Collector:
             ended=_ended(exitstatus),
             suites=on_real_accounts(self._config) if real else SUITES,
             against={name: one.summary() for name, one in real.items()},
+            undecided={contract.grant: said for contract in contracts(self._config) if (said := _undecided(contract))},
         )
         self._results = results
         if not folder:
@@ -154,6 +160,14 @@ class Collector:
             terminalreporter.write_line(line)
         seconds = time.monotonic() - self._started
         terminalreporter.write_line(f"{_count(self._results.grants, 'grant')} in {seconds:.1f} s{self._wrote}")
+
+
+def _undecided(contract: Contract) -> str:
+    """A draft promises whatever its templates give: that it is verified says little until somebody has read it."""
+    lines = undecided(text_of(contract.path))
+    if not lines:
+        return ""
+    return f"against a draft: {len(lines)} lines are still marked DECIDE, from {shown(contract.path)}:{lines[0]} on"
 
 
 def _ended(status: int) -> str:

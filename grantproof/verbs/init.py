@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.aws.mocked.deploy import DeploymentFailed
     from grantproof.contract import ContractError
+    from grantproof.contract.undecided import undecided
     from grantproof.source import shown
 
     try:
@@ -74,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
         where = shown(Path(error.filename)) if error.filename else "the draft"
         print(f"grantproof init: {where}: cannot be written: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
-    marks = path.read_text(encoding="utf-8").count("# DECIDE")
-    print(f"{shown(path)}: drafted; {marks} places marked DECIDE are for a person to decide")
+    marks = len(undecided(path.read_text(encoding="utf-8")))
+    print(f"{shown(path)}: drafted; go through the {marks} lines marked DECIDE, which only a person can decide")
     return _verified(path.parent)
 
 

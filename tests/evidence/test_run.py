@@ -239,8 +239,10 @@ def test_two_runs_do_not_write_into_one_folder(
     fcntl.flock(other, fcntl.LOCK_EX)
     assert cli.main(["verify", str(GOOD)]) == 2
     os.close(other)
-    told = "reports: reports cannot be written there: another run is at it; wait, or name another folder.\n"
-    assert capsys.readouterr().err == told
+    told = (
+        "reports: reports cannot be written there: another run is at it; wait, or name another folder with --report-dir"
+    )
+    assert capsys.readouterr().err == f"{told}.\n"
     assert files(tmp_path / "reports") == {page.NAME: b"of the other run"}
 
 
@@ -312,7 +314,8 @@ MISTAKES = {
     "SOURCE_DATE_EPOCH is 'today'; it is a number of seconds": {"SOURCE_DATE_EPOCH": "today"},
     "SOURCE_DATE_EPOCH is '1e9'; it is a number of seconds": {"SOURCE_DATE_EPOCH": "1e9"},
     "waivers.yaml:1:1: version 2 is not known": {"waivers": "version: 2\nwaivers: []\n"},
-    "reports cannot be written there": {"reports": "a file"},
+    "reports cannot be written there: it is a file; name another folder with --report-dir.": {"reports": "a file"},
+    "reports cannot be written there: Permission denied; name another folder": {"reports": "not ours"},
 }
 
 
@@ -327,7 +330,10 @@ def test_mistakes_are_one_line(
         monkeypatch.setenv("SOURCE_DATE_EPOCH", mistake["SOURCE_DATE_EPOCH"])
     if "waivers" in mistake:
         (tmp_path / "grants" / "good" / "waivers.yaml").write_text(mistake["waivers"], encoding="utf-8")
-    if "reports" in mistake:
+    if mistake.get("reports") == "not ours":
+        (tmp_path / "reports").mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "reports")
+    elif "reports" in mistake:
         (tmp_path / "reports").write_text(mistake["reports"], encoding="utf-8")
     assert cli.main(["verify", "grants"]) == 2
     told = capsys.readouterr().err
