@@ -89,6 +89,16 @@ def test_what_cannot_be_read_is_one_error_with_its_place(text: str, message: str
         document(text)
 
 
+@pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u202e", "\u2066"], ids=ascii)
+def test_text_that_is_not_shown_as_it_is_read_is_refused(character: str) -> None:
+    """YAML 1.1 ends a line at U+2028 and 1.2 does not, so that for one of them a Deny stands in a comment."""
+    with pytest.raises(
+        SourceError, match=f"t.yaml:2:4: the character U\\+{ord(character):04X} is not shown as it is read"
+    ):
+        parse(f"a: 1\n# x{character}b: 2\n", Path("t.yaml"))
+    assert parse(f'"{ascii(character)[1:-1]}": 1', Path("t.json")).value == {character: 1}
+
+
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read: No such file"):
         read(tmp_path / "missing.yaml")

@@ -53,6 +53,8 @@ class Document:
     path: Path
     value: Any
     _places: Mapping[tuple[Key, ...], tuple[int, int]] = field(repr=False)
+    unclear: Mapping[tuple[Key, ...], str] = field(default_factory=dict, repr=False)
+    """Numbers that are not written as decimals are (`0144`, `1:30`, `1e3`): what each says depends on who reads it."""
 
     def place(self, *path: Key) -> Place:
         """The place of the value at a path of keys and indexes; of an entry of an object, the place of its key. For a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ def parse(text: str, path: Path) -> Document:
     Raises:
         SourceError: as `read`.
     """
+    if hidden := _NOT_AS_SHOWN.search(text):
+        before = text[: hidden.start()]
+        shown_at = Place(path, before.count("\n") + 1, hidden.start() - before.rfind("\n"))
+        raise SourceError(shown_at, f"the character U+{ord(hidden[0]):04X} is not shown as it is read; remove it.")
     try:
         _refuse_depth(text, path)
         node = yaml.compose(text, Loader=_Loader)
@@ -59,7 +64,7 @@ def parse(text: str, path: Path) -> Document:
         raise SourceError(path, "is empty.")
     reader = _Reader(path)
     value = reader.construct(node, ())
-    return Document(path, value, reader.places)
+    return Document(path, value, reader.places, reader.unclear)
 
 
 def _not_read(text: str, path: Path, place: Place | Path, problem: str) -> SourceError:
@@ -79,6 +84,11 @@ def _not_read(text: str, path: Path, place: Place | Path, problem: str) -> Sourc
 
 #: The tags of what JSON has, of dates and of merge keys. The others build Python objects, or bytes.
 _TAGS = frozenset("str int float bool null timestamp map seq merge value".split())
+#: CloudFormation makes a float of an account's number that begins with 0 and is written without quotation marks.
+_LEADING_ZERO = re.compile(r"0\d+")
+#: What some take for the end of a line and others do not, so that for them a comment ends elsewhere (YAML 1.1 and 1.2);
+#: and what shows text in another order than it is read in (Unicode Technical Report 36).
+_NOT_AS_SHOWN = re.compile("[\u0085\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _DEEPEST = 100
 #: The most values, counting those that aliases repeat. A template of a megabyte has fewer than 200,000.
 _MOST = 300_000
@@ -101,6 +111,7 @@ class _Reader:
         self._path = path
         self._scalars = yaml.constructor.SafeConstructor()
         self.places: dict[tuple[Key, ...], tuple[int, int]] = {}
+        self.unclear: dict[tuple[Key, ...], str] = {}
         self._values = 0
 
     def construct(self, node: Any, path: tuple[Key, ...]) -> Any:
@@ -119,7 +130,11 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.construct(item, (*path, n)) for n, item in enumerate(node.value)]
-        return self._scalar(node)
+        value = self._scalar(node)
+        number = type(value) in (int, float) and str(value) != node.value
+        if number or (not node.style and _LEADING_ZERO.fullmatch(node.value)):
+            self.unclear[path] = node.value
+        return value
 
     def _mapping(self, node: Any, path: tuple[Key, ...]) -> dict[str, Any]:
         out: dict[str, Any] = {}

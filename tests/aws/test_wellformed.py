@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from grantproof.aws.templates import wellformed
+from grantproof.aws.templates.parameters import only_in_java
 from grantproof.aws.templates.placed import placed
 from grantproof.source import parse
 
@@ -42,6 +43,14 @@ def test_what_is_well_formed_is_not_refused() -> None:
         ("{Type: String, ", "{", "Stage: a parameter names its Type", 3),
         ('"[a-z]+"', '"*"', "Stage: its AllowedPattern is not understood: nothing to repeat", 3),
         ('"[a-z]+"', "'\\p{Alpha}+'", "Stage: its AllowedPattern is not understood: bad escape", 3),
+        (
+            '"[a-z]+"',
+            "'[a-c[^x]]+'",
+            "is not understood: CloudFormation reads [^ in a class",
+            3,
+        ),
+        ('"[a-z]+"', "'[a-z&&[^x]]+'", "CloudFormation reads && in a class otherwise than Python", 3),
+        ('"[a-z]+"', "'(?x)[a-z]+'", "CloudFormation reads with the flag x, white space in a class", 3),
         ('MinLength: "1"', "MinLength: one", "Stage: its MinLength is a number", 3),
         ('"[a-z]+"', "1", "Stage: its AllowedPattern is not understood", 3),
         ("[a, b]}", "a}", "Stage: its AllowedValues are a list", 3),
@@ -62,6 +71,28 @@ def test_what_is_malformed_is_refused_where_it_is(right: str, wrong: str, said: 
     assert said in str(refused.value)
     assert refused.value.place is not None
     assert refused.value.place.line == line
+
+
+@pytest.mark.parametrize("pattern", ["[a-z]+", r"[\[\]]+", "[]a]", "[^]a]x&&y", r"a\[b[c]", "^$|^[!-&]$"])
+def test_a_pattern_that_java_and_python_read_alike_is_taken(pattern: str) -> None:
+    assert only_in_java(pattern) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [("0144", True), ("1:30", True), ("0x64", True), ("1_00", True), ("1.0e+2", True), ("012345678901", True),
+     ("!!int '0144'", True), ("144", False), ("'0144'", False), ("222222222222", False), ("2012-10-17", False)],
+)  # fmt: skip
+def test_a_number_of_which_readers_make_different_ones_is_refused_in_a_policy(written: str, refused: bool) -> None:
+    """CloudFormation makes a float of an account that begins with 0, and another reader of YAML other numbers."""
+    age = f"{{NumericLessThan: {{x: {written}}}}}"
+    policy = parse(f"Mode: 0644\nPolicy: {{Statement: [{{Effect: Allow, Condition: {age}}}]}}", Path("t.yaml"))
+    if not refused:
+        wellformed.numbers(policy)
+        return
+    with pytest.raises(wellformed.NotUnderstood, match="readers make different numbers of it") as told:
+        wellformed.numbers(policy)
+    assert (told.value.place.line if told.value.place else 0) == 2
 
 
 def test_properties_are_an_object() -> None:

@@ -307,6 +307,23 @@ def python_pattern(pattern: str) -> str:
     return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
 
 
+def only_in_java(pattern: str) -> str:
+    """What of a pattern Java reads, and Python reads otherwise: Java takes a class within a class for their union, and
+    `&&` in one for an intersection. Empty where there is nothing of the kind.
+
+    Source: https://docs.oracle.com/javase/8/docs/api/java/util/regex/Pattern.html
+    """
+    if re.match(r"\(\?[a-zA-Z]*x", pattern):
+        return "with the flag x, white space in a class"
+    inside = False
+    for found in re.finditer(r"\\.|&&|\[\^?\]?|\]", pattern, re.DOTALL):
+        text = found[0]
+        if inside and (text == "&&" or text.startswith("[")):
+            return f"{text} in a class"
+        inside = text.startswith("[") or (inside and text != "]")
+    return ""
+
+
 _CONSTRAINTS = ("AllowedValues", "AllowedPattern", "MinLength", "MaxLength", "MinValue", "MaxValue")
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.templates.intrinsics import NotResolved, taken
-from grantproof.aws.templates.parameters import python_pattern
-from grantproof.aws.templates.placed import place_of
-from grantproof.source import Key, Place
+from grantproof.aws.templates.parameters import only_in_java, python_pattern
+from grantproof.aws.templates.placed import documents, place_of
+from grantproof.source import Document, Key, Place
 
 _Path = tuple[Key, ...]
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -40,6 +40,8 @@ def parameters(template: Mapping[str, Any]) -> None:
     for path, parameter in _entries(template, "Parameters"):
         _text(template, path, parameter, "Type", "a parameter")
         try:
+            if what := only_in_java(parameter.get("AllowedPattern", "")):
+                raise re.error(f"CloudFormation reads {what} otherwise than Python")
             re.compile(python_pattern(parameter.get("AllowedPattern", "")))
         except (re.error, TypeError) as error:
             # A pattern of Java's that Python lacks is refused too: what it accepts is not known here.
@@ -70,6 +72,20 @@ def whole(template: Mapping[str, Any]) -> None:
     for section in ("Conditions", "Outputs"):
         for path, entry in _entries(template, section):
             _functions(template, path, entry)
+
+
+def numbers(document: Document) -> None:
+    """Refuse a template in whose policies a number is not written as decimals are.
+
+    Raises:
+        NotUnderstood: at the first.
+    """
+    if document.unclear:
+        policies = tuple(documents(document.value, text=False))
+        for path, written in document.unclear.items():
+            if any(path[: len(policy)] == policy for policy in policies):
+                said = f"{written} in a policy: readers make different numbers of it; put it in quotation marks"
+                raise NotUnderstood(said, document.place(*path))
 
 
 def _entries(template: Mapping[str, Any], section: str) -> Iterator[tuple[_Path, Mapping[str, Any]]]:
