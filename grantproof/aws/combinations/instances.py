@@ -61,7 +61,7 @@ def _below(contract: Contract, instance: Instance) -> Iterator[Instance]:
         if resource.get("Type") == "AWS::CloudFormation::Stack":
             template = nested_template(contract, instance.template, name)
             if template is None:
-                raise NotResolved(f"{shown(instance.template)}: the template of {name} is no upload")
+                raise NotResolved(f"{shown(instance.template)}: the TemplateURL of {name} names no upload, or several")
             yield from _below(contract, Instance((*instance.path, name), template, instance))
 
 

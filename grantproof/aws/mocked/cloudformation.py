@@ -14,7 +14,8 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
    list type stays text, and spaces stay in lists. See `parameters`.
 8. Exports of outputs whose condition is false.
-9. Names and defaults that CloudFormation fills in are not passed on to some services: see `with_defaults`.
+9. Templates of other hosts, and of versions, are taken from the bucket that the address begins with. See `s3_address`.
+10. Names and defaults that CloudFormation fills in are not passed on to some services: see `with_defaults`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
+from moto.cloudformation import models as stacks_of_moto
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import MissingParameterError, ValidationError
 from moto.cloudformation.models import Stack
+from moto.cloudformation.utils import get_stack_from_s3_url
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.ssm.models import ssm_backends
 
@@ -40,11 +43,12 @@ from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, 
 from grantproof.aws.mocked.defaults import with_defaults
 from grantproof.aws.mocked.existing_values import ClientOf, existing_values
 from grantproof.aws.mocked.stack_scope import NotCreated, resolve, scope
-from grantproof.aws.templates import carriers, intrinsics, parameters
+from grantproof.aws.templates import carriers, intrinsics, parameters, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed, policies_as_text
 from grantproof.aws.templates.processed import TemplateError, process
 from grantproof.aws.templates.resource_policies import resource_policies
+from grantproof.aws.templates.s3_address import s3_address
 from grantproof.source import Document, at, parse
 
 #: Types that create nothing by design.
@@ -84,7 +88,9 @@ class Built:
 
     def template(self, text: str, where: str) -> Any:
         """A template's data, its objects `Placed` where it is a file of the grant."""
-        return placed(self.documents[text] if text in self.documents else parse(text, Path(where)))
+        document = self.documents[text] if text in self.documents else parse(text, Path(where))
+        wellformed.numbers(document)
+        return placed(document)
 
 
 @contextmanager
@@ -106,6 +112,7 @@ def like_cloudformation(client_of: ClientOf) -> Generator[Built, None, None]:
         patch.object(parsing.ResourceMap, "transform_mapping", lambda self: None),
         patch.object(parsing.ResourceMap, "validate_outputs", lambda self: None),
         patch.object(parsing.OutputMap, "exports", property(_exports)),
+        patch.object(stacks_of_moto, "get_stack_from_s3_url", _at_its_address(get_stack_from_s3_url)),
         patch.object(Stack, "_parse_template", stacks.parse),
         patch.object(Stack, "_create_resource_map", stacks.resource_map(Stack._create_resource_map)),
         patch.object(Stack, "update", stacks.update(Stack.update)),
@@ -311,6 +318,18 @@ class _Stacks:
             return self._built.template(content, location)
 
         return fetch
+
+
+def _at_its_address(original: Callable[..., str]) -> Callable[..., str]:
+    """moto's `get_stack_from_s3_url`, which takes other hosts for S3, and any version for the newest."""
+
+    def from_s3(url: Any, account_id: str, partition: str) -> str:
+        address = s3_address(str(url), partition)
+        if address is None:
+            raise UnsupportedResource(f"it: {url} is not the address of an object in S3, without a version")
+        return original("https://s3.amazonaws.com/" + "/".join(address), account_id, partition)
+
+    return from_s3
 
 
 def _parameters(client_of: ClientOf) -> Callable[[Any], None]:

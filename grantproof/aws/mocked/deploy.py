@@ -17,6 +17,7 @@ from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved, text
 from grantproof.aws.templates.placed import documents, place_of, placed_once
 from grantproof.aws.templates.processed import TemplateError
+from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.source import Place, at, read, shown
@@ -304,25 +305,28 @@ class _Above:
 
 
 def nested_file(contract: Contract, url: str) -> Path | None:
-    """The file of a nested stack: the upload whose place in its bucket ends the stack's TemplateURL."""
-    host, *path = url.split("//")[-1].split("/")
+    """The file of a nested stack: the upload at which its TemplateURL points."""
+    address = s3_address(url, contract.partition)
     for upload in contract.uploads:
         for file in upload.files:
-            key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-            in_bucket = host.startswith(f"{upload.bucket}.") or upload.bucket in path
-            if in_bucket and url.endswith(f"/{key}"):
+            if address == (upload.bucket, "/".join(filter(None, (upload.prefix, _below(contract, file))))):
                 return file
     return None
+
+
+def _below(contract: Contract, file: Path) -> str:
+    return file.relative_to(contract.path.parent).as_posix()
 
 
 def nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
-    """The file of a nested stack, of which only the template is known: the upload whose name ends the TemplateURL as it
-    is written; None where there is none."""
+    """The file of a nested stack, of which only the template is known: the upload that is named in the TemplateURL as
+    it is written; None where there is none, or more than one."""
     if template is None:
         return None
     url = json.dumps(read(template).value["Resources"][logical_id]["Properties"]["TemplateURL"])
-    for upload in contract.uploads:
-        for file in upload.files:
-            if f"/{file.name}" in url:
-                return file
-    return None
+    files = {_below(contract, file): file for upload in contract.uploads for file in upload.files}
+    named = [name for name in files if f"/{name}" in url or f"/{files[name].name}" in url]
+    # Of role.yaml and apart/role.yaml, the address of the second holds the first as well.
+    whole = [name for name in named if f"/{name}" in url]
+    longest = [name for name in whole if not any(other.endswith(f"/{name}") for other in whole)] or named
+    return files[longest[0]] if len(longest) == 1 else None

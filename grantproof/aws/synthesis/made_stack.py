@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.mocked.deploy import Resource, nested_file
+from grantproof.aws.mocked.deploy import Resource, nested_file, nested_template
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.synthesis.stack_cache import CachedStack, StackCache, key_of
@@ -197,6 +197,11 @@ class MadeStack:
         if template is None:
             raise NotResolved(
                 f"{shown(self._template)}: the template of {it.path[-1]} is not among the contract's uploads"
+            )
+        if template != nested_template(self._shared.contract, self._template, it.path[-1]):
+            # What each part of the grant depends on was read from another template, or from none.
+            raise NotResolved(
+                f"{shown(self._template)}: write the file's whole name in the TemplateURL of {it.path[-1]}"
             )
         given = {
             key: ",".join(map(str, text)) if isinstance(text, list) else str(text)
