@@ -278,6 +278,105 @@ def test_a_place_that_widens_access_is_found(condition: str, says: str, folder: 
     assert says in said
 
 
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ("Wide: !Not [!Equals [!Select [0, !GetAZs ''], eu-west-1a]]", "condition Wide turns on Fn::GetAZs"),
+        ("Wide: !Equals [!Ref AWS::Region, eu-west-9]", "condition Wide asks for a place that is not known here"),
+        ("Wide: !Not [!Equals ['', !Join ['', !Ref AWS::NotificationARNs]]]", "Wide turns on AWS::NotificationARNs"),
+    ],
+    ids=("zones", "a region to come", "notifications"),
+)
+def test_what_only_a_deployment_tells_decides_nothing(condition: str, says: str, folder: Path) -> None:
+    (said,) = found(folder, conditions=condition, resource=IF_WIDE)
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    ("entries", "keys", "turns"),
+    [
+        ("'111111111111': {Name: db}, '222222222222': {Name: '*'}", "!Ref AWS::AccountId, Name", "AWS::AccountId"),
+        ("prod: {Name: '*'}, grant-app: {Name: db}", "!Ref AWS::StackName, Name", "AWS::StackName"),
+        ("eu-west-1: {Name: db}", "!Ref AWS::Region, Name, {DefaultValue: '*'}", "AWS::Region"),
+        ("Name: {db: db, other: 'd*'}", "Name, !GetAtt Held.Type", "Type of Held"),
+    ],
+)
+def test_a_wildcard_in_the_row_of_another_deployment_is_found(
+    entries: str, keys: str, turns: str, folder: Path
+) -> None:
+    held = "Held: {Type: AWS::SNS::Topic}" if "Held" in keys else ""
+    sections = f"Mappings: {{Names: {{{entries}}}}}"
+    said = found(folder, sections=sections, resource=NAMED % keys, resources=held)
+    assert any(f"the row of map Names turns on {turns}, so" in one for one in said), said
+    if "Default" not in keys and not held:
+        narrow = sections.replace("'*'", "other")
+        assert found(folder, sections=narrow, resource=NAMED % keys) == [], "names are each account's own"
+
+
+OUTER = """
+Resources:
+  Topic: {Type: AWS::SNS::Topic}
+  Named: {Type: AWS::SSM::Parameter, Properties: {Name: named, Type: String, Value: x}}
+  Inner:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: https://grants.s3.amazonaws.com/%s
+      Parameters: {Partner: "222222222222", Mode: %s}
+Outputs:
+  RoleArn: {Value: !GetAtt Inner.Outputs.RoleArn}
+"""
+
+
+def nested(folder: Path, mode: str, condition: str, url: str = "app.yaml", files: str = "app.yaml") -> list[str]:
+    """What is found of a grant whose template is nested, and given a value for Mode."""
+    outer = OUTER % (url, mode)
+    (folder / "outer.yaml").write_text(outer, encoding="utf-8")
+    changed = {**PLAIN, "parameters": MODE, "conditions": condition, "resource": IF_WIDE}
+    (folder / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
+    (folder / "more").mkdir()
+    (folder / "more" / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
+    more = f"uploads: {{nested: {{account: owner, bucket: grants, files: [{files}]}}}}"
+    contract = CONTRACT.format(given="", more=more).replace("app.yaml\n", "outer.yaml\n", 1)
+    contract = contract.replace('    parameters: {Partner: "${accounts.partner}"}\n', "")
+    (folder / "contract.yaml").write_text(contract, encoding="utf-8")
+    return [item.detail for item in excess(load(folder))]
+
+
+@pytest.mark.parametrize(
+    ("mode", "condition", "turns"),
+    [
+        ("!Ref AWS::StackName", "Wide: !Equals [!Ref Mode, prod]", "AWS::StackName"),
+        ("!Select [2, !Split ['/', !Ref AWS::StackId]]", "Wide: !Not [!Equals [!Ref Mode, x]]", "AWS::StackId"),
+        ("!Ref Topic", "Wide: !Not [!Equals [!Ref Mode, made-up]]", "the name of Topic"),
+        ("!Ref Topic", "Wide: !Equals [!Ref Mode, '']", ""),
+        ("!Ref Named", "Wide: !Equals [!Ref Mode, other]", ""),
+    ],
+)
+def test_what_only_a_deployment_tells_is_followed_into_nested_stacks(
+    mode: str, condition: str, turns: str, folder: Path
+) -> None:
+    """A template that asks for the made-up name of the mocked world would show it another face than an account."""
+    said = nested(folder, mode, condition)
+    assert [f"turns on {turns}" in one for one in said] == [True] * bool(turns), said
+
+
+@pytest.mark.parametrize(
+    ("url", "files", "says"),
+    [
+        ("more/app.yaml", "app.yaml, more/app.yaml", ""),
+        ("${Which}/app.yaml", "app.yaml, more/app.yaml", ""),
+        ("../app.yaml", "app.yaml", "the template of Inner is not among the contract's uploads"),
+        ("app.yaml?versionId=1&x=/app.yaml", "app.yaml", "the template of Inner is not among the contract's uploads"),
+        ("app.yaml?also=/more/app.yaml", "app.yaml, more/app.yaml", "the template of Inner is not among"),
+    ],
+)
+def test_the_template_that_is_looked_at_is_the_one_that_is_deployed(
+    url: str, files: str, says: str, folder: Path
+) -> None:
+    said = nested(folder, "normal", "Wide: !Equals [!Ref Mode, open]", url, files)
+    assert all(says in one for one in said), said
+
+
 MAPS = {
     "by region": ("eu-west-1: {Name: db}, us-east-1: {Name: '*'}", "!Ref AWS::Region, Name"),
     "by region, second": ("Name: {eu-west-1: db, us-east-1: 'd*'}", "Name, !Ref AWS::Region"),

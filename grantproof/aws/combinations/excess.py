@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.open_parameters import OpenParameter, open_parameters
-from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.places import places, told_nowhere_apart
 from grantproof.aws.combinations.space import Space
+from grantproof.aws.combinations.unforeseen import Unforeseen
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.synthesis.stacks import Refused
-from grantproof.aws.templates.intrinsics import NotResolved, names
+from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.iam import IamError
 from grantproof.source import Place, read, shown
@@ -45,7 +46,7 @@ def excess(contract: Contract, before: Space | None = None) -> Iterator[Excess]:
         yield Excess(shown(contract.path), f"what parameters change cannot be said: {error}")
         return
     yield from (_told(item, item.unclear) for item in open_ if item.unclear)
-    yield from _of_accounts(space) if not contract.accounts_for_options else ()
+    yield from _unforeseen(space)
     clear = [item for item in open_ if not item.unclear]
     elsewhere = regions[1:] if not contract.accounts_for_options else ()
     if not clear and not elsewhere:
@@ -77,21 +78,23 @@ def _told(item: OpenParameter, why: str) -> Excess:
     )
 
 
-_ACCOUNT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
-
-
-def _of_accounts(space: Space) -> Iterator[Excess]:
-    """Conditions that turn on the account or on what the stack is called, of which a contract gives an example only."""
-    told: set[str] = set()
-    for instance in space.dependencies.instances:
-        for name, expression in instance.section("Conditions").items():
-            place = str(read(instance.template).place("Conditions", name))
-            turns = names(expression) & _ACCOUNT
-            if turns and place not in told:
+def _unforeseen(space: Space) -> Iterator[Excess]:
+    """What turns on what only a deployment tells, of which a contract gives an example at most. Of conditions, a
+    contract with variants has to show both sides anyway."""
+    found = Unforeseen(space.dependencies)
+    told: set[Place] = set()
+    for document in map(read, space.contract.templates):
+        for name in told_nowhere_apart(document):
+            place = document.place("Conditions", name)
+            yield Excess(str(place), f"condition {name} asks for a place that is not known here; name one that is")
+    conditions = found.conditions() if not space.contract.accounts_for_options else ()
+    for kind, turning in (("condition", conditions), ("the row of map", found.lookups())):
+        for place, name, turns in turning:
+            if place not in told:
                 told.add(place)
                 yield Excess(
-                    place,
-                    f"condition {name} turns on {', '.join(sorted(turns))}, so that the template may give something "
+                    str(place),
+                    f"{kind} {name} turns on {', '.join(sorted(turns))}, so that the template may give something "
                     "else elsewhere. Let it turn on a parameter that the contract sets, or say under 'variants' what "
                     "it gives where it turns out otherwise",
                 )

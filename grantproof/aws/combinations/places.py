@@ -14,7 +14,8 @@ from grantproof.aws.templates.intrinsics import NotResolved, names, truth, value
 from grantproof.contract import Contract
 from grantproof.source import Document, read
 
-_PLACES = frozenset({"AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
+#: What says where a stack is.
+PLACES = frozenset({"AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
 
 
 def places(contract: Contract) -> tuple[str, ...]:
@@ -71,8 +72,19 @@ def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping
             value(lookup, scope)
         except NotResolved:
             missing += 1
-    here = [str(pseudo[name]) for name in sorted(_PLACES)]
+    here = [str(pseudo[name]) for name in sorted(PLACES)]
     return (*(truth(asked, scope) for asked in comparisons), _wildcards(named.get("Mappings") or {}, here)), missing
+
+
+def told_nowhere_apart(document: Document) -> Iterator[str]:
+    """The conditions of a template with a comparison that comes to the same in every region that is known, and so waits
+    for another."""
+    for name, expression in (document.value.get("Conditions") or {}).items():
+        for asked in _asked(expression, *_TRUTHS):
+            named = {key: document.value[key] for key in ("Mappings", "Conditions") if key in document.value}
+            seen = {_of_place([asked], [], named, region)[0][0] for region in parameters.regions()}
+            if len(seen) == 1:
+                yield name
 
 
 _WILD = re.compile(r"[*?]")
@@ -123,7 +135,7 @@ def _asked(item: Any, *functions: str) -> Iterator[Mapping[str, Any]]:
     if isinstance(item, Mapping):
         for key, argument in item.items():
             used = names(argument) if key in functions else set()
-            if used & _PLACES and used <= _PLACES:
+            if used & PLACES and used <= PLACES:
                 yield {key: argument}
             else:
                 yield from _asked(argument, *functions)

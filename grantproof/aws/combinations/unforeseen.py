@@ -1,0 +1,157 @@
+"""What templates decide by what only a deployment tells: which account and zones, what a stack is called, the names
+and ids that AWS gives. A mocked world has made-up ones; in an account another branch may be taken, or another row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grantproof.aws.combinations.dependencies import Dependencies
+from grantproof.aws.combinations.instances import Instance
+from grantproof.aws.combinations.places import PLACES
+from grantproof.aws.held.non_policy_access import Way, way_of
+from grantproof.aws.templates.intrinsics import names
+from grantproof.contract import references
+from grantproof.source import Key, Place, read
+
+_TOLD_BY_DEPLOYMENT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
+#: Types whose Ref is their name, and the property that gives it.
+_NAMED = {
+    "AWS::IAM::Group": "GroupName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::User": "UserName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SSM::Parameter": "Name",
+}
+_NESTED = "AWS::CloudFormation::Stack"
+_TESTS = ("Fn::And", "Fn::Or", "Fn::Not")
+_WILD = re.compile(r"[*?]")
+
+
+class Unforeseen:
+    """What values of a grant's templates turn on that only a deployment tells, in words."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._following: list[object] = []
+
+    def conditions(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
+        """The conditions that turn on it: where, their names, and on what. Whether something is given at all is no
+        such question: what AWS gives is never empty."""
+        for instance in self._dependencies.instances:
+            for name, expression in instance.section("Conditions").items():
+                if turns := self._asked(instance, expression):
+                    yield read(instance.template).place("Conditions", name), name, turns
+
+    def lookups(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
+        """Where access may be given by a row of a map that is looked up by it, when some row holds a wildcard: the
+        place, the map, and on what the row turns."""
+        for instance in self._dependencies.instances:
+            for path, item in _giving(instance):
+                for at, argument in _lookups(item, path):
+                    turns = self._of(instance, argument[1:3])
+                    if _WILD.search(str(argument[3:])):  # which regions a map has is no matter then
+                        turns |= names(argument[1:3]) & PLACES
+                    rows = instance.section("Mappings").get(str(argument[0]), instance.section("Mappings"))
+                    if turns and _WILD.search(str([rows, *argument[3:]])):
+                        yield read(instance.template).place(*at), str(argument[0]), turns
+
+    def _asked(self, instance: Instance, expression: Any) -> frozenset[str]:
+        match expression:
+            case {"Condition": str()}:
+                return frozenset()
+            case {"Fn::Equals": [left, right]}:
+                turns = self._of(instance, [left, right])
+                return turns & {"AWS::NotificationARNs"} if "" in (left, right) else turns
+            case Mapping():
+                return frozenset().union(
+                    *(
+                        self._asked(instance, e) if key in _TESTS else self._of(instance, e)
+                        for key, entry in expression.items()
+                        for e in (entry if isinstance(entry, list) else [entry])
+                    )
+                )
+        return frozenset()
+
+    def _of(self, instance: Instance, item: Any) -> frozenset[str]:
+        out = set(names(item)) & _TOLD_BY_DEPLOYMENT
+        for name in names(item) - out:
+            head, _, attribute = name.partition(".")
+            if head in instance.section("Parameters"):
+                out |= self._once(("parameter", instance.path, head), lambda h=head: self._of_parameter(instance, h))
+            elif head in instance.section("Resources"):
+                key = ("resource", instance.path, name)
+                out |= self._once(key, lambda h=head, a=attribute: self._of_resource(instance, h, a))
+        return frozenset(out | _functions(item))
+
+    def _once(self, key: object, found: Any) -> frozenset[str]:
+        if key in self._following:
+            return frozenset()
+        self._following.append(key)
+        try:
+            return frozenset(found())
+        finally:
+            self._following.pop()
+
+    def _of_parameter(self, instance: Instance, name: str) -> frozenset[str]:
+        if instance.parent is not None:
+            properties = instance.parent.section("Resources")[instance.path[-1]].get("Properties") or {}
+            return self._of(instance.parent, (properties.get("Parameters") or {}).get(name))
+        alias = instance.path[0]
+        stack = next(stack for stack in self._dependencies.stacks if stack.alias == alias)
+        variants = self._dependencies.contract.variants
+        out: set[str] = set()
+        for given in (stack.parameters, *(v.parameters.get(alias, {}) for v in variants)):
+            for reference in references(given.get(name)):
+                kind, _, rest = reference.partition(".")
+                other, _, what = rest.partition(".")
+                if kind == "stacks" and what.startswith("outputs."):
+                    out |= self._of_output(self._dependencies.instance((other,)), what.removeprefix("outputs."))
+                elif kind == "stacks":
+                    out.add(f"the id of {what.removeprefix('resources.')}")
+        return frozenset(out)
+
+    def _of_output(self, instance: Instance, name: str) -> frozenset[str]:
+        return self._of(instance, (instance.section("Outputs").get(name) or {}).get("Value"))
+
+    def _of_resource(self, instance: Instance, name: str, attribute: str) -> frozenset[str]:
+        resource = instance.section("Resources")[name]
+        type_, properties = resource.get("Type"), resource.get("Properties") or {}
+        if type_ == _NESTED and attribute.startswith("Outputs."):
+            inner = self._dependencies.instance((*instance.path, name))
+            return self._of_output(inner, attribute.removeprefix("Outputs."))
+        written = _NAMED.get(str(type_)) if not attribute else attribute if type_ == "AWS::SSM::Parameter" else None
+        if written in properties:
+            return self._of(instance, properties[written])
+        return frozenset({f"{attribute or 'the name'} of {name}"})
+
+
+def _functions(item: Any) -> set[str]:
+    """The functions in a value that ask the account."""
+    if isinstance(item, list):
+        return set().union(*map(_functions, item)) if item else set()
+    if not isinstance(item, Mapping):
+        return set()
+    return {"Fn::GetAZs", "Fn::ImportValue"}.intersection(item).union(*map(_functions, item.values()))
+
+
+def _giving(instance: Instance) -> Iterator[tuple[tuple[Key, ...], Any]]:
+    """The parts of a template by which access is given, here or in the templates that take something from it."""
+    for name, resource in instance.resources():
+        if resource.get("Type") == _NESTED or way_of(str(resource.get("Type"))) in (Way.POLICY, Way.ITSELF):
+            yield ("Resources", name, "Properties"), resource.get("Properties")
+    for name, output in instance.section("Outputs").items():
+        yield ("Outputs", name), output
+
+
+def _lookups(item: Any, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], list[Any]]]:
+    if isinstance(item, list):
+        for number, entry in enumerate(item):
+            yield from _lookups(entry, (*path, number))
+    elif isinstance(item, Mapping):
+        for key, entry in item.items():
+            if key == "Fn::FindInMap" and isinstance(entry, list):
+                yield (*path, key), entry
+            yield from _lookups(entry, (*path, key))
