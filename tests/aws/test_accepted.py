@@ -46,7 +46,12 @@ def test_whether_a_wildcard_fits_is_read_off_the_pattern(pattern: str, may: bool
         ({"AllowedValues": ["a", "b"]}, ""),
         ({"AllowedValues": ["a", "b*"]}, "a wildcard"),
         ({"AllowedPattern": "[${}a-z:]+"}, "a policy variable"),
-        ({"AllowedPattern": "[$a-z]+"}, ""),
+        ({"AllowedPattern": "[$a-z]+"}, "a policy variable"),
+        ({"AllowedPattern": "[{:}a-z]+"}, "a dynamic reference"),
+        ({"AllowedPattern": "[{}a-z]+"}, ""),
+        ({"Type": "AWS::SSM::Parameter::Value<String>", "AllowedPattern": "[a-z]+"}, "a wildcard"),
+        ({"Type": "AWS::EC2::KeyPair::KeyName"}, "a wildcard"),
+        ({"Type": "List<AWS::EC2::SecurityGroup::GroupName>", "AllowedPattern": "[a-z]+"}, ""),
     ],
     ids=str,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from grantproof.aws.combinations.into_policies import parameters_in_policies
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
@@ -199,11 +200,7 @@ def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, te
     none holds `*`, `?` or a policy variable where a Resource, Principal or Action is built from it."""
     document = read(template)
     declared = document.value.get("Parameters") or {}
-    reaching = set(_into_policies(document.value.get("Resources"), inside=False))
-    for resource in (document.value.get("Resources") or {}).values():
-        # SAM makes statements of what its policy templates are given.
-        if isinstance(resource, dict) and str(resource.get("Type")).startswith("AWS::Serverless::"):
-            reaching |= set(_into_policies((resource.get("Properties") or {}).get("Policies"), inside=True))
+    reaching = {name for path, name in parameters_in_policies(grant) if path == template}
     for name in sorted(reaching & set(declared)):
         if found := could_widen(declared[name]):
             verdict.broken(
@@ -213,18 +210,3 @@ def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, te
                 place=str(document.place("Parameters", name)),
             )
         verdict.proves()
-
-
-def _into_policies(value: Any, *, inside: bool) -> Any:
-    """The names that Ref and Fn::Sub take inside policy statements."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if inside and key == "Ref":
-                yield item
-            elif inside and key == "Fn::Sub":
-                text = item if isinstance(item, str) else str(next(iter(item or ()), ""))
-                yield from (part.split("}")[0].lstrip("!") for part in text.split("${")[1:])
-            yield from _into_policies(item, inside=inside or key == "Statement")
-    elif isinstance(value, list):
-        for item in value:
-            yield from _into_policies(item, inside=inside)

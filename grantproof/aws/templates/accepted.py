@@ -7,17 +7,25 @@ from collections.abc import Mapping
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
 
+from grantproof.aws.templates.parameters import form_of
+
 
 def may_hold(parameter: Mapping[str, Any], characters: str) -> bool:
     """May some value that a parameter takes hold one of these characters? Never wrong when it says no: lengths and
     lookarounds are not counted on, and a pattern that cannot be read may hold anything."""
     type_ = str(parameter.get("Type", "String"))
-    if "Number" in type_ or (type_.startswith(("AWS::", "List<AWS::")) and "AWS::SSM::" not in type_):
+    if "AWS::SSM::Parameter::Value<" in type_:
+        return True  # the constraints are about the name: what is stored under it is anything
+    if "Number" in type_ or ((form := form_of(type_)) and not _some(form, characters)):
         return False
     if "AllowedValues" in parameter:
         return any(c in str(value) for value in parameter["AllowedValues"] for c in characters)
+    return _some(str(parameter.get("AllowedPattern", ".*")), characters)
+
+
+def _some(pattern: str, characters: str) -> bool:
     try:
-        parsed = _regex.parse(str(parameter.get("AllowedPattern", ".*")))
+        parsed = _regex.parse(pattern)
     except (re.error, RecursionError):
         return True
     flags = re.IGNORECASE if parsed.state.flags & re.IGNORECASE else 0
@@ -28,8 +36,10 @@ def could_widen(parameter: Mapping[str, Any]) -> str:
     """What some value of a parameter could do to a policy that is built from it; empty where no value can."""
     if may_hold(parameter, "*?"):
         return "a wildcard"
-    if may_hold(parameter, "$") and may_hold(parameter, "{"):
-        return "a policy variable"
+    if may_hold(parameter, "$"):
+        return "a policy variable"  # its other half may stand in the template, or in another parameter
+    if all(may_hold(parameter, character) for character in "{:}"):
+        return "a dynamic reference"
     return ""
 
 

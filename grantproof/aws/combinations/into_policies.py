@@ -1,0 +1,86 @@
+"""Which parameters of a grant's templates stand in what policies say: a wildcard in one of them would be access."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from grantproof.aws.mocked.deploy import nested_template
+from grantproof.contract import Contract
+from grantproof.source import at, read
+
+#: Properties that hold a whole policy, which may be made by a function.
+_WHOLE = re.compile(r"\w*Polic(y|ies)(Document|Text)?|Body")
+#: What passes on any text: types, their attributes (none for Ref), and the property that is given again as it is. Names
+#: of other resources take no wildcard.
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-key-pairs.html and
+#: https://docs.aws.amazon.com/vpc/latest/userguide/creating-security-groups.html
+_PASSED_ON = {
+    ("AWS::EC2::KeyPair", ""): "KeyName",
+    ("AWS::EC2::SecurityGroup", ""): "GroupName",
+    ("AWS::SSM::Parameter", "Value"): "Value",
+}
+
+
+def parameters_in_policies(contract: Contract) -> frozenset[tuple[Path, str]]:
+    """Templates, and the parameters of each that stand in policies: directly, through what an SSM parameter holds, or
+    as the output of a nested stack."""
+    found: set[tuple[Path, str]] = set()
+    for template in contract.templates:
+        _follow(contract, template, frozenset(_in_policies(template)), found)
+    return frozenset(found)
+
+
+def _in_policies(template: Path) -> Iterator[str]:
+    resources = read(template).value.get("Resources") or {}
+    yield from _taken(resources, inside=False)
+    for resource in resources.values():
+        # SAM makes statements of what its policy templates are given.
+        if isinstance(resource, Mapping) and str(resource.get("Type")).startswith("AWS::Serverless::"):
+            yield from _taken((resource.get("Properties") or {}).get("Policies"), inside=True)
+
+
+def _follow(contract: Contract, template: Path, names: frozenset[str], found: set[tuple[Path, str]]) -> None:
+    value = read(template).value
+    for name in names:
+        if (template, name) in found:
+            continue
+        found.add((template, name))
+        head, _, attribute = name.partition(".")
+        resource = at(value, ("Resources", head))
+        if not isinstance(resource, Mapping):
+            continue
+        properties, type_ = resource.get("Properties") or {}, str(resource.get("Type"))
+        if type_ == "AWS::CloudFormation::Stack" and attribute.startswith("Outputs."):
+            inner = nested_template(contract, template, head)
+            output = at(read(inner).value, ("Outputs", attribute.removeprefix("Outputs."))) if inner else None
+            if inner is not None:
+                _follow(contract, inner, frozenset(_taken(output, inside=True)), found)
+        if passed := at(properties, (_PASSED_ON.get((type_, attribute), ""),)):
+            _follow(contract, template, frozenset(_taken(passed, inside=True)), found)
+
+
+def _taken(value: Any, *, inside: bool) -> Iterator[str]:
+    """The names that Ref, Fn::GetAtt and Fn::Sub take inside policies, attributes as `RESOURCE.ATTRIBUTE`."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if inside and key == "Ref":
+                yield str(item)
+            elif inside and key == "Fn::GetAtt":
+                yield ".".join(map(str, item)) if isinstance(item, list) else str(item)
+            elif inside and key == "Fn::Sub":
+                text = item if isinstance(item, str) else str(next(iter(item or ()), ""))
+                yield from (part.split("}")[0].lstrip("!").strip() for part in text.split("${")[1:])
+            yield from _taken(item, inside=inside or key == "Statement" or _is_made(key, item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _taken(item, inside=inside)
+
+
+def _is_made(key: str, item: Any) -> bool:
+    """Does a function stand for a whole policy, or a part of its text?"""
+    by_function = isinstance(item, Mapping) and len(item) == 1 and str(next(iter(item))).startswith(("Ref", "Fn::"))
+    return by_function and (_WHOLE.fullmatch(key) is not None or "Statement" in json.dumps(item))
