@@ -116,8 +116,15 @@ Resources:
       Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://snippets/a.yaml}}
       RoleName: own
 """
-    out = process(document(text), Scope(), lambda _: document("Policies: []\nRoleName: theirs", "policies.yaml"))
+    out = process(document(text), Scope(), lambda _: document("Policies: []\nRoleName: own", "policies.yaml"))
     assert out["Resources"]["Role"]["Properties"] == {"Policies": [], "RoleName": "own"}
+
+
+def test_what_template_and_snippet_say_otherwise_is_refused() -> None:
+    """Which of the two counts is not documented: a statement's Action may be the one or the other."""
+    text = "Resources: {T: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://s/a.yaml}}, Type: X::Y::Z}}"
+    with pytest.raises(TemplateError, match="Type stands in the template and in what it includes"):
+        process(document(text), Scope(), lambda _: document("Type: A::B::C", "policies.yaml"))
 
 
 def test_each_entry_of_a_template_knows_where_it_stands_and_one_that_is_not_there_nowhere() -> None:

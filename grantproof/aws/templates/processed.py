@@ -107,12 +107,14 @@ def _included(value: Any, names: Scope, fetch: Fetch) -> Any:
 
 
 def _merged(value: Any, snippet: Any) -> Any:
-    """Two objects as one: sections that both have are joined, else what stands in the template wins."""
+    """Two objects as one: sections that both have are joined. Which of two values counts is not documented."""
     if not isinstance(snippet, Mapping):
         raise TemplateError("the included snippet is not an object")
     entries, keys_at = dict(snippet), dict(getattr(snippet, "keys_at", {}))
     for key, item in value.items():
         both = isinstance(item, Mapping) and isinstance(entries.get(key), Mapping)
+        if not both and entries.get(key, item) != item:
+            raise TemplateError(f"{key} stands in the template and in what it includes; take it out of one of them")
         entries[key] = _merged(item, entries[key]) if both else item
     keys_at |= getattr(value, "keys_at", {})
     return Placed(entries, getattr(value, "place", None), keys_at)
