@@ -11,7 +11,7 @@ from typing import Any
 from grantproof.contract.declared import Setup, Stack, Upload
 from grantproof.contract.node import Node, did_you_mean, named
 from grantproof.contract.order import Cycle, ordered
-from grantproof.contract.templates import section
+from grantproof.contract.templates import is_named_as_template, readable, section
 from grantproof.source import shown
 
 _UPLOAD = ("account", "bucket", "prefix", "files")
@@ -65,6 +65,8 @@ def uploads_of(top: Node, accounts: Iterable[str]) -> tuple[Upload, ...]:
         what = f"upload {alias!r}"
         node.object(what, _UPLOAD, ("account", "bucket", "files"))
         files = tuple(entry.file() for entry in node["files"].items("files"))
+        for file in filter(is_named_as_template, files):
+            readable(file)
         account = _account(node, accounts, what)
         out.append(Upload(alias, account, node.text_at("bucket"), node.text_at("prefix"), files))
     return tuple(out)

@@ -19,7 +19,7 @@ def is_template(path: Path) -> bool:
 
 def may_be_template(path: Path) -> bool:
     """The same, but for what cannot be read: CloudFormation may read what we refuse."""
-    if path.suffix.lower() not in TEMPLATE_SUFFIXES or not path.is_file():
+    if not is_named_as_template(path) or not path.is_file():
         return False
     try:
         value = read(path).value
@@ -36,16 +36,30 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
+def is_named_as_template(path: Path) -> bool:
+    """Has a file the name of a template, so that it is read as one wherever it is put?"""
+    return path.suffix.lower() in TEMPLATE_SUFFIXES
+
+
+def readable(path: Path) -> Any:
+    """What a file holds.
+
+    Raises:
+        ContractError: it cannot be read.
+    """
+    try:
+        return read(path).value
+    except SourceError as error:
+        raise ContractError(error.place, error.message) from None
+
+
 def template_of(path: Path) -> Mapping[str, Any]:
     """The template in a file that a contract names as one.
 
     Raises:
         ContractError: it cannot be read, or is no template.
     """
-    try:
-        value = read(path).value
-    except SourceError as error:
-        raise ContractError(error.place, error.message) from None
+    value = readable(path)
     if not isinstance(value, Mapping) or not isinstance(value.get("Resources"), Mapping):
         raise ContractError(path, "is not a CloudFormation template: it has no Resources.")
     return value

@@ -32,7 +32,7 @@ def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: A
     # What is mandatory is said, whatever Metadata or a .cfnlintrc ignore.
     config = ManualArgs(regions=[grant.region], include_checks=["I"], mandatory_checks=["E", "W", "I"])
     for match in api.lint(text_of(template), rules(), [grant.region], config):
-        silenced = silenced_at(document, match.rule.id, list(match.path or ()))
+        silenced = silenced_at(document, match.rule.id, list(getattr(match, "path", None) or ()))
         verdict.broken(
             f"cfn-lint has nothing to say about {template.name}",
             f"{match.rule.id} {match.message}" + (f" (silenced at {silenced})" if silenced else ""),
