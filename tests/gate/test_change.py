@@ -278,7 +278,7 @@ def test_markdown_shows_what_templates_say_and_renders_none_of_it(repository: Pa
             "there is no commit 'nowhere' here. Fetch it: git fetch origin nowhere",
         ),
         (["grants", "--base", "mian"], None, "here. Did you mean main? Or fetch it: git fetch origin mian"),
-        (["grants", "--base", "up/topic"], None, "here. Fetch it: git fetch up topic:refs/remotes/up/topic"),
+        (["grants", "--base", "up/release"], None, "here. Fetch it: git fetch up release:refs/remotes/up/release"),
         (["grants", "--base", "--help"], None, "expected one argument"),
         (["missing", "--base", "main"], None, "is not a folder"),
         (["grants", "--base", "main"], lambda top: shutil.rmtree(top / ".git"), "is in no git repository"),
