@@ -209,7 +209,7 @@ class _Reader:
             index=self._index,
             sid=self._sid(raw),
             allow=effect == "Allow",
-            actions=tuple(self._action(text, "NotAction" if not_action else "Action") for text in actions),
+            actions=self._actions(actions, "NotAction" if not_action else "Action"),
             not_action=not_action,
             resources=resources,
             not_resource=not_resource,
@@ -248,10 +248,11 @@ class _Reader:
             self._refuse(f"Sid {sid!r} has characters other than A-Z, a-z and 0-9 (G6)", "Sid")
         return sid or None
 
-    def _action(self, text: str, element: str) -> Glob:
-        found = _action_pattern(text)
-        if found is None:
-            self._refuse(f"{text!r} is not of the form service:Name (A1)", element)
+    def _actions(self, texts: tuple[str, ...], element: str) -> tuple[Glob, ...]:
+        found = tuple(one for one in map(_action_pattern, texts) if one is not None)
+        if len(found) != len(texts):
+            wrong = next(text for text in texts if _action_pattern(text) is None)
+            self._refuse(f"{wrong!r} is not of the form service:Name (A1)", element)
         return found
 
     def _resources(self, raw: Mapping[str, Any]) -> tuple[bool, tuple[Pattern, ...] | None]:

@@ -88,14 +88,15 @@ class Glob:
     matches: Callable[[str], bool]
 
     def __init__(self, tokens: Iterable[Token]) -> None:
-        self.tokens = _normalised(tokens)
-        first = self.tokens[0] if self.tokens else ""
-        self.prefix = first if isinstance(first, str) else ""
-        wild = [token for token in self.tokens if isinstance(token, Wild)]
-        self.literal = None if wild else self.prefix
-        self.counts = wild.count(Wild.ANY) != len(wild)
-        self.everything = self.tokens == (Wild.ANY,)
-        self._hash = hash(self.tokens)
+        self.tokens = found = _normalised(tokens)
+        first = found[0] if found else ""
+        self.prefix = prefix = first if isinstance(first, str) else ""
+        # A policy has thousands of patterns, nearly all of them a text, with one star behind it or without.
+        plain = len(found) == bool(prefix)
+        self.literal = prefix if plain else None
+        self.counts = not plain and found[bool(prefix) :] != _ANY and not _only_stars(found)
+        self.everything = found == _ANY
+        self._hash = hash(found)
 
     def __getattr__(self, name: str) -> Any:
         # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.
@@ -122,6 +123,12 @@ class Glob:
 
 def tokenise(text: str) -> tuple[Token, ...]:
     """Read `*` and `?` as wildcards and everything else as it stands."""
+    if text and "?" not in text:
+        star = text.find("*")
+        if star < 0:
+            return (text,)
+        if 0 < star == len(text) - 1:
+            return text[:star], Wild.ANY
     return tuple(Wild(part) if part in ("*", "?") else part for part in re.split(r"([*?])", text) if part)
 
 
@@ -131,10 +138,19 @@ def glob(text: str) -> Glob:
     return Glob(tokenise(text))
 
 
+_ANY = (Wild.ANY,)
+
+
+def _only_stars(tokens: tuple[Token, ...]) -> bool:
+    return all(token is Wild.ANY for token in tokens if isinstance(token, Wild))
+
+
 def _normalised(tokens: Iterable[Token]) -> tuple[Token, ...]:
     out: list[Token] = []
     tokens = tuple(tokens)
     if len(tokens) == 1 and tokens[0]:
+        return tokens
+    if len(tokens) == 2 and tokens[1] is Wild.ANY and isinstance(tokens[0], str) and tokens[0]:
         return tokens
     for token in tokens:
         if token == "":
