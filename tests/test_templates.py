@@ -14,7 +14,8 @@ from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import take
 from grantproof.aws.mocked.world import World
 from grantproof.aws.synthesis.stacks import Refused, synthesise
-from grantproof.aws.templates.parameters import RefusedParameters, check, regions
+from grantproof.aws.templates.parameters import RefusedParameters, check
+from grantproof.aws.templates.pseudo import regions
 from grantproof.contract import load
 from grantproof.source import read, text_of
 from grantproof.variants import with_variants

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from grantproof.aws.templates.parameters import text
+from grantproof.aws.templates.constraints import text
 from grantproof.contract import Contract, Stack
 from grantproof.contract.templates import section
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from grantproof.aws.templates.parameters import regions
+from grantproof.aws.templates.pseudo import regions
 from grantproof.iam import actions
 from grantproof.mutants import conditions
 from grantproof.mutants.edits import edit_text

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from grantproof.aws.templates.constraints import text, violation
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
-from grantproof.aws.templates.parameters import problem, text
 from grantproof.mutants.deployed_access import PERMISSIONS, TRUST
 from grantproof.mutants.equivalence import says_the_same
 from grantproof.source import Key
@@ -61,7 +61,7 @@ class TemplateDiff:
     def ways(self, scope: Scope) -> list[Any]:
         """What each difference comes to in a stack; nothing where none comes to anything."""
         ways = [_way(scope, self.before["Resources"], self.after["Resources"], change) for change in self.changed]
-        ways += [problem(name, p, text(scope.parameters[name])) for name, p in self.narrowed.items()]
+        ways += [violation(name, p, text(scope.parameters[name])) for name, p in self.narrowed.items()]
         return ways if any(ways) else []
 
     def says_the_same(self, ways: Iterable[Any], scope: Scope) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from grantproof.aws.mocked.world import World
-from grantproof.aws.templates.parameters import RefusedParameters, check, pseudo_parameters, refusal, truths
+from grantproof.aws.templates.parameters import RefusedParameters, check, refusal, truths
+from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.source import Document
 
 OWNER = "111111111111"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grantproof.aws.templates import wellformed
-from grantproof.aws.templates.parameters import only_in_java
+from grantproof.aws.templates.constraints import only_in_java
 from grantproof.aws.templates.placed import placed
 from grantproof.source import parse
 

@@ -11,7 +11,7 @@ from grantproof.aws.combinations.into_policies import parameters_in_policies
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
-from grantproof.aws.templates import parameters, wellformed
+from grantproof.aws.templates import constraints, parameters, wellformed
 from grantproof.aws.templates.accepted import could_widen
 from grantproof.aws.templates.placed import placed_once
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
@@ -177,7 +177,7 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
     because what a parameter takes may end up in a policy."""
     template = read(stack.template)
     wellformed.parameters(placed_once(template))
-    for name in parameters.unconstrained(template.value):
+    for name in constraints.unconstrained(template.value):
         verdict.broken(
             f"parameters of stack {stack.alias} are constrained",
             f"parameter {name} takes any text, `*` included; give it an AllowedPattern",
@@ -188,7 +188,7 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
         name: "" if any(n not in known.values for n in references(value)) else resolve(value, known)
         for name, value in stack.parameters.items()
     }
-    for bad in parameters.bad_values(template.value):
+    for bad in constraints.bad_values(template.value):
         with pytest.raises(parameters.RefusedParameters) as refused:
             parameters.check(template.value, {**usable, bad.parameter: bad.value})
         assert str(refused.value)

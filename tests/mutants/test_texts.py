@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from grantproof.aws.templates.intrinsics import Scope, value
-from grantproof.aws.templates.parameters import pseudo_parameters
+from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.contract import Contract
 from grantproof.mutants.catalogue import mutants, operators
 from grantproof.mutants.equivalence import constraints

@@ -17,7 +17,7 @@ from grantproof.aws.held.sends import clause_of, disagreements_about, senders, u
 from grantproof.aws.held.undeclarable import is_spoken_of, place_of
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates.pseudo import partition_of
 from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
 from grantproof.source import shown
 from grantproof.variants import Incompatible
@@ -94,7 +94,7 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFi
     if not is_meant(chosen):
         noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
         return None
-    partition, _ = parameters.partition_of(region)
+    partition, _ = partition_of(region)
     varied = space.varied(frozenset(variant.alias for variant in chosen))
     return Synthesised(replace(varied, region=region, partition=partition), found)
 

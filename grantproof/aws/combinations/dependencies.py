@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from grantproof.aws.combinations.instances import Instance, instances_of
-from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import Contract, Stack, references
 
 #: ("trust" | "limits" | "policies", alias of the contract's stack, logical ids): see `space`. For
@@ -90,7 +90,7 @@ class Dependencies:
             for key, expression in (resource.get("Properties") or {}).items():
                 if resource.get("Type") == "AWS::CloudFormation::Stack" and key == "Parameters":
                     continue  # seen where the nested template uses them
-                used = self._depends(instance, names(expression))
+                used = self._depends(instance, referenced_names(expression))
                 if key == "AssumeRolePolicyDocument":
                     yield ("trust", *instance.path, name), used
                 elif key == "MaxSessionDuration":
@@ -113,7 +113,7 @@ class Dependencies:
             head, _, attribute = name.partition(".")
             if name.startswith("Condition:"):
                 expression = instance.section("Conditions").get(name.removeprefix("Condition:"))
-                out |= self._depends(instance, names(expression), deeper)
+                out |= self._depends(instance, referenced_names(expression), deeper)
             elif head in instance.section("Parameters"):
                 out |= self._of_parameter(instance, head, deeper)
             elif head in instance.section("Resources"):
@@ -123,7 +123,7 @@ class Dependencies:
     def _of_parameter(self, instance: Instance, name: str, seen: frozenset[Any]) -> set[Given]:
         if instance.parent is not None:
             given = instance.parent.section("Resources")[instance.path[-1]]["Properties"].get("Parameters") or {}
-            return self._depends(instance.parent, names(given.get(name)), seen)
+            return self._depends(instance.parent, referenced_names(given.get(name)), seen)
         alias = instance.path[0]
         stack = next(stack for stack in self.stacks if stack.alias == alias)
         values = [stack.parameters.get(name), *(v.parameters.get(alias, {}).get(name) for v in self.contract.variants)]
@@ -137,7 +137,9 @@ class Dependencies:
 
     def _of_output(self, instance: Instance, name: str, seen: frozenset[Any]) -> set[Given]:
         output = instance.section("Outputs").get(name) or {}
-        used = names(output.get("Value")) | ({f"Condition:{output['Condition']}"} if "Condition" in output else set())
+        used = referenced_names(output.get("Value")) | (
+            {f"Condition:{output['Condition']}"} if "Condition" in output else set()
+        )
         return self._depends(instance, used, seen)
 
     def _of_resource(self, instance: Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
@@ -156,7 +158,7 @@ class Dependencies:
         properties = resource.get("Properties") or {}
         if resource["Type"] in _CALLED_BY_NAME and attribute != "Value":
             properties = {key: item for key, item in properties.items() if key == "Path" or key.endswith("Name")}
-        return self._depends(instance, names(properties), seen)
+        return self._depends(instance, referenced_names(properties), seen)
 
     @cached_property
     def tied(self) -> tuple[frozenset[str], ...]:
@@ -164,7 +166,7 @@ class Dependencies:
         out = []
         for instance in self.instances:
             for rule in instance.section("Rules").values():
-                used = self._depends(instance, names(rule))
+                used = self._depends(instance, referenced_names(rule))
                 out.append(
                     frozenset(
                         variant.alias

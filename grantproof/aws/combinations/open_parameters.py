@@ -15,8 +15,8 @@ from typing import Any
 
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.space import Space
-from grantproof.aws.templates import parameters
-from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates import constraints
+from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.aws.templates.sampling import samples
 from grantproof.contract import Stack, Variant
 from grantproof.source import Place, read
@@ -69,9 +69,9 @@ def open_parameters(space: Space) -> tuple[OpenParameter, ...]:
 
 
 def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], spoken: list[str]) -> OpenParameter:
-    known = {*spoken, parameters.text(stack.parameters.get(name, declared.get("Default", "")))}
+    known = {*spoken, constraints.text(stack.parameters.get(name, declared.get("Default", "")))}
     if "AllowedValues" in declared:
-        listed = [parameters.text(value) for value in declared["AllowedValues"]]
+        listed = [constraints.text(value) for value in declared["AllowedValues"]]
         listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
         return OpenParameter(stack, name, tuple(value for value in listed if value not in known))
     asked = _Asked(space)
@@ -83,7 +83,9 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts)) if v not in asked.texts)
         if not fresh and not asked.texts and not asked.unclear:
             asked.unclear = "no value was found that its constraints accept"
-    values = [v for v in (*sorted(asked.texts), *fresh) if v not in known and not parameters.problem(name, declared, v)]
+    values = [
+        v for v in (*sorted(asked.texts), *fresh) if v not in known and not constraints.violation(name, declared, v)
+    ]
     return OpenParameter(stack, name, tuple(values), asked.unclear)
 
 
@@ -116,7 +118,7 @@ class _Asked:
             if isinstance(resource, Mapping) and resource.get("Type") == "AWS::CloudFormation::Stack":
                 given = (resource.get("Properties") or {}).get("Parameters") or {}
                 for inner, expression in given.items():
-                    if name in names(expression):
+                    if name in referenced_names(expression):
                         self._passed(
                             self._space.dependencies.instance((*instance.path, key)),
                             inner,
@@ -157,26 +159,26 @@ class _Asked:
 
 def _texts_asked(key: str, argument: Any, name: str, instance: Instance) -> set[str] | None:
     """The texts with which a function compares a parameter; None where it looks into it in another way."""
-    if name not in names({key: argument}):
+    if name not in referenced_names({key: argument}):
         return set()
     whole = {"Ref": name}
     match key, argument:
         case "Fn::Equals", [left, right]:
             for one, other in ((left, right), (right, left)):
-                if not names(other) and not isinstance(other, Mapping | list):
+                if not referenced_names(other) and not isinstance(other, Mapping | list):
                     if one == whole:
-                        return {parameters.text(other)}
+                        return {constraints.text(other)}
                     if one == {"Fn::Join": ["", whole]} and other == "":
                         return {""}
         case "Fn::FindInMap", [str(found), *keys]:
             rows = instance.section("Mappings").get(found) or {}
-            if whole in keys[:2] and all(k == whole or name not in names(k) for k in keys):
+            if whole in keys[:2] and all(k == whole or name not in referenced_names(k) for k in keys):
                 first = set(rows) if keys[0] == whole else set()
                 return first | ({c for row in rows.values() for c in row} if keys[1] == whole else set())
         case "Fn::Contains" | "Fn::EachMemberIn", [left, right]:
             for one, other in ((left, right), (right, left)):
-                if one == whole and isinstance(other, list) and not names(other):
-                    return {parameters.text(item) for item in other}
-        case "Fn::Select", [index, _] if name not in names(index):
+                if one == whole and isinstance(other, list) and not referenced_names(other):
+                    return {constraints.text(item) for item in other}
+        case "Fn::Select", [index, _] if name not in referenced_names(index):
             return set()
     return None

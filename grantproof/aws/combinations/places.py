@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.intrinsics import NotResolved, names, truth, value
+from grantproof.aws.templates.intrinsics import NotResolved, truth, value
+from grantproof.aws.templates.pseudo import pseudo_parameters, regions
+from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import Contract
 from grantproof.source import Document, read
 
@@ -31,9 +33,9 @@ def places(contract: Contract) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _places(first: str, documents: tuple[Document, ...]) -> tuple[str, ...]:
     out: dict[Any, tuple[int, str]] = {}
-    regions = (first, *parameters.regions())
-    found = [_of_places(document, regions) for document in documents]
-    for number, (region, *of_documents) in enumerate(zip(regions, *found, strict=True)):
+    everywhere = (first, *regions())
+    found = [_of_places(document, everywhere) for document in documents]
+    for number, (region, *of_documents) in enumerate(zip(everywhere, *found, strict=True)):
         truths, missing = zip(*of_documents, strict=True)
         lacks = sum(missing) if number else 0
         if truths not in out or lacks < out[truths][0]:
@@ -64,7 +66,7 @@ def _of_asked(asked: str, regions: tuple[str, ...]) -> Sequence[_Place]:
 
 
 def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping[str, Any], region: str) -> _Place:
-    pseudo = parameters.pseudo_parameters(region=region)
+    pseudo = pseudo_parameters(region=region)
     scope = parameters.scope_of(named, {}, pseudo)
     missing = 0
     for lookup in lookups:
@@ -82,7 +84,7 @@ def told_nowhere_apart(document: Document) -> Iterator[str]:
     for name, expression in (document.value.get("Conditions") or {}).items():
         for asked in _asked(expression, *_TRUTHS):
             named = {key: document.value[key] for key in ("Mappings", "Conditions") if key in document.value}
-            seen = {_of_place([asked], [], named, region)[0][0] for region in parameters.regions()}
+            seen = {_of_place([asked], [], named, region)[0][0] for region in regions()}
             if len(seen) == 1:
                 yield name
 
@@ -134,7 +136,7 @@ def _asked(item: Any, *functions: str) -> Iterator[Mapping[str, Any]]:
     """The outermost uses of functions that turn on the place alone."""
     if isinstance(item, Mapping):
         for key, argument in item.items():
-            used = names(argument) if key in functions else set()
+            used = referenced_names(argument) if key in functions else set()
             if used & PLACES and used <= PLACES:
                 yield {key: argument}
             else:

@@ -12,7 +12,7 @@ from grantproof.aws.combinations.dependencies import Dependencies
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.places import PLACES
 from grantproof.aws.held.non_policy_access import Way, way_of
-from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import references
 from grantproof.source import Key, Place, read
 
@@ -53,7 +53,7 @@ class Unforeseen:
                 for at, argument in _lookups(item, path):
                     turns = self._of(instance, argument[1:3])
                     if _WILD.search(str(argument[3:])):  # which regions a map has is no matter then
-                        turns |= names(argument[1:3]) & PLACES
+                        turns |= referenced_names(argument[1:3]) & PLACES
                     rows = instance.section("Mappings").get(str(argument[0]), instance.section("Mappings"))
                     if turns and _WILD.search(str([rows, *argument[3:]])):
                         yield read(instance.template).place(*at), str(argument[0]), turns
@@ -76,8 +76,8 @@ class Unforeseen:
         return frozenset()
 
     def _of(self, instance: Instance, item: Any) -> frozenset[str]:
-        out = set(names(item)) & _TOLD_BY_DEPLOYMENT
-        for name in names(item) - out:
+        out = set(referenced_names(item)) & _TOLD_BY_DEPLOYMENT
+        for name in referenced_names(item) - out:
             head, _, attribute = name.partition(".")
             if head in instance.section("Parameters"):
                 out |= self._once(("parameter", instance.path, head), lambda h=head: self._of_parameter(instance, h))

@@ -12,8 +12,9 @@ from typing import Any
 
 from grantproof.aws.combinations.open_parameters import open_parameters
 from grantproof.aws.combinations.space import Space
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates import constraints, parameters
 from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.pseudo import regions
 from grantproof.contract import Contract, Stack, Upload
 from grantproof.contract.stacks import default_name
 from grantproof.source import Place, SourceError, read, shown
@@ -69,7 +70,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
     if nested:
         bucket, prefix = _bucket(documents.values(), stacks)
         uploads = (Upload("templates", "owner", bucket, prefix, tuple(sorted(nested))),)
-    partition = parameters.regions().get(region)
+    partition = regions().get(region)
     if partition is None:
         raise CannotDraft(f"{region!r} is not a region; name one such as eu-west-1.")
     numbers = accounts_in([stack.parameters for stack in stacks], owner)
@@ -89,7 +90,7 @@ def _at_their_defaults(contract: Contract, invented: Mapping[str, frozenset[str]
     given: dict[str, dict[str, str]] = {}
     for item in found:
         default = read(item.stack.template).value["Parameters"][item.parameter].get("Default", "")
-        given.setdefault(item.stack.alias, {})[item.parameter] = parameters.text(default)
+        given.setdefault(item.stack.alias, {})[item.parameter] = constraints.text(default)
     stacks = tuple(replace(s, parameters={**s.parameters, **given.get(s.alias, {})}) for s in contract.stacks)
     marked = {alias: invented[alias] | set(given.get(alias, ())) for alias in invented}
     return Skeleton(replace(contract, stacks=stacks), marked)

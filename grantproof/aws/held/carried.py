@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.mocked.deploy import DeployedStack, Resource
-from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location
+from grantproof.aws.templates.pseudo import partition_of
 from grantproof.aws.templates.resource_policies import ResourcePolicy, resource_policies, snapshot_entries
 from grantproof.contract import Contract
 
@@ -15,7 +15,7 @@ from grantproof.contract import Contract
 def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -> Iterator[dict[str, Any]]:
     """The policies that stacks put on resources in one account, in the shape of a snapshot's. A resource of which they
     cannot be told was not created (`NoPolicy`)."""
-    where = Location(parameters.partition_of(contract.region)[0], contract.region, account)
+    where = Location(partition_of(contract.region)[0], contract.region, account)
     own = (stack for stack in stacks if contract.accounts.get(stack.account) == account)
     found = (one for stack in own for resource in stack.resources for one in attached_by(resource, where))
     return snapshot_entries(found, account)

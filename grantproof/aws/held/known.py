@@ -14,6 +14,7 @@ from grantproof.aws.templates.addresses import as_sub, own_addresses
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
 from grantproof.aws.templates.naming import is_function
 from grantproof.aws.templates.outward import Steps
+from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.strangers import BESIDE
 from grantproof.source import at, read
 
@@ -32,7 +33,7 @@ def as_known(deployment: Deployment, stack: DeployedStack, resource: Resource) -
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
     account = account_of(deployment, stack)
     written = properties_of(resource)
-    pseudo = parameters.pseudo_parameters(account, deployment.facts.values["region"], stack.name)
+    pseudo = pseudo_parameters(account, deployment.facts.values["region"], stack.name)
     if (scope := _scope(deployment, stack, resource, pseudo)) is not None:
         written = _resolved(written, scope)
     return _as_own(written, beside, pseudo)

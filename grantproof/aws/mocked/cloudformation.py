@@ -43,10 +43,11 @@ from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, 
 from grantproof.aws.mocked.defaults import with_defaults
 from grantproof.aws.mocked.existing_values import ClientOf, existing_values
 from grantproof.aws.mocked.stack_scope import NotCreated, resolve, scope
-from grantproof.aws.templates import carriers, intrinsics, parameters, wellformed
+from grantproof.aws.templates import carriers, constraints, intrinsics, parameters, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed, policies_as_text
 from grantproof.aws.templates.processed import TemplateError, process
+from grantproof.aws.templates.pseudo import partition_of
 from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.aws.templates.s3_address import s3_address
 from grantproof.source import Document, at, parse
@@ -361,8 +362,8 @@ def _typed(type_: str, given: str, account: str, region: str) -> Any:
         stored = ssm_backends[account][region].get_parameter(given)
         if stored is None:
             raise ValidationError(message=f"the parameter store of {account} has no {given}")
-        return parameters.as_typed(type_.split("<", 1)[1].removesuffix(">"), str(stored.value))
-    typed = parameters.as_typed(type_, given)
+        return constraints.as_typed(type_.split("<", 1)[1].removesuffix(">"), str(stored.value))
+    typed = constraints.as_typed(type_, given)
     if type_ in ("Number", "List<Number>"):
         return [_number(item) for item in typed] if isinstance(typed, list) else _number(typed)
     return typed
@@ -395,7 +396,7 @@ def _exports(outputs: Any) -> list[Any]:
 def _in_its_partition(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes the place of one
         original(self, *args, **kwargs)
-        partition, suffix = parameters.partition_of(self._region_name)
+        partition, suffix = partition_of(self._region_name)
         self._parsed_resources |= {"AWS::Partition": partition, "AWS::URLSuffix": suffix, "AWS::NotificationARNs": []}
 
     return __init__

@@ -17,6 +17,7 @@ from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import NotResolved, text
 from grantproof.aws.templates.placed import documents, place_of, placed_once
 from grantproof.aws.templates.processed import TemplateError
+from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
@@ -222,7 +223,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     client = cloudformation(world, stack.account)
     try:
         number = world.number(stack.account)
-        pseudo = parameters.pseudo_parameters(number, world.region, stack.name)
+        pseudo = pseudo_parameters(number, world.region, stack.name)
         wellformed.parameters(placed_once(document))
         parameters.check(document.value, given, pseudo)
         client.create_stack(

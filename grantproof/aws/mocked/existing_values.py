@@ -7,13 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates import constraints
 
 #: Gives the client of an account, a service and a region.
 ClientOf = Callable[[str, str, str], Any]
 
 
-def existing_values(account: str, region: str, client_of: ClientOf) -> parameters.Existing:
+def existing_values(account: str, region: str, client_of: ClientOf) -> constraints.Existing:
     """Looks values of AWS-specific types up in the mocked account, with the attributes that rule functions know."""
 
     def look_up(type_: str, value: str) -> dict[str, str] | None:

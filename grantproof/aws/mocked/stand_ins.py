@@ -15,14 +15,14 @@ from typing import Any
 from moto.cloudformation import parsing
 
 from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
-from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.inert import INERT, made_up, name_of, reference
+from grantproof.aws.templates.pseudo import partition_of
 
 
 def where_of(account: str, region: str) -> Location:
     """Where a resource is made that is made in an account and region."""
-    return Location(parameters.partition_of(region)[0], region, account)
+    return Location(partition_of(region)[0], region, account)
 
 
 def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> Any:

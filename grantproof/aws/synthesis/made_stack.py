@@ -16,6 +16,7 @@ from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.inert import made_up
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, value
 from grantproof.aws.templates.placed import placed_once, policies_as_text
+from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.contract import Contract
 from grantproof.source import read, shown
 
@@ -81,7 +82,7 @@ class Shared:
         self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]
     ) -> CachedStack | Refused:
         document = placed_once(read(template))
-        pseudo = parameters.pseudo_parameters(account, self.contract.region, name)
+        pseudo = pseudo_parameters(account, self.contract.region, name)
         if refused := parameters.refusal(read(template), given, pseudo):
             return Refused(path, refused)
         before, added = self.accounts[account], MadeAccount(account, self.accounts[account])

@@ -18,8 +18,8 @@ from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
 from grantproof.aws.synthesis.stack_cache import StackCache
-from grantproof.aws.templates import parameters
 from grantproof.aws.templates.intrinsics import Scope
+from grantproof.aws.templates.pseudo import partition_of
 from grantproof.contract import Contract, facts_of, resolve
 
 
@@ -64,7 +64,7 @@ def synthesise(
         NotResolved: it cannot be said what a stack makes.
     """
     region = region or contract.region
-    partition, _ = parameters.partition_of(region)
+    partition, _ = partition_of(region)
     if (region, partition) != (contract.region, contract.partition):
         contract = replace(contract, region=region, partition=partition)
     accounts = {number: MadeAccount(number) for number in contract.accounts.values()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
 
-from grantproof.aws.templates.parameters import form_of
+from grantproof.aws.templates.constraints import form_of
 
 
 def may_hold(parameter: Mapping[str, Any], characters: str) -> bool:

@@ -216,7 +216,8 @@ def _if(argument: Any, scope: Scope) -> Any:
     return value(then if condition(name, scope) else otherwise, scope)
 
 
-_SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]*)\}")
+#: `${Name}` of Fn::Sub, and `${!Literal}`.
+SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]*)\}")
 
 
 def _sub(argument: Any, scope: Scope) -> str:
@@ -232,7 +233,7 @@ def _sub(argument: Any, scope: Scope) -> str:
             return text(scope.attribute(*name.split(".", 1)))
         return text(scope.name(name))
 
-    return _SUBSTITUTION.sub(fill, template)
+    return SUBSTITUTION.sub(fill, template)
 
 
 def _join(argument: Any, scope: Scope) -> str:
@@ -373,29 +374,3 @@ _TESTS: dict[str, Callable[[Any, Scope], bool]] = {
     ),
     "Fn::EachMemberIn": lambda argument, scope: set(_texts(argument[0], scope)) <= set(_texts(argument[1], scope)),
 }
-
-
-def names(item: Any) -> set[str]:
-    """Every name that a value refers to: parameters, pseudo parameters, resources, attributes as `RESOURCE.ATTRIBUTE`,
-    and conditions as `Condition:NAME`. The value depends on nothing else."""
-    found: set[str] = set()
-    if isinstance(item, list):
-        return found.union(*(names(entry) for entry in item)) if item else found
-    if not isinstance(item, Mapping):
-        return found
-    for key, argument in item.items():
-        if key == "Ref" and isinstance(argument, str):
-            found.add(argument)
-        elif key == "Condition" and isinstance(argument, str):
-            found.add(f"Condition:{argument}")
-        elif key == "Fn::If" and isinstance(argument, list) and argument:
-            found.add(f"Condition:{argument[0]}")
-        elif key == "Fn::GetAtt":
-            found.add(".".join(map(str, argument)) if isinstance(argument, list) else argument)
-        elif key == "Fn::Sub":
-            template = argument if isinstance(argument, str) else argument[0]
-            found |= {m[2].strip() for m in _SUBSTITUTION.finditer(template) if not m[1]}
-        elif key == "Fn::ValueOf":
-            found.add(argument[0])
-        found |= names(argument)
-    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grantproof.aws.templates import parameters
+from grantproof.aws.templates import constraints
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ def options(template: Mapping[str, Any]) -> tuple[Option, ...]:
     out = []
     for name, declared in (template.get("Parameters") or {}).items():
         if "AllowedValues" in declared:
-            listed = [parameters.text(value) for value in declared["AllowedValues"]]
-            default = [parameters.text(declared["Default"])] if "Default" in declared else []
+            listed = [constraints.text(value) for value in declared["AllowedValues"]]
+            default = [constraints.text(declared["Default"])] if "Default" in declared else []
             out.append(Option(name, tuple(dict.fromkeys([*default, *listed]))))
         elif declared.get("Default") == "":
             out.append(Option(name, ("",)))

@@ -7,8 +7,8 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.templates import parameters
-from grantproof.aws.templates.intrinsics import names
+from grantproof.aws.templates import constraints, parameters
+from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.aws.templates.sampling import samples
 from grantproof.contract import Contract
 from grantproof.source import read
@@ -22,15 +22,15 @@ def refuses(contract: Contract, template: Path, rule: str) -> bool:
     refuses? Tried are those of the contract, of the rule's own text, and made-up ones."""
     value = read(template).value
     expression = value["Rules"][rule]
-    declared = {name: p for name, p in (value.get("Parameters") or {}).items() if name in names(expression)}
+    declared = {name: p for name, p in (value.get("Parameters") or {}).items() if name in referenced_names(expression)}
     texts = set(_texts(expression))
     spoken = [v.parameters.get(s.alias, {}) for v in contract.variants for s in contract.stacks]
     candidates = []
     for name, parameter in declared.items():
-        known = {parameters.text(parameter.get("Default", "")), "", *texts, *samples(name, parameter, 1)}
-        known |= {parameters.text(listed) for listed in parameter.get("AllowedValues") or ()}
+        known = {constraints.text(parameter.get("Default", "")), "", *texts, *samples(name, parameter, 1)}
+        known |= {constraints.text(listed) for listed in parameter.get("AllowedValues") or ()}
         known |= {given[name] for given in spoken if name in given}
-        fitting = [text for text in sorted(known) if not parameters.problem(name, parameter, text)]
+        fitting = [text for text in sorted(known) if not constraints.violation(name, parameter, text)]
         candidates.append([(name, text) for text in fitting])
     part = {"Parameters": declared, "Rules": {rule: expression}, "Mappings": value.get("Mappings") or {}}
     return any(_refused(part, dict(chosen)) for chosen in islice(product(*candidates), _MOST))
@@ -52,4 +52,4 @@ def _texts(item: Any) -> Iterator[str]:
         for entry in item:
             yield from _texts(entry)
     elif isinstance(item, str | int | float):
-        yield parameters.text(item)
+        yield constraints.text(item)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from grantproof.aws.templates.parameters import partition_of, regions
+from grantproof.aws.templates.pseudo import partition_of, regions
 
 _ADDRESS = re.compile(r"https://([a-z0-9.-]+)/([^?#%]+)")
 

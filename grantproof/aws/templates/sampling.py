@@ -9,7 +9,7 @@ from re import _parser as _regex  # type: ignore[attr-defined]  # the only reade
 from typing import Any
 
 from grantproof.aws.templates.accepted import in_class
-from grantproof.aws.templates.parameters import form_of, problem
+from grantproof.aws.templates.constraints import form_of, violation
 
 #: In an order in which nobody writes names, so that a made-up value is unlike those that a template knows.
 _ALPHABETS = ("qx7jz4kw9v2y8mhb5n3g6t1d0pfcaeilorsu", "zk3vq8wj5xh1by6n4mg9t2fd7c0pusroliea")
@@ -20,7 +20,7 @@ _LENGTHS = (5, 9, 3, 12, 16, 10, 1, 24, 32, 0)
 def samples(name: str, parameter: Mapping[str, Any], most: int = 2) -> tuple[str, ...]:
     """Up to so many values that a parameter's own constraints accept and that are unlike each other; fewer, or none,
     where no more are found. Empty text is never among them."""
-    fitting = (value for value in _candidates(parameter) if value and not problem(name, parameter, value))
+    fitting = (value for value in _candidates(parameter) if value and not violation(name, parameter, value))
     return tuple(dict.fromkeys(islice(fitting, most)))
 
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grantproof.aws.templates.constraints import only_in_java, python_pattern
 from grantproof.aws.templates.intrinsics import NotResolved, taken
-from grantproof.aws.templates.parameters import only_in_java, python_pattern
 from grantproof.aws.templates.placed import documents, place_of
 from grantproof.source import Document, Key, Place
 
