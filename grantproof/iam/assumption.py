@@ -48,6 +48,7 @@ OPEN_POINTS: Mapping[str, OpenPoint] = MappingProxyType(
             OpenPoint("O36", ("everyone", "delegation"), "a Deny on the resource's own account"),
             OpenPoint("O37", ("unlimited", "limited"), "a boundary or session policy over a grant to *"),
             OpenPoint("O39", ("evaluated", "never"), "a wildcard in the service field of a Resource ARN"),
+            OpenPoint("O41", ("completed", "never"), "an ARN operator's pattern of fewer than six fields"),
         )
     }
 )

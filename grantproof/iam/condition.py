@@ -15,7 +15,7 @@ from grantproof.iam.assumption import Judge
 from grantproof.iam.errors import MalformedPolicy, Undecided
 from grantproof.iam.glob import Glob, folded
 from grantproof.iam.operators import NAMES, Operator, Set, Type, operator
-from grantproof.iam.pattern import Pattern, PatternError, read, single_value, split_fields
+from grantproof.iam.pattern import Pattern, PatternError, completed, read, single_value, split_fields
 from grantproof.iam.request import Values
 from grantproof.iam.typed import date, decoded, network, number
 
@@ -181,10 +181,10 @@ def _arn(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge
     if glob is None:
         return False
     fields = value.split(":", 5)
-    patterns = split_fields(glob, 6)
-    if patterns is None:
-        raise Undecided(f"{test.operator.name} against {wanted.text!r}, not an ARN of six fields (C34)")
-    return len(fields) == 6 and all(p.matches(f) for p, f in zip(patterns, fields, strict=True))
+    patterns = split_fields(completed(glob), 6) or ()
+    if len(fields) != 6 or not all(p.matches(f) for p, f in zip(patterns, fields, strict=True)):
+        return False
+    return split_fields(glob, 6) is not None or judge.takes("O41", "completed")
 
 
 def _ordered(parse: Callable[[str], Any], name: str) -> Compare:

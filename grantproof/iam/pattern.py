@@ -127,6 +127,13 @@ def single_value(values: Mapping[str, Values]) -> Callable[[str], str | None]:
     return value_of
 
 
+def completed(glob_: Glob, count: int = 6) -> Glob:
+    """An ARN pattern with `*` for every field that it lacks, as rule R8 has it of Resource (and O41 perhaps of ARN
+    operators)."""
+    colons = sum(token.count(":") for token in glob_.tokens if isinstance(token, str))
+    return Glob((*glob_.tokens, *(":", Wild.ANY) * (count - 1 - colons))) if colons < count - 1 else glob_
+
+
 def split_fields(glob_: Glob, count: int) -> tuple[Glob, ...] | None:
     """Cut an ARN pattern at its first `count - 1` colons; None when it has fewer fields.
 

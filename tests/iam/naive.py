@@ -91,8 +91,8 @@ def caller(request: Doc) -> tuple[Doc, dict[str, list[str]], str | None]:
         context |= {"aws:principalisawsservice": ["true"], "aws:principalservicename": [principal["Service"]]}
     else:
         parts = principal.split(":")
-        if parts[1] != "aws":
-            raise NotImplementedError("partition")
+        if parts[1] != "aws" or parts[4] == "cloudfront":
+            raise NotImplementedError("partition, or a user of no account")
         who |= {"account": parts[4], "arn": principal}
         what = parts[5].split("/")
         context |= {"aws:principalaccount": [parts[4]], "aws:principalisawsservice": ["false"]}
@@ -114,6 +114,11 @@ def caller(request: Doc) -> tuple[Doc, dict[str, list[str]], str | None]:
     if owner is None:
         owner = who["account"] if request["resource"] == "*" else request["resource"].split(":")[4]
     context["aws:resourceaccount"] = [owner]
+    service = request["action"].lower().split(":")[0]
+    if service == "s3":
+        context["s3:resourceaccount"] = [owner]
+    if service == "kms" and "aws:principalaccount" in context:
+        context["kms:calleraccount"] = context["aws:principalaccount"]
     for key, value in request.get("context", {}).items():
         context[key.lower()] = [text(v) for v in listed(value)]
     return who, context, owner
@@ -270,6 +275,7 @@ def compare(base: str, value: str, wanted: str, context: Any, new: bool) -> bool
             return False
         if base.startswith("Arn"):
             left, right = value.split(":", 5), resolved.split(":", 5)
+            right += ["*"] * (6 - len(right))
             return len(left) == len(right) == 6 and all(like(r, v) for v, r in zip(left, right, strict=True))
         if base == "StringLike":
             return like(resolved, value)

@@ -221,3 +221,15 @@ def test_a_trust_policy_is_read_in_every_way_too() -> None:
     found = compare(old, new, owner=OWNER)
     assert (found.verdict, found.depends_on) == (Verdict.WIDER, ("O10",))
     assert quick_verdict(old, new, owner=OWNER) is Verdict.WIDER
+
+
+def test_a_short_pattern_of_an_arn_operator_is_an_open_point() -> None:
+    role = f"arn:aws:iam::{OWNER}:role/r"
+    one = identity(allow("s3:*", **when("ArnLike", "aws:PrincipalArn", role)))
+    for short in ("*", "arn:aws:iam::*"):
+        found = compare(one, identity(allow("s3:*", **when("ArnLike", "aws:PrincipalArn", short))))
+        assert (found.verdict, found.depends_on) == (Verdict.WIDER, ("O41",))
+    whole = [when("ArnNotLike", "aws:SourceArn", text) for text in ("arn:aws:s3", "arn:aws:s3:*:*:*")]
+    old, new = (identity(allow("s3:*", **block)) for block in whole)
+    assert verdict_under(DEFAULTS, old, new) is Verdict.EQUAL
+    assert verdict_under(_read_as(O41="never"), old, new) is Verdict.NARROWER

@@ -15,10 +15,10 @@ from grantproof.iam.condition import Test
 from grantproof.iam.document import Statement
 from grantproof.iam.match import of_whole_service
 from grantproof.iam.operators import Set, Type
-from grantproof.iam.pattern import Pattern, within_fields
+from grantproof.iam.pattern import Pattern, completed, within_fields
 
 #: The points on which the outcome of a test can depend.
-OF_TESTS = ("O3", "O4", "O16", "O20", "O23")
+OF_TESTS = ("O3", "O4", "O16", "O20", "O23", "O41")
 #: The points on which the resources that a statement matches can depend.
 OF_RESOURCES = ("O5", "O6", "O9", "O28", "O39")
 #: The points on which plans can depend.
@@ -40,6 +40,8 @@ def of_test(test: Test) -> frozenset[str]:
         found.add("O4")
     if operator.type is Type.IP and any(":" in p.text and "/" not in p.text for p in test.values):
         found.add("O16")
+    if operator.type is Type.ARN and any(p.fixed is not None and completed(p.fixed) != p.fixed for p in test.values):
+        found.add("O41")
     if operator.prefix is Set.NONE and _tells_empty_from_missing(test):
         found.add("O20")
     if test.key.startswith("aws:requesttag/") and operator.type is Type.STRING and not operator.ignore_case:
