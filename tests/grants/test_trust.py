@@ -12,6 +12,7 @@ from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.evidence.finding import digest
 from grantproof.evidence.words import document_of
 from grantproof.iam.layers import is_role_entry
+from grantproof.iam.shared_providers import open_to_all_customers
 
 
 def trust_document(world: Stage, role: DeclaredPrincipal) -> tuple[str, Any]:
@@ -79,6 +80,16 @@ def test_the_role_is_not_open_to_the_public(
             f"{role.alias} is not open to the public",
             f"anybody with an AWS account may enter {role.alias!r}",
             place=str(world.origins.place(label) or ""),
+            covers=digest(document),
+        )
+    trust = world.holder(role).trust
+    for statement, issuer in open_to_all_customers(trust) if trust else ():
+        verdict.broken(
+            f"{role.alias} is not open to the public",
+            f"anybody with an account at {issuer} may enter {role.alias!r}: no condition on a claim, such as "
+            f"{issuer}:sub, says whose tokens are meant",
+            place=str(world.origins.place(label, statement.index) or ""),
+            statement=f"Statement[{statement.index}]",
             covers=digest(document),
         )
 

@@ -1,0 +1,59 @@
+"""OIDC providers whose issuer all of their customers share: GitHub signs the tokens of everybody's workflows.
+
+A role that trusts one lets in whoever has an account there, unless a condition on a claim says whose tokens are meant.
+IAM refuses to save such a trust policy today, and leaves those alone that were saved before.
+
+Source: IAM User Guide, "Identity-provider controls for shared OIDC providers"
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc_secure-by-default.html).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from grantproof.iam.condition import Test
+from grantproof.iam.document import Policy, Statement
+from grantproof.iam.operators import Set, Type
+
+#: Claims of the token's audience and presenter: with these issuers everybody may ask for the same.
+_AUDIENCE = frozenset({"aud", "azp", "amr"})
+#: The issuers as ARNs of providers and condition keys have them; of Cognito, the audience is the pool of identities.
+_SHARED = {
+    "token.actions.githubusercontent.com": _AUDIENCE,
+    "gitlab.com": _AUDIENCE,
+    "agent.buildkite.com": _AUDIENCE,
+    "app.terraform.io": _AUDIENCE,
+    "oidc.codefresh.io": _AUDIENCE,
+    "cognito-identity.amazonaws.com": frozenset({"amr", "sub"}),
+}
+
+
+def open_to_all_customers(trust: Policy) -> Iterator[tuple[Statement, str]]:
+    """The statements of a trust policy by which anybody with an account at a shared issuer may enter; and which."""
+    for statement in trust.statements:
+        if not statement.allow or statement.principals is None or statement.not_principal:
+            continue
+        for provider in sorted(statement.principals.providers):
+            issuer = provider.rpartition(":oidc-provider/")[2]
+            if issuer in _SHARED and not any(_says_whose(test, issuer) for test in statement.conditions):
+                yield statement, issuer
+
+
+def _says_whose(test: Test, issuer: str) -> bool:
+    """Does a condition bound a claim that differs between the issuer's customers?"""
+    named, _, claim = test.key.rpartition(":")
+    op = test.operator
+    if named != issuer or claim in _SHARED[issuer] or op.type is not Type.STRING:
+        return False
+    # Negated, or true of a token without the claim: others come in.
+    if op.negated or op.if_exists or op.prefix is Set.ALL:
+        return False
+    # A policy variable may stand for the very claim that it is compared with.
+    return all(_is_bound(value.text) if op.wildcards else value.fixed is not None for value in test.values)
+
+
+def _is_bound(text: str) -> bool:
+    """Does a pattern name somebody before its first wildcard? `repo:*` and `repo:*/shop:*` do not."""
+    start = re.split(r"[*?]|\$\{", text, maxsplit=1)[0]
+    return start == text or bool(start.partition(":")[2] or (start and ":" not in text))

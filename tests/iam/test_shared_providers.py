@@ -1,0 +1,54 @@
+"""A role that trusts an issuer of many customers has to say whose tokens it means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from grantproof.iam import PolicyType, parse_policy
+from grantproof.iam.shared_providers import open_to_all_customers
+
+GITHUB = "token.actions.githubusercontent.com"
+
+
+def is_open(condition: Any, provider: str = f"arn:aws:iam::111111111111:oidc-provider/{GITHUB}") -> bool:
+    statement = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity"}
+    trust = {"Version": "2012-10-17", "Statement": [statement | ({"Condition": condition} if condition else {})]}
+    return bool(list(open_to_all_customers(parse_policy(trust, PolicyType.TRUST, "trust"))))
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (None, True),
+        ({"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"}}, True),
+        ({"StringEquals": {f"{GITHUB}:sub": "repo:acme/shop:ref:refs/heads/main"}}, False),
+        ({"StringEquals": {f"{GITHUB}:repository_id": "1234"}}, False),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:acme/*"}}, False),
+        ({"ForAnyValue:StringLike": {f"{GITHUB}:sub": ["repo:acme/*", "repo:acme-labs/*"]}}, False),
+        ({"StringLike": {f"{GITHUB}:sub": "*"}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:*"}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:*/shop:*"}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": ["repo:acme/*", "repo:*:environment:prod"]}}, True),
+        ({"StringLikeIfExists": {f"{GITHUB}:sub": "repo:acme/*"}}, True),
+        ({"ForAllValues:StringLike": {f"{GITHUB}:sub": "repo:acme/*"}}, True),
+        ({"StringNotLike": {f"{GITHUB}:sub": "repo:evil/*"}}, True),
+        ({"StringEquals": {f"{GITHUB}:sub": f"${{{GITHUB}:sub}}"}}, True),
+        ({"Null": {f"{GITHUB}:sub": "false"}}, True),
+        ({"StringEquals": {"gitlab.com:sub": "project_path:acme/shop"}}, True),
+    ],
+    ids=str,
+)
+def test_a_claim_other_than_the_audience_says_whose_tokens_are_meant(condition: Any, expected: bool) -> None:
+    assert is_open(condition) is expected
+
+
+def test_of_cognito_the_audience_is_what_tells_pools_apart() -> None:
+    cognito = "cognito-identity.amazonaws.com"
+    assert is_open({"ForAnyValue:StringLike": {f"{cognito}:amr": "authenticated"}}, cognito)
+    assert not is_open({"StringEquals": {f"{cognito}:aud": "eu-west-1:12345678-dead-beef-cafe-123456790ab"}}, cognito)
+
+
+def test_an_issuer_of_one_organization_needs_no_claim() -> None:
+    assert not is_open(None, "arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABCD")
