@@ -48,12 +48,14 @@ class GlobIndex:
         return found
 
 
-def _service(text: str) -> str | None:
+def service_of(text: str) -> str | None:
+    """The service prefix of an action, or of the literal beginning of a pattern; None where there is no colon."""
     service, colon, _ = text.partition(":")
     return service if colon else None
 
 
-def _arn_service(text: str) -> str | None:
+def arn_service_of(text: str) -> str | None:
+    """The service field of an ARN, or of the literal beginning of a pattern; None where that does not show it."""
     fields = text.split(":", 3)
     return fields[2] if len(fields) == 4 else None
 
@@ -72,7 +74,7 @@ class PolicySet:
     @cached_property
     def _actions(self) -> GlobIndex:
         numbered = ((glob, n) for n, (_, s) in enumerate(self.entries) if not s.not_action for glob in s.actions)
-        return GlobIndex(numbered, _service)
+        return GlobIndex(numbered, service_of)
 
     @cached_property
     def _negative(self) -> tuple[tuple[int, tuple[Glob, ...]], ...]:
@@ -89,7 +91,7 @@ class PolicySet:
                 others.add(number)
             else:
                 indexed += [(p.fixed, number) for p in patterns if p.fixed is not None]
-        return GlobIndex(indexed, _arn_service), frozenset(others)
+        return GlobIndex(indexed, arn_service_of), frozenset(others)
 
     def for_action(self, key: str) -> tuple[int, ...]:
         """The statements whose Action or NotAction covers a lower-cased action, in order."""

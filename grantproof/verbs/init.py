@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
     # Takes moto along, for which nobody waits who mistyped a name.
-    from grantproof.aws.drafts.already_there import NAME
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
+    from grantproof.aws.drafts.prerequisites import NAME
     from grantproof.aws.mocked.deploy import DeploymentFailed
     from grantproof.contract import ContractError
     from grantproof.contract.undecided import undecided

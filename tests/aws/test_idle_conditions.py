@@ -11,7 +11,7 @@ from grantproof.aws.combinations.idle_conditions import idle_conditions
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
-from grantproof.iam import sent
+from grantproof.iam import request_keys
 
 TEMPLATE = """
 Resources:
@@ -96,7 +96,7 @@ def test_a_condition_that_protects_is_left_alone(condition: str, tmp_path: Path)
 
 
 def test_keys_of_identity_providers_are_listed_nowhere() -> None:
-    assert sent.exists("token.actions.githubusercontent.com:sub")
-    assert sent.exists("saml:aud")
-    assert sent.exists("kms:encryptioncontext:secretarn")
-    assert not sent.exists("kms:encryption")
+    assert request_keys.exists("token.actions.githubusercontent.com:sub")
+    assert request_keys.exists("saml:aud")
+    assert request_keys.exists("kms:encryptioncontext:secretarn")
+    assert not request_keys.exists("kms:encryption")

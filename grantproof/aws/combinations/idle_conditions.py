@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from grantproof.aws.combinations.combined import CombinedFindings
 from grantproof.aws.held.deployed import Deployed
-from grantproof.iam import EVERYTHING, Layers, Policy, Statement, actions, sent
+from grantproof.iam import EVERYTHING, Layers, Policy, Statement, actions, request_keys
 from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.condition import Test
 from grantproof.iam.operators import Set, Type
@@ -74,7 +74,7 @@ def _check(
 def _void(statement: Statement, test: Test) -> str:
     """Why a condition protects from nobody, by what AWS sends with a request; empty where that does not show it. The
     comparison over all requests does not know that: there a request may carry any key."""
-    if not sent.exists(test.key):
+    if not request_keys.exists(test.key):
         return f"{test} asks for {test.key}, and AWS has no such condition key"
     operator = test.operator
     without = operator.if_exists or operator.prefix is Set.ALL
@@ -83,10 +83,10 @@ def _void(statement: Statement, test: Test) -> str:
     else:
         holds_without = without or operator.negated
     names = _actions(statement)
-    if holds_without and names and not sent.may_come_with(test.key, names):
+    if holds_without and names and not request_keys.may_come_with(test.key, names):
         more = " and its like" if len(names) > 1 else ""
         return f"{test} holds for every request: none for {names[0]}{more} carries the key"
-    if without and statement.allow and (test.key in sent.SHOWN or test.key.startswith("aws:principaltag/")):
+    if without and statement.allow and (test.key in request_keys.SHOWN or test.key.startswith("aws:principaltag/")):
         return f"{test} holds for whoever comes without {test.key}; let it be asked for in any case"
     return ""
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from grantproof.aws.drafts.already_there import stand_in
 from grantproof.aws.drafts.drafted import contract_text
-from grantproof.aws.drafts.imported import account_of_export, template_of
+from grantproof.aws.drafts.from_export import account_of_export, template_of
+from grantproof.aws.drafts.prerequisites import stand_in
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
 from grantproof.aws.held.non_policy_access import Way, may_give_access, way_of
 from grantproof.aws.held.policies import SnapshotIncomplete

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from grantproof.iam.comparison.language import generic_point
-from grantproof.iam.comparison.services import EVERY_ACTION, service_of
+from grantproof.iam.comparison.services import EVERY_ACTION
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.layers import service_of
 
 #: Generic points of actions, by service.
 Points = Mapping[str, tuple[str, ...]]

@@ -25,12 +25,11 @@ from grantproof.iam.comparison.kms_grants import in_key_policies
 from grantproof.iam.comparison.other_readings import escaping_readings
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.question import Question
-from grantproof.iam.comparison.services import service_of
 from grantproof.iam.comparison.witness import candidates, delegated
 from grantproof.iam.decision import Cited
 from grantproof.iam.errors import IamError, Undecided
 from grantproof.iam.evaluate import decided
-from grantproof.iam.layers import Layers
+from grantproof.iam.layers import Layers, service_of
 from grantproof.iam.request import Request, Values
 
 _MOST_DIFFERENCES = 1_000

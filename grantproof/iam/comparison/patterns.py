@@ -9,20 +9,15 @@ from itertools import chain
 
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, intersection
-from grantproof.iam.comparison.services import EVERY_ACTION, service_of
+from grantproof.iam.comparison.services import EVERY_ACTION
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
+from grantproof.iam.layers import arn_service_of, service_of
 
 EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
 #: Beyond so many pieces in one dimension a comparison is given up.
 MOST_PIECES = 50_000
 Bucket = Callable[[str], str | None]
-
-
-def arn_service_of(text: str) -> str | None:
-    """The service field of an ARN, or of the literal beginning of a pattern; None where that does not show it."""
-    fields = text.split(":", 3)
-    return fields[2] if len(fields) == 4 else None
 
 
 def everything(globs: Iterable[Glob]) -> bool:

@@ -26,7 +26,7 @@ from grantproof.iam.comparison.variables import generic_values, longest, settled
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.request import Values
-from grantproof.iam.sent import has_one_value
+from grantproof.iam.request_keys import has_one_value
 
 #: The plan of the side that allows, and of the other.
 Plans = tuple[Plan, Plan]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Wild, glob
+from grantproof.iam.layers import service_of
 
 EVERY_ACTION = glob("*:*")
 
@@ -74,12 +75,6 @@ def on_everything(statement: Statement) -> bool:
     if statement.not_resource:
         return False
     return any(pattern.fixed is not None and pattern.fixed.everything for pattern in statement.resources or ())
-
-
-def service_of(text: str) -> str | None:
-    """The service prefix of an action, or of the literal beginning of a pattern; None where there is no colon."""
-    service, colon, _ = text.partition(":")
-    return service if colon else None
 
 
 def _touched(actions: Iterable[Glob]) -> Services:

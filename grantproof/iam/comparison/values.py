@@ -20,7 +20,7 @@ from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, completed, single_value, split_fields
 from grantproof.iam.request import Values
-from grantproof.iam.sent import never_empty
+from grantproof.iam.request_keys import never_empty
 
 #: The key is not in the request.
 MISSING: Values = ()

@@ -21,7 +21,7 @@ from grantproof.source import read
 from grantproof.variants import needed, subsets, with_variants
 from tests.suite import suite_of
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
 
 

@@ -16,7 +16,7 @@ PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/dva-02-002-Parameter"
 ROLE = "${stacks.owner.outputs.RoleArn}"
 GITHUB = "fixtures/shapes/github-actions"
 DEPLOY = "${stacks.ci.outputs.RoleArn}"
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 Printed = pytest.CaptureFixture[str]
 

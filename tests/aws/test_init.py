@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from cfnlint import api
 
-from grantproof.aws.drafts import already_there
+from grantproof.aws.drafts import prerequisites
 from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
 from grantproof.aws.drafts.skeleton import accounts_in, skeleton
 from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -22,7 +22,7 @@ from grantproof.verbs import verify
 from grantproof.verbs.init import _verified
 from tests.grants.test_lint import rules
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
 SHAPES = ROOT / "fixtures" / "shapes"
 
@@ -255,13 +255,13 @@ def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> 
 
 def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_path: Path) -> None:
     """Networks and their like, by a template beside the others; a value that is given needs none."""
-    types = [*already_there._GIVEN, *(f"List<{type_}>" for type_ in already_there._GIVEN)]
+    types = [*prerequisites._GIVEN, *(f"List<{type_}>" for type_ in prerequisites._GIVEN)]
     declared = {f"P{number}": {"Type": type_} for number, type_ in enumerate(types)}
     template = {"Parameters": declared, "Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {
         "AssumeRolePolicyDocument": TRUST}}}}  # fmt: skip
     contract = load(draft(written(tmp_path / "g", t=template), "eu-west-1", {"P0": "eu-west-1b"}))
     beside, stack = contract.stacks
-    assert beside.template.name == already_there.NAME
+    assert beside.template.name == prerequisites.NAME
     assert stack.parameters == {"P0": "eu-west-1b"} | {
         name: f"${{stacks.{beside.alias}.outputs.{name}}}" for name in list(declared)[1:]
     }

@@ -12,7 +12,7 @@ from grantproof.cli import main
 from tests.commands import grantproof
 from tests.gate.repositories import commit, edit, git
 
-SHAPES = Path(__file__).parent.parent / "fixtures" / "shapes"
+SHAPES = Path(__file__).parent.parent.parent / "fixtures" / "shapes"
 CDK = "ReaderRoleDefaultPolicyE5F6A7B8, Stack/ReaderRole/DefaultPolicy/Resource"
 
 KINDS = [
