@@ -6,7 +6,6 @@ import argparse
 import difflib
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, verify
@@ -120,6 +119,7 @@ def _near(path: Path) -> str:
 def _verified(folder: Path) -> int:
     """Verify a drafted grant. For the way in which its templates are written waivers are drafted as well, which accept
     nothing until a person has decided."""
+    import tempfile
     from datetime import UTC, datetime, timedelta
 
     from grantproof.evidence import waivers

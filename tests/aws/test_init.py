@@ -675,8 +675,13 @@ READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource
                    "Properties": {"TemplateURL": "https://vendor.s3.amazonaws.com/role.yaml"}}},
             "https://vendor.s3.amazonaws.com/role.yaml is not there; get that template, and name it under `uploads`",
         ),
+        (
+            {"S": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "./nested/role.yaml"}}},
+            "./nested/role.yaml is not the address of an object in S3, without a version; give it one, as `aws ",
+        ),
     ],
-    ids=["a role that is there before", "a policy that AWS took back", "what others wait for", "a vendor's template"],
+    ids=["a role that is there before", "a policy that AWS took back", "what others wait for", "a vendor's template",
+         "a template that is not packaged"],
 )  # fmt: skip
 def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, resources: object, said: str) -> None:
     with pytest.raises(CannotDraft) as caught:

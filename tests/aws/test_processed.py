@@ -81,6 +81,13 @@ def test_a_transform_that_runs_in_aws_is_refused_with_what_to_do(name: str) -> N
         process(document(f"Resources: {{A: {{Type: B, Fn::Transform: {{Name: '{name}'}}}}}}"), Scope(), nothing)
 
 
+def test_a_transform_that_is_nearly_one_of_ours_may_be_mistyped() -> None:
+    with pytest.raises(
+        UnknownTransform, match=r"^did you mean AWS::LanguageExtensions\? If not: the transform AWS::Lang"
+    ):
+        process(document("Transform: AWS::LanguageExtension\nResources: {}"), Scope(), nothing)
+
+
 SNIPPET = """
 Resources:
   Included:

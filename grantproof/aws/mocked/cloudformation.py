@@ -327,7 +327,10 @@ def _at_its_address(original: Callable[..., str]) -> Callable[..., str]:
     def from_s3(url: Any, account_id: str, partition: str) -> str:
         address = s3_address(str(url), partition)
         if address is None:
-            raise UnsupportedResource(f"it: {url} is not the address of an object in S3, without a version")
+            raise UnsupportedResource(
+                f"it: {url} is not the address of an object in S3, without a version; give it one, as `aws "
+                "cloudformation package` does: https://BUCKET.s3.amazonaws.com/KEY"
+            )
         return original("https://s3.amazonaws.com/" + "/".join(address), account_id, partition)
 
     return from_s3

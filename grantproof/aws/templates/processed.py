@@ -8,6 +8,7 @@ Source: CloudFormation Template Reference, "Transform reference", "Fn::ForEach".
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -66,9 +67,12 @@ class UnknownTransform(TemplateError):
 
     def __init__(self, name: str, place: Place | None = None) -> None:
         self.place = place
+        near = difflib.get_close_matches(name, (INCLUDE, LANGUAGE_EXTENSIONS, serverless.TRANSFORM), n=1, cutoff=0.8)
+        meant = f"did you mean {near[0]}? If not: " if near else ""
         super().__init__(
-            f"the transform {name} runs in AWS, so what it makes of the template is not known here; put the template "
-            "that CloudFormation makes of it in its place (aws cloudformation get-template --template-stage Processed)"
+            f"{meant}the transform {name} runs in AWS, so what it makes of the template is not known here; put the "
+            "template that CloudFormation makes of it in its place (aws cloudformation get-template --template-stage "
+            "Processed)"
         )
 
 
