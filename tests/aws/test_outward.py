@@ -76,6 +76,31 @@ def api(uri: str) -> tuple[str, Any]:
             ),
             [TOPIC],
         ),
+        (
+            integration(
+                "arn:aws:apigateway:eu-west-1:sqs:action/SendMessage",
+                RequestParameters={
+                    "integration.request.querystring.QueueUrl": "method.request.querystring.q",
+                    "integration.request.querystring.MessageBody": "method.request.body",
+                },
+            ),
+            ["whatever QueueUrl (method.request.querystring.q) is when it is called"],
+        ),
+        (
+            integration(
+                "arn:aws:apigateway:eu-west-1:kinesis:action/PutRecord",
+                RequestTemplates={"application/json": '{"StreamARN": "$input.params(1)", "Data": "$input.body"}'},
+            ),
+            ["whatever StreamARN"],
+        ),
+        (
+            integration(
+                "arn:aws:apigateway:eu-west-1:sqs:action/SendMessage",
+                RequestTemplates={"application/json": f"#set($a = 1)QueueUrl={QUEUE.replace('2' * 12, '$a')}&M=x"},
+            ),
+            ["whatever QueueUrl", QUEUE.replace("2" * 12, "$a")],
+        ),
+        (integration(ADDRESS.upper()), [ADDRESS.upper()]),
         (("AWS::ApiGateway::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
         (("AWS::ApiGatewayV2::Integration", {"IntegrationUri": FUNCTION}), [FUNCTION]),
         (("AWS::ApiGatewayV2::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
@@ -102,6 +127,8 @@ def api(uri: str) -> tuple[str, Any]:
         ),
         (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": QUEUE}), [QUEUE]),
         (machine("arn:aws:states:::aws-sdk:s3:putObject", {"Bucket": "strangers"}), [BUCKET]),
+        (machine("arn:aws:states:::aws-sdk:ssm:sendCommand", {"OutputS3BucketName": "strangers"}), [BUCKET]),
+        (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": "{{resolve:ssm:/q}}"}), ["whatever QueueUrl"]),
         (machine("arn:aws:states:::aws-sdk:s3:listBuckets", {}, Credentials={"RoleArn": ROLE}), [ROLE]),
         (machine("arn:aws:states:::http:invoke", {"ApiEndpoint": ADDRESS}), [ADDRESS]),
         (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl.$": "$.q"}), ["whatever QueueUrl.$ ($.q) is"]),
@@ -164,6 +191,12 @@ def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str
         integration("arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem"),
         integration("http://orders.internal", ConnectionType="VPC_LINK", ConnectionId="a"),
         integration("", RequestTemplates={"application/json": '{"statusCode": 200}'}),
+        integration(
+            "arn:aws:apigateway:eu-west-1:sns:action/Publish",
+            RequestTemplates={
+                "application/json": "TopicArn=$util.urlEncode('arn:aws:sns:eu-west-1:111111111111:t')&M=$input.body"
+            },
+        ),
         api(to_function(FUNCTION.replace("2" * 12, "1" * 12))),
         (
             "AWS::CloudWatch::Alarm",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.templates.naming import is_function
-from grantproof.aws.templates.strangers import Own, places_in
+from grantproof.aws.templates.strangers import BUCKET, Own, places_in
 from grantproof.iam import actions
 
 
@@ -38,7 +38,7 @@ _HANDED_ON = frozenset(
 #: What has to be told before it runs.
 _TOLD = re.compile(
     r"(QueueUrl|TopicArn|TargetArn|Bucket|(Api)?Endpoint|StateMachineArn|EventBusName|RoleArn|FunctionName|PhoneNumber"
-    r"|Resource|StreamA(RN|rn))"
+    r"|Resource|StreamA(RN|rn)|uri|authorizerUri)"
 )
 #: In these all keys are names that somebody gave.
 _NAMED = frozenset({"States", "paths", "x-amazon-apigateway-integrations"})
@@ -111,6 +111,7 @@ def _done(value: Any, name: str, own: Own, *, reads: bool = False) -> Iterator[A
             if inside not in _HANDED_ON and not is_linked(value, key):
                 yield from _done(item, inside, own, reads=reads or inside == "ItemReader")
     elif isinstance(value, str):
+        yield from mapped(name, value, own)
         document = parsed(value)
         if document is not None:
             yield from _done(document, name, own, reads=reads)
@@ -123,14 +124,30 @@ def _done(value: Any, name: str, own: Own, *, reads: bool = False) -> Iterator[A
 def _said(text: str, name: str, own: Own, *, reads: bool) -> Iterator[Any]:
     found: list[Any] = list(places_in(text, own))
     plain = name.removesuffix(".$")
-    runs = name.endswith(".$") or "{%" in text or "${" in text
-    if runs and _TOLD.fullmatch(plain) and not found and not reads and f":{own.account}:" not in text:
+    runs = name.endswith(".$") or any(begins in text for begins in ("{%", "${", "{{resolve:"))
+    told = _TOLD.fullmatch(plain) or BUCKET.fullmatch(plain)
+    if runs and told and not found and not reads and f":{own.account}:" not in text:
         found = [Unread(f"whatever {name} ({text}) is when it runs")]
-    elif not runs and plain in ("Bucket", "S3Bucket", "BucketName") and ":" not in text:
+    elif not runs and BUCKET.fullmatch(plain) and ":" not in text:
         found = list(own.bucket_elsewhere(text))
     if _NUMBER.fullmatch(text) and text != own.account:
         found = [text]
     yield from (place for place in found if not (reads and ":s3:::" in str(place)))
+
+
+def mapped(name: str, text: str, own: Own) -> Iterator[Unread]:
+    """The places that an integration takes from whoever calls, by what its request is mapped to.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/request-response-data-mappings.html"""
+    given = [(name.rpartition(".")[2], text)] if name.startswith("integration.request.") else []
+    given += [(found[1], found[2]) for found in _MAPPED.finditer(text)]
+    for parameter, value in given:
+        runs = _FROM_CALL.search(value)
+        if runs and _TOLD.fullmatch(parameter) and own.account not in value:
+            yield Unread(f"whatever {parameter} ({value.strip()}) is when it is called")
+
+
+_MAPPED = re.compile(r"\b(\w+)[\"']?\s*[=:]\s*(?=([^&\n}]{1,200}))")
+_FROM_CALL = re.compile(r"\$|#|\b(method|context|stageVariables)\.")
 
 
 def _is_read(called: str) -> bool:

@@ -13,9 +13,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.templates.definitions import Unread, calls_of, is_linked, is_policy, parsed, sent_by
+from grantproof.aws.templates.definitions import Unread, calls_of, is_linked, is_policy, mapped, parsed, sent_by
 from grantproof.aws.templates.naming import OUTWARD, PRINCIPAL, is_function
-from grantproof.aws.templates.strangers import Own, places_in
+from grantproof.aws.templates.strangers import BUCKET, Own, places_in
 
 #: Names of properties on the way to a value; `*` for each entry of a list.
 Steps = tuple[str, ...]
@@ -62,9 +62,6 @@ _READ = re.compile(
     r"\w*(Code|Content|Script|Input|Icon|Schema|Manifest|Plugin|Revision|Document|CaCert|Instructions)\w*|BodyS3Location"
     r"|Definition(S3Location|Uri)|Artifact|Include|Exclude|Protected\w*|S3Targets|Dag\w*|\w*Build|Sbom|--(extra-|script)[\w-]+"
 )
-_BUCKET = re.compile(
-    r"(?!Table|Vector|\w*(Owner|Prefix|Path|Folder|Region|Columns|Role))\w*[bB]ucket(s|List|Name|Arn|ARN)?"
-)
 #: Buckets that are called otherwise, by the ways to them.
 _BUCKETS = frozenset(
     {
@@ -99,6 +96,8 @@ def sent_by_any(type_: str, properties: Any, own: Own, addresses: Collection[Ste
             f"where its definition in S3 says, which is not read: write it into the template, as {_IN_S3[type_]}"
         )
     for steps, value in leaves(type_, properties):
+        if type_ == "AWS::ApiGateway::Method" and isinstance(value, str):
+            yield from mapped(steps[-1], value, own)
         if len(steps) == 1 and steps[0] in _DOCUMENTS.get(type_, ()):
             whole = _substituted(value, properties.get("DefinitionSubstitutions"))
             document = parsed(whole) if isinstance(whole, str) else whole
@@ -143,7 +142,7 @@ def _leaves(type_: str, value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]
 def _places(type_: str, steps: Steps, value: Any, own: Own, is_own_address: bool) -> Iterator[Any]:
     name = next((step for step in reversed(steps) if step != "*"), "").rpartition(".")[2]
     called = len(steps) == 1 and _CALLED.fullmatch(type_) is not None
-    bucket = (type_, *steps) in _BUCKETS or (_BUCKET.fullmatch(name) is not None and not called)
+    bucket = (type_, *steps) in _BUCKETS or (BUCKET.fullmatch(name) is not None and not called)
     read = any(_READ.fullmatch(step) for step in steps)
     if _is_inward(type_, steps) or value in ("", {"Ref": "AWS::NoValue"}):
         return

@@ -39,16 +39,22 @@ class Own:
 
 #: Begins the ARN that stands for a resource of the same template, whose account and name follow.
 BESIDE = "arn:aws:beside::"
+#: What properties and parameters of calls name buckets.
+BUCKET = re.compile(
+    r"(?!Table|Vector|\w*(Source|Owner|Prefix|Path|Folder|Region|Columns|Role))\w*[bB]ucket(s|List|Name|Arn|ARN)?"
+)
 _BUCKET_HOST = re.compile(r"\.s3[.-][\w.-]*amazonaws\.com(\.cn)?(?=/|$)")
 _ARN = re.compile(r"arn:[\w-]+:[\w-]+:[\w-]*:([^:\s\"'/]*):[^\s\"'\\,;<>|&]+")
 #: Services of which an ARN without an account is AWS's own: an automation, a call of the caller's role, a model.
 OF_AWS = frozenset({"bedrock", "scheduler", "ssm", "states"})
 #: Those of which it is AWS's own, or of whoever names it: ids of other accounts do not work there.
 _OF_CALLER = OF_AWS | {"apigateway", "ec2", "elasticbeanstalk", "imagebuilder", "inspector", "route53", "securityhub"}
-_QUEUE = re.compile(r"https?://(?:sqs\.[\w-]+|[\w-]+\.queue|queue)\.amazonaws\.com(?:\.cn)?/(\d{12})/[\w.-]+")
-_OBJECTS = re.compile(r"s3(?:a|n)?://([^/\s\"']+)")
+_QUEUE = re.compile(
+    r"https?://(?:sqs\.[\w-]+|[\w-]+\.queue|queue)\.amazonaws\.com(?:\.cn)?/([^/\s\"'&]+)/[\w.$-]+", re.I
+)
+_OBJECTS = re.compile(r"s3(?:a|n)?://([^/\s\"']+)", re.I)
 _FUNCTION = re.compile(r"(?<![\w:-])(\d{12}):function:[\w:$-]+")
-_ADDRESS = re.compile(r"(?:https?|wss?)://(\[?[^/\s?#]+)[^\s]*")
+_ADDRESS = re.compile(r"(?:https?|wss?)://(\[?[^/\s?#]+)[^\s]*", re.I)
 _MAIL = re.compile(r"(?:mailto:)?[^@\s/:\"'<>]+@[^@\s/:\"'<>]+\.[^@\s/:\"'<>]+")
 _PHONE = re.compile(r"\+\d{7,15}")
 _HERE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
