@@ -13,12 +13,13 @@ from grantproof.aws.combinations.combined import CombinedFindings, compare_rest,
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, unpromised
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deploy import Deployment, NotDeployed, Resource
 from grantproof.aws.real.export import join
 from grantproof.aws.real.recorded import recorded
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, load
+from grantproof.source import Place, read
 from tests.aws.exporting import Documents, exported
 
 BUS = "arn:aws:events:eu-west-1:222222222222:event-bus/central"
@@ -311,6 +312,21 @@ def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_no
     assert [one.kind for one in disagreements_about(found, contract.sends[0])] == ["doubt"]
     ((said, _),) = unpromised(found)
     assert said.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
+
+
+def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Path) -> None:
+    """Who accepts that it is not deployed accepts nothing of where it sends; the defaults of parameters count."""
+    contract = grant(tmp_path, rule("!Ref Bus"))
+    found = Synthesised(contract, synthesise(contract))
+    stack = found.deployment.stacks[0]
+    (made,) = (one for one in stack.resources if one.path == ("Rule",))
+    others = tuple(one for one in stack.resources if one is not made)
+    path = tmp_path / "app.yaml"
+    written = read(path).value["Resources"]["Rule"]
+    missing = NotDeployed(("Rule",), made.type, Place(path, 1, 1), "it", (), written)
+    found.deployment = replace(found.deployment, stacks=(replace(stack, resources=others, missing=(missing,)),))
+    ((said, _),) = unpromised(found)
+    assert said.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
 
 
 def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from grantproof.aws.held.origin import properties_of
+from grantproof.aws.held.origin import properties_of, written_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.addresses import as_sub, own_addresses
@@ -42,13 +42,13 @@ def as_known(deployment: Deployment, stack: DeployedStack, resource: Resource) -
 def addresses_of(resource: Resource) -> frozenset[Steps]:
     """The ways to addresses in the properties of a resource that are of resources beside it."""
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
-    written = at(resource.written, ("Properties",)) if resource.properties is not None else properties_of(resource)
+    written = at(written_of(resource), ("Properties",)) or {}
     return own_addresses(written, beside)
 
 
 def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource, pseudo: Mapping[str, Any]) -> Scope | None:
-    """What the names in a resource of a real stack stand for, as far as its export says. What a nested stack is given,
-    and what a transform makes of a template, no export says."""
+    """What the names in a resource stand for that is not made, or of a real stack, as far as its export says. What a
+    nested stack is given, and what a transform makes of a template, no export says."""
     if resource.template != stack.template or len(resource.path) != 1:
         return None
     template = read(stack.template).value
@@ -59,7 +59,8 @@ def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource, pse
     told = {
         name: given
         for name, given in found.parameters.items()
-        if name in stack.parameters and not found.types[name].startswith("AWS::SSM::Parameter::Value")
+        if (name in stack.parameters or resource.written is not None)
+        and not found.types[name].startswith("AWS::SSM::Parameter::Value")
     }
     return replace(found, parameters=told)
 

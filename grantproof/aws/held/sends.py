@@ -52,7 +52,7 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
     for stack in deployment.stacks:
         buckets = _buckets_of(deployment, stack.account)
         own = Own(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
-        for resource in stack.resources:
+        for resource in (*stack.resources, *_not_made(stack)):
             known = as_known(deployment, stack, resource)
             to = sent_away(resource.type, known, own)
             if any("://" in str(place) or not isinstance(place, str) for place in to):
@@ -64,9 +64,17 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
     return out
 
 
+def _not_made(stack: DeployedStack) -> Iterator[Resource]:
+    """What the mocked world could not create, as it is written: somebody may accept that it is not deployed."""
+    for missing in stack.missing:
+        template = missing.place.file if missing.place is not None else None
+        yield Resource(missing.path, missing.type, "", stack.account, template, missing.written)
+
+
 def _is_untold(stack: DeployedStack, resource: Resource) -> bool:
     """Is there nothing that tells where it sends? What a transform makes is not in a template either."""
-    return resource.properties is None and resource.template is None and "Transform" not in read(stack.template).value
+    told = resource.properties is not None or resource.written is not None or resource.template is not None
+    return not told and "Transform" not in read(stack.template).value
 
 
 def _buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:

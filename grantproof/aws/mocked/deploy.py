@@ -53,13 +53,14 @@ class Resource:
 @dataclass(frozen=True)
 class NotDeployed:
     """A resource that the mocked world could not create. `policies` are the places of the policy documents in it,
-    `because` says what cannot be created."""
+    `because` says what cannot be created, `written` is its entry in the processed template."""
 
     path: tuple[str, ...]
     type: str
     place: Place | None
     because: str
     policies: tuple[Place, ...]
+    written: Any = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return f"{self.place}: {'/'.join(self.path)} ({self.type}): the mocked world cannot create {self.because}"
@@ -275,7 +276,7 @@ def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -
             written = built.templates[stack]["Resources"][logical_id]
             policies = tuple(place for path in documents(written) if (place := place_of(written, path)))
             place = place_of(built.templates[stack], ("Resources", logical_id))
-            yield NotDeployed((*ids[stack], logical_id), str(written.get("Type")), place, because, policies)
+            yield NotDeployed((*ids[stack], logical_id), str(written.get("Type")), place, because, policies, written)
 
 
 def _pairs(given: Mapping[str, str]) -> list[dict[str, str]]:
