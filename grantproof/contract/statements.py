@@ -51,7 +51,7 @@ def _levels(node: Node) -> tuple[str, ...]:
 
 
 def check_grammar(node: Node, raw: Mapping[str, Any], type_: PolicyType) -> None:
-    """Hold a statement against IAM's grammar, as the law's own reader does.
+    """Hold a statement against IAM's grammar, with the evaluator's own parser.
 
     Raises:
         ContractError: at the element that is wrong.

@@ -129,7 +129,7 @@ class Outcome:
     """What one phase of one test says about one grant; plain data on its way from a worker to the run.
 
     `proved` counts the statements that the test settled for all requests; `calls` the boto3 calls that it made,
-    `refused` those of them that the law refused. `reason` says why the status is what it is, where findings do not;
+    `refused` those of them that were refused. `reason` says why the status is what it is, where findings do not;
     of what passed, what of it was not tried.
     """
 

@@ -1,4 +1,4 @@
-"""The law of IAM: is a request allowed, by what, and what exactly do policies allow together.
+"""IAM's policy evaluation: is a request allowed, by which statements, and what exactly do policies allow together?
 
 Pure: no I/O, no boto3, no moto, no clock. Rule numbers (E2, T3, ...) are those of
 `docs/iam-rules.md`; the reading order is in docs/architecture.md.

@@ -1,4 +1,4 @@
-"""What the law refuses to judge, and where.
+"""What the evaluator refuses to decide, and where.
 
 Nothing here is an answer: a caller that catches one of these has learnt neither "allowed" nor "denied".
 """
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class IamError(Exception):
-    """A refusal to judge, with its place.
+    """A refusal to decide, with its place.
 
     `document` is the policy's label (`identity[0]`, `resource`, ...), `statement` its index from 0, `element` the
     IAM element (`Effect`, `Condition`, ...); each is None where the refusal concerns something larger.

@@ -1,4 +1,4 @@
-"""Judges mutants in branches of the templates that the contract does not deploy without its variants.
+"""Judges mutants in branches of the templates that only variants of the contract deploy.
 
 They need no deployment: what stacks hold under every combination of the variants is worked out from the templates. A
 mutant changes something only under combinations in which the changed part of the template is taken and has another

@@ -1,4 +1,4 @@
-"""A grant without a fault, under every combination of its variants: what mutants are told from."""
+"""The original grant under every combination of its variants, with which mutants are compared."""
 
 from __future__ import annotations
 

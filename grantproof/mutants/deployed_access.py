@@ -1,4 +1,4 @@
-"""What a deployment holds, in a form in which two deployments can be compared.
+"""The access that a deployment gives, in a form that can be compared with that of another deployment.
 
 Names that CloudFormation makes up differ from one deployment to the next, so entities are called by the place of their
 resource in the stacks.

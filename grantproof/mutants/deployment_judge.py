@@ -1,4 +1,4 @@
-"""Judges mutants by deploying them, without deploying the world from scratch for each.
+"""Judges mutants by deploying them, each from a fork of the world just before its template is first used.
 
 The process deploys step by step, and forks before each stack: a mutant of that stack's template begins there, in a
 child of its own, with everything before it in place. A child goes on deploying with its template, runs the suites and

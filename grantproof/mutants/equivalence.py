@@ -1,5 +1,4 @@
-"""Do two deployments give the same access? That is never assumed: it is shown, for every policy by itself and over all
-requests."""
+"""Do two deployments give the same access? Proved for every policy by itself, over all requests; never assumed."""
 
 from __future__ import annotations
 
@@ -72,8 +71,8 @@ def _asked_for(tags: set[str], access_: Access) -> str:
 
 
 def _partitions(held: EntityAccess, aspect: str) -> set[str]:
-    """The partitions of whom an aspect names, other than its own: the law looks at their accounts. An account that is
-    named by its number is of its own."""
+    """The partitions of whom an aspect names, other than its own: the evaluator looks at their accounts. An account
+    that is named by its number is of its own."""
     statements = [s for document in held.documents.get(aspect, {}).values() for s in statements_of(document)]
     named = [s.get(key) for s in statements if isinstance(s, Mapping) for key in ("Principal", "NotPrincipal")]
     own = held.arn.split(":")[1] if held.arn else ""

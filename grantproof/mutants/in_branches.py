@@ -1,5 +1,5 @@
-"""What becomes of mutants that make no difference to what is deployed: they may make one in a branch that it does not
-take. None of them is taken to make none because it could not be judged."""
+"""Judges mutants that change nothing of what is deployed in the branches that only variants deploy. One that cannot be
+judged there never counts as equivalent."""
 
 from __future__ import annotations
 

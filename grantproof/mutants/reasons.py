@@ -1,4 +1,4 @@
-"""Did a suite fail for the right reason? A finding has to name what was broken, or what came of it.
+"""Did a suite fail for the right reason? A finding has to name what was mutated, or a consequence of it.
 
 A suite that turns red over something else would have let the fault through if that something had not been there.
 """

@@ -1,4 +1,4 @@
-"""Judges mutants by what their templates would hold, worked out instead of deployed: a hundredth of the time.
+"""Judges mutants by working out what their templates would hold, in a hundredth of the time of a deployment.
 
 Only what is seen in this way is judged. A mutant that cannot be worked out, or that no suite which reads policies has
 caught, is left to be deployed. So is every mutant of a grant of which a deployment holds something else than was worked

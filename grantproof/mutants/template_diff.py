@@ -1,6 +1,6 @@
-"""Where a broken template differs from the one without the fault, and what that comes to under the values of a stack.
+"""Where a mutated template differs from the original, and what that changes under the parameters of a stack.
 
-A change counts only where the changed part is taken and has another value there.
+A difference counts only where the changed part is used and has another value.
 """
 
 from __future__ import annotations

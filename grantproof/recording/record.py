@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grantproof.aws.staged.stage import Stage
     from grantproof.contract import Contract
 
-#: A request: principal, action, resource, and whether the law allowed it.
+#: A request: principal, action, resource, and whether it was allowed.
 Key = tuple[str, str, str, bool]
 
 
@@ -32,7 +32,7 @@ class Record(Notes):
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls made by the test, and how many of them the law refused."""
+        """Calls made by the test, and how many of them were refused."""
         made = sum(stage.calls[0] - before[0] for stage, before, _ in self.watched)
         return made, sum(stage.calls[1] - before[1] for stage, before, _ in self.watched)
 

@@ -1,4 +1,4 @@
-"""`grantproof evaluate`: decisions of the law, line by line."""
+"""`grantproof evaluate`: decisions of the evaluator, line by line."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from grantproof.aws.calls.operations import (
 from grantproof.aws.calls.samples import minimal_parameters, resources_named
 from grantproof.aws.calls.services import clients_of, prefix_of
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.mocked.wire import BY_THE_LAW
+from grantproof.aws.mocked.wire import AUTHORISER_REQUEST_ID
 from grantproof.aws.questions import inquiry
 from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.staged.stage import Stage
@@ -94,7 +94,7 @@ def is_refusal(error: ClientError | None, service: str, protocol: str) -> bool:
     status, code = refusals.not_authorised(service, protocol)
     answer = error.response
     said = answer["Error"].get("Message") or ""  # moto's own errors may have none
-    by_law = answer["ResponseMetadata"].get("RequestId") == BY_THE_LAW
+    by_law = answer["ResponseMetadata"].get("RequestId") == AUTHORISER_REQUEST_ID
     why = by_law or " because no " in said or " with an explicit deny in " in said
     right = answer["Error"]["Code"] == code and answer["ResponseMetadata"]["HTTPStatusCode"] == status
     return right and ((why and " is not authorized to perform: " in said) or said == refusals.NO_FEDERATION)

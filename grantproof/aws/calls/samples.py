@@ -28,8 +28,8 @@ def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | Non
 
 
 def resources_named(service: str, operation: OperationModel, where: CallerScope) -> dict[str, Any]:
-    """Parameters that name a resource that does not exist, of operations that could not be judged without: the law asks
-    which one is meant, and botocore takes any text, or leaves it out."""
+    """Parameters that name a resource that does not exist, for operations that cannot be authorised otherwise: the
+    evaluator has to know which one is meant, and botocore takes any text, or leaves it out."""
     members = operation.input_shape.members if operation.input_shape is not None else {}
     names = {
         "CopySource": "sample/sample",

@@ -1,1 +1,1 @@
-"""Everything that a grant can be: options, places, and what its contract leaves open."""
+"""A grant under every combination of its options, in every region that matters, and with every value left open."""

@@ -1,4 +1,4 @@
-"""A grant under a combination of its options, held against what its contract then says."""
+"""A grant under a combination of its options, compared with what its contract then says."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
 from grantproof.source import shown
 from grantproof.variants import Incompatible
 
-#: A place in a template or a contract; or what looks it up, which takes longer than most comparisons.
+#: A place in a template or a contract; or a function that looks it up, which takes longer than most comparisons.
 Spot = str | Callable[[], str]
 
 
 @dataclass
 class CombinedFinding:
-    """A finding: `broken` or `unverified`, the combinations that show it, and what shows it in the first of them."""
+    """A finding (`broken` or `unverified`), the combinations that show it, and what shows it in the first of them."""
 
     kind: str
     shown: Mapping[str, Any]
@@ -40,8 +40,8 @@ class CombinedFindings:
     """What was found under many combinations, by (clause, detail, place).
 
     Attributes:
-        under: the combination that is looked at.
-        only_wider: leaves out where a principal may do less than the contract says, or is not there.
+        under: the combination that is being compared.
+        only_wider: leave out that a principal may do less than the contract says, or is missing.
     """
 
     found: dict[tuple[str, str, str], CombinedFinding] = field(default_factory=dict)
@@ -49,16 +49,16 @@ class CombinedFindings:
     only_wider: bool = False
 
     def broken(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
-        """As a verdict's; `shown` is that of the first combination."""
+        """See `Notes.broken`; `shown` is that of the first combination."""
         self._note("broken", clause, detail, place, shown)
 
     def narrower(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
-        """The same of what gives nobody more."""
+        """As `broken`, for what gives nobody more access."""
         if not self.only_wider:
             self._note("broken", clause, detail, place, shown)
 
     def unverified(self, clause: str, detail: str, place: Spot) -> None:
-        """As a verdict's: nobody can accept what could not be judged."""
+        """See `Notes.unverified`."""
         self._note("unverified", clause, detail, place, {})
 
     def _note(self, kind: str, clause: str, detail: str, place: Spot, shown: Mapping[str, Any]) -> None:
@@ -72,11 +72,11 @@ def named(chosen: Sequence[Variant]) -> str:
 
 
 def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFindings) -> Synthesised | None:
-    """What the stacks hold under a combination; None where CloudFormation refuses it, or it is not meant. Notes where
-    these two differ.
+    """What the stacks hold under a combination; None if CloudFormation refuses it or the contract excludes it. Notes a
+    finding if only one of them does.
 
     Raises:
-        NotResolved: it cannot be said.
+        NotResolved: it cannot be worked out.
     """
     clause, place = "combinations of options are refused as the contract says", shown(space.contract.path)
     try:
@@ -100,11 +100,11 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFi
 
 
 def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFindings) -> None:
-    """Note what may give access in a way that is not worked out, and is not as the contract's own deployment has it. In
-    another region properties name the region, so that only what is made besides can be told.
+    """Note resources that may give access in a way that is not worked out, and that the contract's own deployment does
+    not have, or has with other properties. (In another region, properties name that region and are not compared.)
 
     Raises:
-        NotResolved: it cannot be said.
+        NotResolved: it cannot be worked out.
     """
     home, region = space.contract.region, found.contract.region
     base = space.seen((), home)
@@ -122,8 +122,8 @@ def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFinding
 
 
 def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
-    """Hold one part of what the stacks hold against the contract; with all that is no principal's, if it is a stack's
-    policies and `whole`.
+    """Compare one part of what the stacks hold with the contract. `whole`: with the policies of a stack, compare also
+    what belongs to no principal (`compare_rest`).
 
     Raises:
         IamError: a policy that is not IAM's.
@@ -137,28 +137,28 @@ def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole:
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
-            continue  # it is not made; what is made instead is not declared, and is found as such
+            continue  # it is not made; whatever is made instead is found as undeclared
         place = partial(_place, held_, arn, principal)
         where = held_.located(arn)
         of_aws = principal.kind == "policy" and ":iam::aws:policy/" in arn and arn in held_.policies.managed
         if where is None and of_aws:
             # A boundary of AWS's own is there, whatever the stacks make.
             if kind == "policies":
-                _tell(held_, noted, permissions(held_, principal))
+                _note_disagreements(held_, noted, permissions(held_, principal))
         elif where is None:
             noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
         elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
-            _tell(held_, noted, trust(held_, principal, held.trust))
+            _note_disagreements(held_, noted, trust(held_, principal, held.trust))
         elif kind == "limits" and held is not None and where == part[1:]:
             _limits(held_, noted, principal, held.max_session, place)
         elif kind == "policies" and where[0] == alias:
-            _tell(held_, noted, permissions(held_, principal))
+            _note_disagreements(held_, noted, permissions(held_, principal))
     if kind == "policies" and whole:
         compare_rest(held_, noted)
 
 
 def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
-    """Hold the policies on resources, what is sent away, and what there is at all, against the contract.
+    """Compare the policies on resources, what leaves its account, and which entities there are, with the contract.
 
     Raises:
         SnapshotIncomplete: the contract names an output that no stack has.
@@ -169,12 +169,12 @@ def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
 
 
 def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
-    """Where the templates make what an ARN names, else where the contract speaks of it."""
+    """The place in the templates that makes what an ARN names, else its place in the contract."""
     return str(view.origins.place(arn) or declared.place)
 
 
 def _whose(view: Deployed, sides: Sides) -> str:
-    """Where what has no place of its own stands, such as a statement of AWS's: with whoever has the policies."""
+    """The ARN under whose place a statement without one (of an AWS managed policy) is reported."""
     declared = sides.declared
     if sides.what == "may do" and isinstance(declared, DeclaredPrincipal) and declared.kind != "policy":
         held = view.held(declared)
@@ -183,8 +183,8 @@ def _whose(view: Deployed, sides: Sides) -> str:
     return sides.real[0].label
 
 
-def _tell(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
-    """Statement by statement, which is quick; where that finds anything, the exact comparison has the last word."""
+def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
+    """Note disagreements: a quick look statement by statement first, the exact comparison where that finds any."""
     if sides.plainly_agree():
         return
     place = _place(view, _whose(view, sides), sides.declared) if sides.real else str(sides.declared.place)
@@ -205,7 +205,7 @@ def _limits(view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipa
     real = held.boundary[0].label if held is not None and held.boundary else None
     boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
     if real != view.resolved(boundary):
-        # One where the contract has none takes access away; what it is instead of another cannot be said so simply.
+        # A boundary where the contract has none takes access away; one instead of another may give access.
         note = noted.broken if boundary else noted.narrower
         note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
 
@@ -222,7 +222,7 @@ def _resources(view: Deployed, noted: CombinedFindings) -> None:
         if real is None:
             noted.broken(clause, "there is no such policy", str(resource.place))
         else:
-            _tell(view, noted, resource_policy(view, resource, real))
+            _note_disagreements(view, noted, resource_policy(view, resource, real))
 
 
 def _sends(view: Deployed, noted: CombinedFindings) -> None:

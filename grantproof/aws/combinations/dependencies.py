@@ -1,4 +1,4 @@
-"""What each part of a grant depends on: the parameters that the expressions of its resources name.
+"""Which parameters each part of a grant depends on.
 
 A policy document is a function of the parameters that its expression names, through conditions, nested stacks and
 outputs, and of nothing else.
@@ -20,9 +20,9 @@ Part = tuple[str, ...]
 #: A parameter of a stack of the contract: (alias, name).
 Given = tuple[str, str]
 
-#: Properties of IAM entities that give no access. What takes a name from them is seen where it does.
+#: Properties of IAM entities that give no access. Expressions that use a name are followed where they stand.
 _NAMES = frozenset({"RoleName", "GroupName", "UserName", "ManagedPolicyName", "Path", "Description"})
-#: Types whose Ref and ARN follow from what they are called.
+#: Types whose Ref and ARN follow from their name.
 _CALLED_BY_NAME = frozenset(
     {f"AWS::IAM::{kind}" for kind in ("Role", "Group", "User", "ManagedPolicy")}
     | {"AWS::SSM::Parameter", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::KMS::Key"}
@@ -30,7 +30,7 @@ _CALLED_BY_NAME = frozenset(
 
 
 class Dependencies:
-    """What depends on what, in the templates of a contract's stacks, those of its variants included."""
+    """The dependencies in the templates of a contract's stacks, those of its variants included."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -58,8 +58,8 @@ class Dependencies:
         return {instance.path: instance for instance in self.instances}[path]
 
     def reaches(self, given: Given) -> bool:
-        """Can access turn on a parameter of a stack of the contract? What transforms make of it is not followed, so
-        that it may."""
+        """May access depend on a parameter of a stack of the contract? Transforms are not followed: under them, it
+        may."""
         if any(instance.is_transformed for instance in self.instances if instance.path[0] == given[0]):
             return True
         return any(given in used for _, used in self.reached)
@@ -70,7 +70,7 @@ class Dependencies:
         return tuple(found for instance in self.instances for found in self._reached_in(instance))
 
     def fed_by(self, given: Given) -> Iterator[tuple[Instance, str]]:
-        """The parameters of other stacks that are given an output which turns on this one, beside their templates."""
+        """The parameters of other stacks that are given an output which depends on this one, with their templates."""
         for stack in self.stacks:
             of_variants = [v.parameters.get(stack.alias, {}) for v in self.contract.variants]
             for values in (stack.parameters, *of_variants):
@@ -82,7 +82,7 @@ class Dependencies:
                             yield self.instance((stack.alias,)), name
 
     def _reached_in(self, instance: Instance) -> Iterator[tuple[Part, set[Given]]]:
-        """The parts that a template's resources make up, each with the parameters that they depend on."""
+        """The parts that a template's resources belong to, each with the parameters that it depends on."""
         alias = instance.path[0]
         for name, resource in instance.resources():
             if "Condition" in resource:
@@ -96,7 +96,7 @@ class Dependencies:
                 elif key == "MaxSessionDuration":
                     yield ("limits", *instance.path, name), used
                 elif key == "PermissionsBoundary":
-                    # What the other policies give is cut by it, so that they are looked at together.
+                    # It limits what the other policies give, so both are compared together.
                     yield ("limits", *instance.path, name), used
                     yield ("policies", alias), used
                 elif key not in _NAMES and resource.get("Type") != "AWS::SSM::Parameter":
@@ -145,7 +145,7 @@ class Dependencies:
     def _of_resource(self, instance: Instance, name: str, attribute: str, seen: frozenset[Any]) -> set[Given]:
         resource = instance.section("Resources")[name]
         if "Condition" in resource:
-            # Where it is not made, what refers to it cannot be made either.
+            # If it is not made, what refers to it cannot be made either.
             conditional = self._depends(instance, {f"Condition:{resource['Condition']}"}, seen)
             return conditional | self._of_made(instance, name, attribute, seen)
         return self._of_made(instance, name, attribute, seen)

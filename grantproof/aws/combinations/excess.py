@@ -1,4 +1,4 @@
-"""What a grant's stacks can be made to give beyond what its contract promises, by what the contract leaves open.
+"""What a grant's stacks can give beyond what the contract promises, through what the contract leaves open.
 
 Each value that a parameter may take, alone and together with the contract's variants and other parameters, may give
 nobody more than the contract says; so may each place in which the templates' conditions turn on the place. Less is

@@ -1,4 +1,4 @@
-"""Does every condition of the policies protect from something?"""
+"""Conditions that protect from nothing: without them, the same requests are allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates of a grant where they are used: a nested template is used as often as stacks name it."""
+"""Each use of a grant's templates: a nested template is used once for each stack that names it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grantproof.source import Document, read, shown
 
 @dataclass(frozen=True)
 class Instance:
-    """One template where it is used: the alias of the contract's stack, and logical ids of nested ones."""
+    """One use of a template. `path`: the alias of the contract's stack, and the logical ids of nested ones."""
 
     path: tuple[str, ...]
     template: Path

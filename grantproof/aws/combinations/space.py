@@ -1,9 +1,9 @@
-"""The parameter space of a grant: which combinations of its options there are, and which parts of it each can touch.
+"""The parameter space of a grant: the combinations of its options, and which parts each of them can change.
 
-A contract's variants give the values of options; a combination is a set of variants. Combinations multiply, so they are
-not all looked at as a whole: each part of a grant (the trust policy of a role, its limits, the other policies of a
-stack) is seen under every combination of the variants that reach it (`dependencies`), which shows it as it is under
-every combination of all.
+A contract's variants give the values of options; a combination is a set of variants. Combinations multiply, so not all
+of them are worked out. Each part of a grant (the trust policy of a role, its limits, the other policies of a stack) is
+worked out under every combination of the variants that it depends on (`dependencies`). That shows every state of it:
+the other variants do not change it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What accounts hold after a deployment, where each statement is written, and whether the contract says the same."""
+"""What accounts hold after a deployment, where each statement is written, and whether it agrees with the contract."""

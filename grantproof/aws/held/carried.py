@@ -1,4 +1,4 @@
-"""The policies that stacks put on resources, as CloudFormation resolves them, where no service is asked for them."""
+"""The policies that stacks put on resources, taken from their resolved properties, for services that are not asked."""
 
 from __future__ import annotations
 

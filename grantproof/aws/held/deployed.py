@@ -56,12 +56,12 @@ class Deployed(ABC):
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls made so far, and how many of them the law refused."""
+        """Calls made so far, and how many of them were refused."""
         return 0, 0
 
     @property
     def tried(self) -> Counter[tuple[str, str, str, bool]]:
-        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        """The requests behind these calls: principal, action, resource, whether it was allowed."""
         return Counter()
 
     @cached_property

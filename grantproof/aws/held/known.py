@@ -1,4 +1,4 @@
-"""What is known of the properties of a deployed resource, whether it is of the mocked world or of a real account."""
+"""The properties of a deployed resource as far as they are known, of the mocked world or of a real account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies parsed once: under most combinations of options, most of them read the same."""
+"""A cache of parsed policies: most of them are the same under most combinations of options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grantproof.iam import Policy, PolicyType, parse_policy
 
 
 def parsed(document: Any, type_: PolicyType, label: str) -> Policy:
-    """As `parse_policy`. Told apart by what they are as JSON; what cannot be JSON is for the parser to refuse.
+    """As `parse_policy`, cached by the JSON text of the document.
 
     Raises:
         MalformedPolicy: see `parse_policy`.

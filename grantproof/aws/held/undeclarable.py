@@ -1,4 +1,4 @@
-"""Resources that let somebody in, and of which a contract cannot speak."""
+"""Resources that give access in a way that no contract can declare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudFormation fills in before it creates a resource, where moto would pass nothing on to the service."""
+"""Names and defaults that CloudFormation fills in before it creates a resource, and moto does not."""
 
 from __future__ import annotations
 

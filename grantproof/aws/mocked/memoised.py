@@ -1,4 +1,4 @@
-"""What moto and botocore work out anew for every call, client or service, worked out once in a process.
+"""Speeds moto and botocore up: what they compute anew for every call, client or service is computed once a process.
 
 moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
 folders of botocore for each service's model, and starts a session of it to answer with an error; makes an RSA key for
@@ -103,7 +103,7 @@ def _policies_of_aws(backend: iam.IAMBackend) -> list[iam.ManagedPolicy]:
 
 @contextmanager
 def memoised() -> Generator[None, None, None]:
-    """Let moto and botocore use what they have worked out before."""
+    """While this is entered, moto and botocore use the memoised versions."""
     with (
         patch.object(responses, "method_names_from_class", _method_names),
         patch.object(utils, "create_loader", _loader),

@@ -1,4 +1,4 @@
-"""What names stand for in a stack of the mocked world: from moto's map of a stack to the scope of its functions."""
+"""The scope of intrinsic functions in a stack of the mocked world, built from moto's map of its resources."""
 
 from __future__ import annotations
 

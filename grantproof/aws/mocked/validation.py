@@ -1,4 +1,4 @@
-"""Policy documents are accepted and refused by the mocked services as the law reads them.
+"""Makes the mocked services accept and refuse policy documents as AWS does, by the evaluator's own parser.
 
 moto 5.2.5 refuses what AWS saves: documents of version 2008-10-17 or without a version, and trust policies with
 sts:TagSession. And it accepts what AWS refuses: it does not look at the trust policy of a new role. Bucket policies are

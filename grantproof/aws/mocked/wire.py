@@ -1,4 +1,4 @@
-"""Sessions of a mocked world, and every call on its way.
+"""boto3 sessions of a mocked world: every call is authorised before it is sent.
 
 moto carries calls out and judges none of them. Each session asks the world's authoriser before a call is sent, through
 botocore's event system; what the authoriser refuses is answered with the service's own error.
@@ -63,8 +63,8 @@ Authoriser = Callable[[Call], Refusal | None]
 
 #: What every session says of itself, and what policies see of it.
 USER_AGENT = "Boto3"
-#: The request id of a refusal by the law: whatever else refuses has another.
-BY_THE_LAW = "refused-by-the-law"
+#: The request id of a refusal by the authoriser; refusals by moto have others.
+AUTHORISER_REQUEST_ID = "refused-by-the-law"
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
@@ -238,7 +238,7 @@ def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, A
 
 
 def _answer(refusal: Refusal) -> tuple[AWSResponse, dict[str, Any]]:
-    headers: Any = {"x-amzn-requestid": BY_THE_LAW}
+    headers: Any = {"x-amzn-requestid": AUTHORISER_REQUEST_ID}
     response = AWSResponse("", refusal.status, headers, None)
     metadata = {"HTTPStatusCode": refusal.status, "HTTPHeaders": headers, "RequestId": headers["x-amzn-requestid"]}
     return response, {

@@ -1,1 +1,1 @@
-"""Stacks as they would be, worked out from their templates without deploying."""
+"""What stacks would hold, worked out from their templates without deploying them."""

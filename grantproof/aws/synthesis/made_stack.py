@@ -26,19 +26,19 @@ _NESTED = "AWS::CloudFormation::Stack"
 
 
 class Refused(Exception):
-    """CloudFormation would refuse a stack under these parameters: which, and its words."""
+    """CloudFormation would refuse a stack under these parameters: which stack, and in which words."""
 
     def __init__(self, stack: StackPath, message: str) -> None:
         super().__init__(f"stack {'/'.join(stack)}: {message}")
         self.stack, self.message = stack, message
 
     def again(self) -> Refused:
-        """The same refusal without the way that it has come, which holds on to all that was worked out there."""
+        """The same refusal without its traceback, which keeps alive all that was worked out there."""
         return type(self)(self.stack, self.message)
 
 
 class NotMade(Refused, NotResolved):
-    """A reference to what a template does not make, or not under these parameters."""
+    """A reference to a resource that a template does not make, or not under these parameters."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""What a stack makes of a resource, type by type: its physical id, its attributes, and what IAM then holds.
+"""What each type of resource becomes when it is made: its physical id, its attributes, and what IAM then holds.
 
-Nothing is deployed. What cannot be said without deploying is `NotResolved`.
+Nothing is deployed. What only a deployment could tell is `NotResolved`.
 """
 
 from __future__ import annotations

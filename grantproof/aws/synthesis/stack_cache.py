@@ -1,5 +1,5 @@
-"""Stacks that are worked out once, for all who come to the same: of a grant's many combinations most give most stacks
-the same values, and a template that is broken on purpose leaves those of the others as they were."""
+"""A cache of stacks that were worked out: most combinations of a grant give most stacks the same parameters, and a
+mutant changes one template only."""
 
 from __future__ import annotations
 

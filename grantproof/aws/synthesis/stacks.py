@@ -1,8 +1,8 @@
-"""A grant's stacks as they would be, worked out from the templates without deploying anything.
+"""What a grant's stacks would hold, worked out from the templates without deploying them.
 
-Thousands of combinations of parameters can be looked at in this way. That it says what a deployment makes is not taken
-on trust: the suites deploy a grant's variants and compare (`tests/grants/test_variants.py`). A resource or a function
-of which it cannot say what access it gives is `NotResolved`.
+Thousands of combinations of parameters can be checked in this way. The suites test that it agrees with a deployment:
+they deploy a grant's variants and compare (`tests/grants/test_variants.py`). A resource or a function whose access
+cannot be worked out is `NotResolved`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A contract beside what its stacks would hold: the same view as of a mocked world, without one."""
+"""A contract and what its stacks would hold, with the same interface as a grant deployed in a mocked world."""
 
 from __future__ import annotations
 
