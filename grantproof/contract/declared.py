@@ -226,6 +226,12 @@ class Contract:
         named = [stack.template for stack in stacks] + [f for upload in self.uploads for f in upload.files]
         return tuple(dict.fromkeys(path for path in named if is_template(path)))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that decides over what is deployed: the contract, its templates, and whatever they include."""
+        included = (file for upload in self.uploads for file in upload.files)
+        return tuple(dict.fromkeys((self.path, *self.templates, *included)))
+
     def principal(self, alias: str) -> DeclaredPrincipal:
         """The principal of this alias.
 

@@ -15,7 +15,7 @@ from grantproof.contract.options import variants_of
 from grantproof.contract.principals import principals_of, resources_of
 from grantproof.contract.sends import sends_of
 from grantproof.contract.stacks import accounts_of, in_order, region_of, setup_of, stacks_of, uploads_of
-from grantproof.contract.templates import may_be_template
+from grantproof.contract.templates import is_named_as_template, may_be_template
 from grantproof.source import SourceError, read, shown
 
 _TOP = (
@@ -43,7 +43,7 @@ def find(directory: Path) -> tuple[Contract, ...]:
     for file in sorted(directory.rglob("*")):
         if file.is_symlink() and file.is_dir():
             raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
-        if not covered.intersection(file.parents) and may_be_template(file):
+        if is_named_as_template(file) and not covered.intersection(file.parents) and may_be_template(file):
             raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
     contracts = tuple(load(path) for path in paths)
     seen: dict[str, Path] = {}
@@ -55,7 +55,8 @@ def find(directory: Path) -> tuple[Contract, ...]:
     uploaded = [file for contract in contracts for upload in contract.uploads for file in upload.files]
     deployed = {file.resolve() for file in (*uploaded, *(t for contract in contracts for t in contract.templates))}
     for file in sorted(directory.rglob("*")):
-        if file.resolve() not in deployed and may_be_template(file):
+        inside = is_named_as_template(file) or covered.intersection(file.parents)
+        if inside and file.resolve() not in deployed and may_be_template(file):
             raise ContractError(
                 file,
                 "is a template that no contract deploys, so that nothing is verified of it. Name it under `stacks` or "

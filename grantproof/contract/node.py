@@ -110,6 +110,8 @@ class Node:
     def file(self) -> Path:
         """It names a file in the grant's folder."""
         name = self.text("a file name")
+        if "\0" in name:
+            self.refuse(f"{name!r} is no file name.")
         found = self.folder / name
         if self.folder.resolve() not in found.resolve().parents:
             self.refuse(f"{name!r} lies outside the grant's folder. Move it into {shown(self.folder)}.")

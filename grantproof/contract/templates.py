@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,26 @@ from grantproof.source import SourceError, read
 TEMPLATE_SUFFIXES = (".yaml", ".yml", ".json", ".template")
 
 
+#: CloudFormation takes templates of up to a megabyte.
+_LARGEST = 1_000_000
+
+
 def is_template(path: Path) -> bool:
-    """Is a file a CloudFormation template? One that cannot be read is none."""
+    """Is a file a CloudFormation template, whatever it is called? One that cannot be read is none."""
     return may_be_template(path) and _is_readable(path)
 
 
 def may_be_template(path: Path) -> bool:
     """The same, but for what cannot be read: CloudFormation may read what we refuse."""
-    if not is_named_as_template(path) or not path.is_file():
+    if not path.is_file():
+        return False
+    named = is_named_as_template(path)
+    if not named and (path.stat().st_size > _LARGEST or not _READS_LIKE_ONE.search(path.read_bytes())):
         return False
     try:
         value = read(path).value
     except SourceError:
-        return b"Resources" in path.read_bytes()
+        return named and b"Resources" in path.read_bytes()
     return isinstance(value, Mapping) and "Resources" in value
 
 
@@ -34,6 +42,9 @@ def _is_readable(path: Path) -> bool:
     except SourceError:
         return False
     return True
+
+
+_READS_LIKE_ONE = re.compile(rb"Resources\W.*AWS::", re.DOTALL)
 
 
 def is_named_as_template(path: Path) -> bool:

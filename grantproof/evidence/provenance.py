@@ -86,7 +86,7 @@ def gather(
         exports=exported(exports),
         locks={name: _digest(Path(name)) for name in LOCK_FILES if Path(name).is_file()},
         suites=judges(suites),
-        contents={shown(file): file.read_text(encoding="utf-8-sig") for file in files},
+        contents={shown(file): file.read_text(encoding="utf-8-sig", errors="replace") for file in files},
     )
 
 
@@ -109,7 +109,7 @@ def exported(exports: Iterable[Path]) -> dict[str, str]:
 
 
 def _inputs(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> list[Path]:
-    files = {file for contract in contracts for file in (contract.path, *contract.templates)}
+    files = {file for contract in contracts for file in contract.files}
     return sorted(files | {w.path for w in waivers if w.path is not None})
 
 
@@ -118,7 +118,23 @@ def _changed(folder: Path, files: Sequence[Path]) -> bool:
     if _git(folder, "rev-parse", "HEAD") is None:
         return False
     tracked = _git(folder, "ls-files", "--error-unmatch", "--", *(str(file.resolve()) for file in files))
-    return tracked is None or _git(folder, "status", "--porcelain", "--untracked-files=no") != ""
+    if tracked is None or _git(folder, "status", "--porcelain", "--untracked-files=no") != "":
+        return True
+    # What git is told to assume unchanged, and what a filter of its settings hides, it does not show.
+    return any(_committed(folder, file) != _lines(file.read_bytes()) for file in files)
+
+
+def _committed(folder: Path, file: Path) -> bytes | None:
+    """A file as the commit has it, without its settings' filters; None where it has none."""
+    top = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
+    name = file.resolve().relative_to(Path(top).resolve()).as_posix()
+    command = ("git", "-C", str(folder), "cat-file", "blob", f"HEAD:{name}")
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=_clean())  # noqa: S603 - git
+    return _lines(done.stdout) if done.returncode == 0 else None
+
+
+def _lines(content: bytes) -> bytes:
+    return content.replace(b"\r\n", b"\n")  # which git may have made of the other
 
 
 def _files(export: Path) -> list[Path]:
@@ -174,12 +190,15 @@ def _named() -> tuple[str, str]:
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git says; None where it refuses or is not there. A hook's GIT_DIR would name another repository."""
     command: Sequence[str] = ("git", "-C", str(folder), *arguments)
-    clean = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=clean)  # noqa: S603 - git
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=_clean())  # noqa: S603 - git
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
 
 
 def _without_credentials(url: str) -> str:

@@ -180,8 +180,8 @@ def deployed(contract: Contract) -> State:
         DeploymentFailed: it cannot be deployed.
         IamError, SnapshotIncomplete: what it holds cannot be read.
     """
-    for file in (contract.path, *contract.templates):
-        if _SHARED in file.read_text(encoding="utf-8"):
+    for file in contract.files:
+        if _SHARED.encode() in file.read_bytes():
             raise DeploymentFailed(
                 f"{shown(file)}: {_SHARED}... is how the gate calls generated names; use another name."
             )

@@ -290,8 +290,26 @@ def test_templates_that_are_not_committed_are_not_those_of_the_commit(
         subprocess.run([*git, *command], check=True)  # noqa: S603 - our own command
     monkeypatch.setenv("GIT_DIR", str(ROOT / "nowhere"))
     assert (len(about().commit), about().changed) == (40, False)
+    role, as_committed = tmp_path / "good" / "role.yaml", (tmp_path / "good" / "role.yaml").read_bytes()
+    role.write_bytes(as_committed.replace(b"\n", b"\r\n"))
+    monkeypatch.delenv("GIT_DIR")
+    subprocess.run([*git, "update-index", "--assume-unchanged", "good/role.yaml"], check=True)  # noqa: S603 - our own command
+    assert not about().changed, "other ends of lines are what git checks out"
+    role.write_bytes(as_committed + b"# wider\n")
+    assert about().changed, "git does not show what it is told to assume unchanged"
     monkeypatch.setenv("PATH", "")
     assert about().commit == ""
+
+
+def test_what_templates_include_is_an_input(tmp_path: Path) -> None:
+    """A statement may stand in it; reports of another snippet were those of this one."""
+    shutil.copytree(GOOD, tmp_path / "good")
+    (tmp_path / "good" / "snippet.bin").write_bytes(b"\xff{}")
+    contract = tmp_path / "good" / "contract.yaml"
+    uploads = "uploads: {s: {account: owner, bucket: snippets, files: [snippet.bin]}}\nstacks:\n"
+    contract.write_text(contract.read_text(encoding="utf-8").replace("stacks:\n", uploads), encoding="utf-8")
+    about = provenance.gather([load(tmp_path / "good")], (), "")
+    assert sorted(Path(name).name for name in about.inputs) == ["contract.yaml", "role.yaml", "snippet.bin"]
 
 
 def test_who_ran_it_is_the_pipeline_and_no_address_is_a_script(monkeypatch: pytest.MonkeyPatch) -> None:

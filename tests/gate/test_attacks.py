@@ -325,11 +325,16 @@ def a_second_template_that_only_others_can_read(top: Path) -> None:
     Path("grants/reader/more.yaml").write_text(f"{text}Outputs: {{}}\n", encoding="utf-8")  # a key twice
 
 
+def a_second_template_by_another_name(top: Path) -> None:
+    Path("grants/reader/notes.txt").write_text(ROLE.read_text(encoding="utf-8").replace("Type: S", "Type: AWS::S"))
+
+
 @pytest.mark.parametrize(
     "attack",
-    [a_second_template, a_second_template_in_capitals, a_second_template_that_only_others_can_read],
+    [a_second_template, a_second_template_in_capitals, a_second_template_that_only_others_can_read,
+     a_second_template_by_another_name],
     ids=lambda attack: attack.__name__,
-)
+)  # fmt: skip
 def test_a_template_that_no_contract_deploys_is_refused(
     repository: Path, attack: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +342,24 @@ def test_a_template_that_no_contract_deploys_is_refused(
     for command in (["gate", "grants", "--base", "main"], ["verify", "grants"]):
         assert main(command) == 2
         assert "is a template that no contract deploys, so that nothing is verified of it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("PutRolePolicy", 'PolicyName: read, PolicyDocument: \'{"Version": "2012-10-17", "Statement": []}\''),
+        ("TagRole", "Tags: [{Key: team, Value: x}]"),
+    ],
+)
+def test_setup_does_not_change_what_the_stacks_make(repository: Path, operation: str, parameters: str) -> None:
+    """A policy that is written over the template's would be verified in its place, and the grant was green."""
+    edit(ROLE, READ, WIDER)
+    edit(ROLE, "      AssumeRolePolicyDocument:", "      RoleName: reader\n      AssumeRolePolicyDocument:")
+    call = f"{{account: owner, service: iam, operation: {operation}, parameters: {{RoleName: reader, {parameters}}}}}"
+    edit(CONTRACT, "principals:\n", f"setup:\n  - {call}\nprincipals:\n")
+    change = found(repository)
+    assert not change.passes
+    assert "setup changes arn:aws:iam::111111111111:role/reader, which the stacks make" in change.grants[0].doubts[0]
 
 
 def test_a_template_that_is_a_link_out_of_its_folder_is_refused(repository: Path) -> None:

@@ -20,7 +20,8 @@ from grantproof.aws.templates.processed import TemplateError
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.wellformed import Malformed
-from grantproof.contract import TEMPLATE_SUFFIXES, Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
+from grantproof.contract import Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
+from grantproof.contract.templates import is_named_as_template, is_template
 from grantproof.source import Place, at, read, shown
 
 
@@ -113,6 +114,7 @@ def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deplo
     deployment = Deployment((), facts_of(contract)) if prepared else begin(world, contract)
     while len(deployment.stacks) < len(contract.stacks):
         deployment = advance(world, contract, deployment)
+    set_up(world, contract, deployment)
     return deployment
 
 
@@ -134,18 +136,24 @@ def begin(world: World, contract: Contract) -> Deployment:
 
 
 def advance(world: World, contract: Contract, deployment: Deployment) -> Deployment:
-    """Create the next stack; after the last, make the calls of `setup`.
+    """Create the next stack.
 
     Raises:
         DeploymentFailed: names template, resource and reason.
     """
     stack = contract.stacks[len(deployment.stacks)]
     deployed = _create(world, contract, stack, _given(stack, deployment.facts))
-    deployment = Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
-    if len(deployment.stacks) == len(contract.stacks):
-        for call in contract.setup:
-            _prepare(world, call, deployment.facts)
-    return deployment
+    return Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
+
+
+def set_up(world: World, contract: Contract, deployment: Deployment) -> None:
+    """Make the calls of `setup`.
+
+    Raises:
+        DeploymentFailed: the first that fails.
+    """
+    for call in contract.setup:
+        _prepare(world, call, deployment.facts)
 
 
 def _prepare(world: World, call: Setup, facts: Facts) -> None:
@@ -208,8 +216,12 @@ def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
     s3 = world.client(world.root(upload.account), "s3")
     for file in upload.files:
         key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = world.built.handed(read(file)) if file.suffix.lower() in TEMPLATE_SUFFIXES else file.read_bytes()
+        content = world.built.handed(read(file)) if _is_read(file) else file.read_bytes()
         s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
+
+
+def _is_read(file: Path) -> bool:
+    return is_named_as_template(file) or is_template(file)
 
 
 def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:

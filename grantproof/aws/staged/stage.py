@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from grantproof.aws.held.carried import carried, joined
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
-from grantproof.aws.mocked.deploy import Deployment, advance, begin, put_uploads
+from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, advance, begin, put_uploads, set_up
 from grantproof.aws.mocked.world import World
 from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.templates import serverless
@@ -91,7 +91,22 @@ class Stage(Deployed):
         if len(self.deployment.stacks) == len(self.contract.stacks):
             return False
         self.deployment = advance(self.world, self.contract, self.deployment)
+        if len(self.deployment.stacks) == len(self.contract.stacks) and self.contract.setup:
+            self._set_up()
         return True
+
+    def _set_up(self) -> None:
+        """Make what is there besides. What the stacks made has to stay as it is: a policy that a call puts in the place
+        of theirs would be verified in its place, and nobody has it who deploys the templates."""
+        before = {(n, *one): held for n, snapshot in self.snapshots().items() for one, held in _entities(snapshot)}
+        set_up(self.world, self.contract, self.deployment)
+        after = {(n, *one): held for n, snapshot in self.snapshots().items() for one, held in _entities(snapshot)}
+        for name, held in before.items():
+            if after.get(name) != held:
+                raise DeploymentFailed(
+                    f"{self.contract.setup[0].place}: setup changes {name[-1]}, which the stacks make: it is for what "
+                    "is there besides. Write the change into the template."
+                )
 
     def upload_again(self) -> None:
         """Put the files that templates fetch into their buckets again, as they now read."""
@@ -284,3 +299,11 @@ def _in_principals(document: Any, arn: str, unique_id: str) -> str:
                 values = named["AWS"] if isinstance(named["AWS"], list) else [named["AWS"]]
                 named["AWS"] = [unique_id if value == arn else value for value in values]
     return json.dumps(document)
+
+
+def _entities(snapshot: AccountSnapshot) -> Iterator[tuple[tuple[str, str], Any]]:
+    """What an account holds, by kind and ARN."""
+    kinds = {"users": snapshot.users, "roles": snapshot.roles, "groups": snapshot.groups, "policies": snapshot.policies}
+    for kind, entries in {**kinds, "resource policies": snapshot.resource_policies}.items():
+        for entry in entries:
+            yield (kind, str(entry["Arn"])), entry
