@@ -313,6 +313,43 @@ def test_a_wildcard_in_the_row_of_another_deployment_is_found(
         assert found(folder, sections=narrow, resource=NAMED % keys) == [], "names are each account's own"
 
 
+@pytest.mark.parametrize(
+    ("sections", "conditions", "says"),
+    [
+        ("Mappings: {M: {eu-west-1: {r: []}, us-east-1: {r: [a]}}}",
+         "'Fn::ForEach::C': [I, !FindInMap [M, !Ref AWS::Region, r], {'W${I}': !Equals [a, b]}]",
+         "Fn::ForEach::C turns on AWS::Region"),
+        ("", "'Fn::ForEach::C': [I, [us-east-1], {'W&{I}': !Equals [!Ref AWS::Region, !Sub '${I}']}]",
+         "Fn::ForEach::C turns on AWS::Region"),
+    ],
+)  # fmt: skip
+def test_a_loop_that_turns_on_the_place_is_found(sections: str, conditions: str, says: str, folder: Path) -> None:
+    """It is written out in the contract's region only."""
+    more = f"Transform: AWS::LanguageExtensions\n{sections}"
+    assert any(says in one for one in found(folder, sections=more, conditions=conditions))
+
+
+@pytest.mark.parametrize(("region", "found_"), [("{Ref: 'AWS::Region'}", True), ("a", False)])
+def test_a_snippet_that_compares_the_place_is_found(region: str, found_: bool, folder: Path) -> None:
+    (folder / "snippet.txt").write_text(f"Wide: {{'Fn::Equals': [{region}, us-east-1]}}", encoding="utf-8")
+    said = found(folder, more="uploads: {s: {account: owner, bucket: grants, files: [snippet.txt]}}")
+    assert [f"{folder / 'snippet.txt'}:1:1: the snippet snippet.txt turns on AWS::Region" in one for one in said] == (
+        [True] * found_
+    )
+
+
+def test_a_nested_template_is_looked_at_whatever_it_is_called(folder: Path) -> None:
+    """What turns on the place was looked for in files that are called templates."""
+    said = nested(folder, "normal", "Wide: !Not [!Equals [!Ref AWS::Region, eu-west-1]]")
+    assert any("in af-south-1" in one for one in said)
+    for file in ("app.yaml", "more/app.yaml"):
+        (folder / file).rename((folder / file).with_suffix(".txt"))
+    for file in ("outer.yaml", "contract.yaml"):
+        text = (folder / file).read_text(encoding="utf-8")
+        (folder / file).write_text(text.replace("app.yaml", "app.txt"), encoding="utf-8")
+    assert [item.detail.replace("app.txt", "app.yaml") for item in excess(load(folder))] == said
+
+
 OUTER = """
 Resources:
   Topic: {Type: AWS::SNS::Topic}

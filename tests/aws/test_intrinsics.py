@@ -99,6 +99,8 @@ def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) ->
         ({"Fn::If": ["Yes", "y"]}, NotResolved, "Fn::If takes a list of 3, not"),
         ({"Fn::Join": "a,b"}, NotResolved, "Fn::Join takes a list of 2, not"),
         ({"Fn::FindInMap": ["Map", "1"]}, NotResolved, "takes a list of 3 to 4, not"),
+        ({"Fn::Select": [1, [{"Ref": "AWS::NoValue"}, "*", "a"]]}, NotResolved, "a list with AWS::NoValue"),
+        ({"Fn::Length": ["a", {"Ref": "AWS::NoValue"}]}, NotResolved, "a list with AWS::NoValue"),
         ({"Fn::Select": ["a", {"Ref": "Zones"}]}, NotResolved, "takes a number, not 'a'"),
         ({"Fn::Sub": ["${X}"]}, NotResolved, "Fn::Sub takes a text, or a list of a text and an object"),
         ({"Fn::GetAtt": "Role"}, NotResolved, "takes a resource and an attribute"),

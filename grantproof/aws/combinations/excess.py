@@ -88,7 +88,12 @@ def _unforeseen(space: Space) -> Iterator[Excess]:
             place = document.place("Conditions", name)
             yield Excess(str(place), f"condition {name} asks for a place that is not known here; name one that is")
     conditions = found.conditions() if not space.contract.accounts_for_options else ()
-    for kind, turning in (("condition", conditions), ("the row of map", found.lookups())):
+    for kind, turning in (
+        ("condition", conditions),
+        ("the row of map", found.lookups()),
+        ("the loop", found.loops()),
+        ("the snippet", found.snippets()),
+    ):
         for place, name, turns in turning:
             if place not in told:
                 told.add(place)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from grantproof.aws.combinations.instances import is_transformed
 from grantproof.aws.mocked.deploy import nested_template
 from grantproof.contract import Contract
-from grantproof.source import at, read
+from grantproof.source import SourceError, at, read
 
 #: Properties that hold a whole policy, which may be made by a function.
 _WHOLE = re.compile(r"\w*Polic(y|ies)(Document|Text)?|Body")
@@ -30,17 +31,23 @@ def parameters_in_policies(contract: Contract) -> frozenset[tuple[Path, str]]:
     as the output of a nested stack."""
     found: set[tuple[Path, str]] = set()
     for template in contract.templates:
-        _follow(contract, template, frozenset(_in_policies(template)), found)
+        _follow(contract, template, frozenset(_in_policies(contract, template)), found)
     return frozenset(found)
 
 
-def _in_policies(template: Path) -> Iterator[str]:
+def _in_policies(contract: Contract, template: Path) -> Iterator[str]:
     resources = read(template).value.get("Resources") or {}
     yield from _taken(resources, inside=False)
     for resource in resources.values():
         # SAM makes statements of what its policy templates are given.
         if isinstance(resource, Mapping) and str(resource.get("Type")).startswith("AWS::Serverless::"):
             yield from _taken((resource.get("Properties") or {}).get("Policies"), inside=True)
+    if is_transformed(read(template)):
+        for file in (file for upload in contract.uploads for file in upload.files if file not in contract.templates):
+            try:
+                yield from _taken(read(file).value, inside=True)  # a snippet may stand in a policy
+            except SourceError:
+                continue
 
 
 def _follow(contract: Contract, template: Path, names: frozenset[str], found: set[tuple[Path, str]]) -> None:

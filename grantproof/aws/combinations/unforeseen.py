@@ -14,7 +14,8 @@ from grantproof.aws.combinations.places import PLACES
 from grantproof.aws.held.non_policy_access import Way, way_of
 from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import references
-from grantproof.source import Key, Place, read
+from grantproof.contract.templates import is_named_as_template
+from grantproof.source import Key, Place, SourceError, read
 
 _TOLD_BY_DEPLOYMENT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
 #: Types whose Ref is their name, and the property that gives it.
@@ -26,6 +27,9 @@ _NAMED = {
     "AWS::SSM::Parameter": "Name",
 }
 _NESTED = "AWS::CloudFormation::Stack"
+_LOOP = "Fn::ForEach::"
+#: A snippet is an object or a list, in JSON or YAML, with a function.
+_READABLE = re.compile(rb"Fn::|![A-Z]")
 _TESTS = ("Fn::And", "Fn::Or", "Fn::Not")
 _WILD = re.compile(r"[*?]")
 
@@ -42,7 +46,8 @@ class Unforeseen:
         such question: what AWS gives is never empty."""
         for instance in self._dependencies.instances:
             for name, expression in instance.section("Conditions").items():
-                if turns := self._asked(instance, expression):
+                looped = name.startswith(_LOOP)
+                if turns := self._placed(instance, expression) if looped else self._asked(instance, expression):
                     yield read(instance.template).place("Conditions", name), name, turns
 
     def lookups(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
@@ -57,6 +62,31 @@ class Unforeseen:
                     rows = instance.section("Mappings").get(str(argument[0]), instance.section("Mappings"))
                     if turns and _WILD.search(str([rows, *argument[3:]])):
                         yield read(instance.template).place(*at), str(argument[0]), turns
+
+    def loops(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
+        """The loops that turn on it, or on the place: where, their names, and on what. They are written out in the
+        contract's region only."""
+        for instance in self._dependencies.instances:
+            for path, name, collection in _loops(instance.document, ()):
+                if turns := self._placed(instance, collection):
+                    yield read(instance.template).place(*path), name, turns
+
+    def snippets(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
+        """What is included and compares the place, or what only a deployment tells; it is read where it is included,
+        which is looked at in the contract's region only."""
+        contract = self._dependencies.contract
+        for file in (file for upload in contract.uploads for file in upload.files if file not in contract.templates):
+            if is_named_as_template(file) or _READABLE.search(file.read_bytes()):
+                try:
+                    value = read(file).value
+                except SourceError:
+                    continue  # no snippet that could be included
+                asked = _compared(value)
+                if turns := names(asked) & (_TOLD_BY_DEPLOYMENT | PLACES) | _functions(asked):
+                    yield read(file).place(), file.name, frozenset(turns)
+
+    def _placed(self, instance: Instance, item: Any) -> frozenset[str]:
+        return self._of(instance, item) | (names(item) & PLACES)
 
     def _asked(self, instance: Instance, expression: Any) -> frozenset[str]:
         match expression:
@@ -126,6 +156,24 @@ class Unforeseen:
         if written in properties:
             return self._of(instance, properties[written])
         return frozenset({f"{attribute or 'the name'} of {name}"})
+
+
+def _loops(item: Any, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], str, Any]]:
+    entries = item.items() if isinstance(item, Mapping) else enumerate(item) if isinstance(item, list) else ()
+    for key, entry in entries:
+        if str(key).startswith(_LOOP) and isinstance(entry, list):
+            yield (*path, key), str(key), entry[1:2]
+        yield from _loops(entry, (*path, key))
+
+
+def _compared(item: Any) -> list[Any]:
+    """The arguments of the functions in a value by which something is decided."""
+    if isinstance(item, list):
+        return [found for entry in item for found in _compared(entry)]
+    if not isinstance(item, Mapping):
+        return []
+    own = [entry for key, entry in item.items() if key in ("Fn::Equals", "Fn::FindInMap")]
+    return own + [found for entry in item.values() for found in _compared(entry)]
 
 
 def _functions(item: Any) -> set[str]:

@@ -253,9 +253,16 @@ def _split(argument: Any, scope: Scope) -> list[str]:
     return text(value(whole, scope)).split(str(separator))
 
 
+def _counted(items: Any, scope: Scope) -> list[Any]:
+    """A list of which somebody counts the entries. Whether one that is taken away counts is not documented."""
+    if isinstance(items, list) and any(value(entry, scope) is NO_VALUE for entry in items):
+        raise NotResolved("which entry of a list with AWS::NoValue is which cannot be said")
+    return _items(items, scope)
+
+
 def _select(argument: Any, scope: Scope) -> Any:
     index, items = argument
-    found, index = _items(items, scope), text(value(index, scope))
+    found, index = _counted(items, scope), text(value(index, scope))
     if not index.isdecimal():
         raise NotResolved(f"Fn::Select takes a number, not {index!r}")
     number = int(index)
@@ -335,7 +342,7 @@ _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
     "Fn::GetAZs": _get_azs,
     "Fn::Cidr": _cidr,
     "Fn::ImportValue": lambda argument, scope: scope.exported(text(value(argument, scope))),
-    "Fn::Length": lambda argument, scope: len(_items(argument, scope)),
+    "Fn::Length": lambda argument, scope: len(_counted(argument, scope)),
     "Fn::ToJsonString": _to_json,
     "Fn::Base64": _base64,
     "Fn::RefAll": _ref_all,

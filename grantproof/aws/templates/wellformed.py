@@ -75,7 +75,7 @@ def whole(template: Mapping[str, Any]) -> None:
 
 
 def numbers(document: Document) -> None:
-    """Refuse a template in whose policies a number is not written as decimals are.
+    """Refuse a template in whose policies or conditions a number is not written as decimals are.
 
     Raises:
         NotUnderstood: at the first.
@@ -83,8 +83,8 @@ def numbers(document: Document) -> None:
     if document.unclear:
         policies = tuple(documents(document.value, text=False))
         for path, written in document.unclear.items():
-            if any(path[: len(policy)] == policy for policy in policies):
-                said = f"{written} in a policy: readers make different numbers of it; put it in quotation marks"
+            if path[0] == "Conditions" or any(path[: len(policy)] == policy for policy in policies):
+                said = f"{written}: readers make different numbers of it; put it in quotation marks"
                 raise NotUnderstood(said, document.place(*path))
 
 
