@@ -82,11 +82,11 @@ class Unforeseen:
                 except SourceError:
                     continue  # no snippet that could be included
                 asked = _compared(value)
-                if turns := names(asked) & (_TOLD_BY_DEPLOYMENT | PLACES) | _functions(asked):
+                if turns := referenced_names(asked) & (_TOLD_BY_DEPLOYMENT | PLACES) | _functions(asked):
                     yield read(file).place(), file.name, frozenset(turns)
 
     def _placed(self, instance: Instance, item: Any) -> frozenset[str]:
-        return self._of(instance, item) | (names(item) & PLACES)
+        return self._of(instance, item) | (referenced_names(item) & PLACES)
 
     def _asked(self, instance: Instance, expression: Any) -> frozenset[str]:
         match expression:
