@@ -68,8 +68,9 @@ class Forked:
         for item in session.items:
             if not self._goes_ahead(item):
                 units.setdefault(self._unit_of(item.nodeid), []).append(item)
-        # The longest first, so that no process is left with it when the others are done.
-        shares = sorted(units.values(), key=len, reverse=True)
+        # The longest first, so that no process is left with it when the others are done. A part that goes apart from
+        # the rest of its grant has few tests, and long ones.
+        shares = [units[unit] for unit in sorted(units, key=lambda unit: (unit[1], len(units[unit])), reverse=True)]
         telling = _Telling(session.items, lambda nodeid: self._unit_of(nodeid)[0])
         if shares:
             self._before()

@@ -11,7 +11,9 @@ import pytest
 
 #: Of a user's pytest: options (`-k`, `-p no:...`), plugins by name, and whether those that are installed are loaded.
 _SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-_PLUGINS = ("xdist", "grantproof")
+#: Named by its module: by its entry point's name, pytest would rewrite the assertions of the whole package, which on a
+#: machine that has just installed it takes a second.
+_PLUGINS = ("xdist", "grantproof.plugin")
 
 
 def run(suites: Path, arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:

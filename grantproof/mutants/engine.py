@@ -64,7 +64,7 @@ class Engine:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Every grant, one after the other."""
-        trial = Trial(session, session.config.pluginmanager.get_plugin("grantproof"))
+        trial = Trial(session, session.config.pluginmanager.get_plugin("grantproof.plugin"))
         by_grant: dict[str, list[pytest.Item]] = {}
         contracts: dict[str, Contract] = {}
         for item in session.items:
