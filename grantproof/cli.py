@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from grantproof import __version__
 from grantproof.verbs import (
+    BAD_USAGE,
     NOBODY_READ,
     NOT_VERIFIED,
     compare,
@@ -29,7 +30,11 @@ from grantproof.verbs import (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return BAD_USAGE
+    options = parser.parse_args(argv)
     try:
         status = int(options.run(options))
         print(end="", flush=True)
@@ -55,14 +60,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="grantproof",
         description="Prove what CloudFormation templates delegate between AWS accounts. Offline.",
+        epilog="To begin: grantproof init path/to/stack.yaml. Each command has options, exit statuses and examples: "
+        "grantproof COMMAND --help.",
     )
     parser.add_argument("--version", action="version", version=f"grantproof {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for verb in (verify, gate, snapshot, evaluate, compare, init):
-        verb.add(commands)
-    questions.add_explain(commands)
-    questions.add_who_can(commands)
-    mutants.add(commands)
+    # In the order in which they are met.
+    for add in (
+        init.add,
+        verify.add,
+        gate.add,
+        questions.add_explain,
+        questions.add_who_can,
+        compare.add,
+        mutants.add,
+        snapshot.add,
+        evaluate.add,
+    ):
+        add(commands)
     return parser
 
 

@@ -223,6 +223,7 @@ def test_a_repository_without_grants_is_left_alone(tmp_path: Path) -> None:
         (["verify"], 2, "is not a folder"),
         (["verify", str(GOOD), "-n", "many"], 2, "--workers takes a number of processes, or auto, not 'many'"),
         (["verfy"], 2, "invalid choice"),
+        ([], 2, "To begin: grantproof init path/to/stack.yaml."),
         (["evaluate", "missing.jsonl"], 2, "No such file"),
         (["evaluate", "--assume", "O99=x"], 2, "no open point is called 'O99'"),
         (["evaluate", "--assume", "O5"], 2, "takes POINT=READING"),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from grantproof.contract.declared import Stack, Upload
 from grantproof.contract.node import Node, did_you_mean
-from grantproof.contract.references import references
+from grantproof.contract.references import references, strangers
 from grantproof.contract.templates import section, template_of
 
 _PARTS = ("stacks", "setup", "principals", "resources", "sends", "variants")
@@ -27,6 +27,8 @@ def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Uploa
     for part in _PARTS:
         if part in top:
             _check(top[part], known, stacks)
+            if part != "setup":  # which holds texts of all kinds
+                _refuse_strangers(top[part], known)
     optional = tuple(f"stacks.{stack.alias}." for stack in stacks if stack.variants)
     known -= {name for name in known if name.startswith(optional)}
     for part in ("stacks", "principals", "resources", "sends"):
@@ -47,6 +49,30 @@ def _check(node: Node, known: Collection[str], stacks: Sequence[Stack]) -> None:
     elif isinstance(node.value, list):
         for number in range(len(node.value)):
             _check(node[number], known, stacks)
+
+
+#: What CloudFormation calls these, and whoever writes templates writes here.
+_OF_CLOUDFORMATION = {
+    "AWS::Region": "${region}",
+    "AWS::Partition": "${partition}",
+    "AWS::AccountId": "${accounts.ALIAS}",
+    "AWS::StackName": "${stacks.ALIAS.name}",
+}
+
+
+def _refuse_strangers(node: Node, known: Collection[str]) -> None:
+    """A mistyped reference would be taken for text, which promises what nobody meant."""
+    if isinstance(node.value, Mapping):
+        for key in node.value:
+            _refuse_strangers(node[key], known)
+    elif isinstance(node.value, list):
+        for number in range(len(node.value)):
+            _refuse_strangers(node[number], known)
+    elif isinstance(node.value, str):
+        for name in strangers(node.value):
+            meant = _OF_CLOUDFORMATION.get(name)
+            hint = f"Here it is {meant}." if meant else did_you_mean(name, known)
+            node.refuse(f"nothing is called ${{{name}}}. {hint}")
 
 
 def _made_near(name: str, stacks: Iterable[Stack]) -> list[str]:

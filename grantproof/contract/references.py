@@ -9,6 +9,9 @@ from typing import Any
 
 from grantproof.contract.declared import Contract
 
+_BRACED = re.compile(r"\$\{([^{}]*)\}")
+#: A policy variable of IAM's: a condition key, which has a colon, or one of three characters.
+_OF_IAM = re.compile(r"[*?$]|[^:]+:(?!:).*")
 _REFERENCE = re.compile(r"\$\{(accounts|region|partition|uploads|stacks)((?:\.[^{}]*)?)\}")
 
 
@@ -73,6 +76,12 @@ def references(value: Any) -> tuple[str, ...]:
     if isinstance(value, list | tuple):
         return tuple(name for item in value for name in references(item))
     return ()
+
+
+def strangers(text: str) -> tuple[str, ...]:
+    """What stands in `${...}` in a text and is neither a reference nor a policy variable of IAM's."""
+    found = (match[1] for match in _BRACED.finditer(_REFERENCE.sub("", text)))
+    return tuple(name for name in found if not _OF_IAM.fullmatch(name))
 
 
 def with_stand_ins(value: Any) -> Any:

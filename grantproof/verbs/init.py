@@ -20,7 +20,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "init",
         summary="draft a contract for templates that exist",
         about="Deploy templates into mocked accounts, write a contract.yaml of what they give beside them, and "
-        "verify it. What only a person can know is marked DECIDE.",
+        "verify it. Then go through what is marked DECIDE: only a person can know whether it is meant.",
         statuses={0: "drafted and verified", 1: "drafted, not verified", 2: "nothing was drafted"},
         examples=[
             "stack.yaml",

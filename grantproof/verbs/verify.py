@@ -24,9 +24,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     verify = parser(
         commands,
         "verify",
-        summary="run every suite over the grants below a folder",
-        about="Lint, analyse, deploy into mocked accounts and call every grant below DIR. "
-        "A grant is a folder with a contract.yaml.",
+        summary="do the templates give what their contracts say, and nothing else",
+        about="Verify every grant below DIR: lint its templates, deploy them into mocked accounts, try calls, and "
+        "compare all that they allow with the contract. A grant is a folder with a contract.yaml.",
         statuses={
             0: "every grant is verified",
             1: "one is not, or only some tests were run (-k)",
