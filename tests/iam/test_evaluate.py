@@ -212,3 +212,120 @@ def test_the_case_of_a_users_name_is_in_doubt_however_many_statements_there_are(
     others = [{"Effect": "Allow", "Action": "iam:*", "Resource": f"{user}/{n}"} for n in range(20)]
     identity = [document(ALLOW_ALL, deny, *others)]
     assert decide(SESSION, "iam:DeleteUser", f"{user}/Bob", identity=identity).depends_on == ("O6",)
+
+
+# --- as the pages of services have it: the request, the policies, and what becomes of it by context -------------------
+
+SERVICE = "s3.amazonaws.com"
+TOPIC = f"arn:aws:sns:eu-west-1:{OWNER}:uploads"
+TABLE = f"arn:aws:dynamodb:eu-west-1:{OWNER}:table/GameScores"
+USER = f"arn:aws:iam::{OWNER}:user"
+FROM_S3 = {"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:photos"}, "StringEquals": {"aws:SourceAccount": OWNER}}
+OWN_ITEMS = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "${www.amazon.com:user_id}"}}
+BOUNDED = {"StringNotEquals": {"iam:PermissionsBoundary": f"arn:aws:iam::{OWNER}:policy/limit"}}
+SAME_TEAM = {"StringNotEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}
+TAGGING = {
+    "StringEquals": {"aws:RequestTag/environment": ["preprod", "prod"]},
+    "ForAllValues:StringEquals": {"aws:TagKeys": "environment"},
+}
+ORGANIZATION = {"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}
+NO_SERVICE = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+BUT_ADMINS = {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin*"}}
+OFFICE = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Bool": {"aws:ViaAWSService": "false"}}
+SIGNED_IN = {"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}}
+COGNITO = {"Federated": "cognito-identity.amazonaws.com"}
+
+
+def allowing(*actions: str, on: str = "*", **more: Any) -> dict[str, Any]:
+    return document({"Effect": "Allow", "Action": list(actions), "Resource": on, **more})
+
+
+def but(condition: Any, *actions: str, **more: Any) -> dict[str, Any]:
+    deny = {"Effect": "Deny", "Action": list(actions), "Resource": "*", "Condition": condition}
+    return document(ALLOW_ALL | more, deny | more)
+
+
+@pytest.mark.parametrize(
+    ("caller", "action", "target", "layers", "contexts"),
+    [
+        (
+            {"Service": SERVICE}, "sns:Publish", TOPIC,
+            {"resource": allowing("SNS:Publish", Principal={"Service": SERVICE}, Condition=FROM_S3)},
+            {
+                "allowed": {"aws:SourceArn": "arn:aws:s3:::photos", "aws:SourceAccount": OWNER},
+                "implicitDeny": {"aws:SourceArn": "arn:aws:s3:::photos", "aws:SourceAccount": PARTNER},
+            },
+        ),
+        (
+            SESSION, "dynamodb:GetItem", TABLE, {"identity": [allowing("dynamodb:*", Condition=OWN_ITEMS)]},
+            {
+                "allowed": {"www.amazon.com:user_id": "u1", "dynamodb:LeadingKeys": ["u1"]},
+                "implicitDeny": {"www.amazon.com:user_id": "u1", "dynamodb:LeadingKeys": ["u1", "u2"]},
+            },
+        ),
+        (
+            f"{USER}/ann", "iam:CreateRole", ROLE, {"identity": [but(BOUNDED, "iam:CreateRole")]},
+            {
+                "allowed": {"iam:PermissionsBoundary": f"arn:aws:iam::{OWNER}:policy/limit"},
+                "explicitDeny": {"iam:PermissionsBoundary": f"arn:aws:iam::{OWNER}:policy/other"},
+            },
+        ),
+        (f"{USER}/ann", "iam:CreateRole", ROLE, {"identity": [but(BOUNDED, "iam:CreateRole")]}, {"explicitDeny": {}}),
+        (
+            SESSION, "secretsmanager:PutSecretValue", f"arn:aws:secretsmanager:eu-west-1:{OWNER}:secret:db-abc",
+            {"identity": [but(SAME_TEAM, "secretsmanager:*")]},
+            {
+                "allowed": {"aws:ResourceTag/team": "red", "aws:PrincipalTag/team": "red"},
+                "explicitDeny": {"aws:ResourceTag/team": "red", "aws:PrincipalTag/team": "blue"},
+            },
+        ),
+        (
+            SESSION, "ec2:CreateTags", f"arn:aws:ec2:eu-west-1:{OWNER}:instance/i-1",
+            {"identity": [allowing("ec2:CreateTags", Condition=TAGGING)]},
+            {
+                "allowed": {"aws:RequestTag/environment": "prod", "aws:TagKeys": ["environment"]},
+                "implicitDeny": {"aws:RequestTag/environment": "prod", "aws:TagKeys": ["environment", "x"]},
+            },
+        ),
+        (
+            f"arn:aws:iam::{OWNER}:user/team/ann", "iam:ChangePassword", f"{USER}/team/ann",
+            {"identity": [allowing("iam:ChangePassword", on="arn:aws:iam::*:user/${aws:username}")]},
+            {"implicitDeny": {}},
+        ),
+        (
+            {"Service": SERVICE}, "s3:PutObject", f"{BUCKET}/log",
+            {"resource": but(ORGANIZATION | NO_SERVICE, "s3:*", Principal="*")}, {"allowed": {}},
+        ),
+        (
+            {"Service": SERVICE}, "s3:PutObject", f"{BUCKET}/log",
+            {"resource": but(ORGANIZATION, "s3:*", Principal="*")}, {"explicitDeny": {}},
+        ),
+        (
+            f"arn:aws:sts::{OWNER}:assumed-role/administrator/x", "ec2:StopInstances", "*",
+            {"identity": [document(ALLOW_ALL)], "scp": [[but(BUT_ADMINS, "*")]]}, {"allowed": {}},
+        ),
+        (
+            f"{USER}/admin", "ec2:StopInstances", "*",
+            {"identity": [document(ALLOW_ALL)], "scp": [[but(BUT_ADMINS, "*")]]}, {"explicitDeny": {}},
+        ),
+        (
+            f"{USER}/ann", "ec2:RunInstances", "*", {"identity": [but(OFFICE, "*")]},
+            {
+                "allowed": {"aws:SourceIp": "8.8.8.8", "aws:ViaAWSService": "true"},
+                "explicitDeny": {"aws:SourceIp": "8.8.8.8", "aws:ViaAWSService": "false"},
+            },
+        ),
+        (
+            COGNITO, "sts:AssumeRoleWithWebIdentity", ROLE,
+            {"resource": document({"Effect": "Allow", "Principal": COGNITO, "Action": "sts:AssumeRoleWithWebIdentity",
+                                   "Condition": SIGNED_IN})},
+            {
+                "allowed": {"cognito-identity.amazonaws.com:amr": ["graph.facebook.com", "authenticated"]},
+                "implicitDeny": {"cognito-identity.amazonaws.com:amr": ["unauthenticated"]},
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_pages_of_services_say(caller: Any, action: str, target: str, layers: Any, contexts: Any) -> None:
+    for expected, context in contexts.items():
+        assert outcome(caller, action, target, context, **layers) == expected
