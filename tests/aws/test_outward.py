@@ -104,7 +104,7 @@ def api(uri: str) -> tuple[str, Any]:
         (("AWS::ApiGateway::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
         (("AWS::ApiGatewayV2::Integration", {"IntegrationUri": FUNCTION}), [FUNCTION]),
         (("AWS::ApiGatewayV2::Authorizer", {"AuthorizerUri": to_function(FUNCTION)}), [FUNCTION]),
-        (("AWS::ApiGateway::Stage", {"Variables": {"f": FUNCTION}}), [FUNCTION]),
+        (("AWS::ApiGateway::Stage", {"Variables": {"Source": FUNCTION}}), [FUNCTION]),
         (("AWS::ApiGateway::VpcLink", {"TargetArns": [TOPIC]}), [TOPIC]),
         (api(to_function(FUNCTION)), [FUNCTION]),
         (("AWS::ApiGateway::RestApi", {"Body": json.dumps(api(ADDRESS)[1]["Body"])}), [ADDRESS]),
@@ -127,6 +127,16 @@ def api(uri: str) -> tuple[str, Any]:
         ),
         (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": QUEUE}), [QUEUE]),
         (machine("arn:aws:states:::aws-sdk:s3:putObject", {"Bucket": "strangers"}), [BUCKET]),
+        (
+            machine(
+                "arn:aws:states:::aws-sdk:textract:getDocumentAnalysis", {"OutputConfig": {"S3Bucket": "strangers"}}
+            ),
+            [BUCKET],
+        ),
+        (
+            ("AWS::SSM::Document", {"Content": {"mainSteps": [{"inputs": {"QueueUrl": "{{ Queue }}"}}]}}),
+            ["whatever QueueUrl ({{ Queue }}) is"],
+        ),
         (machine("arn:aws:states:::aws-sdk:ssm:sendCommand", {"OutputS3BucketName": "strangers"}), [BUCKET]),
         (machine("arn:aws:states:::sqs:sendMessage", {"QueueUrl": "{{resolve:ssm:/q}}"}), ["whatever QueueUrl"]),
         (machine("arn:aws:states:::aws-sdk:s3:listBuckets", {}, Credentials={"RoleArn": ROLE}), [ROLE]),

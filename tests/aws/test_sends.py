@@ -253,6 +253,8 @@ def test_another_region_is_another_destination_where_the_contract_says_so(tmp_pa
         ("!GetAtt Inner.Outputs.Bus", ["doubt"]),
         ("!GetAtt Looked.Value", ["doubt"]),
         ("!GetAtt Own.Arn", ["narrower"]),
+        ("!Join ['', ['arn:aws:sqs:eu-west-1:', !Ref 'AWS::AccountId', ':', !GetAtt Own.QueueName]]", ["narrower"]),
+        ("!Sub 'arn:${AWS::Partition}:sqs:${AWS::Region}:333333333333:${Own.QueueName}'", ["doubt"]),
     ],
 )
 def test_of_a_real_account_what_the_template_does_not_write_out_is_not_verified(

@@ -45,6 +45,8 @@ _NAMED = frozenset({"States", "paths", "x-amazon-apigateway-integrations"})
 _EXTENSION, _NOT_SENT = "x-amazon-apigateway-", re.compile(r"x-amazon-apigateway-(policy|cors|tag-value|documentation)")
 _CALL = re.compile(r"arn:[\w-]+:(?:states|scheduler):::(?:aws-sdk:)?([\w-]+):(\w+)(?:\.\S*)?")
 _NUMBER = re.compile(r"\d{12}")
+#: Where what is read is put.
+_RESULT = re.compile(r"\w*([oO]utput|[dD]estination|[rR]esult|[eE]xport|[dD]eliver)\w*")
 
 
 def parsed(text: str) -> Any:
@@ -109,7 +111,8 @@ def _done(value: Any, name: str, own: Own, *, reads: bool = False) -> Iterator[A
         for key, item in value.items():
             inside = "" if name in _NAMED else str(key)
             if inside not in _HANDED_ON and not is_linked(value, key):
-                yield from _done(item, inside, own, reads=reads or inside == "ItemReader")
+                read = (reads or inside == "ItemReader") and not _RESULT.fullmatch(inside)
+                yield from _done(item, inside, own, reads=read)
     elif isinstance(value, str):
         yield from mapped(name, value, own)
         document = parsed(value)
@@ -124,7 +127,7 @@ def _done(value: Any, name: str, own: Own, *, reads: bool = False) -> Iterator[A
 def _said(text: str, name: str, own: Own, *, reads: bool) -> Iterator[Any]:
     found: list[Any] = list(places_in(text, own))
     plain = name.removesuffix(".$")
-    runs = name.endswith(".$") or any(begins in text for begins in ("{%", "${", "{{resolve:"))
+    runs = name.endswith(".$") or any(begins in text for begins in ("{%", "${", "{{"))
     told = _TOLD.fullmatch(plain) or BUCKET.fullmatch(plain)
     if runs and told and not found and not reads and f":{own.account}:" not in text:
         found = [Unread(f"whatever {name} ({text}) is when it runs")]

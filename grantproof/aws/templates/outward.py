@@ -136,7 +136,9 @@ def _leaves(type_: str, value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]
         for key, item in value.items():
             if (key not in _FREE or (type_, key) in _NOT_FREE) and not is_linked(value, key):
                 called = name if key == "Value" and isinstance(name, str) else key
-                yield from _leaves(type_, item, (*steps, str(called)))
+                # Where keys are what their writer calls something, they say nothing of it.
+                given = bool(steps) and (type_, steps[-1]) in _NOT_FREE
+                yield from _leaves(type_, item, (*steps, "*" if given else str(called)))
 
 
 def _places(type_: str, steps: Steps, value: Any, own: Own, is_own_address: bool) -> Iterator[Any]:
