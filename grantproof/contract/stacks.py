@@ -41,14 +41,14 @@ def accounts_of(top: Node) -> Mapping[str, str]:
 
 def region_of(top: Node) -> tuple[str, str]:
     """The region, and its partition."""
-    region, known = top["region"].text("region"), _regions()
+    region, known = top["region"].text("region"), regions()
     if region not in known:
         top["region"].refuse(f"{region!r} is not a region. {did_you_mean(region, known)}")
     return region, known[region]
 
 
 @cache
-def _regions() -> Mapping[str, str]:
+def regions() -> Mapping[str, str]:
     """Every region that botocore knows, and its partition."""
     from botocore.loaders import Loader
 

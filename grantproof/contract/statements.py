@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from grantproof.contract.declared import DeclaredStatement
-from grantproof.contract.node import Node
+from grantproof.contract.node import Node, did_you_mean
 from grantproof.contract.references import with_stand_ins
+from grantproof.contract.stacks import regions
 from grantproof.iam import MalformedPolicy, PolicyType, actions, parse_policy
 
 _IDENTITY = ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
@@ -38,6 +40,7 @@ def statement(node: Node, key: str) -> DeclaredStatement:
         raw.setdefault("Resource", "*")
     check_grammar(node, raw, _TYPES.get(key, PolicyType.IDENTITY))
     _check_actions(node, raw)
+    _check_regions(node, raw)
     return DeclaredStatement(raw, node.place, levels)
 
 
@@ -61,6 +64,18 @@ def check_grammar(node: Node, raw: Mapping[str, Any], type_: PolicyType) -> None
     except MalformedPolicy as error:
         inside = [error.element] if error.element else []
         node.refuse(f"the statement is not IAM's grammar: {error.message}.", *inside)
+
+
+def _check_regions(node: Node, raw: Mapping[str, Any]) -> None:
+    """A region that cannot be one. Whether there is one of a likely name, AWS may know better than our list."""
+    for element in ("Resource", "NotResource"):
+        found = raw.get(element, [])
+        for arn in [found] if isinstance(found, str) else found:
+            region = [*arn.split(":", 5), "", "", ""][3] if arn.startswith("arn:") else ""
+            if not re.fullmatch(r"[a-z0-9-]*|.*[$*?{}].*", region):
+                node.refuse(
+                    f"{region!r} in {arn!r} is not a region. {did_you_mean(region.lower(), regions())}", element
+                )
 
 
 def _check_actions(node: Node, raw: Mapping[str, Any]) -> None:

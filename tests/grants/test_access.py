@@ -339,7 +339,8 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
     promised = contract_layers(world, principal)
     for resource in resources(world.resolved(statement.document)):
         for neighbour in neighbours(resource, (*grant.accounts.values(), world.stranger)):
-            region = neighbour.split(":")[3] or grant.region
+            region = neighbour.split(":")[3]
+            region = region if re.fullmatch("[a-z0-9-]+", region) else grant.region  # none, or a policy variable
             for service, operation in operations_of(statement):
                 params = aimed(world, session, service, operation, neighbour, region, statement)
                 if params is None or expected(world, session, service, operation, params, promised, region):
