@@ -41,13 +41,12 @@ def of(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[Row, ...]
 
 def entries(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[tuple[str, int, int], ...]:
     """Who tried to enter a role on the wire: (principal, how often it got in, how often it was refused)."""
-    out: dict[str, list[int]] = {}
+    out: dict[str, tuple[int, int]] = {}
     for tried in (t for claim in claims for t in claim.tried):
         if is_role_entry(tried.action.lower()) and tried.resource == principal["arn"]:
-            found = out.setdefault(tried.principal, [0, 0])
-            found[0] += tried.allowed
-            found[1] += tried.refused
-    return tuple((name, *numbers) for name, numbers in sorted(out.items()))  # type: ignore[misc]
+            allowed, refused = out.get(tried.principal, (0, 0))
+            out[tried.principal] = allowed + tried.allowed, refused + tried.refused
+    return tuple((name, allowed, refused) for name, (allowed, refused) in sorted(out.items()))
 
 
 def _cells(clauses: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from grantproof.evidence.claim import SUITES, counts
+from grantproof.evidence.finding import Status
 from grantproof.evidence.results import Results
 
 _WORDS = {
@@ -42,8 +43,12 @@ def _of(results: Results, grant: str) -> Iterator[str]:
     if grant in results.against:
         yield f"  {results.against[grant]}"
         yield f"  not run on snapshots: {', '.join(suite for suite in SUITES if suite not in run)}"
-    said = {"not run": "not run", "exception": "accepted under a waiver", "unknown": "could not be judged"}
+    said: Mapping[Status, str] = {
+        "not run": "not run",
+        "exception": "accepted under a waiver",
+        "unknown": "could not be judged",
+    }
     found = counts(claims)
-    other = [f"{found[status]} {words}" for status, words in said.items() if found[status]]  # type: ignore[index]
+    other = [f"{found[status]} {words}" for status, words in said.items() if found[status]]
     if other:
         yield f"  of {len(claims)} claims: {', '.join(other)}"

@@ -56,11 +56,11 @@ def parse_block(block: Any, *, variables: bool) -> tuple[Test, ...]:
             if key.lower() in seen:
                 raise MalformedPolicy(f"{name} names the key {key} twice, in different case (rule C7)")
             seen.add(key.lower())
-            tests.append(_test(op, key, values, variables))
+            tests.append(_test(op, key, values, variables=variables))
     return tuple(tests)
 
 
-def _test(op: Operator, key: str, values: Any, variables: bool) -> Test:
+def _test(op: Operator, key: str, values: Any, *, variables: bool) -> Test:
     if not key:
         raise MalformedPolicy(f"{op.name} has an empty condition key")
     items = values if isinstance(values, list | tuple) else [values]
@@ -191,13 +191,13 @@ def _ordered(parse: Callable[[str], Any], name: str) -> Compare:
     def compare(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
         left, right = parse(value), parse(wanted.text)
         if left is None or right is None:
-            return _of_another_type(test, value, wanted, left is None, name)
+            return _of_another_type(test, value, wanted, name, in_request=left is None)
         return bool(RELATIONS[test.operator.relation](left, right))
 
     return compare
 
 
-def _of_another_type(test: Test, value: str, wanted: Pattern, in_request: bool, name: str) -> bool:
+def _of_another_type(test: Test, value: str, wanted: Pattern, name: str, *, in_request: bool) -> bool:
     """A value of another type than the operator's: the match fails (rule C43). What that means for a negated operator,
     and for a malformed value in the policy, is not documented (O24)."""
     if in_request and not test.operator.negated:
@@ -229,14 +229,14 @@ def _bool(test: Test, value: str, wanted: Pattern, request: Context, judge: Judg
         text = str(glob)
     left, right = value.lower(), text.lower()
     if left not in _BOOLEANS or right not in _BOOLEANS:
-        return _of_another_type(test, value, wanted, left not in _BOOLEANS, "boolean")
+        return _of_another_type(test, value, wanted, "boolean", in_request=left not in _BOOLEANS)
     return left == right
 
 
 def _binary(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge) -> bool:
     right = decoded(wanted.text)
     if right is None:
-        return _of_another_type(test, value, wanted, False, "base64 text")
+        return _of_another_type(test, value, wanted, "base64 text", in_request=False)
     return decoded(value) == right
 
 
@@ -247,7 +247,7 @@ def _ip(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge)
         prefix = 32 if judge.takes("O16", "32") else 128
     right = network(wanted.text, prefix)
     if address is None or right is None:
-        return _of_another_type(test, value, wanted, address is None, "IP address or range")
+        return _of_another_type(test, value, wanted, "IP address or range", in_request=address is None)
     return address.version == right.version and address.subnet_of(right)  # type: ignore[arg-type]
 
 

@@ -276,7 +276,7 @@ class _Reader:
             text = ":".join(fields + ["*"] * (6 - len(fields)))  # rule R8
             fields = text.split(":", 5)
         try:
-            return _resource_pattern(text, self._variables)
+            return _resource_pattern(text, variables=self._variables)
         except PatternError as error:
             self._refuse(str(error), element)
 
@@ -376,7 +376,7 @@ def _action_pattern(text: str) -> Glob | None:
 
 
 @lru_cache(maxsize=65_536)
-def _resource_pattern(text: str, variables: bool) -> Pattern:
+def _resource_pattern(text: str, *, variables: bool) -> Pattern:
     """A Resource of six fields, or `*`. Variables are replaced only after the fifth colon (rule R19).
 
     Raises:

@@ -83,7 +83,7 @@ def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
     parts: list[Token | Variable] = []
     at = 0
     while (start := text.find("${", at)) >= 0:
-        parts += _plain(text[at:start], wildcards)
+        parts += _plain(text[at:start], wildcards=wildcards)
         match = _VARIABLE.match(text, start)
         if match is None:
             raise PatternError(
@@ -96,7 +96,7 @@ def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
             default = match["default"]
             parts.append(Variable(match["key"].lower(), default[3:-1] if default else None))
         at = match.end()
-    parts += _plain(text[at:], wildcards)
+    parts += _plain(text[at:], wildcards=wildcards)
     if any(isinstance(part, Variable) for part in parts):
         return Pattern(text, tuple(parts), None)
     fixed = Glob(part for part in parts if not isinstance(part, Variable))
@@ -112,7 +112,7 @@ def holds_private(text: str) -> bool:
     return not text.isascii() and _PRIVATE.search(text) is not None
 
 
-def _plain(text: str, wildcards: bool) -> tuple[Token, ...]:
+def _plain(text: str, *, wildcards: bool) -> tuple[Token, ...]:
     return tokenise(text) if wildcards else ((text,) if text else ())
 
 

@@ -58,7 +58,7 @@ class Baseline:
         after = access(broken)
         changed = changes(self.holds, after)
         if not (difference(self.holds, after, in_words=False) or self._other_limits()):
-            return _unchanged(mutant, bool(changed))
+            return _unchanged(mutant, reads_otherwise=bool(changed))
         traces = with_changes(traces_of(mutant), changed, broken, self.spoken_of)
         with trial.on(broken):
             found = trial.verdict(mutant, suites, traces)
@@ -72,7 +72,7 @@ class Baseline:
         return next((f"{name} takes other values" for name in now if now[name] != self.limits.get(name)), "")
 
 
-def _unchanged(mutant: Mutant, reads_otherwise: bool) -> Result:
+def _unchanged(mutant: Mutant, *, reads_otherwise: bool) -> Result:
     """The verdict on a mutant under which everybody's access is the same. `reads_otherwise`: some document differs, so
     that the comparison has had something to compare."""
     if not reads_otherwise and _in_a_branch(mutant):

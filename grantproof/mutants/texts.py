@@ -119,7 +119,7 @@ def _written(policy: Any, before: Any) -> Any:
     plain = isinstance(before, str)
     if plain and not _names_something(policy):
         return json.dumps(policy)
-    text = json.dumps(_as_sub(policy, plain))
+    text = json.dumps(_as_sub(policy, plain=plain))
     match before:
         case {"Fn::Sub": [_, variables]}:
             return {"Fn::Sub": [text, variables]}
@@ -132,7 +132,7 @@ def _names_something(value: Any) -> bool:
     return isinstance(value, list) and any(map(_names_something, value))
 
 
-def _as_sub(value: Any, plain: bool) -> Any:
+def _as_sub(value: Any, *, plain: bool) -> Any:
     """What stands in the text of `Fn::Sub`, which reads the names of keys too. `plain`: they were no such text."""
     if isinstance(value, str) or (isinstance(value, Mapping) and is_intrinsic(value)):
         text = text_of(value)
@@ -140,5 +140,5 @@ def _as_sub(value: Any, plain: bool) -> Any:
             raise NotText
         return text
     if isinstance(value, Mapping):
-        return {key.replace("${", "${!") if plain else key: _as_sub(item, plain) for key, item in value.items()}
-    return [_as_sub(item, plain) for item in value] if isinstance(value, list) else value
+        return {key.replace("${", "${!") if plain else key: _as_sub(item, plain=plain) for key, item in value.items()}
+    return [_as_sub(item, plain=plain) for item in value] if isinstance(value, list) else value

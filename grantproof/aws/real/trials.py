@@ -43,7 +43,18 @@ def planned(world: Recorded, callers: Mapping[str, str], models: Models) -> Plan
 
 def _question(world: Recorded, name: str, resource: str, place: str) -> Trial:
     """What had to be tried, and who would do it is not known."""
-    return Trial(world.contract.grant, name, "", "", "sts", "AssumeRole", {}, resource, True, place)
+    return Trial(
+        grant=world.contract.grant,
+        name=name,
+        profile="",
+        role="",
+        service="sts",
+        operation="AssumeRole",
+        params={},
+        resource=resource,
+        allowed=True,
+        place=place,
+    )
 
 
 def _held(world: Recorded, arn: str) -> Held | None:
