@@ -138,7 +138,8 @@ class Repository:
 
     def check(self, folder: Path) -> None:
         """Refuse what would not be looked at below a folder and still be there for whoever deploys from it: links to
-        folders, submodules, files that are in git and not on the disk, and files too large to be templates.
+        folders, submodules, files that are in git and not on the disk, or staged otherwise, and files too large to be
+        templates.
 
         Raises:
             NotCompared: the first of them.
@@ -154,11 +155,22 @@ class Repository:
                 raise NotCompared(
                     f"{os.fsdecode(file)} is in git and not in the working tree: check it out, or `git rm` it."
                 )
+        for staged in sorted(self._names(name) & self._names(name, "--cached", "HEAD")):
+            raise NotCompared(
+                f"{staged} is staged with other content than the working tree has, which is what is looked at. Stage "
+                "it as it is, or take it back: git restore --staged"
+            )
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
             if path.is_symlink() and (path.is_dir() or not path.exists()):
                 raise NotCompared(f"{path} is a link, which is not looked into; put what it leads to in its place.")
             if path.is_file() and path.stat().st_size > LARGEST:
                 raise NotCompared(f"{path} {TOO_LARGE}")
+
+    def _names(self, folder: str, *options: str) -> set[str]:
+        """The files below a folder that differ: from what is staged, or as the options say."""
+        quiet = ("--no-ext-diff", "--no-textconv", "--no-renames", "--name-only", "-z")
+        done = _git(self.top, "diff", *quiet, *options, "--", folder or ".")
+        return set(filter(None, os.fsdecode(done.stdout).split("\0")))
 
     def renamed(self, base: Base, folder: str) -> dict[str, str]:
         """New name to old one, of the files that were renamed since."""

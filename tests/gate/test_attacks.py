@@ -39,6 +39,13 @@ def left_out_of_the_checkout(top: Path) -> None:
     shutil.rmtree(top / "grants" / "reader")
 
 
+def staged_and_put_back(top: Path) -> None:
+    text = ROLE.read_text(encoding="utf-8")
+    edit(ROLE, READ, WIDER)
+    git(top, "add", "--all")
+    ROLE.write_text(text, encoding="utf-8")
+
+
 def huge(top: Path) -> None:
     with (top / "grants" / "reader" / "notes.bin").open("wb") as file:
         file.truncate(20_000_001)
@@ -50,6 +57,7 @@ def huge(top: Path) -> None:
         (linked, "reader is a link, which is not looked into"),
         (submodule, "grants/reader is a submodule, which is not looked into"),
         (left_out_of_the_checkout, "is in git and not in the working tree: check it out, or `git rm` it"),
+        (staged_and_put_back, "role.yaml is staged with other content than the working tree has"),
         (huge, "notes.bin is larger than 20 MB"),
     ],
 )
