@@ -1,4 +1,4 @@
-"""One deployment, judged by the suites' own tests: the same functions that pytest runs, without pytest around them."""
+"""Judges one deployment by running the suites' test functions without pytest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from grantproof.iam import IamError
 
 
 class CannotJudge(Exception):
-    """A test of the suites that asks for what there is not on a snapshot. Never left out in silence."""
+    """A test of the suites needs a fixture that snapshots cannot provide. Never skipped silently."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _written_at(sender: Sender) -> Place | None:
 
 
 def _both(old: Policy | None, new: Policy | None) -> tuple[Policy, Policy]:
-    """Two resource policies of which one may not be there: then it is one without statements."""
+    """Two resource policies; one that is missing counts as a policy without statements."""
     some = new or old
     assert some is not None
     nothing = replace(some, statements=())
@@ -90,7 +90,7 @@ class Compared:
         yield from self._sent()
 
     def _sent(self) -> Iterator[Access]:
-        """What is sent out of its account, resource by resource: no policy says it, and a contract may promise it."""
+        """What leaves its account, resource by resource: no policy shows it, and a contract may promise it."""
         before, after = (state.sent() if state else {} for state in (self._before, self._after))
         for path, to in [key for key in (*before, *after) if not (key in before and key in after)]:
             way: Way = "gained" if (path, to) in after else "lost"
@@ -113,7 +113,7 @@ class Compared:
             )
 
     def _sessions(self, alias: str, arn: str) -> Iterator[Access]:
-        """How long those who enter may stay: no policy says it."""
+        """How long sessions of a role may last: no policy shows it."""
         before, after = (state.max_session(alias) if state else None for state in (self._before, self._after))
         if before is None or after is None or before == after or self._after is None:
             return
@@ -136,7 +136,7 @@ class Compared:
                      promise if gained else None)  # fmt: skip
 
     def _trust(self, alias: str) -> Iterator[Layers]:
-        """Both sides' trust policy, before callers whose own accounts allow them anything."""
+        """The trust policies of both states, compared for callers whose own accounts allow them everything."""
         trusts = [state.trust(alias) if state else None for state in (self._before, self._after)]
         yield from (Layers(identity=(EVERYTHING,), resource=policy) for policy in _both(*trusts))
 
@@ -181,7 +181,7 @@ class Compared:
             self.doubts.append(f"{subject}: {reason}")
 
     def _promise(self, alias: str, which: str, difference: Difference) -> Promise | None:
-        """The statement of the contract that covers new access, as far as its witness shows."""
+        """The statement of the contract that allows the witness of new access."""
         if self._after is None:
             return None
         for statement, policy in self._after.promised(alias, which):
@@ -215,7 +215,7 @@ class Compared:
 
 
 def _doubt(found: Comparison) -> str:
-    """Why a comparison says less than it should; empty where it says all."""
+    """Why a comparison is not complete; empty if it is."""
     if found.verdict is Verdict.UNDETERMINED:
         return found.reason
     if found.depends_on:
@@ -238,8 +238,8 @@ def _covers(policy: Policy, difference: Difference, which: str) -> bool:
 
 
 def _with(old: Layers, promise: Policy) -> Layers:
-    """What was allowed, and what the contract promises. Denies and boundaries of the old side stay, which errs towards
-    finding new access that is not covered."""
+    """The old state together with what the contract promises. Denies and boundaries of the old state stay, which errs
+    towards reporting new access as not covered."""
     if promise.type is PolicyType.IDENTITY:
         return replace(old, identity=(*old.identity, promise))
     if old.resource is None:
@@ -257,5 +257,5 @@ def _plain(request: Request) -> dict[str, str]:
 
 
 def _then(text: str) -> str:
-    """A place in the base is in a folder that is gone by now: only what is below it says something."""
+    """A place in the base without the temporary folder into which that was checked out."""
     return text.partition("/base/")[2] or text

@@ -1,4 +1,4 @@
-"""Two states of the same accounts: what every entity and resource allows that it did not, and what no longer."""
+"""Two states of the same accounts: what each entity and resource newly allows, and what it no longer allows."""
 
 from __future__ import annotations
 

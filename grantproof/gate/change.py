@@ -47,7 +47,7 @@ class GrantChange:
 
     @property
     def what(self) -> str:
-        """What became of it, in words."""
+        """What happened to the grant, in words."""
         kind = f"renamed from {self.renamed_from}" if self.renamed_from else self.kind
         if not self.nothing_before:
             return kind
@@ -119,7 +119,7 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
 
 
 def _holds_anything(directory: Path) -> bool:
-    """Is there a contract, or a template that would have to have one?"""
+    """Is there a contract, or a template that needs one?"""
     files = directory.rglob("*") if directory.is_dir() else ()
     return any(file.suffix.lower() in TEMPLATE_SUFFIXES for file in files)
 
@@ -182,7 +182,7 @@ def _read(path: Path | None) -> tuple[Contract | None, str]:
 
 
 def _same(before: Contract, after: Contract) -> bool:
-    """Byte for byte the same files: then nothing needs to be deployed to see that nothing changed."""
+    """Are the files the same, byte for byte? Then nothing has to be deployed."""
     return _contents(before.path.parent) == _contents(after.path.parent)
 
 
@@ -226,7 +226,7 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
 
 
 def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
-    """What was compared at the base and has slipped out of what can be compared."""
+    """What could be compared at the base and no longer can."""
     if pair.away:
         yield f"it was not deleted: {pair.away[0]} is outside the folder that is looked at. Move it back, or delete it"
     both = (pair.before, pair.after)
@@ -242,7 +242,7 @@ def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
 
 
 def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:
-    """What changes where an option of the templates is set. A new option is measured by the grant without it."""
+    """What changes where an option of the templates is set. A new option is compared with the grant without it."""
     assert pair.after is not None
     old, aliases = before, _with_needed(pair.after, variant)
     if (
@@ -260,7 +260,8 @@ def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access
 
 
 def _moved(pair: _Pair) -> str:
-    """The first stack that is deployed in another account: what it gives there is new, if it reads the same."""
+    """The first stack that is now deployed in another account: what it gives there is new, even if its template is
+    not."""
     assert pair.before is not None
     was = {stack.alias: pair.before.accounts[stack.account] for stack in pair.before.stacks}
     for stack in pair.after.stacks if pair.after is not None else ():
@@ -271,7 +272,7 @@ def _moved(pair: _Pair) -> str:
 
 
 def _with_default(at: AtDefault, before: State | None) -> tuple[list[Access], list[str]]:
-    """What changes for whoever leaves a parameter out. A first default is measured by the grant as it was."""
+    """What changes for those who leave a parameter out. A new default is compared with the grant as it was."""
     old = before if at.before is None else _deployed(at.before)[0]
     new, broken = _deployed(at.after)
     start = f"with the default of {at.parameter},"
