@@ -108,7 +108,7 @@ def client(world: Stage, session: boto3.Session, service: str, region: str = "")
 
 
 def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    arn = world.resolved(role.reference)
+    arn = world.holder(role).arn
     for attempt in world.attempts(role):
         error = refusal(partial(attempts.enter, world, arn, attempt))
         if error is not None:
@@ -118,7 +118,7 @@ def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal,
 def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     """Users of other accounts who may assume it and pass all that it asks for, a user of each account of the grant
     without permission, and the root users, who can assume no role (rule T9)."""
-    arn = world.resolved(role.reference)
+    arn = world.holder(role).arn
     trusted = str([world.resolved(statement.document) for statement in role.trust])
     people = {"a user of a third account": world.outsider(world.stranger, "stranger", arn)}
     for alias, number in grant.accounts.items():
@@ -146,7 +146,7 @@ def test_a_guest_who_lacks_what_is_asked_is_refused(
 ) -> None:
     """Services and federated identities (CI systems, SAML, OIDC) with each thing that the contract asks of them wrong
     or missing: the claims of another repository, the account of another customer."""
-    arn = world.resolved(role.reference)
+    arn = world.holder(role).arn
     for who, session in outside_principals.faulty(world, role):
         error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="guest")
         if not is_refusal(error, "sts", "query"):
@@ -161,7 +161,7 @@ def test_the_session_is_what_aws_makes_of_it(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
     """GetCallerIdentity needs no permission and names the session; it ends when its credentials do."""
-    arn = world.resolved(role.reference)
+    arn = world.holder(role).arn
     attempt = world.attempts(role)[0]
     attempt = replace(attempt, params={**attempt.params, "DurationSeconds": 900})
     try:
@@ -185,7 +185,7 @@ def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipa
     attempt = world.attempts(role)[0]
     attempt = replace(attempt, params={**attempt.params, "DurationSeconds": 900})
     try:
-        answer = attempts.enter(world, world.resolved(role.reference), attempt)
+        answer = attempts.enter(world, world.holder(role).arn, attempt)
     except ClientError as error:
         verdict.broken(f"the declared principals enter {role.alias}", str(error), place=str(role.place))
         return
@@ -319,7 +319,7 @@ def through_services(world: Stage, session: boto3.Session, statement: DeclaredSt
 def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Iterator[tuple[str, Any]]:
     """Entering a role of the contract, with all that it asks for."""
     for role in world.contract.principals:
-        if principal.alias in role.entered_by and world.resolved(role.reference) == resource:
+        if principal.alias in role.entered_by and world.holder(role).arn == resource:
             for attempt in world.attempts(role):
                 yield f"{attempt.who} entering", partial(attempts.enter, world, resource, attempt)
 

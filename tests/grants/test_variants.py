@@ -203,7 +203,7 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
     for role in varied.contract.principals:
         if role.kind != "role" or not any("Condition" in statement.document for statement in role.trust):
             continue
-        arn, place = varied.resolved(role.reference), str(role.place)
+        arn, place = varied.holder(role).arn, str(role.place)
         for attempt in varied.attempts(role):
             if (error := refusal(partial(attempts.enter, varied, arn, attempt))) is not None:
                 verdict.broken(f"{role.alias} is entered", f"{attempt.who} is refused: {error}", place=place)

@@ -263,7 +263,7 @@ class Stage(Deployed):
 
     def outsiders_who_may_enter(self, role: DeclaredPrincipal) -> list[boto3.Session]:
         """A user of each account that the declared trust names, who may assume the role."""
-        arn = self.resolved(role.reference)
+        arn = self.holder(role).arn
         accounts = sorted(
             {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
         )
