@@ -81,7 +81,7 @@ def why_no_destination(written: str) -> str:
     if not arn and not address:
         return (
             "is neither an ARN nor an address (https://..., somebody@example.com, +12025550100). Write the destination "
-            "as the templates' properties have it once they are deployed."
+            "as the templates' properties have it once they are deployed, and a bucket as arn:${partition}:s3:::NAME."
         )
     if arn and not arn[2] and arn[1] != "s3":
         return "names no account, so that nothing can be said to be sent to another one. Add it."

@@ -14,6 +14,7 @@ from grantproof.aws.held.non_policy_access import way_of
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.templates.definitions import Unread
 from grantproof.aws.templates.sending import SENDING, sent_away
 from grantproof.aws.templates.strangers import BESIDE, Own
 from grantproof.contract import DeclaredSending
@@ -94,11 +95,14 @@ def unpromised(deployed: Deployed) -> Iterator[tuple[str, str]]:
     for path, sender in senders(deployed.deployment).items():
         if path not in declared:
             for destination in sender.to:
-                yield (
-                    f"{sender.called} sends to {destination}, which is not known to be of its account, and the "
-                    "contract promises nothing of it under `sends`",
-                    place_of(sender.resource, deployed),
-                )
+                said = f"{sender.called} sends to {destination}, {_unknown(destination)}"
+                yield said, place_of(sender.resource, deployed)
+
+
+def _unknown(destination: Any) -> str:
+    if isinstance(destination, Unread):
+        return "and no contract can promise that: write into the template where to"
+    return "which is not known to be of its account, and the contract promises nothing of it under `sends`"
 
 
 def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterator[Disagreement]:
@@ -128,7 +132,8 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
             said += "" if isinstance(destination, Untold) else ", and no export holds what that is"
             yield Disagreement("doubt", said, place)
         else:
-            yield Disagreement("wider", f"{sender.called} sends to {destination}, which no promise of it names", place)
+            why = "which no promise can name" if isinstance(destination, Unread) else "which no promise of it names"
+            yield Disagreement("wider", f"{sender.called} sends to {destination}, {why}", place)
     for destination in map(deployed.resolved, sending.to):
         if destination not in to and not doubtful:
             why = _why_not(sending, resource, destination)
