@@ -24,14 +24,17 @@ Steps = tuple[str, ...]
 _FREE = frozenset(
     """
     Args Command Comment DashboardBody DefinitionSubstitutions Description Dimensions DockerLabels EntryPoint
-    Environment EnvironmentVariables EventPattern ExpectedBucketOwner FilterPattern FilterPolicy FunctionCode
+    Environment EnvironmentVariables EventPattern ExpectedBucketOwner ExternalEntityLink FilterPattern FilterPolicy
+    FunctionCode
     HealthCheck InlineCode Input InputParameters InputPath InputTemplate InputTransformer Metadata MetricDataQueries
     Metrics Parameters Payload Schema SingleMetricAnomalyDetector StackSetParameters Tags TemplateBody UserData
     Variables ZipFile
     """.split()
 )
 #: What is free elsewhere, and in these types says where something goes.
-_NOT_FREE = frozenset({("AWS::ApiGateway::Stage", "Variables")})
+_NOT_FREE = frozenset({("AWS::ApiGateway::Deployment", "Variables"), ("AWS::ApiGateway::Stage", "Variables")})
+#: Where keys are what their writer calls something, they say nothing of it.
+_CALLED_FREELY = frozenset({"StageVariableOverrides", "StageVariables", "Variables"})
 #: Properties that are a document of their own.
 _DOCUMENTS: Mapping[str, tuple[str, ...]] = {
     "AWS::ApiGateway::RestApi": ("Body",),
@@ -55,12 +58,19 @@ _INWARD = re.compile(
 _OUTWARD = re.compile(
     r"\w*(Role(Arn|ARN)?s?|(Callback|Credentials|DeadLetter|Destination|Target|Lambda|Function|Topic|Output)\w*)"
 )
-#: By type, what of the others' is read.
-_READ_BY = frozenset({("AWS::SNS::Subscription", "TopicArn")})
+#: By type, what of others' is read, and what AWS takes of the same account alone.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
+_READ_BY = frozenset(
+    {
+        ("AWS::CodePipeline::Pipeline", "S3Bucket"),
+        ("AWS::S3::Bucket", "DestinationBucketName"),
+        ("AWS::SNS::Subscription", "TopicArn"),
+    }
+)
 #: What is read of S3, besides.
 _READ = re.compile(
     r"\w*(Code|Content|Script|Input|Icon|Schema|Manifest|Plugin|Revision|Document|CaCert|Instructions)\w*|BodyS3Location"
-    r"|Definition(S3Location|Uri)|Artifact|Include|Exclude|Protected\w*|S3Targets|Dag\w*|\w*Build|Sbom|--(extra-|script)[\w-]+"
+    r"|Definition(S3Location|Uri)|Artifact|Include|Exclude|Protected\w*|S3Targets|Jar|Dag\w*|\w*Build|Sbom|--(extra-|script)[\w-]+"
 )
 #: Buckets that are called otherwise, by the ways to them.
 _BUCKETS = frozenset(
@@ -136,9 +146,8 @@ def _leaves(type_: str, value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]
         for key, item in value.items():
             if (key not in _FREE or (type_, key) in _NOT_FREE) and not is_linked(value, key):
                 called = name if key == "Value" and isinstance(name, str) else key
-                # Where keys are what their writer calls something, they say nothing of it.
-                given = bool(steps) and (type_, steps[-1]) in _NOT_FREE
-                yield from _leaves(type_, item, (*steps, "*" if given else str(called)))
+                freely = bool(steps) and steps[-1] in _CALLED_FREELY
+                yield from _leaves(type_, item, (*steps, "*" if freely else str(called)))
 
 
 def _places(type_: str, steps: Steps, value: Any, own: Own, is_own_address: bool) -> Iterator[Any]:

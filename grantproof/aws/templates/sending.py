@@ -16,17 +16,19 @@ from grantproof.aws.templates.carriers import ATTACHMENTS
 from grantproof.aws.templates.outward import Steps, sent_by_any
 from grantproof.aws.templates.strangers import OF_AWS, Own, is_own
 
+_TRIGGERS = """
+    CreateAuthChallenge CustomEmailSender.LambdaArn CustomMessage CustomSMSSender.LambdaArn DefineAuthChallenge
+    InboundFederation.LambdaArn PostAuthentication PostConfirmation PreAuthentication PreSignUp PreTokenGeneration
+    PreTokenGenerationConfig.LambdaArn UserMigration VerifyAuthChallengeResponse
+""".split()
+
 #: The paths of the destinations in the properties, by type; `*` is each entry of a list.
 _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
     "AWS::CodeCommit::Repository": ("Triggers.*.DestinationArn",),
-    "AWS::Cognito::UserPool": tuple(
-        f"LambdaConfig.{trigger}"
-        for trigger in """
-        CreateAuthChallenge CustomEmailSender.LambdaArn CustomMessage CustomSMSSender.LambdaArn DefineAuthChallenge
-        InboundFederation.LambdaArn PostAuthentication PostConfirmation PreAuthentication PreSignUp PreTokenGeneration
-        PreTokenGenerationConfig.LambdaArn UserMigration VerifyAuthChallengeResponse
-        """.split()
+    "AWS::Cognito::UserPool": (
+        "EmailConfiguration.SourceArn",  # whose identity sends the mails is told of those that come back
+        *(f"LambdaConfig.{trigger}" for trigger in _TRIGGERS),
     ),
     "AWS::Config::ConfigRule": ("Source.SourceIdentifier",),
     "AWS::DynamoDB::GlobalTable": ("GlobalTableSourceArn",),
