@@ -292,6 +292,13 @@ def test_what_only_a_deployment_tells_decides_nothing(condition: str, says: str,
     assert says in said
 
 
+def test_what_is_stored_in_the_account_decides_nothing(folder: Path) -> None:
+    """A contract sets the name under which it is stored."""
+    stored = "Extra: {Type: 'AWS::SSM::Parameter::Value<String>'}"
+    (said,) = found(folder, ", Extra: name", parameters=stored, conditions="Wide: !Equals [!Ref Extra, x]")
+    assert "condition Wide turns on what is stored under the name in Extra" in said
+
+
 @pytest.mark.parametrize(
     ("entries", "keys", "turns"),
     [

@@ -126,6 +126,9 @@ class Unforeseen:
             self._following.pop()
 
     def _of_parameter(self, instance: Instance, name: str) -> frozenset[str]:
+        declared = instance.section("Parameters")[name]
+        if "AWS::SSM::Parameter::Value<" in str(declared.get("Type") if isinstance(declared, Mapping) else ""):
+            return frozenset({f"what is stored under the name in {name}"})
         if instance.parent is not None:
             properties = instance.parent.section("Resources")[instance.path[-1]].get("Properties") or {}
             return self._of(instance.parent, (properties.get("Parameters") or {}).get(name))
