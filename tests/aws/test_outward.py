@@ -113,6 +113,7 @@ def api(uri: str) -> tuple[str, Any]:
         (("AWS::CloudWatch::Alarm", {"AlarmActions": [TOPIC]}), [TOPIC]),
         (("AWS::CloudWatch::CompositeAlarm", {"OKActions": [TOPIC]}), [TOPIC]),
         (("AWS::CloudWatch::Alarm", {"InsufficientDataActions": [{"Ref": "Topic"}]}), [{"Ref": "Topic"}]),
+        (("AWS::CloudWatch::Alarm", {"AlarmActions": ["whatever-it-may-be"]}), ["whatever-it-may-be"]),
         (("AWS::CloudWatch::Alarm", {"AlarmActions": ["{{resolve:ssm:/topic}}"]}), ["{{resolve:ssm:/topic}}"]),
         (
             ("AWS::Budgets::Budget", {"NotificationsWithSubscribers": [{"Subscribers": [{"Address": "a@b.org"}]}]}),

@@ -94,6 +94,12 @@ _PLACE = re.compile(
     r"A[rR][nN]s?)"
 )
 
+#: What is nothing but an ARN or an address: a text that is neither stands for what else a parameter may be.
+_ADDRESSED = re.compile(
+    r"(Alarm|OK|InsufficientData)Actions|NotificationARNs|(Authorizer|Integration)?Uri"
+    r"|\w*(Topic|Queue|Stream|Destination|Firehose|Notification(Target)?)A(rn|RN)s?"
+)
+
 
 def sent_by_any(type_: str, properties: Any, own: Own, addresses: Collection[Steps] = ()) -> Iterator[Any]:
     """The places that the properties of a resource name, and that are not known to be of its account.
@@ -168,8 +174,8 @@ def _places(type_: str, steps: Steps, value: Any, own: Own, is_own_address: bool
     for place in places_in(text, own):
         if not (read and ":s3:::" in place) and not (is_own_address and "://" in place):
             yield place
-    if bucket and not read and ":" not in text:
-        yield from own.bucket_elsewhere(text)
+    if ":" not in text and not read:
+        yield from own.bucket_elsewhere(text) if bucket else [text] if text and _ADDRESSED.fullmatch(name) else ()
 
 
 def _is_inward(type_: str, steps: Steps) -> bool:
