@@ -258,6 +258,12 @@ def test_what_stays_or_is_read_or_is_said_is_sent_nowhere(resource: tuple[str, A
     assert sent_away(*resource, OWN) == ()
 
 
+@pytest.mark.parametrize("properties", [None, "text", [], {"Ref": "X"}, {"Target": "x"}, {"Definition": 1}])
+def test_properties_of_no_known_shape_are_looked_at_all_the_same(properties: Any) -> None:
+    for type_ in ("AWS::ApiGateway::Method", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"):
+        assert all(one in (properties, "x") for one in sent_away(type_, properties, OWN))
+
+
 # --- addresses of one's own -------------------------------------------------------------------------------------------
 
 BALANCER = {

@@ -105,7 +105,7 @@ def _done(value: Any, name: str, own: Own, *, reads: bool = False) -> Iterator[A
     elif isinstance(value, Mapping) and is_function(value):
         yield value
     elif isinstance(value, Mapping):
-        if is_policy(value):
+        if name not in _NAMED and is_policy(value):
             return
         reads = _is_read(str(value["Resource"])) if "Resource" in value else reads
         for key, item in value.items():

@@ -107,10 +107,10 @@ def sent_by_any(type_: str, properties: Any, own: Own, addresses: Collection[Ste
     Args:
         addresses: where in the properties addresses stand that are of the account's own resources.
     """
-    if isinstance(properties, Mapping) and _IN_S3.get(type_) in properties:
-        yield Unread(
-            f"where its definition in S3 says, which is not read: write it into the template, as {_IN_S3[type_]}"
-        )
+    if not isinstance(properties, Mapping):
+        return
+    if _IN_S3.get(type_) in properties:
+        yield Unread("where its definition in S3 says, which is not read")
     for steps, value in leaves(type_, properties):
         if type_ == "AWS::ApiGateway::Method" and isinstance(value, str):
             yield from mapped(steps[-1], value, own)
