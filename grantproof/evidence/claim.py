@@ -78,7 +78,7 @@ class Claim:
     def coverage(self) -> str:
         """How much was looked at, as a phrase; empty where nothing was counted."""
         parts = [f"{self.proved} settled for all requests"] if self.proved else []
-        parts += [f"{self.calls} calls tried, {self.refused} of them refused by the law"] if self.calls else []
+        parts += [f"{self.calls} calls tried, {self.refused} of them denied"] if self.calls else []
         return "; ".join(parts)
 
     @property

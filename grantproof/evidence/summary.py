@@ -37,7 +37,7 @@ def _of(results: Results, grant: str) -> Iterator[str]:
     yield "  " + ("  ".join(f"{suite} {passed[suite]}/{run[suite]}" for suite in order) or "no claim was collected")
     yield (
         f"  {sum(c.proved for c in claims):,} statements proved; {calls:,} calls tried: {calls - refused:,} allowed, "
-        f"{refused:,} refused by the law; {results.seconds.get(grant, 0.0):.1f} s of tests"
+        f"{refused:,} denied; {results.seconds.get(grant, 0.0):.1f} s of tests"
     )
     yield from (f"  not tried: {claim.reason}" for claim in claims if claim.status == "pass" and claim.reason)
     if grant in results.against:

@@ -1,4 +1,4 @@
-"""What a contract promises of another account's resources: the grant's half is put to the law, the other is not its."""
+"""What a contract promises of another account's resources: the grant's half is evaluated, the other is not its."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ principals:
 
 
 BUS = "Resources: {Bus: {Type: AWS::Events::EventBus, Properties: {Name: b}}}\n"
-REFUSED = ["the law refuses events:PutEvents"]
+REFUSED = ["events:PutEvents is denied"]
 
 
 @pytest.mark.parametrize(

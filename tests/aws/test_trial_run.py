@@ -1,6 +1,7 @@
 """Calls that are tried against real accounts: none of them can change anything, and what is no answer is none.
 
-Most of it under the law, whose denials are the services' own errors; the wire is in tests/aws/test_live.py.
+Most of it with calls that are authorised here, and denied with the services' own errors; the wire is in
+tests/aws/test_live.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sessions, accounts, time, and calls under the law."""
+"""Sessions, accounts, time, and calls that are authorised."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def trust(*principals: str, **more: Any) -> str:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Two accounts under the law, with a role in the owner's that the partner account may enter."""
+    """Two accounts whose calls are authorised, with a role in the owner's that the partner account may enter."""
     with World({"owner": OWNER, "partner": PARTNER}, "eu-west-1") as opened:
         opened.authorise = Authoriser(opened, lambda: policies(opened))
         iam = opened.client(opened.root("owner"), "iam")
@@ -69,7 +69,7 @@ def test_an_assumed_role_acts_in_the_account_of_the_role(world: World) -> None:
 
 
 def test_moto_alone_would_let_anybody_in(world: World) -> None:
-    """Why the law is ours: without it a stranger's call succeeds."""
+    """Why we authorise calls ourselves: without it a stranger's call succeeds."""
     stranger = world.user("333333333333", "mallory", policies={"all": ANYTHING})
     with pytest.raises(ClientError, match="no role trust policy allows") as caught:
         world.assume(stranger, ROLE)

@@ -1,4 +1,4 @@
-"""Calls on the wire with and without authorisation. Aim: the law costs less than 20 % of a mocked call."""
+"""Calls on the wire with and without authorisation. Aim: authorisation costs less than 20 % of a mocked call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CALLS = 200
 
 
 def main() -> None:
-    """Print calls per second of an allowed and of a refused call, and what the law costs."""
+    """Print calls per second of an allowed and of a refused call, and what authorisation costs."""
     stage = Stage(load(ROOT / "templates" / "cross-account-ssm"))
     stage.open()
     session = stage.member(stage.contract.principal("reader"))
@@ -31,8 +31,8 @@ def main() -> None:
     stage.close()
     cost = (under - without) / without
     print(
-        f"wire    without the law {CALLS / without:5.0f} calls/s   under it {CALLS / under:5.0f} calls/s   "
-        f"the law costs {cost:5.1%} (aim 20 %)"
+        f"wire    without {CALLS / without:5.0f} calls/s   with it {CALLS / under:5.0f} calls/s   "
+        f"authorisation costs {cost:5.1%} (aim 20 %)"
     )
 
 

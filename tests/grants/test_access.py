@@ -1,4 +1,4 @@
-"""Access, tried with real boto3 calls under the law."""
+"""Access, tried with real boto3 calls, each of them authorised."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refusal(call: Any, **params: Any) -> ClientError | None:
 
 
 def refusal_if_any(call: Any, **params: Any) -> ClientError | None:
-    """As `refusal`; what the mocked service's own code runs into comes after the law has let the call through."""
+    """As `refusal`; what the mocked service's own code runs into comes after the call was allowed."""
     try:
         return refusal(call, **params)
     except (NotJudged, SnapshotIncomplete, IamError, BotoCoreError):
@@ -57,14 +57,14 @@ def refusal_if_any(call: Any, **params: Any) -> ClientError | None:
 
 
 class _NotSent(Exception):
-    """A call that the law let through, and that goes no further."""
+    """A call that is allowed, and goes no further."""
 
 
 def let_through(caller: Any, service: str, operation: str, /, **params: Any) -> ClientError | None:
-    """As `refusal`, for calls that the law is to let through to services that may not be able to carry them out: what
-    the mocked service's own code runs into says nothing of access. One that writes goes no further than the law: a new
-    topic with a policy of its own, or a sample for a policy, would change what the tests after it find. Some operations
-    have a parameter called `service`, so these names are free."""
+    """As `refusal`, for calls that are to be allowed to services that may not be able to carry them out: what
+    the mocked service's own code runs into says nothing of access. One that writes goes no further than the authoriser:
+    a new topic with a policy of its own, or a sample for a policy, would change what the tests after it find. Some
+    operations have a parameter called `service`, so these names are free."""
 
     def stop(**_: Any) -> None:
         raise _NotSent
@@ -87,8 +87,8 @@ def levels_of(service: str, operation: str) -> Sequence[str]:
 
 
 def is_refusal(error: ClientError | None, service: str, protocol: str) -> bool:
-    """Did the law refuse, with the service's own error and AWS's words for why? Where no policy is the reason (rule K9:
-    most of what is done with a key is not done across accounts), AWS gives none."""
+    """Was the call denied, with the service's own error and AWS's words for why? Where no policy is the reason (rule
+    K9: most of what is done with a key is not done across accounts), AWS gives none."""
     if error is None:
         return False
     status, code = refusals.not_authorised(service, protocol)
@@ -205,9 +205,9 @@ def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipa
 def test_what_is_allowed_succeeds(
     grant: Contract, allowed: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
 ) -> None:
-    """Every operation of a declared statement, on its resource. A call that the law lets through and the service cannot
+    """Every operation of a declared statement, on its resource. A call that is allowed and that the service cannot
     carry out (nothing of that name is there, or the mocked service lacks the operation) counts as allowed. What cannot
-    be tried by a call is put to the law: actions that are no operations, conditions that no call of ours meets."""
+    be tried by a call is evaluated: actions that are no operations, conditions that no call of ours meets."""
     principal, statement = allowed
     if principal.kind == "policy":
         assert world.resolved(principal.reference) in world.policies.managed
@@ -269,7 +269,7 @@ def _put_to_the_law(
             if not evaluate(met, with_its_key(layers, met)).allowed:
                 verdict.broken(
                     f"{principal.alias} may {action} on {resource}",
-                    f"the law refuses {action}",
+                    f"{action} is denied",
                     place=str(statement.place),
                 )
     if not judged:

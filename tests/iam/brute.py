@@ -152,7 +152,7 @@ JUDGE = Judge(DEFAULTS)
 
 @cache
 def _holding(test: Entry) -> int:
-    """Where one entry of a Condition block holds; what the law does not decide is left out."""
+    """Where one entry of a Condition block holds; what the evaluator does not decide is left out."""
     out = 0
     for state, value in product(STATES[test.key], STATES["v"]):
         if test.key != "v" or state == value:

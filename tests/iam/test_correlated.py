@@ -135,7 +135,7 @@ def holding(world: str, test: Entry) -> tuple[int, int]:
 
 @cache
 def in_state(test: Entry, state: Values) -> bool | None:
-    """Does a test without variables hold where its key has these values? None where the law does not decide it."""
+    """Does a test without variables hold where its key has these values? None where it is not decided."""
     assert all(pattern.fixed is not None for pattern in test.values)
     try:
         return holds(test, Probe({test.key: state}), Judge(DEFAULTS))

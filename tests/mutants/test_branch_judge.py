@@ -107,7 +107,7 @@ def test_a_branch_that_no_combination_takes_is_not_shown_to_be_the_same(of_param
 
 @pytest.mark.parametrize("fault", ["principal-another-partition key.yaml[1]", "sub-partition-written-out iam.yaml[1]"])
 def test_a_principal_of_another_partition_is_nobody(of_parameter: BranchJudge, fault: str) -> None:
-    """The law looks at its account, and AWS refuses it."""
+    """We look at its account, and AWS refuses it."""
     result = of_parameter.judge(of(PARAMETER, fault))
     assert result.verdict == "killed", str(result)
     assert "Invalid principal" in result.findings[0].detail

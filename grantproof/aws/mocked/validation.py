@@ -21,7 +21,7 @@ from grantproof.iam import MalformedPolicy, PolicyType, parse_policy
 
 
 @contextmanager
-def judged_by_the_law() -> Generator[None, None, None]:
+def judged_by_the_evaluator() -> Generator[None, None, None]:
     """The mocked services check documents by `grantproof.iam`'s own reader, and judge no calls."""
     with (
         patch.object(iam, "IAMPolicyDocumentValidator", _validator(PolicyType.IDENTITY)),

@@ -64,7 +64,7 @@ Authoriser = Callable[[Call], Refusal | None]
 #: What every session says of itself, and what policies see of it.
 USER_AGENT = "Boto3"
 #: The request id of a refusal by the authoriser; refusals by moto have others.
-AUTHORISER_REQUEST_ID = "refused-by-the-law"
+AUTHORISER_REQUEST_ID = "refused-by-grantproof"
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")

@@ -19,7 +19,7 @@ from grantproof.aws.mocked.cloudformation import Built, like_cloudformation
 from grantproof.aws.mocked.iam_resources import remove_role
 from grantproof.aws.mocked.identity import Identity
 from grantproof.aws.mocked.memoised import memoised
-from grantproof.aws.mocked.validation import judged_by_the_law
+from grantproof.aws.mocked.validation import judged_by_the_evaluator
 from grantproof.aws.mocked.wire import NO_SECRET, Authoriser, Calls, Wire, root_wire
 
 _SEED = 1
@@ -95,7 +95,7 @@ class World:
             # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
             mock_random.seed(_SEED)
             stack.enter_context(memoised())
-            stack.enter_context(judged_by_the_law())
+            stack.enter_context(judged_by_the_evaluator())
             self.built = stack.enter_context(
                 like_cloudformation(lambda account, *more: self.client(self.root(account), *more))
             )

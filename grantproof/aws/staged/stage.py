@@ -1,4 +1,4 @@
-"""A grant on its stage: deployed in its world, with the law over every call and people to make them."""
+"""A grant on its stage: deployed in its world, with every call authorised and callers to make them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Stage(Deployed):
             put_uploads(self.world, self.contract, upload)
 
     def act(self) -> None:
-        """Everything is deployed: from now on the law is over every call."""
+        """Everything is deployed: from now on every call is authorised."""
         self.world.authorise = self.authoriser
         self._deployed_at = self._state
 
@@ -140,12 +140,12 @@ class Stage(Deployed):
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls made so far, and how many of them the law refused."""
+        """Calls made so far, and how many of them were denied."""
         return self.world.calls.made, self.world.calls.refused
 
     @property
     def tried(self) -> Counter[tuple[str, str, str, bool]]:
-        """The requests behind these calls: principal, action, resource, whether the law allowed it."""
+        """The requests behind these calls: principal, action, resource, whether it was allowed."""
         return self.world.tried
 
     # what is deployed
