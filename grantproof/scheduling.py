@@ -15,14 +15,14 @@ class Units:
     `modules`, whose tests share something costly.
 
     Args:
-        processes: how many there are. Where there are several, a grant's variants, which are deployed anew in any case,
-            go apart from its other tests.
+        processes: how many there are. Where they outnumber the grants, a grant's variants, which are deployed anew in
+            any case, go apart from its other tests; where they do not, that would take longer than it saves.
     """
 
     def __init__(self, grants: Sequence[str], modules: Sequence[str], processes: int = 1) -> None:
         self._modules = frozenset(modules)
         self._grants = sorted(grants, key=len, reverse=True)
-        self._apart = processes > 1
+        self._apart = len(grants) < processes
 
     def __call__(self, nodeid: str) -> tuple[str, str]:
         """What the test with this node id goes to a process with: a grant, or whatever else it is of, and which part of
