@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -242,10 +243,12 @@ class _Reader:
         )
 
     def _day(self, value: Any, path: Sequence[Key]) -> date:
-        try:
-            return date.fromisoformat(str(value))
-        except ValueError:
+        text, day = str(value), None
+        with suppress(ValueError):
+            day = date.fromisoformat(text)
+        if day is None or day.isoformat() != text:  # Python reads weeks as well
             self._refuse(path, f"expires is {value!r}; it is the last day, as in 2027-01-31.")
+        return day
 
     def _accepted(self, value: Any, path: list[Key]) -> Accepted:
         if isinstance(value, Mapping) and "fingerprint" not in value:

@@ -138,6 +138,7 @@ BROKEN = {
     "waivers.yaml:4: reason is text, and not empty.": GOOD.replace("The old role goes with the next release.", "[]"),
     "waivers.yaml:5: expires is 'never'; it is the last day, as in 2027-01-31.": GOOD.replace("2027-01-31", "never"),
     "waivers.yaml:5: expires is '2027-02-30'; it is the last day, as in 2027-01-31.": GOOD.replace("01-31", "02-30"),
+    "waivers.yaml:5: expires is '2027-W04-7'; it is the last day, as in 2027-01-31.": GOOD.replace("01-31", "W04-7"),
     "waivers.yaml:7: 'proof' is not a claim's name, which is as in proof/test_nothing_else_came_along.": GOOD.replace(
         CLAIM, "proof"
     ),
