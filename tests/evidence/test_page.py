@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -280,6 +281,13 @@ def test_a_large_run_counts_its_passes_and_points_to_the_list(monkeypatch: pytes
     text = report.render(evidence(passed(*grants)))
     assert "passed claims are listed in <code>claims.csv</code>" in text
     assert len(text) < 60 * 6_000
+
+
+def test_a_verdict_on_a_draft_says_so() -> None:
+    drafts = replace(passed("alpha", "beta"), undecided={"beta": "against a draft: 2 lines are still marked DECIDE"})
+    text = report.render(evidence(drafts))
+    assert "Nobody has decided yet what is marked in the contract of beta." in text
+    assert text.count("<strong>Draft:</strong> verified against a draft: 2 lines are still marked DECIDE.") == 1
 
 
 def test_the_seeded_faults_are_counted_and_those_that_got_through_are_named_or_it_is_said_that_there_are_none() -> None:
