@@ -256,9 +256,9 @@ def _prepare(config: pytest.Config) -> None:
 
 def _prepare_reports(config: pytest.Config) -> None:
     if config.getoption("--grants-report"):
-        from grantproof.evidence import page
+        from grantproof.evidence import bundle
 
-        page.prepare()
+        bundle.prepare()
 
 
 def pytest_configure(config: pytest.Config) -> None:

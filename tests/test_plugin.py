@@ -18,7 +18,7 @@ import pytest
 import xmlschema
 
 from grantproof.aws.calls import operations
-from grantproof.evidence import bundle, findings_json, sums
+from grantproof.evidence import findings_json, report_folder, sums
 from tests.commands import Done, grantproof, suites
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
         done = run(tmp_path, "--grants-report", str(tmp_path), *processes, plugins=plugins)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "VERIFIED  good" in done.stdout
-        seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in bundle.NAMES}))
+        seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in report_folder.NAMES}))
     assert seen[0] == seen[1] == seen[2]
     reports = seen[0][1]
     found = json.loads(reports[findings_json.NAME])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grantproof import __version__
-from grantproof.evidence.bundle import put
 from grantproof.evidence.finding import digest, without_lines
+from grantproof.evidence.report_folder import put
 from grantproof.evidence.sarif import log, uri
 from grantproof.source import Place, shown
 

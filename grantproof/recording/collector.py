@@ -45,11 +45,11 @@ class Collector:
         """Know the day, and with reports to write: have the folder to itself, and know what the inputs were."""
         today(self._config)
         if folder := self._config.getoption("--grants-report"):
-            from grantproof.evidence import bundle
+            from grantproof.evidence import report_folder
 
             recorded(self._config)  # says in its own words what is wrong with an export
             try:
-                self._lock.enter_context(bundle.exclusive(Path(folder)))
+                self._lock.enter_context(report_folder.exclusive(Path(folder)))
                 self._read = self._inputs()
             except OSError as error:
                 raise pytest.UsageError(f"{folder}: reports cannot be written there: {error.strerror}.") from None

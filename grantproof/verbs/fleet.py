@@ -11,7 +11,7 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, suites
 def run(options: argparse.Namespace) -> int:
     """Judge every deployment of the file that has no verdict yet."""
     from grantproof.contract import find
-    from grantproof.evidence import bundle
+    from grantproof.evidence import report_folder
     from grantproof.fleet import report
     from grantproof.fleet.plan import shard
     from grantproof.fleet.run import Fleet, Journal, Stopped, run
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
-        with bundle.exclusive(options.report_dir, wait=True):
+        with report_folder.exclusive(options.report_dir, wait=True):
             pass  # no report of an earlier `verify` stays beside the journals, which shards may share
         part = shard(options.shard)
         number = _number(options.workers)

@@ -47,7 +47,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry it out; gives the exit status."""
-    from grantproof.evidence import bundle
+    from grantproof.evidence import report_folder
     from grantproof.gate import report
     from grantproof.gate.history import NotCompared
     from grantproof.source import SourceError
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             report.clear(options.report_dir)
             if not options.diff_only:
-                held.enter_context(bundle.exclusive(options.report_dir))
+                held.enter_context(report_folder.exclusive(options.report_dir))
             found = _found(options.directory, options.base)
             report.write(found, options.report_dir)
         except (SourceError, NotCompared) as error:

@@ -113,12 +113,12 @@ def run(options: argparse.Namespace) -> int:
     if options.workers not in (None, "auto") and not options.workers.isdecimal():
         print(f"--workers takes a number of processes, or auto, not {options.workers!r}", file=sys.stderr)
         return BAD_USAGE
-    from grantproof.evidence import bundle
+    from grantproof.evidence import report_folder
     from grantproof.source import cached_files
 
     try:
         # Files that change during the run are found by their digests; the suites read each of them once.
-        with bundle.exclusive(options.report_dir), cached_files():
+        with report_folder.exclusive(options.report_dir), cached_files():
             return _verified(options)
     except BrokenPipeError:
         raise  # no report's: whoever read what is printed has gone
@@ -138,7 +138,7 @@ def called(*arguments: str, passing: bool = False) -> int:
 
 def _verified(options: argparse.Namespace) -> int:
     from grantproof.contract import find
-    from grantproof.evidence import bundle, stamp, waivers
+    from grantproof.evidence import report_folder, stamp, waivers
     from grantproof.source import SourceError
 
     try:
@@ -154,7 +154,7 @@ def _verified(options: argparse.Namespace) -> int:
     arguments = [
         f"--grants={options.directory}",
         # Of pytest's own report the bundle takes what is whole.
-        f"--junitxml={options.report_dir / f'{bundle.PARTIAL}pytest' / 'junit.xml'}",
+        f"--junitxml={options.report_dir / f'{report_folder.PARTIAL}pytest' / 'junit.xml'}",
         f"--grants-report={options.report_dir}",
         *_processes(options.workers, len(grants)),
     ]

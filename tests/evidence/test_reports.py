@@ -14,7 +14,18 @@ import pytest
 from made_up import FUNCTIONS, HOSTILE, about, collection, everything, evidence, outcome, passed, planned
 from schemas import errors
 
-from grantproof.evidence import attestation, bundle, claims_csv, findings_json, oscal, page, sarif, sums
+from grantproof.evidence import (
+    attestation,
+    bundle,
+    claims_csv,
+    findings_json,
+    junit,
+    oscal,
+    page,
+    report_folder,
+    sarif,
+    sums,
+)
 from grantproof.evidence.report import dumps
 from grantproof.evidence.results import Results
 
@@ -291,27 +302,31 @@ def test_half_a_surrogate_which_json_templates_can_hold_is_written_out() -> None
 # --- whole or not at all ----------------------------------------------------------------------------------------------
 
 
+def test_a_folder_is_cleared_of_all_that_a_bundle_consists_of() -> None:
+    assert {*bundle.render(evidence()), junit.NAME} == set(report_folder.NAMES)
+
+
 def test_reports_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    good = dict.fromkeys(bundle.NAMES, b"x")
-    bundle.put(good, tmp_path)
+    good = dict.fromkeys(report_folder.NAMES, b"x")
+    report_folder.put(good, tmp_path)
     (tmp_path / "theirs.txt").write_text("kept", encoding="utf-8")
     assert all((tmp_path / name).is_file() for name in good)
     (tmp_path / sums.NAME).unlink()
     (tmp_path / sums.NAME / "in-the-way").mkdir(parents=True)
     with pytest.raises(OSError, match="SHA256SUMS"):
-        bundle.put(good, tmp_path)
+        report_folder.put(good, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"theirs.txt", sums.NAME, "oscal"}
     assert list((tmp_path / "oscal").iterdir()) == []
 
 
 def test_a_run_that_cannot_be_rendered_leaves_no_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle.put(dict.fromkeys(bundle.NAMES, b"old"), tmp_path)
+    report_folder.put(dict.fromkeys(report_folder.NAMES, b"old"), tmp_path)
 
     def broken(_: Any) -> str:
         raise RuntimeError("no")
 
     monkeypatch.setattr(oscal, "component", broken)
-    bundle.clear(tmp_path)  # as every run begins
+    report_folder.clear(tmp_path)  # as every run begins
     with pytest.raises(RuntimeError):
         bundle.write(Results(("a",), ()), about(), tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

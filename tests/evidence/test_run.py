@@ -18,7 +18,7 @@ import pytest
 
 from grantproof import cli, running
 from grantproof.contract import load
-from grantproof.evidence import attestation, bundle, claims_csv, findings_json, junit, page, provenance, sarif
+from grantproof.evidence import attestation, claims_csv, findings_json, junit, page, provenance, report_folder, sarif
 from grantproof.evidence.mutation import NAME as MUTANTS
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.mutants.score import KILLED, Result, Score, document
@@ -121,7 +121,7 @@ def test_an_accepted_deviation_is_neither_passed_nor_failed_until_it_expires(
 
 def reads_as_passed(reports: Path) -> list[str]:
     """The reports of which a reader who looks at nothing else would think that the run passed."""
-    found = {name: (reports / name).read_text(encoding="utf-8") for name in bundle.NAMES}
+    found = {name: (reports / name).read_text(encoding="utf-8") for name in report_folder.NAMES}
     cases = list(ElementTree.fromstring(found[junit.NAME]).iter("testcase"))  # noqa: S314 - our own file
     said = {
         page.NAME: '<p class="verdict" data-verdict="not verified">' in found[page.NAME],
@@ -223,8 +223,8 @@ def test_reports_of_an_earlier_run_are_gone_when_nothing_could_be_verified(
 ) -> None:
     """What a killed run left half done as well."""
     monkeypatch.chdir(tmp_path)
-    bundle.put(dict.fromkeys(bundle.NAMES, b"an earlier run's"), tmp_path / "reports")
-    (tmp_path / "reports" / f"{bundle.PARTIAL}killed").mkdir()
+    report_folder.put(dict.fromkeys(report_folder.NAMES, b"an earlier run's"), tmp_path / "reports")
+    (tmp_path / "reports" / f"{report_folder.PARTIAL}killed").mkdir()
     assert cli.main(["verify", "nowhere"]) == 2
     assert [str(path) for path in (tmp_path / "reports").rglob("*") if path.name != "oscal"] == []
     assert "is not a folder" in capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_two_runs_do_not_write_into_one_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    bundle.put({page.NAME: b"of the other run"}, tmp_path / "reports")
+    report_folder.put({page.NAME: b"of the other run"}, tmp_path / "reports")
     other = os.open(tmp_path / "reports", os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     assert cli.main(["verify", str(GOOD)]) == 2
