@@ -11,7 +11,7 @@ from typing import Any
 from grantproof.aws.held.known import account_of
 from grantproof.aws.held.non_policy_access import DECIDING, Way, let_in_by, lets_in_somebody, way_of
 from grantproof.aws.mocked.deploy import Resource
-from grantproof.aws.templates.sending import SENDING
+from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section
 from grantproof.evidence.waivers import NAME, OF_STYLE, load
@@ -211,7 +211,7 @@ def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
             found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
             if named := lets_in_somebody(resource.type, properties, account_of(state.deployment, stack)):
                 found["whom it names"] = named
-            if by_itself or resource.type in (*DECIDING, *SENDING) or way_of(resource.type) is None:
+            if by_itself or resource.type in (*DECIDING, *DESTINATION_PROPERTIES) or way_of(resource.type) is None:
                 out[f"{'/'.join(resource.path)} ({resource.type})"] = found
     return out
 

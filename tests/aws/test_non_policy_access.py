@@ -21,9 +21,9 @@ from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import Location
+from grantproof.aws.templates.destinations import external_destinations
 from grantproof.aws.templates.inert import INERT, made_up, reference
-from grantproof.aws.templates.sending import sent_away
-from grantproof.aws.templates.strangers import Own
+from grantproof.aws.templates.text_destinations import OwnAccount
 from grantproof.contract import load
 from grantproof.iam import actions
 
@@ -403,7 +403,7 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
     ids=str,
 )
 def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: str) -> None:
-    said = sent_away(type_, properties, Own("111111111111", frozenset({"own"})))
+    said = external_destinations(type_, properties, OwnAccount("111111111111", frozenset({"own"})))
     assert len(said) == bool(to)
     assert to in str(said)
 
@@ -413,8 +413,8 @@ def test_subscriptions_of_a_whole_account_are_told() -> None:
     assert not let_in_by("AWS::Logs::AccountPolicy", {"PolicyType": "DATA_PROTECTION_POLICY"})
 
 
-#: Types that moto creates and that are in no table. Each was looked at: beside what `naming` and `sending` see, nobody
-#: gets in by them. Machines and databases that can be reached by network are not looked at.
+#: Types that moto creates and that are in no table. Each was looked up: they give access only by what
+#: `external_principals` and `destinations` find. Machines and databases that can be reached by network are left out.
 LOOKED_AT = """
     AutoScaling::AutoScalingGroup AutoScaling::LaunchConfiguration AutoScaling::ScheduledAction
     Batch::ComputeEnvironment Batch::JobDefinition Batch::JobQueue DataPipeline::Pipeline

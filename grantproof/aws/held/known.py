@@ -10,12 +10,12 @@ from typing import Any
 from grantproof.aws.held.origin import properties_of, written_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.addresses import as_sub, own_addresses
+from grantproof.aws.templates.external_principals import is_function
 from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
-from grantproof.aws.templates.naming import is_function
-from grantproof.aws.templates.outward import Steps
+from grantproof.aws.templates.own_addresses import as_sub, own_addresses
+from grantproof.aws.templates.property_destinations import PropertyPath
 from grantproof.aws.templates.pseudo import pseudo_parameters
-from grantproof.aws.templates.strangers import BESIDE
+from grantproof.aws.templates.text_destinations import SAME_TEMPLATE
 from grantproof.source import at, read
 
 
@@ -39,7 +39,7 @@ def as_known(deployment: Deployment, stack: DeployedStack, resource: Resource) -
     return _as_own(written, beside, pseudo)
 
 
-def addresses_of(resource: Resource) -> frozenset[Steps]:
+def addresses_of(resource: Resource) -> frozenset[PropertyPath]:
     """The ways to addresses in the properties of a resource that are of resources beside it."""
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
     written = at(written_of(resource), ("Properties",)) or {}
@@ -98,7 +98,7 @@ def _referred(name: str, beside: Mapping[str, Any], pseudo: Mapping[str, Any]) -
     """What a name in a text stands for, as far as whose it is; None where that is not known."""
     type_ = at(beside, (name.partition(".")[0], "Type"))
     if type_ is not None:
-        return None if str(type_).startswith(_TELLS) else f"{BESIDE}{pseudo['AWS::AccountId']}:{name}"
+        return None if str(type_).startswith(_TELLS) else f"{SAME_TEMPLATE}{pseudo['AWS::AccountId']}:{name}"
     return str(pseudo[name]) if name in _PLACES else None
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
-from grantproof.aws.templates.naming import holds_policy, is_function, names_somebody
+from grantproof.aws.templates.external_principals import external_principal, holds_policy, is_function
 from grantproof.source import at
 
 
@@ -284,7 +284,7 @@ def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
         return ""
     own = _own_policy(type_)
     read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
-    return names_somebody(without_limits(type_, read), account)
+    return external_principal(without_limits(type_, read), account)
 
 
 def _own_policy(type_: str) -> str:

@@ -14,9 +14,9 @@ from grantproof.aws.held.non_policy_access import way_of
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
-from grantproof.aws.templates.definitions import Unread
-from grantproof.aws.templates.sending import SENDING, sent_away
-from grantproof.aws.templates.strangers import BESIDE, Own
+from grantproof.aws.templates.definition_destinations import UnknownDestination
+from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES, external_destinations
+from grantproof.aws.templates.text_destinations import SAME_TEMPLATE, OwnAccount
 from grantproof.contract import DeclaredSending
 from grantproof.source import read
 
@@ -35,7 +35,7 @@ class Untold:
 
 @dataclass(frozen=True)
 class Sender:
-    """A resource that sends to where it is not known to be of its account. `to`: as `sending.sent_away`; of a real
+    """A resource that sends to where it is not known to be of its account. `to`: as `external_destinations`; of a real
     account, functions as they are written."""
 
     resource: Resource
@@ -52,13 +52,15 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
     out: dict[Path_, Sender] = {}
     for stack in deployment.stacks:
         buckets = _buckets_of(deployment, stack.account)
-        own = Own(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
+        own = OwnAccount(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
         for resource in (*stack.resources, *_not_made(stack)):
             known = as_known(deployment, stack, resource)
-            to = sent_away(resource.type, known, own)
+            to = external_destinations(resource.type, known, own)
             if any("://" in str(place) or not isinstance(place, str) for place in to):
-                to = sent_away(resource.type, known, own, addresses_of(resource))
-            if (resource.type in SENDING or way_of(resource.type) is None) and _is_untold(stack, resource):
+                to = external_destinations(resource.type, known, own, addresses_of(resource))
+            if (resource.type in DESTINATION_PROPERTIES or way_of(resource.type) is None) and _is_untold(
+                stack, resource
+            ):
                 to = (Untold(),)
             if to:
                 out[stack.alias, *resource.path] = Sender(resource, to)
@@ -100,7 +102,7 @@ def unpromised(deployed: Deployed) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(destination: Any) -> str:
-    if isinstance(destination, Unread):
+    if isinstance(destination, UnknownDestination):
         return "and no contract can promise that: write into the template where to"
     return "which is not known to be of its account, and the contract promises nothing of it under `sends`"
 
@@ -132,7 +134,11 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
             said += "" if isinstance(destination, Untold) else ", and no export holds what that is"
             yield Disagreement("doubt", said, place)
         else:
-            why = "which no promise can name" if isinstance(destination, Unread) else "which no promise of it names"
+            why = (
+                "which no promise can name"
+                if isinstance(destination, UnknownDestination)
+                else "which no promise of it names"
+            )
             yield Disagreement("wider", f"{sender.called} sends to {destination}, {why}", place)
     for destination in map(deployed.resolved, sending.to):
         if destination not in to and not doubtful:
@@ -142,7 +148,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
 
 def _is_part_known(destination: Any) -> bool:
     """Is a destination not told, or not all of it, as resources are known by what their template writes?"""
-    return not isinstance(destination, str) or BESIDE in destination
+    return not isinstance(destination, str) or SAME_TEMPLATE in destination
 
 
 def _resource(deployment: Deployment, path: Path_) -> Resource | None:

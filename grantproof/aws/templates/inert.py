@@ -1,9 +1,8 @@
-"""Types that moto does not create, or not whatever their properties, and by which nobody gets in.
+"""Types that moto cannot create with all their properties, and that give nobody access.
 
-Each was looked up in the template reference: what resources of it do is done with the permissions of roles and policies
-that are read, and no property of theirs names somebody who may do something, but for those that
-`held/non_policy_access` and `sending` have. So there is a stand-in for them in the mocked world. All others that cannot
-be created are said, one by one.
+Each was looked up in the template reference: its resources act only with the permissions of roles and policies that are
+verified, and no property names a principal, except those that `held/non_policy_access` and `destinations` know. The
+mocked world has stand-ins for these types. Resources of other types that cannot be created are reported one by one.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 

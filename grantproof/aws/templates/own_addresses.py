@@ -1,6 +1,6 @@
-"""Which addresses in a resource's properties are of resources of its own template, as they are written there.
+"""Which URLs in a resource's properties point at resources of the same template.
 
-What is made has only its text, which does not tell whose host it is.
+This is read from the functions in the template: after deployment a URL is text, which does not show its owner.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.templates.naming import is_function
-from grantproof.aws.templates.outward import Steps
+from grantproof.aws.templates.external_principals import is_function
+from grantproof.aws.templates.property_destinations import PropertyPath
 from grantproof.source import at
 
-#: Attributes that are the host that AWS gives a resource, or begin with it.
+#: By type, attributes that are the host name that AWS assigns to a resource, or begin with it.
 _HOSTS: Mapping[str, tuple[str, ...]] = {
     "AWS::ApiGatewayV2::Api": ("ApiEndpoint",),
     "AWS::AppRunner::Service": ("ServiceUrl",),
@@ -33,22 +33,22 @@ _API_HOST = re.compile(r"\.execute-api\.([\w-]+|\$\{AWS::Region\})\.(amazonaws\.
 _REST = re.compile(r"(:\d+)?([/?#].*)?", re.S)
 
 
-def own_addresses(written: Any, resources: Any) -> frozenset[Steps]:
-    """The ways to addresses, as `outward.Steps`, of which each that is written there is a resource's of the template.
+def own_addresses(written: Any, resources: Any) -> frozenset[PropertyPath]:
+    """The paths at which every URL, in every branch of Fn::If, is that of a resource of the template.
 
     Args:
         written: the properties as the template writes them, with their functions.
-        resources: those of the template.
+        resources: the template's Resources section.
     """
-    own: set[Steps] = set()
-    others: set[Steps] = set()
+    own: set[PropertyPath] = set()
+    others: set[PropertyPath] = set()
     for steps, value in _written(written, ()):
         (own if _is_own(value, resources) else others).add(steps)
     return frozenset(own - others)
 
 
-def _written(value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]:
-    """What is written at each way, by each branch of a condition."""
+def _written(value: Any, steps: PropertyPath) -> Iterator[tuple[PropertyPath, Any]]:
+    """The values with their paths, one for each branch of Fn::If."""
     if isinstance(value, Mapping) and is_function(value):
         branches = value.get("Fn::If")
         if isinstance(branches, list):
@@ -79,8 +79,8 @@ def _is_own(value: Any, resources: Any) -> bool:
 
 
 def as_sub(value: Any) -> str | None:
-    """A function that puts text together, as the text of `Fn::Sub`; None for one that does not, or that has variables
-    of its own."""
+    """Ref, Fn::GetAtt, Fn::Sub, Fn::Join or a text, written as the text of one `Fn::Sub`; None for other functions and
+    for an Fn::Sub with variables of its own."""
     if isinstance(value, str):
         return value.replace("${", "${!")
     if not isinstance(value, Mapping) or len(value) != 1:

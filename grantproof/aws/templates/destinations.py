@@ -1,8 +1,9 @@
-"""Where resources send what they hold or are given, without anybody's permission that is read: the buckets, queues,
-topics, buses, vaults, functions and log destinations that their properties name.
+"""The external destinations of a resource: buckets, queues, topics, buses, vaults, functions and log destinations of
+other accounts that its properties name.
 
-Whoever has the other account reads it there. Beside the table, where what is not an ARN of the account's own is
-somewhere else, every property of every type is looked at (`outward`).
+Data sent there can be read by the other account, and no policy of this account is asked. At the paths in the table, any
+value that is not an ARN of the own account is external. Every other property of every type is examined as well
+(`property_destinations`).
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -13,8 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.templates.carriers import ATTACHMENTS
-from grantproof.aws.templates.outward import Steps, sent_by_any
-from grantproof.aws.templates.strangers import OF_AWS, Own, is_own
+from grantproof.aws.templates.property_destinations import PropertyPath, property_destinations
+from grantproof.aws.templates.text_destinations import AWS_OWNED_SERVICES, OwnAccount, is_own
 
 _TRIGGERS = """
     CreateAuthChallenge CustomEmailSender.LambdaArn CustomMessage CustomSMSSender.LambdaArn DefineAuthChallenge
@@ -22,12 +23,12 @@ _TRIGGERS = """
     PreTokenGenerationConfig.LambdaArn UserMigration VerifyAuthChallengeResponse
 """.split()
 
-#: The paths of the destinations in the properties, by type; `*` is each entry of a list.
-_TO: Mapping[str, tuple[str, ...]] = {
+#: By type, the paths of destinations in its properties; `*` is each entry of a list.
+_PATHS: Mapping[str, tuple[str, ...]] = {
     "AWS::Backup::BackupPlan": ("BackupPlan.BackupPlanRule.*.CopyActions.*.DestinationBackupVaultArn",),
     "AWS::CodeCommit::Repository": ("Triggers.*.DestinationArn",),
     "AWS::Cognito::UserPool": (
-        "EmailConfiguration.SourceArn",  # whose identity sends the mails is told of those that come back
+        "EmailConfiguration.SourceArn",  # the owner of the sending identity receives the bounces
         *(f"LambdaConfig.{trigger}" for trigger in _TRIGGERS),
     ),
     "AWS::Config::ConfigRule": ("Source.SourceIdentifier",),
@@ -72,44 +73,46 @@ _TO: Mapping[str, tuple[str, ...]] = {
     "AWS::SecretsManager::RotationSchedule": ("RotationLambdaARN",),
     "AWS::Scheduler::Schedule": ("Target.Arn", "Target.DeadLetterConfig.Arn"),
 }
-#: By type, the properties that hold them.
-SENDING: Mapping[str, frozenset[str]] = {
-    type_: frozenset(path.partition(".")[0] for path in paths) for type_, paths in _TO.items()
+#: By type, the top-level properties that hold destinations.
+DESTINATION_PROPERTIES: Mapping[str, frozenset[str]] = {
+    type_: frozenset(path.partition(".")[0] for path in paths) for type_, paths in _PATHS.items()
 }
 
 
-def sent_away(type_: str, properties: Any, own: Own, addresses: Collection[Steps] = ()) -> tuple[Any, ...]:
-    """Where a resource sends to that is not known to be of its account, as its properties have it: an ARN, an address,
-    or what is not resolved. Each once; empty where it sends nothing away.
+def external_destinations(
+    type_: str, properties: Any, own: OwnAccount, addresses: Collection[PropertyPath] = ()
+) -> tuple[Any, ...]:
+    """The external destinations of a resource, each once: ARNs, addresses, unresolved functions, `UnknownDestination`.
+    Empty where there is none.
 
     Args:
-        addresses: where in the properties addresses stand that are of the account's own resources.
+        addresses: paths at which URLs are known to be those of the account's own resources.
     """
     out: list[Any] = []
-    for path in _TO.get(type_, ()):
+    for path in _PATHS.get(type_, ()):
         for target in _at(properties, path.split(".")):
             if tuple(path.split(".")) not in addresses and not _is_own(target, own) and target not in out:
                 out.append(target)
-    if not type_.startswith("AWS::IAM::") and type_ not in ATTACHMENTS and type_ not in _NOTHING:
-        out += [place for place in sent_by_any(type_, properties, own, addresses) if place not in out]
+    if not type_.startswith("AWS::IAM::") and type_ not in ATTACHMENTS and type_ not in _STORED_TEXT:
+        out += [place for place in property_destinations(type_, properties, own, addresses) if place not in out]
     return tuple(out)
 
 
-def _is_own(target: Any, own: Own) -> bool:
+def _is_own(target: Any, own: OwnAccount) -> bool:
     if not isinstance(target, str) or not target.startswith("arn:"):
-        # Else an address, a function by its name alone, or what is not resolved.
+        # An address, a function by name only, or an unresolved function.
         return isinstance(target, str) and _BY_ITSELF.fullmatch(target) is not None
-    return is_own(target, own, OF_AWS)
+    return is_own(target, own, AWS_OWNED_SERVICES)
 
 
-#: Text that is kept, whatever it names.
-_NOTHING = frozenset({"AWS::SSM::Parameter", "AWS::SecretsManager::Secret"})
-#: A file system by its id alone is one of the same account; a rule that Config has by itself is AWS's.
+#: Types that store text: what it names is not a destination.
+_STORED_TEXT = frozenset({"AWS::SSM::Parameter", "AWS::SecretsManager::Secret"})
+#: The ID of a file system, which is one of the same account, or the name of a rule managed by AWS Config.
 _BY_ITSELF = re.compile(r"fs-[0-9a-f]+|[A-Z][A-Z0-9_]+")
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
-    """What stands at a path; what is of another shape than the documented one stands for itself."""
+    """The values at a path; a value of an undocumented shape on the way is yielded itself."""
     if not path:
         yield value
         return

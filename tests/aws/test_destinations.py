@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.templates.addresses import own_addresses
-from grantproof.aws.templates.sending import sent_away
-from grantproof.aws.templates.strangers import BESIDE, Own
-from tests.aws.test_naming import _at, reference
+from grantproof.aws.templates.destinations import external_destinations
+from grantproof.aws.templates.own_addresses import own_addresses
+from grantproof.aws.templates.text_destinations import SAME_TEMPLATE, OwnAccount
+from tests.aws.test_external_principals import _at, reference
 
-OWN = Own("111111111111", frozenset({"own"}))
+OWN = OwnAccount("111111111111", frozenset({"own"}))
 TOPIC = "arn:aws:sns:eu-west-1:222222222222:t"
 FUNCTION = "arn:aws:lambda:eu-west-1:222222222222:function:f"
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/222222222222/q"
@@ -188,7 +188,7 @@ def api(uri: str) -> tuple[str, Any]:
     ids=str,
 )
 def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str, Any], to: list[Any]) -> None:
-    said = sent_away(*resource, OWN)
+    said = external_destinations(*resource, OWN)
     assert len(said) == len(to)
     for found, expected in zip(said, to, strict=True):
         assert str(found).startswith(str(expected))
@@ -198,7 +198,7 @@ def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str
     "resource",
     [
         integration(to_function(FUNCTION.replace("2" * 12, "1" * 12))),
-        integration(to_function(f"{BESIDE}111111111111:Function.Arn")),
+        integration(to_function(f"{SAME_TEMPLATE}111111111111:Function.Arn")),
         integration("arn:aws:apigateway:eu-west-1:sqs:path/111111111111/q"),
         integration("arn:aws:apigateway:eu-west-1:s3:path/own/{key}"),
         integration("arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem"),
@@ -255,13 +255,13 @@ def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str
     ids=str,
 )
 def test_what_stays_or_is_read_or_is_said_is_sent_nowhere(resource: tuple[str, Any]) -> None:
-    assert sent_away(*resource, OWN) == ()
+    assert external_destinations(*resource, OWN) == ()
 
 
 @pytest.mark.parametrize("properties", [None, "text", [], {"Ref": "X"}, {"Target": "x"}, {"Definition": 1}])
 def test_properties_of_no_known_shape_are_looked_at_all_the_same(properties: Any) -> None:
     for type_ in ("AWS::ApiGateway::Method", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"):
-        assert all(one in (properties, "x") for one in sent_away(type_, properties, OWN))
+        assert all(one in (properties, "x") for one in external_destinations(type_, properties, OWN))
 
 
 # --- addresses of one's own -------------------------------------------------------------------------------------------
@@ -297,7 +297,10 @@ def test_an_address_is_own_where_its_host_is_a_resources_whatever_is_chosen(writ
     properties = {"Integration": {"Uri": written}}
     assert (("Integration", "Uri") in own_addresses(properties, BALANCER)) is own
     made = {"Integration": {"Uri": "http://made.example.com/"}}
-    assert bool(sent_away("AWS::ApiGateway::Method", made, OWN, own_addresses(properties, BALANCER))) is not own
+    assert (
+        bool(external_destinations("AWS::ApiGateway::Method", made, OWN, own_addresses(properties, BALANCER)))
+        is not own
+    )
 
 
 # --- the whole reference ----------------------------------------------------------------------------------------------
@@ -325,7 +328,7 @@ def test_every_property_of_the_reference_that_speaks_of_a_place_is_looked_at_unl
             continue
         asked += 1
         value = BUCKET if "Bucket" in last else TOPIC if re.search("A(rn|RN)s?$", last) else ADDRESS
-        if not sent_away(type_, _at(path, value), OWN):
+        if not external_destinations(type_, _at(path, value), OWN):
             left.add((type_, path))
     assert asked > 1500
     assert len(left) < 300

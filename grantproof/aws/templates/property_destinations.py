@@ -1,9 +1,8 @@
-"""Which values of a resource's properties, whatever its type, are places that it sends to.
+"""The external destinations in the properties of a resource of any type.
 
-A value that names a place of somebody else is one, wherever it stands: most of CloudFormation's types are in no table
-of ours, and nobody has to wait until one has been entered. What is left out is called as something that is read, that
-somebody is known by, or that is its writer's own word; what that is of all the template reference is tested. Of what
-is not resolved only its name can tell.
+Most CloudFormation types are in no table of ours, so every value of every property is examined. Left out are properties
+whose names say that they are read, identify somebody, or hold free text; a test lists which properties of the whole
+template reference these are. Of an unresolved function only the property's name can be judged.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -13,15 +12,23 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.templates.definitions import Unread, calls_of, is_linked, is_policy, mapped, parsed, sent_by
-from grantproof.aws.templates.naming import OUTWARD, PRINCIPAL, is_function
-from grantproof.aws.templates.strangers import BUCKET, Own, places_in
+from grantproof.aws.templates.definition_destinations import (
+    UnknownDestination,
+    call_destinations,
+    document_destinations,
+    is_linked,
+    is_policy,
+    mapped_destinations,
+    parsed,
+)
+from grantproof.aws.templates.external_principals import PRINCIPAL, ROLE_PROPERTY, is_function
+from grantproof.aws.templates.text_destinations import BUCKET, OwnAccount, destinations_in
 
-#: Names of properties on the way to a value; `*` for each entry of a list.
-Steps = tuple[str, ...]
+#: The property names that lead to a value; `*` for an entry of a list.
+PropertyPath = tuple[str, ...]
 
-#: Properties in which everything is its writer's own word, code, or about what comes in.
-_FREE = frozenset(
+#: Properties that hold free text, code, or descriptions of incoming data.
+_IGNORED = frozenset(
     """
     Args Command Comment DashboardBody DefinitionSubstitutions Description Dimensions DockerLabels EntryPoint
     Environment EnvironmentVariables EventPattern ExpectedBucketOwner ExternalEntityLink FilterPattern FilterPolicy
@@ -31,48 +38,48 @@ _FREE = frozenset(
     Variables ZipFile
     """.split()
 )
-#: What is free elsewhere, and in these types says where something goes.
-_NOT_FREE = frozenset({("AWS::ApiGateway::Deployment", "Variables"), ("AWS::ApiGateway::Stage", "Variables")})
-#: Where keys are what their writer calls something, they say nothing of it.
-_CALLED_FREELY = frozenset({"StageVariableOverrides", "StageVariables", "Variables"})
-#: Properties that are a document of their own.
+#: Exceptions by type: here these properties can name a destination.
+_NOT_IGNORED = frozenset({("AWS::ApiGateway::Deployment", "Variables"), ("AWS::ApiGateway::Stage", "Variables")})
+#: Objects whose keys the author chose, so that they say nothing about the values.
+_FREE_KEYS = frozenset({"StageVariableOverrides", "StageVariables", "Variables"})
+#: By type, properties that hold a definition document.
 _DOCUMENTS: Mapping[str, tuple[str, ...]] = {
     "AWS::ApiGateway::RestApi": ("Body",),
     "AWS::ApiGatewayV2::Api": ("Body",),
     "AWS::SSM::Document": ("Content",),
     "AWS::StepFunctions::StateMachine": ("Definition", "DefinitionString"),
 }
-#: Where it stands when it is in S3.
+#: By type, the property that says where in S3 the definition is.
 _IN_S3 = {
     "AWS::ApiGateway::RestApi": "BodyS3Location",
     "AWS::ApiGatewayV2::Api": "BodyS3Location",
     "AWS::StepFunctions::StateMachine": "DefinitionS3Location",
 }
-#: What is read, is a key, or proves who somebody is: by these nothing leaves.
-_INWARD = re.compile(
+#: Properties that are read, name a key, or prove an identity: nothing is sent by them.
+_NOT_A_DESTINATION = re.compile(
     r"\w*(Kms|KMS|Cmk|CMK|Certificate|Secret|Snapshot|Image|Source)\w*|\w*Key(s|Id|ID|Arn|ARN)?|Layers?|ValueFrom"
     r"|TemplateU(RL|rl)|\w*(Issuer|Identity|RulesPackageArns|ModelDataUrl)|Allow(ed)?Origins"
     r"|\w*(Repository|Documentation)\w*|(From|ReplyTo)\w*"
 )
-#: What of that goes out all the same: of several names on the way, the innermost counts.
-_OUTWARD = re.compile(
+#: Properties that are destinations all the same. The innermost name of a path decides.
+_DESTINATION_NAME = re.compile(
     r"\w*(Role(Arn|ARN)?s?|(Callback|Credentials|DeadLetter|Destination|Target|Lambda|Function|Topic|Output)\w*)"
 )
-#: By type, what of others' is read, and what AWS takes of the same account alone.
+#: By type, properties that are only read, or that AWS accepts only from the same account.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
-_READ_BY = frozenset(
+_READ_BY_TYPE = frozenset(
     {
         ("AWS::CodePipeline::Pipeline", "S3Bucket"),
         ("AWS::S3::Bucket", "DestinationBucketName"),
         ("AWS::SNS::Subscription", "TopicArn"),
     }
 )
-#: What is read of S3, besides.
+#: Further properties that are read from S3.
 _READ = re.compile(
     r"\w*(Code|Content|Script|Input|Icon|Schema|Manifest|Plugin|Revision|Document|CaCert|Instructions)\w*|BodyS3Location"
     r"|Definition(S3Location|Uri)|Artifact|Include|Exclude|Protected\w*|S3Targets|Jar|Dag\w*|\w*Build|Sbom|--(extra-|script)[\w-]+"
 )
-#: Buckets that are called otherwise, by the ways to them.
+#: Paths of buckets whose property is not named as one.
 _BUCKETS = frozenset(
     {
         ("AWS::CodeBuild::Project", "Artifacts", "Location"),
@@ -83,62 +90,69 @@ _BUCKETS = frozenset(
         ("AWS::CodePipeline::Pipeline", "ArtifactStores", "*", "ArtifactStore", "Location"),
     }
 )
-#: Hosts that are not written as addresses.
+#: Paths of hosts that are written without a scheme.
 _HOSTS = frozenset({("AWS::CloudFront::Distribution", "DistributionConfig", "Origins", "*", "DomainName")})
-#: Types that have buckets of their own, which they call so.
-_CALLED = re.compile(r"AWS::(S3\w*|Lightsail|Timestream)::\w+")
-#: What may be any place where it is not resolved.
-_PLACE = re.compile(
+#: Types that are buckets: a name in their properties is the name of the resource itself.
+_BUCKET_TYPE = re.compile(r"AWS::(S3\w*|Lightsail|Timestream)::\w+")
+#: Properties that can be any destination while they are unresolved.
+_DESTINATION_PROPERTY = re.compile(
     r"\w*(U[rR][lLiI]s?|Endpoint|Email(Address)?|Webhook|Destination|DefinitionString|[a-zK]Actions"
     r"|(Destination|Topic|Queue|Stream|Firehose|Target|Function|Lambda|EventBus|StateMachine|Vault|Notification)\w*"
     r"A[rR][nN]s?)"
 )
 
-#: What is nothing but an ARN or an address: a text that is neither stands for what else a parameter may be.
-_ADDRESSED = re.compile(
+#: Properties that accept nothing but an ARN or an address: any other text stands for an arbitrary parameter value.
+_ADDRESS_ONLY = re.compile(
     r"(Alarm|OK|InsufficientData)Actions|NotificationARNs|(Authorizer|Integration)?Uri"
     r"|\w*(Topic|Queue|Stream|Destination|Firehose|Notification(Target)?)A(rn|RN)s?"
 )
 
 
-def sent_by_any(type_: str, properties: Any, own: Own, addresses: Collection[Steps] = ()) -> Iterator[Any]:
-    """The places that the properties of a resource name, and that are not known to be of its account.
+def property_destinations(
+    type_: str, properties: Any, own: OwnAccount, addresses: Collection[PropertyPath] = ()
+) -> Iterator[Any]:
+    """The external destinations in the properties of a resource: texts, unresolved functions, `UnknownDestination`.
 
     Args:
-        addresses: where in the properties addresses stand that are of the account's own resources.
+        addresses: paths at which URLs are known to be those of the account's own resources.
     """
     if not isinstance(properties, Mapping):
         return
     if _IN_S3.get(type_) in properties:
-        yield Unread("where its definition in S3 says, which is not read")
+        yield UnknownDestination("where its definition in S3 says, which is not read")
     for steps, value in leaves(type_, properties):
         if type_ == "AWS::ApiGateway::Method" and isinstance(value, str):
-            yield from mapped(steps[-1], value, own)
+            yield from mapped_destinations(steps[-1], value, own)
         if len(steps) == 1 and steps[0] in _DOCUMENTS.get(type_, ()):
             whole = _substituted(value, properties.get("DefinitionSubstitutions"))
             document = parsed(whole) if isinstance(whole, str) else whole
-            yield from sent_by(whole if document is None else document, own, of_api=steps[0] == "Body")
-        elif isinstance(value, str) and (document := parsed(value)) is not None and not _is_inward(type_, steps):
-            yield from sent_by(document, own)
+            yield from document_destinations(whole if document is None else document, own, of_api=steps[0] == "Body")
+        elif (
+            isinstance(value, str)
+            and (document := parsed(value)) is not None
+            and not _is_not_a_destination(type_, steps)
+        ):
+            yield from document_destinations(document, own)
         else:
-            yield from _places(type_, steps, value, own, steps in addresses)
+            yield from _destinations_of_value(type_, steps, value, own, steps in addresses)
     if type_ == "AWS::Scheduler::Schedule" and isinstance(target := properties.get("Target"), Mapping):
         called = str(target.get("Arn"))
         if ":::aws-sdk:" in called:
             given = target.get("Input")
             document = parsed(given) if isinstance(given, str) else given
-            yield from calls_of(given if document is None else document, called, own)
+            yield from call_destinations(given if document is None else document, called, own)
 
 
-def leaves(type_: str, properties: Any) -> Iterator[tuple[Steps, Any]]:
-    """What stands in the properties of a resource, and the way to each; functions and documents are whole."""
+def leaves(type_: str, properties: Any) -> Iterator[tuple[PropertyPath, Any]]:
+    """The scalar values in the properties of a resource with their paths; functions and definition documents are not
+    divided."""
     own_words = not type_.startswith("AWS::") or type_ == "AWS::CloudFormation::CustomResource"
     if own_words and isinstance(properties, Mapping):
         properties = {key: value for key, value in properties.items() if key == "ServiceToken"}
     yield from _leaves(type_, properties, ())
 
 
-def _leaves(type_: str, value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]:
+def _leaves(type_: str, value: Any, steps: PropertyPath) -> Iterator[tuple[PropertyPath, Any]]:
     if isinstance(value, list):
         for item in value:
             yield from _leaves(type_, item, (*steps, "*"))
@@ -150,45 +164,47 @@ def _leaves(type_: str, value: Any, steps: Steps) -> Iterator[tuple[Steps, Any]]
     elif not is_policy(value):
         name = value.get("Key", value.get("Name"))
         for key, item in value.items():
-            if (key not in _FREE or (type_, key) in _NOT_FREE) and not is_linked(value, key):
+            if (key not in _IGNORED or (type_, key) in _NOT_IGNORED) and not is_linked(value, key):
                 called = name if key == "Value" and isinstance(name, str) else key
-                freely = bool(steps) and steps[-1] in _CALLED_FREELY
+                freely = bool(steps) and steps[-1] in _FREE_KEYS
                 yield from _leaves(type_, item, (*steps, "*" if freely else str(called)))
 
 
-def _places(type_: str, steps: Steps, value: Any, own: Own, is_own_address: bool) -> Iterator[Any]:
+def _destinations_of_value(
+    type_: str, steps: PropertyPath, value: Any, own: OwnAccount, is_own_address: bool
+) -> Iterator[Any]:
     name = next((step for step in reversed(steps) if step != "*"), "").rpartition(".")[2]
-    called = len(steps) == 1 and _CALLED.fullmatch(type_) is not None
+    called = len(steps) == 1 and _BUCKET_TYPE.fullmatch(type_) is not None
     bucket = (type_, *steps) in _BUCKETS or (BUCKET.fullmatch(name) is not None and not called)
     read = any(_READ.fullmatch(step) for step in steps)
-    if _is_inward(type_, steps) or value in ("", {"Ref": "AWS::NoValue"}):
+    if _is_not_a_destination(type_, steps) or value in ("", {"Ref": "AWS::NoValue"}):
         return
     host = (type_, *steps) in _HOSTS
     unresolved = isinstance(value, Mapping) or "{{resolve:" in str(value)
-    if unresolved and (host or _PLACE.fullmatch(name) or (bucket and not read)):
+    if unresolved and (host or _DESTINATION_PROPERTY.fullmatch(name) or (bucket and not read)):
         yield value
         return
     text = "" if isinstance(value, Mapping) else f"https://{value}" if host else str(value)
-    if PRINCIPAL.fullmatch(text) and not OUTWARD.fullmatch(name):
-        return  # somebody who is named, as `naming` sees
-    for place in places_in(text, own):
+    if PRINCIPAL.fullmatch(text) and not ROLE_PROPERTY.fullmatch(name):
+        return  # a principal, which `external_principals` reports
+    for place in destinations_in(text, own):
         if not (read and ":s3:::" in place) and not (is_own_address and "://" in place):
             yield place
     if ":" not in text and not read:
-        yield from own.bucket_elsewhere(text) if bucket else [text] if text and _ADDRESSED.fullmatch(name) else ()
+        yield from own.external_bucket(text) if bucket else [text] if text and _ADDRESS_ONLY.fullmatch(name) else ()
 
 
-def _is_inward(type_: str, steps: Steps) -> bool:
+def _is_not_a_destination(type_: str, steps: PropertyPath) -> bool:
     for step in reversed(steps):
-        if _OUTWARD.fullmatch(step) and (type_, step) not in _READ_BY:
+        if _DESTINATION_NAME.fullmatch(step) and (type_, step) not in _READ_BY_TYPE:
             return False
-        if _INWARD.fullmatch(step) or (type_, step) in _READ_BY:
+        if _NOT_A_DESTINATION.fullmatch(step) or (type_, step) in _READ_BY_TYPE:
             return True
     return False
 
 
 def _substituted(document: Any, given: Any) -> Any:
-    """A definition with what is put into it."""
+    """A definition with its DefinitionSubstitutions filled in."""
     if not isinstance(given, Mapping):
         return document
     if isinstance(document, str):
