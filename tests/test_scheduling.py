@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.recording.inputs import ATTRIBUTE
-from grantproof.recording.repeated_failures import shown_once
+from grantproof.recording.repeated_failures import without_repeats
 from tests.commands import suites
 
 CONFTEST = """
@@ -41,7 +41,7 @@ def test_the_test_at_which_a_process_died_failed_once_and_the_others_run(tmp_pat
 def test_deaths_of_processes_are_each_shown() -> None:
     """They are of no grant, and may all have the same test, or none."""
     died = [pytest.TestReport("test_one.py", ("", None, ""), {}, "failed", "crashed", "call") for _ in range(2)]
-    assert shown_once(died) == died
+    assert without_repeats(died) == died
 
 
 def test_what_is_wrong_is_shown_before_what_could_not_be_judged_because_of_it() -> None:
@@ -52,4 +52,4 @@ def test_what_is_wrong_is_shown_before_what_could_not_be_judged_because_of_it() 
         return report
 
     reports = [failed("no role is deployed", "unknown"), failed("a typo", "fail"), failed("another", "fail")]
-    assert [report.nodeid for report in shown_once(reports)] == ["a typo", "another", "no role is deployed"]
+    assert [report.nodeid for report in without_repeats(reports)] == ["a typo", "another", "no role is deployed"]

@@ -43,10 +43,10 @@ class Option:
 
 def options(contract: Contract, filled: Callable[[Any], Any]) -> tuple[Option, ...]:
     """Every variant of a contract. `filled` fills the references of a value as far as they are known."""
-    return tuple(_Teller(contract, variant, filled).option() for variant in contract.variants)
+    return tuple(_ChangeSummary(contract, variant, filled).option() for variant in contract.variants)
 
 
-class _Teller:
+class _ChangeSummary:
     """Says what one variant changes."""
 
     def __init__(self, contract: Contract, variant: Variant, filled: Callable[[Any], Any]) -> None:

@@ -87,7 +87,7 @@ class Collection:
         self._facts: dict[str, Mapping[str, Any]] = {}
         self._problems: list[str] = []
 
-    def spoke_of(self, suites: Iterable[str]) -> bool:
+    def has_outcomes_of(self, suites: Iterable[str]) -> bool:
         """Has anything of one of these suites arrived?"""
         return any(outcome.suite in suites for outcome in self._outcomes)
 

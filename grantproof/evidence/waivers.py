@@ -148,7 +148,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     return "\n".join(lines) + "\n"
 
 
-def left_by(findings: Mapping[str, Any], grant: str) -> int:
+def count_remaining_failures(findings: Mapping[str, Any], grant: str) -> int:
     """How many claims of a run would not hold if `drafted` were accepted."""
     return sum(
         claim["status"] in ("error", "unknown")

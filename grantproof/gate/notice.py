@@ -9,7 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.held.known import account_of
-from grantproof.aws.held.non_policy_access import DECIDING, Way, let_in_by, lets_in_somebody, way_of
+from grantproof.aws.held.non_policy_access import (
+    ACCESS_PROPERTIES,
+    AccessKind,
+    access_kind,
+    external_principal_in_properties,
+    granting_property,
+)
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES
 from grantproof.contract import Contract, DeclaredStatement
@@ -133,8 +139,8 @@ def _is_true(value: Any) -> bool:
 #: Values that let nobody in, where None is that the property is not there. A new bucket has no lists of access in use:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 _LETS_NOBODY_IN: Mapping[str, tuple[Any, ...]] = {
-    "AccessControl": (None, *(DECIDING["AWS::S3::Bucket"]["AccessControl"] or ())),
-    "AuthType": tuple(DECIDING["AWS::Lambda::Url"]["AuthType"] or ()),
+    "AccessControl": (None, *(ACCESS_PROPERTIES["AWS::S3::Bucket"]["AccessControl"] or ())),
+    "AuthType": tuple(ACCESS_PROPERTIES["AWS::Lambda::Url"]["AuthType"] or ()),
     "OwnershipControls": (None, {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}),
 }
 _LISTS_OF_WHO = frozenset({"ClientIdList", "ThumbprintList", "Roles", "Users"})
@@ -185,7 +191,7 @@ def lets_in(before: State | None, after: State) -> Iterator[str]:
 def _letting_in(state: State) -> Iterator[str]:
     for stack in state.deployment.stacks:
         for resource in stack.resources:
-            if by := let_in_by(resource.type, resource.properties):
+            if by := granting_property(resource.type, resource.properties):
                 yield f"{'/'.join(resource.path)} ({resource.type}) by {by}"
 
 
@@ -206,12 +212,18 @@ def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
         for resource in stack.resources:
             properties = resource.properties if isinstance(resource.properties, Mapping) else {}
             # Policies and trust are compared for all requests; of IAM's other types, every property decides.
-            by_itself = resource.type.startswith("AWS::IAM::") and way_of(resource.type) is Way.ITSELF
-            keys = tuple(properties) if by_itself else tuple(DECIDING.get(resource.type, ()))
+            by_itself = resource.type.startswith("AWS::IAM::") and access_kind(resource.type) is AccessKind.DIRECT
+            keys = tuple(properties) if by_itself else tuple(ACCESS_PROPERTIES.get(resource.type, ()))
             found = {key: state.in_shared_names(properties[key]) for key in keys if key in properties}
-            if named := lets_in_somebody(resource.type, properties, account_of(state.deployment, stack)):
+            if named := external_principal_in_properties(
+                resource.type, properties, account_of(state.deployment, stack)
+            ):
                 found["whom it names"] = named
-            if by_itself or resource.type in (*DECIDING, *DESTINATION_PROPERTIES) or way_of(resource.type) is None:
+            if (
+                by_itself
+                or resource.type in (*ACCESS_PROPERTIES, *DESTINATION_PROPERTIES)
+                or access_kind(resource.type) is None
+            ):
                 out[f"{'/'.join(resource.path)} ({resource.type})"] = found
     return out
 

@@ -14,7 +14,12 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.known import account_of
-from grantproof.aws.held.non_policy_access import DECIDING, Way, lets_in_somebody, way_of
+from grantproof.aws.held.non_policy_access import (
+    ACCESS_PROPERTIES,
+    AccessKind,
+    access_kind,
+    external_principal_in_properties,
+)
 from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.disclosing import disclosed
@@ -109,8 +114,12 @@ def _deciding(resource: Resource, account: str) -> dict[str, str]:
     """The properties by which a resource lets somebody in without a policy that is read, that name somebody, or
     that tell a secret. Where it sends to is beside these."""
     properties = resource.properties or {}
-    names = [*properties] if way_of(resource.type) is Way.ITSELF else [*DECIDING.get(resource.type, ())]
-    if named := lets_in_somebody(resource.type, properties, account):
+    names = (
+        [*properties]
+        if access_kind(resource.type) is AccessKind.DIRECT
+        else [*ACCESS_PROPERTIES.get(resource.type, ())]
+    )
+    if named := external_principal_in_properties(resource.type, properties, account):
         names.append(named.partition(":")[0].partition(".")[0])
     names += [str(path[0]) for path in disclosed(resource.type, properties)]
     return {name: json.dumps(properties[name], sort_keys=True, default=str) for name in names if name in properties}

@@ -85,7 +85,7 @@ class DeploymentJudge:
                 stage.upload_again()
             while stage.advance():
                 pass
-            stage.act()
+            stage.start_authorising()
             return self.baseline.judge(mutant, stage, trial, suites)
         except MalformedPolicy as error:
             return Result(mutant, INVALID, why=str(error))

@@ -91,7 +91,7 @@ class Collector:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         folder = self._config.getoption("--grants-report")
-        if not folder and not self._collection.spoke_of((*SUITES, "drift")):
+        if not folder and not self._collection.has_outcomes_of((*SUITES, "drift")):
             return
         grants = [contract.grant for contract in contracts(self._config)]
         real = recorded(self._config)

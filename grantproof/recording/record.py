@@ -74,14 +74,14 @@ def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """The errors that say: this cannot be judged."""
     from grantproof.aws.calls.authoriser import NotJudged
-    from grantproof.aws.held.deployed import NotHeld
+    from grantproof.aws.held.deployed import PrincipalNotDeployed
     from grantproof.aws.held.policies import SnapshotIncomplete
-    from grantproof.aws.staged.attempts import NotLetIn, NotPresentable
+    from grantproof.aws.staged.attempts import EntryDenied, UnsupportedCondition
     from grantproof.aws.templates.intrinsics import NotResolved
     from grantproof.aws.templates.wellformed import Malformed
     from grantproof.contract import UnknownFact
     from grantproof.iam import IamError
 
     of_templates = (Malformed, NotResolved)
-    of_what_is_held = (NotHeld, NotLetIn, NotPresentable, SnapshotIncomplete, UnknownFact)
+    of_what_is_held = (PrincipalNotDeployed, EntryDenied, UnsupportedCondition, SnapshotIncomplete, UnknownFact)
     return *of_templates, *of_what_is_held, NotJudged, IamError, *more

@@ -13,7 +13,7 @@ import pytest
 from grantproof.recording.inputs import ATTRIBUTE
 
 
-def shown_once(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
+def without_repeats(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
     """The first of all failures of one grant that say the same, with how many more do, suite by suite. What is of no
     grant is left as it is. What could not be judged comes last: it is mostly because of what is wrong."""
     groups: dict[tuple[str, str] | int, list[pytest.TestReport]] = {}
@@ -53,7 +53,7 @@ class RepeatedFailures:
         """pytest shows them before anybody else has a word, and lists them (`-r`) after."""
         stats = terminalreporter.stats
         self._all = {name: stats[name] for name in self._SUMMARIES if name in stats}
-        stats.update({name: shown_once(reports) for name, reports in self._all.items()})
+        stats.update({name: without_repeats(reports) for name, reports in self._all.items()})
         return (yield)
 
     def shown(self, terminalreporter: Any) -> None:

@@ -133,7 +133,7 @@ def _verified(folder: Path) -> int:
         until = datetime.now(UTC).date() + timedelta(days=30)
         findings = json.loads(found.read_text(encoding="utf-8"))
         text = waivers.drafted(findings, folder.resolve().name, until)
-        left = waivers.left_by(findings, folder.resolve().name)
+        left = waivers.count_remaining_failures(findings, folder.resolve().name)
     path = folder / waivers.NAME
     if text and not path.exists():
         path.write_text(text, encoding="utf-8")

@@ -230,5 +230,5 @@ def _tried(worlds: Mapping[str, Recorded], callers: Sequence[Source], options: a
     from grantproof.aws.real import trial_run
 
     path: Path = options.report_dir / "snapshots" / "calls.json"
-    trial_run.carried_out(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
+    trial_run.run_and_record(worlds, callers, path, lambda lines: print(*lines, sep="\n", file=sys.stderr, flush=True))
     return path

@@ -14,7 +14,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from grantproof.aws.held.agreement import disagreements, resource_policy
 from grantproof.aws.held.carried import joined
 from grantproof.aws.held.origin import Origins
-from grantproof.aws.held.undeclarable import is_unread
+from grantproof.aws.held.undeclarable import has_unexported_policy
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
@@ -277,14 +277,18 @@ def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
 
 def test_a_policy_of_a_real_account_that_no_export_holds_is_said() -> None:
     made = Resource(("Bus",), "AWS::Events::EventBusPolicy", "x", "owner", None)
-    assert is_unread(made, {"Principal": "*"})
+    assert has_unexported_policy(made, {"Principal": "*"})
     vault = Resource(("Vault",), "AWS::Backup::BackupVault", "x", "owner", None)
-    assert is_unread(vault, {"AccessPolicy": policy(ALLOW)})
-    assert not is_unread(vault, {"BackupVaultName": "v"})
+    assert has_unexported_policy(vault, {"AccessPolicy": policy(ALLOW)})
+    assert not has_unexported_policy(vault, {"BackupVaultName": "v"})
     point = Resource(("Point",), "AWS::S3::AccessPoint", "x", "owner", None)
-    assert is_unread(point, {"Policy": policy(ALLOW)})  # of S3, only the policies of buckets
-    assert is_unread(Resource(("All",), "AWS::ECR::RegistryPolicy", "x", "owner", None), {"PolicyText": policy(ALLOW)})
-    assert not is_unread(Resource(("K",), "AWS::KMS::ReplicaKey", "x", "owner", None), {"KeyPolicy": policy(ALLOW)})
+    assert has_unexported_policy(point, {"Policy": policy(ALLOW)})  # of S3, only the policies of buckets
+    assert has_unexported_policy(
+        Resource(("All",), "AWS::ECR::RegistryPolicy", "x", "owner", None), {"PolicyText": policy(ALLOW)}
+    )
+    assert not has_unexported_policy(
+        Resource(("K",), "AWS::KMS::ReplicaKey", "x", "owner", None), {"KeyPolicy": policy(ALLOW)}
+    )
 
 
 # --- functions --------------------------------------------------------------------------------------------------------
@@ -365,4 +369,4 @@ def test_a_permission_on_an_alias_of_a_real_account_is_said(name: Any, unread: b
     resources = {"F": {"Type": "AWS::Lambda::Function"}, "A": {"Type": "AWS::Lambda::Alias"}}
     (tmp_path / "t.json").write_text(json.dumps({"Resources": resources}), encoding="utf-8")
     made = Resource(("P",), "AWS::Lambda::Permission", "x", "owner", tmp_path / "t.json")
-    assert is_unread(made, {"FunctionName": name}) is unread
+    assert has_unexported_policy(made, {"FunctionName": name}) is unread

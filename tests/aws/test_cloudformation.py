@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from grantproof.aws.held.non_policy_access import Way, way_of
+from grantproof.aws.held.non_policy_access import AccessKind, access_kind
 from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
@@ -444,7 +444,7 @@ def test_a_role_that_names_an_http_api_is_read(world: World) -> None:
     api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "a", "ProtocolType": "HTTP"}}
     create(world, {"Api": api, "R": {"Type": "AWS::IAM::Role", "Properties": role}})
     assert world.built.refused == {}
-    assert way_of("AWS::ApiGatewayV2::Api") is way_of("AWS::ApiGatewayV2::Route") is Way.ITSELF
+    assert access_kind("AWS::ApiGatewayV2::Api") is access_kind("AWS::ApiGatewayV2::Route") is AccessKind.DIRECT
 
 
 @pytest.mark.parametrize(

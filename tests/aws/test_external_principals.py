@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from grantproof.aws.held.non_policy_access import lets_in_somebody, may_give_access, way_of
+from grantproof.aws.held.non_policy_access import access_kind, external_principal_in_properties, may_give_access
 from grantproof.aws.templates.external_principals import external_principal, holds_policy
 
 OWN, OTHER = "111111111111", "222222222222"
@@ -26,7 +26,7 @@ def reference() -> tuple[tuple[str, Path, Mapping[str, Any]], ...]:
     assert len(types) > 1500
     found = []
     for type_ in types:
-        if way_of(type_) is None:
+        if access_kind(type_) is None:
             schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
             found += [(type_, path, of) for path, of in _walk(schema, schema, (), frozenset())]
     return tuple(found)
@@ -160,20 +160,20 @@ def test_a_policy_in_text_is_one_however_its_characters_are_written(name: str) -
 
 
 def test_policies_of_types_in_a_table_are_judged_by_it_alone() -> None:
-    assert not lets_in_somebody("AWS::Lambda::Permission", {"Principal": OTHER}, OWN)
-    assert not lets_in_somebody("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
-    assert not lets_in_somebody("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
-    assert lets_in_somebody("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
+    assert not external_principal_in_properties("AWS::Lambda::Permission", {"Principal": OTHER}, OWN)
+    assert not external_principal_in_properties("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
+    assert not external_principal_in_properties("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
+    assert external_principal_in_properties("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
 
 
 def test_text_that_gives_no_access_names_nobody() -> None:
     """Numbers of accounts are often kept in parameters."""
-    assert not lets_in_somebody("AWS::SSM::Parameter", {"Value": OTHER}, OWN)
+    assert not external_principal_in_properties("AWS::SSM::Parameter", {"Value": OTHER}, OWN)
 
 
 def test_what_is_called_by_twelve_digits_names_nobody() -> None:
-    assert not lets_in_somebody("AWS::S3::AccessPoint", {"Name": OTHER}, OWN)
-    assert lets_in_somebody("AWS::DMS::Endpoint", {"AccountName": OTHER}, OWN)
+    assert not external_principal_in_properties("AWS::S3::AccessPoint", {"Name": OTHER}, OWN)
+    assert external_principal_in_properties("AWS::DMS::Endpoint", {"AccountName": OTHER}, OWN)
 
 
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "*"}]}

@@ -13,8 +13,15 @@ from moto.cloudformation import parsing
 from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, view
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held import non_policy_access
-from grantproof.aws.held.non_policy_access import WAYS, Way, let_in_by, may_give_access, open_operation, way_of
-from grantproof.aws.held.sends import unpromised
+from grantproof.aws.held.non_policy_access import (
+    ACCESS_KINDS,
+    AccessKind,
+    access_kind,
+    granting_property,
+    may_give_access,
+    operation_without_iam,
+)
+from grantproof.aws.held.sends import undeclared_sends
 from grantproof.aws.held.undeclarable import undeclarable
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.makers import MAKERS
@@ -28,7 +35,7 @@ from grantproof.contract import load
 from grantproof.iam import actions
 
 HOME = "us-east-1"
-BY_THEMSELVES = [begins for begins, way in WAYS.items() if way is Way.ITSELF]
+BY_THEMSELVES = [begins for begins, way in ACCESS_KINDS.items() if way is AccessKind.DIRECT]
 TEMPLATE = """
 Parameters:
   More: {{Type: String, Default: "no", AllowedValues: ["no", "yes"]}}
@@ -87,13 +94,13 @@ def test_each_entry_of_the_table_is_of_a_type_that_exists_and_alone_says_that_it
     type_ = next(t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if _is(t, begins))
     assert may_give_access(type_, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(non_policy_access, "WAYS", {b: way for b, way in WAYS.items() if b != begins})
+        patch.setattr(non_policy_access, "ACCESS_KINDS", {b: way for b, way in ACCESS_KINDS.items() if b != begins})
         assert not may_give_access(type_, {})
 
 
 def _is(type_: str, begins: str) -> bool:
     """A type that this beginning takes in, and no entry of its own takes out."""
-    return type_.startswith(begins) and WAYS.get(type_, Way.ITSELF) is WAYS[begins]
+    return type_.startswith(begins) and ACCESS_KINDS.get(type_, AccessKind.DIRECT) is ACCESS_KINDS[begins]
 
 
 @pytest.mark.parametrize("type_", ["AWS::RAM::ResourceShare", "AWS::IAM::AccessKey", "AWS::S3::AccessGrant"])
@@ -174,15 +181,15 @@ def test_of_a_real_account_it_is_told_from_what_the_template_writes(
     stack = replace(of.base.deployment.stacks[0], resources=(made,))
     found = Synthesised(of.contract, of.base)
     found.deployment = replace(found.deployment, stacks=(stack,))
-    said = [told for told, _ in (*undeclarable(found), *unpromised(found))]
+    said = [told for told, _ in (*undeclarable(found), *undeclared_sends(found))]
     assert len(said) == bool(detail)
     assert all(told.startswith(detail) for told in said)
 
 
 def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_is() -> None:
-    assert let_in_by("AWS::S3::Bucket", {"AccessControl": "Private"}) == ""
-    assert let_in_by("AWS::S3::Bucket", {"AccessControl": "PublicRead"}) == "AccessControl: PublicRead"
-    assert let_in_by("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
+    assert granting_property("AWS::S3::Bucket", {"AccessControl": "Private"}) == ""
+    assert granting_property("AWS::S3::Bucket", {"AccessControl": "PublicRead"}) == "AccessControl: PublicRead"
+    assert granting_property("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
 
 
 PUSHES = [[{"Type": "EVENT", "Pattern": "PUSH"}]]
@@ -209,13 +216,13 @@ def test_builds_of_whoever_asks_for_a_change_let_him_in(
     approval: str | None, more: dict[str, Any], open_: bool
 ) -> None:
     triggers = more | ({"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {})
-    assert bool(let_in_by("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
+    assert bool(granting_property("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
     assert may_give_access("AWS::CodeBuild::Project", {"Triggers": triggers}) is open_
 
 
 def test_whoever_has_the_other_half_of_a_key_is_let_in() -> None:
-    assert let_in_by("AWS::EC2::KeyPair", {"KeyName": "k", "PublicKeyMaterial": "ssh-ed25519 AAAA"})
-    assert not let_in_by("AWS::EC2::KeyPair", {"KeyName": "k"})
+    assert granting_property("AWS::EC2::KeyPair", {"KeyName": "k", "PublicKeyMaterial": "ssh-ed25519 AAAA"})
+    assert not granting_property("AWS::EC2::KeyPair", {"KeyName": "k"})
 
 
 @pytest.mark.parametrize(
@@ -236,11 +243,11 @@ def test_whom_a_resource_names_beside_its_policy_is_told_whatever_its_type(
 
 
 def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
-    assert {type_ for type_, way in WAYS.items() if way in (Way.POLICY, Way.NONE)} <= {
+    assert {type_ for type_, way in ACCESS_KINDS.items() if way in (AccessKind.POLICY, AccessKind.NONE)} <= {
         *MAKERS,
         "AWS::CloudFormation::Stack",
     }
-    assert all(way_of(type_) in (Way.POLICY, Way.NONE) for type_ in MAKERS)
+    assert all(access_kind(type_) in (AccessKind.POLICY, AccessKind.NONE) for type_ in MAKERS)
 
 
 # --- APIs -------------------------------------------------------------------------------------------------------------
@@ -260,7 +267,7 @@ BY_IAM = {"components": {"securitySchemes": {"iam": {"x-amazon-apigateway-authty
     ],
 )
 def test_an_operation_that_asks_for_no_iam_is_open(operation: Any, more: Any, open_: str) -> None:
-    assert open_operation({"paths": {"/x": {"get": operation, "options": {}}}, **more}) == open_
+    assert operation_without_iam({"paths": {"/x": {"get": operation, "options": {}}}, **more}) == open_
 
 
 API = """
@@ -318,7 +325,7 @@ def test_an_endpoint_policy_takes_away_and_gives_nothing() -> None:
 @pytest.mark.parametrize("type_", sorted(INERT))
 def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by_itself(type_: str) -> None:
     assert type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1")
-    assert way_of(type_) is None
+    assert access_kind(type_) is None
 
 
 @pytest.mark.parametrize("type_", sorted(INERT))
@@ -409,8 +416,8 @@ def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: 
 
 
 def test_subscriptions_of_a_whole_account_are_told() -> None:
-    assert let_in_by("AWS::Logs::AccountPolicy", {"PolicyType": "SUBSCRIPTION_FILTER_POLICY"})
-    assert not let_in_by("AWS::Logs::AccountPolicy", {"PolicyType": "DATA_PROTECTION_POLICY"})
+    assert granting_property("AWS::Logs::AccountPolicy", {"PolicyType": "SUBSCRIPTION_FILTER_POLICY"})
+    assert not granting_property("AWS::Logs::AccountPolicy", {"PolicyType": "DATA_PROTECTION_POLICY"})
 
 
 #: Types that moto creates and that are in no table. Each was looked up: they give access only by what
@@ -438,7 +445,7 @@ LOOKED_AT = """
 def test_every_type_that_can_be_deployed_was_looked_at() -> None:
     """All others are not deployed, which is said of each. A newer moto may create more."""
     created = {type_ for type_ in parsing.get_model_map() if type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types(HOME)}
-    open_ = {type_ for type_ in created if way_of(type_) is None and type_ not in INERT}
+    open_ = {type_ for type_ in created if access_kind(type_) is None and type_ not in INERT}
     assert open_ == {f"AWS::{name}" for name in LOOKED_AT}
 
 

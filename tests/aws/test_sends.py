@@ -12,7 +12,7 @@ import pytest
 from grantproof.aws.combinations.combined import CombinedFindings, compare_rest, view
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
-from grantproof.aws.held.sends import disagreements_about, unpromised
+from grantproof.aws.held.sends import disagreements_about, undeclared_sends
 from grantproof.aws.mocked.deploy import Deployment, NotDeployed, Resource
 from grantproof.aws.real.export import join
 from grantproof.aws.real.recorded import recorded
@@ -86,7 +86,7 @@ def told(contract: Contract) -> Iterator[str]:
         for one in disagreements_about(found, sending):
             yield f"{one.kind}: {one.detail}"
             assert one.place
-    yield from (f"came along: {detail}" for detail, _ in unpromised(found))
+    yield from (f"came along: {detail}" for detail, _ in undeclared_sends(found))
 
 
 def told_under(contract: Contract, *variants: str) -> list[str]:
@@ -301,7 +301,7 @@ def test_of_a_real_account_what_its_stack_was_given_is_told_by_the_export(
     exports = {alias: join(Path(f"{alias}.json"), found.values()) for alias, found in documents.items()}
     world = recorded([contract], exports)[contract.grant]
     assert [one.kind for one in disagreements_about(world, contract.sends[0])] == kinds
-    assert list(unpromised(world)) == []
+    assert list(undeclared_sends(world)) == []
 
 
 def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_nowhere(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_no
     stack = replace(found.deployment.stacks[0], resources=tuple(made))
     found.deployment = replace(found.deployment, stacks=(stack,))
     assert [one.kind for one in disagreements_about(found, contract.sends[0])] == ["doubt"]
-    ((said, _),) = unpromised(found)
+    ((said, _),) = undeclared_sends(found)
     assert said.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
 
 
@@ -327,7 +327,7 @@ def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Pa
     written = read(path).value["Resources"]["Rule"]
     missing = NotDeployed(("Rule",), made.type, Place(path, 1, 1), "it", (), written)
     found.deployment = replace(found.deployment, stacks=(replace(stack, resources=others, missing=(missing,)),))
-    ((said, _),) = unpromised(found)
+    ((said, _),) = undeclared_sends(found)
     assert said.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
 
 

@@ -11,7 +11,7 @@ import pytest
 from made_up import FUNCTIONS, collection, finding, outcome, planned
 
 from grantproof.evidence.finding import Finding
-from grantproof.evidence.waivers import NAME, WaiverError, Waivers, drafted, left_by, load
+from grantproof.evidence.waivers import NAME, WaiverError, Waivers, count_remaining_failures, drafted, load
 
 CLAIM = "proof/test_nothing_else_came_along[reader]"
 OLD = finding("a", "creates the role old", witness={"action": "s3:GetObject"}, covers="one statement")
@@ -48,7 +48,7 @@ def test_what_cloudformation_refuses_is_not_drafted_to_be_accepted() -> None:
     assert "W2001" in text
     assert "E1031" not in text
     assert "creates R" not in text
-    assert [left_by({"claims": [one]}, "a") for one in (style, wrong, access)] == [0, 1, 1]
+    assert [count_remaining_failures({"claims": [one]}, "a") for one in (style, wrong, access)] == [0, 1, 1]
 
 
 def test_no_file_accepts_nothing(tmp_path: Path) -> None:

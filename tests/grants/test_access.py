@@ -147,7 +147,7 @@ def test_a_guest_who_lacks_what_is_asked_is_refused(
     """Services and federated identities (CI systems, SAML, OIDC) with each thing that the contract asks of them wrong
     or missing: the claims of another repository, the account of another customer."""
     arn = world.holder(role).arn
-    for who, session in outside_principals.faulty(world, role):
+    for who, session in outside_principals.invalid_sessions(world, role):
         error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="guest")
         if not is_refusal(error, "sts", "query"):
             verdict.broken(

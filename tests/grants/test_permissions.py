@@ -7,7 +7,7 @@ from typing import Any
 
 from policyuniverse.policy import Policy as Reading
 
-from grantproof.aws.held.deployed import NotHeld
+from grantproof.aws.held.deployed import PrincipalNotDeployed
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredStatement
 from grantproof.evidence.finding import digest
@@ -45,7 +45,7 @@ def place(world: Stage, policy: Policy, statement: Statement) -> dict[str, str]:
 def test_the_principal_is_deployed(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
     try:
         world.identity_policies(principal)
-    except NotHeld as error:
+    except PrincipalNotDeployed as error:
         verdict.broken(f"the {principal.kind} {principal.alias} is deployed", str(error), place=str(error.place))
 
 

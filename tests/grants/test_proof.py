@@ -9,7 +9,7 @@ from grantproof.aws.held.agreement import Sides, disagreements, permissions, res
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.held.policies import Held
-from grantproof.aws.held.sends import clause_of, disagreements_about, unpromised
+from grantproof.aws.held.sends import clause_of, disagreements_about, undeclared_sends
 from grantproof.aws.held.undeclarable import undeclarable
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, DeclaredStatement
@@ -42,7 +42,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 f"creates the managed policy {arn.rsplit('/', 1)[1]}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
             )
-    for detail, place in (*undeclarable(world), *unpromised(world)):
+    for detail, place in (*undeclarable(world), *undeclared_sends(world)):
         verdict.broken("the stacks create what the contract declares, and nothing else", detail, place=place)
     for detail, place in disclosures(world):
         verdict.broken("the value of a secret is kept where it is", detail, place=place)

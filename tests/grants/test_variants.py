@@ -207,7 +207,7 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
         for attempt in varied.attempts(role):
             if (error := refusal(partial(attempts.enter, varied, arn, attempt))) is not None:
                 verdict.broken(f"{role.alias} is entered", f"{attempt.who} is refused: {error}", place=place)
-        for attempt in attempts.faulty(varied, role):
+        for attempt in attempts.invalid_attempts(varied, role):
             error = refusal(partial(attempts.enter, varied, arn, attempt))
             if not is_refusal(error, "sts", "query"):
                 verdict.broken(
@@ -215,7 +215,7 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
                     f"{attempt.who} got {'in' if error is None else error}",
                     place=place,
                 )
-        for attempt in attempts.made_again(varied, role):
+        for attempt in attempts.recreated_role_attempts(varied, role):
             if (error := refusal(partial(attempts.enter, varied, arn, attempt))) is not None:
                 verdict.broken(f"{role.alias} is entered", f"{attempt.who} is refused: {error}", place=place)
 

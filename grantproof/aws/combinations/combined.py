@@ -13,8 +13,8 @@ from grantproof.aws.held.agreement import Sides, disagreements, permissions, res
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.held.sends import clause_of, disagreements_about, senders, unpromised
-from grantproof.aws.held.undeclarable import is_spoken_of, place_of
+from grantproof.aws.held.sends import clause_of, disagreements_about, senders, undeclared_sends
+from grantproof.aws.held.undeclarable import is_declared, place_of
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.pseudo import partition_of
@@ -111,7 +111,7 @@ def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFinding
     before = base.unknown_access if not isinstance(base, Refused) else {}
     for path, resource in found.unknown_access.items():
         same = path in before and (region != home or before[path].properties == resource.properties)
-        if not same and not is_spoken_of(found, resource):
+        if not same and not is_declared(found, resource):
             clause = "what is not worked out stays as the contract's own deployment has it"
             change = "is another" if path in before else "comes with it"
             said = f"{change}, and whom it lets in is not known"
@@ -185,7 +185,7 @@ def _whose(view: Deployed, sides: Sides) -> str:
 
 def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
     """Note disagreements: a quick look statement by statement first, the exact comparison where that finds any."""
-    if sides.plainly_agree():
+    if sides.trivially_agree():
         return
     place = _place(view, _whose(view, sides), sides.declared) if sides.real else str(sides.declared.place)
     for found in disagreements(view, sides):
@@ -239,7 +239,7 @@ def _sends(view: Deployed, noted: CombinedFindings) -> None:
                 raise
             if sending.path in senders(view.deployment):
                 noted.broken(clause_of(sending), "it sends, and what it is promised to is not made", str(sending.place))
-    for detail, place in unpromised(view):
+    for detail, place in undeclared_sends(view):
         noted.broken("the stacks create what the contract declares, and nothing else", detail, place)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from grantproof.aws.combinations.dependencies import Dependencies
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.places import PLACES
-from grantproof.aws.held.non_policy_access import Way, way_of
+from grantproof.aws.held.non_policy_access import AccessKind, access_kind
 from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import references
 from grantproof.contract.templates import is_named_as_template
@@ -191,7 +191,10 @@ def _functions(item: Any) -> set[str]:
 def _giving(instance: Instance) -> Iterator[tuple[tuple[Key, ...], Any]]:
     """The parts of a template by which access is given, here or in the templates that take something from it."""
     for name, resource in instance.resources():
-        if resource.get("Type") == _NESTED or way_of(str(resource.get("Type"))) in (Way.POLICY, Way.ITSELF):
+        if resource.get("Type") == _NESTED or access_kind(str(resource.get("Type"))) in (
+            AccessKind.POLICY,
+            AccessKind.DIRECT,
+        ):
             yield ("Resources", name, "Properties"), resource.get("Properties")
     for name, output in instance.section("Outputs").items():
         yield ("Outputs", name), output

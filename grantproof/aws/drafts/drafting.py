@@ -14,9 +14,9 @@ from pathlib import Path
 
 from grantproof.aws.drafts.drafted import contract_text
 from grantproof.aws.drafts.from_export import account_of_export, template_of
-from grantproof.aws.drafts.prerequisites import stand_in
+from grantproof.aws.drafts.prerequisites import write_prerequisites
 from grantproof.aws.drafts.skeleton import OWNER, CannotDraft, Skeleton, skeleton
-from grantproof.aws.held.non_policy_access import Way, may_give_access, way_of
+from grantproof.aws.held.non_policy_access import AccessKind, access_kind, may_give_access
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -39,7 +39,7 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
     """
     paths = [path.resolve() for path in templates]
     _refuse_malformed(paths)
-    beside = stand_in(paths, given) if all(path.is_file() for path in paths) else None
+    beside = write_prerequisites(paths, given) if all(path.is_file() for path in paths) else None
     try:
         return _drafted(skeleton([*filter(None, [beside]), *paths], region, given, owner))
     except BaseException:
@@ -72,10 +72,10 @@ def _giving(stage: Stage) -> Iterator[str]:
                 yield f"{'/'.join(resource.path)} is an {resource.type}, of which a contract cannot speak"
         waited_for = {name for m in stack.missing for name in re.findall(r"what it takes from (\S+)", m.because)}
         for missing in stack.missing:
-            bears = missing.policies or way_of(missing.type) is Way.ITSELF or missing.type in _STACKS
+            bears = missing.policies or access_kind(missing.type) is AccessKind.DIRECT or missing.type in _STACKS
             if bears or missing.path[-1] in waited_for:
                 name = "/".join(missing.path)
-                if way_of(missing.type) is Way.ITSELF and not missing.type.startswith("AWS::IAM::"):
+                if access_kind(missing.type) is AccessKind.DIRECT and not missing.type.startswith("AWS::IAM::"):
                     yield f"{name} is an {missing.type}, of which a contract cannot speak"
                     continue
                 because = missing.because.rstrip(".")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.drafts.skeleton import asked_of, nested_in
+from grantproof.aws.drafts.skeleton import nested_in, required_kinds
 from grantproof.aws.templates import parameters
 from grantproof.source import SourceError, read
 
@@ -68,7 +68,7 @@ _GIVEN: Mapping[str, tuple[Any, ...]] = {
 }
 
 
-def stand_in(templates: Sequence[Path], given: Mapping[str, str]) -> Path | None:
+def write_prerequisites(templates: Sequence[Path], given: Mapping[str, str]) -> Path | None:
     """Write a template that creates what the templates take and none of them creates; None where nothing is missing,
     or the file is there. Its outputs are called as the parameters are that take them.
 
@@ -123,7 +123,7 @@ def _missing(documents: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -
             type_ = str(declared.get("Type", ""))
             key = given.get(name, str(declared.get("Default", "")))
             if type_.startswith(_STORED) and key and not key.startswith("/aws/") and json.dumps(key) not in created:
-                asked_for = asked_of(name, document.get("Resources"))
+                asked_for = required_kinds(name, document.get("Resources"))
                 yield key, _value({**declared, "Type": type_.removeprefix(_STORED)[:-1]}, asked_for)
 
 

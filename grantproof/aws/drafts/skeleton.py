@@ -245,7 +245,7 @@ def _values(
             values[name] = outputs[name]
             made_up.append(name)
         elif "Default" not in declared:
-            values[name] = _made_up(name, declared, path, asked_of(name, template["Resources"]))
+            values[name] = _made_up(name, declared, path, required_kinds(name, template["Resources"]))
             made_up.append(name)
     return values, made_up
 
@@ -271,7 +271,7 @@ _ARNS = {
 _ORGANIZATION = re.compile(r"org(anization)?_?id$")
 
 
-def asked_of(name: str, resources: Any) -> list[str]:
+def required_kinds(name: str, resources: Any) -> list[str]:
     """What the template's own use of a parameter asks of its value: the number of an account, somebody who can be named
     as a principal, an organization."""
     text = json.dumps(resources, default=str)

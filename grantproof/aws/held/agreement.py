@@ -29,7 +29,7 @@ class Sides:
         promised: the contract's, of the same type.
         boundary: cuts the held ones.
         bearer: the ARN of the user or role that has the policies; None where they are not one's own.
-        lacking: AWS's policies that are promised and that nobody has in the account: what they say is not known.
+        missing_managed: ARNs of promised AWS managed policies that the account does not hold; not readable.
     """
 
     declared: DeclaredPrincipal | DeclaredResource
@@ -38,24 +38,24 @@ class Sides:
     promised: tuple[Policy, ...]
     boundary: tuple[Policy, ...] | None = None
     bearer: str | None = None
-    lacking: tuple[str, ...] = ()
+    missing_managed: tuple[str, ...] = ()
 
     @property
     def clause(self) -> str:
         """What is claimed."""
         return f"{self.declared.alias} {self.what} exactly as the contract says"
 
-    def plainly_agree(self) -> bool:
+    def trivially_agree(self) -> bool:
         """Does it take no more than a look at each statement to see that they agree? Quick, and sound; False says
         nothing."""
-        return not self.lacking and self.boundary is None and _plainly_agree(self.real, self.promised)
+        return not self.missing_managed and self.boundary is None and _trivially_agree(self.real, self.promised)
 
 
 _OF_AWS = ":iam::aws:policy/"
 
 
 @lru_cache(maxsize=1024)
-def _plainly_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> bool:
+def _trivially_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> bool:
     # Most policies are the same under most combinations.
     try:
         return not uncovered(real, promised) and not uncovered(promised, real)
@@ -111,7 +111,7 @@ def resource_policy(deployed: Deployed, resource: DeclaredResource, policy: Poli
 def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     """Every piece of access that one side gives and the other does not, over all requests; then what cannot be said."""
     attached = [policy.label for policy in sides.real if _OF_AWS in policy.label]
-    for arn in sides.lacking:
+    for arn in sides.missing_managed:
         others = f"; attached of AWS's own: {', '.join(attached)}" if attached else ""
         near = policies_of_aws.nearest(arn)
         meant = f". There is no such policy; did you mean {near}?" if near else ""

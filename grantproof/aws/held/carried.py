@@ -17,11 +17,11 @@ def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -
     cannot be told was not created (`NoPolicy`)."""
     where = Location(partition_of(contract.region)[0], contract.region, account)
     own = (stack for stack in stacks if contract.accounts.get(stack.account) == account)
-    found = (one for stack in own for resource in stack.resources for one in attached_by(resource, where))
+    found = (one for stack in own for resource in stack.resources for one in policies_put_by(resource, where))
     return snapshot_entries(found, account)
 
 
-def attached_by(resource: Resource, where: Location) -> Iterator[ResourcePolicy]:
+def policies_put_by(resource: Resource, where: Location) -> Iterator[ResourcePolicy]:
     """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
     if resource.type in CARRIERS or resource.type in ATTACHMENTS:
         yield from resource_policies(resource.type, resource.properties, resource.physical_id, where)

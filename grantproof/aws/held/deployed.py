@@ -31,7 +31,7 @@ from grantproof.source import Place
 _DYNAMIC = "{{resolve:"
 
 
-class NotHeld(LookupError):
+class PrincipalNotDeployed(LookupError):
     """The contract names a principal that nobody has made. `place` is where it does."""
 
     def __init__(self, said: str, place: Place) -> None:
@@ -137,13 +137,13 @@ class Deployed(ABC):
         itself.
 
         Raises:
-            NotHeld: it is not deployed.
+            PrincipalNotDeployed: it is not deployed.
         """
         if principal.kind != "policy":
             return self.holder(principal).identity
         policy = self.policies.managed.get(self.resolved(principal.reference))
         if policy is None:
-            raise self._not_held(principal)
+            raise self._not_deployed(principal)
         return (policy,)
 
     def bounded(self, principal: DeclaredPrincipal) -> frozenset[str] | None:
@@ -160,14 +160,14 @@ class Deployed(ABC):
         """What a declared user, group or role holds.
 
         Raises:
-            NotHeld: no such entity is deployed.
+            PrincipalNotDeployed: no such entity is deployed.
         """
         held = self.held(principal)
         if held is None:
-            raise self._not_held(principal)
+            raise self._not_deployed(principal)
         return held
 
-    def _not_held(self, principal: DeclaredPrincipal) -> NotHeld:
+    def _not_deployed(self, principal: DeclaredPrincipal) -> PrincipalNotDeployed:
         """With what the stacks create instead, the likeliest first: mostly a name is mistyped."""
         reference, kind = str(self.resolved(principal.reference)), principal.kind
         policies = self.policies
@@ -175,7 +175,7 @@ class Deployed(ABC):
         made = [arn for arn in there if self.origins.resource(arn) is not None]
         made.sort(key=lambda arn: (-SequenceMatcher(None, reference, arn).ratio(), arn))
         instead = f"create {', '.join(made[:3])}" if made else f"create no {kind}"
-        return NotHeld(f"no {kind} {reference!r} is deployed; the stacks {instead}", principal.place)
+        return PrincipalNotDeployed(f"no {kind} {reference!r} is deployed; the stacks {instead}", principal.place)
 
     def located(self, arn: str) -> tuple[str, ...] | None:
         """The resource that made what an ARN names: the alias of the contract's stack and the logical ids; None where

@@ -24,7 +24,7 @@ def account_of(deployment: Deployment, stack: DeployedStack) -> str:
     return deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
 
 
-def as_known(deployment: Deployment, stack: DeployedStack, resource: Resource) -> Any:
+def known_properties(deployment: Deployment, stack: DeployedStack, resource: Resource) -> Any:
     """The properties of a resource, with functions resolved; of a real account, as they are written, as far as the
     export tells what the stack was given. What refers to the same template is resolved as far as that it is of the same
     account; what is not known stays the function that it is."""

@@ -19,16 +19,16 @@ from grantproof.aws.templates.external_principals import external_principal, hol
 from grantproof.source import at
 
 
-class Way(Enum):
+class AccessKind(Enum):
     """How resources of a type give access."""
 
     POLICY = "by policies, which are held against the contract"
-    ITSELF = "by being there: no policy that is read says whom it lets in"
+    DIRECT = "by being there: no policy that is read says whom it lets in"
     NONE = "in no way, whatever text is in it"
 
 
 #: Beginnings of types; the longest one that fits counts.
-WAYS: Mapping[str, Way] = {
+ACCESS_KINDS: Mapping[str, AccessKind] = {
     **dict.fromkeys(
         (
             "AWS::ECR::Repository",
@@ -52,7 +52,7 @@ WAYS: Mapping[str, Way] = {
             *CARRIERS,
             *ATTACHMENTS,
         ),
-        Way.POLICY,
+        AccessKind.POLICY,
     ),
     **dict.fromkeys(
         # A nested stack's own resources are looked at; a bucket's properties are below.
@@ -63,7 +63,7 @@ WAYS: Mapping[str, Way] = {
             "AWS::SSM::Parameter",
             "AWS::SecretsManager::Secret",
         ),
-        Way.NONE,
+        AccessKind.NONE,
     ),
     **dict.fromkeys(
         (
@@ -120,7 +120,7 @@ WAYS: Mapping[str, Way] = {
             "AWS::Transfer::User",  # whoever has the key, as a role
             "AWS::Transfer::WebApp",
         ),
-        Way.ITSELF,
+        AccessKind.DIRECT,
     ),
 }
 
@@ -130,7 +130,7 @@ WAYS: Mapping[str, Way] = {
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html and
 #: https://docs.aws.amazon.com/codebuild/latest/userguide/public-builds.html and
 #: https://docs.aws.amazon.com/transfer/latest/userguide/custom-identity-provider-users.html
-DECIDING: Mapping[str, Mapping[str, frozenset[str] | None]] = {
+ACCESS_PROPERTIES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
     "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # whoever has the other half, as what an instance is
@@ -153,7 +153,7 @@ _NEEDED = frozenset({"AuthType", "AuthorizationType"})
 #: Properties that hold what looks like a policy, and lets nobody in: it takes away from what others give, or is about
 #: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html and
 #: https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements.html
-LIMITING: Mapping[str, str] = {
+LIMITING_PROPERTIES: Mapping[str, str] = {
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
     "AWS::Logs::LogGroup": "DataProtectionPolicy",
     "AWS::SNS::Topic": "DataProtectionPolicy",
@@ -162,28 +162,30 @@ LIMITING: Mapping[str, str] = {
 }
 
 
-def without_limits(type_: str, properties: Any) -> Any:
+def without_limiting_property(type_: str, properties: Any) -> Any:
     """Properties without those that let nobody in."""
-    if isinstance(properties, Mapping) and LIMITING.get(type_) in properties:
-        return {key: value for key, value in properties.items() if key != LIMITING[type_]}
+    if isinstance(properties, Mapping) and LIMITING_PROPERTIES.get(type_) in properties:
+        return {key: value for key, value in properties.items() if key != LIMITING_PROPERTIES[type_]}
     return properties
 
 
-def way_of(type_: str) -> Way | None:
+def access_kind(type_: str) -> AccessKind | None:
     """How resources of a type give access; None where only their properties can say."""
     if not type_.startswith(("AWS::", "Alexa::")):
-        return Way.ITSELF
-    if type_ in WAYS:
-        return WAYS[type_]
-    beginnings = [begins for begins, way in WAYS.items() if way is Way.ITSELF and type_.startswith(begins)]
-    return WAYS[max(beginnings, key=len)] if beginnings else None
+        return AccessKind.DIRECT
+    if type_ in ACCESS_KINDS:
+        return ACCESS_KINDS[type_]
+    beginnings = [
+        begins for begins, way in ACCESS_KINDS.items() if way is AccessKind.DIRECT and type_.startswith(begins)
+    ]
+    return ACCESS_KINDS[max(beginnings, key=len)] if beginnings else None
 
 
-def let_in_by(type_: str, properties: Any) -> str:
+def granting_property(type_: str, properties: Any) -> str:
     """The property by which a resource lets others in, as `Name: value`; empty where none does. A value that is not
     resolved counts as one that does."""
     if isinstance(properties, Mapping):
-        for name, harmless in DECIDING.get(type_, {}).items():
+        for name, harmless in ACCESS_PROPERTIES.get(type_, {}).items():
             value = properties.get(name, "NONE" if name in _NEEDED else None)
             if harmless is not None and value is not None and str(value) not in harmless:
                 return f"{name}: {value}"
@@ -219,12 +221,16 @@ _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "Restrict
 _BLOCK = "PublicAccessBlockConfiguration"
 
 
-def unblocked(type_: str, properties: Any) -> tuple[str, ...]:
+def public_access_blocks_off(type_: str, properties: Any) -> tuple[str, ...]:
     """What of S3's block on public access a bucket or access point turns off. One that says nothing has all of it: that
     is the default of what is new. What says something has what it says, and a setting that is left out, or that is not
     resolved, is off.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html"""
-    if _BLOCK not in DECIDING.get(type_, {}) or not isinstance(properties, Mapping) or _BLOCK not in properties:
+    if (
+        _BLOCK not in ACCESS_PROPERTIES.get(type_, {})
+        or not isinstance(properties, Mapping)
+        or _BLOCK not in properties
+    ):
         return ()
     written = properties[_BLOCK]
     settings = written if isinstance(written, Mapping) else {}
@@ -234,7 +240,7 @@ def unblocked(type_: str, properties: Any) -> tuple[str, ...]:
 _IAM_SCHEME = "awsSigv4"
 
 
-def open_operation(body: Any) -> str:
+def operation_without_iam(body: Any) -> str:
     """An operation of an API's definition that does not ask for IAM, as `GET /path`; empty where each does. Preflight
     requests (OPTIONS) are nobody's.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html"""
@@ -261,22 +267,22 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-a
 
 def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
     """May a resource of an account let somebody in, in a way that is seen only once it is deployed, or not at all?"""
-    if any(harmless is not None and name in properties for name, harmless in DECIDING.get(type_, {}).items()):
+    if any(harmless is not None and name in properties for name, harmless in ACCESS_PROPERTIES.get(type_, {}).items()):
         return True
-    if let_in_by(type_, properties) or unblocked(type_, properties):
+    if granting_property(type_, properties) or public_access_blocks_off(type_, properties):
         return True
-    way = way_of(type_)
-    if way is None and holds_policy(without_limits(type_, properties)):
+    way = access_kind(type_)
+    if way is None and holds_policy(without_limiting_property(type_, properties)):
         return True
-    return way is Way.ITSELF or bool(lets_in_somebody(type_, properties, account))
+    return way is AccessKind.DIRECT or bool(external_principal_in_properties(type_, properties, account))
 
 
-def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
+def external_principal_in_properties(type_: str, properties: Any, account: str) -> str:
     """Whom a resource names besides its own account, as `Path: value`; empty where it names nobody, and of types that
     are findings by themselves, give no access whatever is in them, or are nothing but policies and what holds them.
     Policies are not looked at."""
     if (
-        way_of(type_) in (Way.ITSELF, Way.NONE)
+        access_kind(type_) in (AccessKind.DIRECT, AccessKind.NONE)
         or type_.startswith("AWS::IAM::")
         or type_ in ATTACHMENTS
         or type_ in _POLICIES
@@ -284,7 +290,7 @@ def lets_in_somebody(type_: str, properties: Any, account: str) -> str:
         return ""
     own = _own_policy(type_)
     read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
-    return external_principal(without_limits(type_, read), account)
+    return external_principal(without_limiting_property(type_, read), account)
 
 
 def _own_policy(type_: str) -> str:
@@ -305,8 +311,10 @@ _POLICIES = frozenset(
 )
 
 
-def says_who(item: Any) -> bool:
+def contains_policy_or_principal(item: Any) -> bool:
     """Is there a policy document in a value, or a principal by itself?"""
     if isinstance(item, Mapping):
-        return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(map(says_who, item.values()))
-    return isinstance(item, list) and any(map(says_who, item))
+        return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(
+            map(contains_policy_or_principal, item.values())
+        )
+    return isinstance(item, list) and any(map(contains_policy_or_principal, item))

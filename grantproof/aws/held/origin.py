@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.carried import attached_by
-from grantproof.aws.held.non_policy_access import LIMITING, Way, way_of
+from grantproof.aws.held.carried import policies_put_by
+from grantproof.aws.held.non_policy_access import LIMITING_PROPERTIES, AccessKind, access_kind
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
@@ -79,7 +79,7 @@ class Origins:
         by: dict[int, Resource] = {}
         found: list[ResourcePolicy] = []
         for resource in self._all:
-            for one in attached_by(resource, self._where(resource)) if resource.properties is not None else ():
+            for one in policies_put_by(resource, self._where(resource)) if resource.properties is not None else ():
                 by[id(one)] = resource
                 found.append(one)
         return {arn: [(by[id(one)], one) for one in several] for arn, several in merged(found).items()}
@@ -109,8 +109,8 @@ class Origins:
         """The place of every policy document in the properties of every deployed resource."""
         for resource in self._all:
             properties = properties_of(resource)
-            for path in documents(properties, text=way_of(resource.type) is not Way.NONE):
-                if path[:1] != (LIMITING.get(resource.type),) and (place := place_of(properties, path)):
+            for path in documents(properties, text=access_kind(resource.type) is not AccessKind.NONE):
+                if path[:1] != (LIMITING_PROPERTIES.get(resource.type),) and (place := place_of(properties, path)):
                     yield place
 
     def nested(self, stack: Resource) -> Path | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from grantproof.aws.held.agreement import Disagreement
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.known import account_of, addresses_of, as_known
-from grantproof.aws.held.non_policy_access import way_of
+from grantproof.aws.held.known import account_of, addresses_of, known_properties
+from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
@@ -25,7 +25,7 @@ Path_ = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Untold:
+class DestinationNotExported:
     """Where a resource of a real account sends that the template of its stack does not have: it was changed since, or
     is a nested one that is not the grant's."""
 
@@ -54,14 +54,14 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
         buckets = _buckets_of(deployment, stack.account)
         own = OwnAccount(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
         for resource in (*stack.resources, *_not_made(stack)):
-            known = as_known(deployment, stack, resource)
+            known = known_properties(deployment, stack, resource)
             to = external_destinations(resource.type, known, own)
             if any("://" in str(place) or not isinstance(place, str) for place in to):
                 to = external_destinations(resource.type, known, own, addresses_of(resource))
-            if (resource.type in DESTINATION_PROPERTIES or way_of(resource.type) is None) and _is_untold(
-                stack, resource
-            ):
-                to = (Untold(),)
+            if (
+                resource.type in DESTINATION_PROPERTIES or access_kind(resource.type) is None
+            ) and _destination_is_not_exported(stack, resource):
+                to = (DestinationNotExported(),)
             if to:
                 out[stack.alias, *resource.path] = Sender(resource, to)
     return out
@@ -74,7 +74,7 @@ def _not_made(stack: DeployedStack) -> Iterator[Resource]:
         yield Resource(missing.path, missing.type, "", stack.account, template, missing.written)
 
 
-def _is_untold(stack: DeployedStack, resource: Resource) -> bool:
+def _destination_is_not_exported(stack: DeployedStack, resource: Resource) -> bool:
     """Is there nothing that tells where it sends? What a transform makes is not in a template either."""
     told = resource.properties is not None or resource.written is not None or resource.template is not None
     return not told and "Transform" not in read(stack.template).value
@@ -91,7 +91,7 @@ def clause_of(sending: DeclaredSending) -> str:
     return f"{sending.alias} sends exactly where the contract says"
 
 
-def unpromised(deployed: Deployed) -> Iterator[tuple[str, str]]:
+def undeclared_sends(deployed: Deployed) -> Iterator[tuple[str, str]]:
     """What resources send away of which the contract says nothing, and where they stand."""
     declared = {sending.path for sending in deployed.contract.sends}
     for path, sender in senders(deployed.deployment).items():
@@ -131,7 +131,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
         place = place_of(sender.resource, deployed)
         if destination in doubtful:
             said = f"{sender.called} sends to {destination}"
-            said += "" if isinstance(destination, Untold) else ", and no export holds what that is"
+            said += "" if isinstance(destination, DestinationNotExported) else ", and no export holds what that is"
             yield Disagreement("doubt", said, place)
         else:
             why = (

@@ -8,15 +8,15 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
-from grantproof.aws.held.known import account_of, as_known
+from grantproof.aws.held.known import account_of, known_properties
 from grantproof.aws.held.non_policy_access import (
-    Way,
-    let_in_by,
-    lets_in_somebody,
+    AccessKind,
+    access_kind,
+    external_principal_in_properties,
+    granting_property,
     may_give_access,
-    open_operation,
-    unblocked,
-    way_of,
+    operation_without_iam,
+    public_access_blocks_off,
 )
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
@@ -31,21 +31,21 @@ def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
     for stack in deployed.deployment.stacks:
         for resource in stack.resources:
             name, place = resource.path[-1], place_of(resource, deployed)
-            if way_of(resource.type) is Way.ITSELF and not is_spoken_of(deployed, resource):
+            if access_kind(resource.type) is AccessKind.DIRECT and not is_declared(deployed, resource):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             number = account_of(deployed.deployment, stack)
-            written = as_known(deployed.deployment, stack, resource)
-            if named := lets_in_somebody(resource.type, written, number):
+            written = known_properties(deployed.deployment, stack, resource)
+            if named := external_principal_in_properties(resource.type, written, number):
                 yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
-            if is_unread(resource, properties_of(resource)):
+            if has_unexported_policy(resource, properties_of(resource)):
                 yield f"{name} writes a policy, and exports hold none of {resource.type}", place
-            operation = open_operation(at(written, ("Body",))) if resource.type == _API else ""
+            operation = operation_without_iam(at(written, ("Body",))) if resource.type == _API else ""
             if operation and not has_policy(deployed, resource.physical_id):
                 yield f"{name} lets others in by {operation}, which asks for no IAM", place
-            given = let_in_by(resource.type, written)
-            if given and not (resource.type == _METHOD and is_decided_by_api(deployed, written)):
+            given = granting_property(resource.type, written)
+            if given and not (resource.type == _METHOD and is_governed_by_api_policy(deployed, written)):
                 yield f"{name} lets others in by {given}, of which a contract cannot speak", place
-            if (off := unblocked(resource.type, written)) and not _is_open_to_all(deployed, resource):
+            if (off := public_access_blocks_off(resource.type, written)) and not _is_open_to_all(deployed, resource):
                 yield (
                     f"{name} does not block public access: {', '.join(off)} must be true. Leave "
                     "PublicAccessBlockConfiguration out for what a new one has, which is all of it",
@@ -56,7 +56,7 @@ def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
 _API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
 
 
-def is_decided_by_api(deployed: Deployed, method: Any) -> bool:
+def is_governed_by_api_policy(deployed: Deployed, method: Any) -> bool:
     """Does the policy on its API say who calls a method that asks for no IAM? Preflight requests are nobody's."""
     return at(method, ("HttpMethod",)) == "OPTIONS" or has_policy(deployed, str(at(method, ("RestApiId",))))
 
@@ -76,7 +76,7 @@ def _is_open_to_all(deployed: Deployed, resource: Resource) -> bool:
     return False
 
 
-def is_unread(resource: Resource, written: Any) -> bool:
+def has_unexported_policy(resource: Resource, written: Any) -> bool:
     """Does a resource of a real account write a policy that no export holds? Those of the mocked world are taken from
     its properties."""
     if resource.properties is not None:
@@ -127,7 +127,7 @@ def place_of(resource: Resource, deployed: Deployed) -> str:
     return str(read(resource.template).place("Resources", resource.path[-1]))
 
 
-def is_spoken_of(deployed: Deployed, resource: Resource) -> bool:
+def is_declared(deployed: Deployed, resource: Resource) -> bool:
     """Does the contract say who gets in by a resource? It does by an identity provider that a declared trust names, and
     by an instance profile of declared roles that trust EC2."""
     trusts: dict[str, Any] = {

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from grantproof.aws.real.joined import DECODER, Export, ExportRefused, Part, RecordedStack, Twice, join
+from grantproof.aws.real.joined import DECODER, DuplicateKey, Export, ExportRefused, Part, RecordedStack, join
 
 __all__ = ["Export", "ExportRefused", "RecordedStack", "by_alias", "join", "named", "read_export"]
 
@@ -102,7 +102,7 @@ def _parsed(text: str, file: Path) -> Iterator[Part]:
     while position < len(text):
         try:
             value, position = DECODER.raw_decode(text, position)
-        except Twice as error:
+        except DuplicateKey as error:
             raise ExportRefused(file, f"the key {str(error)!r} stands twice in one object.") from None
         except (ValueError, RecursionError) as error:
             where = text.count("\n", 0, getattr(error, "pos", position)) + 1

@@ -19,7 +19,7 @@ Part = Mapping[str, Any]
 DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: _once(pairs))
 
 
-class Twice(ValueError):
+class DuplicateKey(ValueError):
     """A key that stands twice in one object."""
 
 
@@ -27,7 +27,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise Twice(next(key for key in keys if keys.count(key) > 1))
+        raise DuplicateKey(next(key for key in keys if keys.count(key) > 1))
     return out
 
 

@@ -187,7 +187,7 @@ def _answer(entry: Mapping[str, Any]) -> Answer:
     return Answer(Trial(**data), outcome, said)
 
 
-def carried_out(
+def run_and_record(
     worlds: Mapping[str, Recorded], sources: Sequence[Source], path: Path, say: Callable[[Iterable[str]], None]
 ) -> None:
     """Say what will be called, call it, and write what became of it. Appears whole or not at all.

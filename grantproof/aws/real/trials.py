@@ -14,7 +14,7 @@ from grantproof.aws.calls.harmless import Models
 from grantproof.aws.held.policies import Held
 from grantproof.aws.real.recorded import Recorded
 from grantproof.aws.real.trial import Draft, Plan, Trial
-from grantproof.aws.real.trials_inside import Session, of_every_call, try_statements
+from grantproof.aws.real.trials_inside import Session, common_context, try_statements
 from grantproof.contract import DeclaredPrincipal, DeclaredStatement
 from grantproof.iam import EVERYTHING, IamError, Layers, Policy, PolicyType, Request, evaluate, parse_principal
 from grantproof.iam.satisfy import added, satisfying
@@ -125,7 +125,7 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
     who, held = parse_principal(caller, ""), _held(world, caller)
     principal = parse_principal(caller, held.arn) if held is not None and held.kind == "role" else who
     trust = world.promised(role.trust, PolicyType.TRUST)
-    asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], of_every_call(world))
+    asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], common_context(world))
     said = f"entering {role.alias} with the profile of {alias} is not tried: "
     try:
         ways = _ways(asked, trust)

@@ -61,7 +61,7 @@ class Session:
             asked = authorisations(service, operation, params, self.where)
             requests = [
                 Request(self.who, a.action, a.resource, a.resource_account or self._owner(a.resource),
-                        {**of_every_call(self.world), **a.context})
+                        {**common_context(self.world), **a.context})
                 for a in asked
             ]  # fmt: skip
             return bool(requests) and all(evaluate(r, self._layers(r, strictly=strictly)).allowed for r in requests)
@@ -217,7 +217,7 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
 
-def of_every_call(world: Recorded) -> Mapping[str, tuple[str, ...]]:
+def common_context(world: Recorded) -> Mapping[str, tuple[str, ...]]:
     """The condition keys that every call carries."""
     return {
         "aws:SecureTransport": ("true",),

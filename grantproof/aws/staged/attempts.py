@@ -1,7 +1,7 @@
 """Attempts to assume a role: with everything that its trust policy asks for, and with one thing missing or wrong.
 
 What is asked for is read from the contract's conditions. A condition key that nobody here knows how to come with is
-`NotPresentable`, and the role is then not verified.
+`UnsupportedCondition`, and the role is then not verified.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from grantproof.aws.staged.stage import Stage
 
 
-class NotPresentable(Exception):
+class UnsupportedCondition(Exception):
     """A condition that the mocked world cannot be made to meet on purpose."""
 
 
-class NotLetIn(Exception):
+class EntryDenied(Exception):
     """Nobody can act as a principal of the contract, because who should get in does not. `place` is the principal's."""
 
     def __init__(self, said: str, place: Place) -> None:
@@ -52,11 +52,11 @@ class Attempt:
     later: int = 0
 
 
-def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
+def required_conditions(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
     """The conditions under which the contract lets callers into a role, by lower-cased key.
 
     Raises:
-        NotPresentable: its statements ask different things, or one thing of a key in two ways.
+        UnsupportedCondition: its statements ask different things, or one thing of a key in two ways.
     """
     found: list[frozenset[Test]] = []
     for declared in role.trust:
@@ -64,15 +64,15 @@ def asked(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
         if statement.allow and any(action.matches("sts:assumerole") for action in statement.actions):
             found.append(frozenset(statement.conditions))
     if len(set(found)) != 1:
-        raise NotPresentable(f"{role.place}: the statements that let callers in have different conditions")
+        raise UnsupportedCondition(f"{role.place}: the statements that let callers in have different conditions")
     tests = {test.key: test for test in found[0]}
     if len(tests) != len(found[0]):
-        raise NotPresentable(f"{role.place}: one condition key is asked for in two ways")
+        raise UnsupportedCondition(f"{role.place}: one condition key is asked for in two ways")
     for test in tests.values():
         if (test.operator.name, test.key) not in _KNOWN and not (
             test.operator.name == "StringEquals" and test.key.startswith(_TAG)
         ):
-            raise NotPresentable(f"{role.place}: nobody here knows how to come with {test}")
+            raise UnsupportedCondition(f"{role.place}: nobody here knows how to come with {test}")
     return tests
 
 
@@ -104,20 +104,20 @@ def _tags(tests: Mapping[str, Test]) -> dict[str, str]:
     return {spelt.get(key, key): value for key, value in found.items()}
 
 
-def rightful(stage: Stage, role: DeclaredPrincipal) -> list[Attempt]:
+def valid_attempts(stage: Stage, role: DeclaredPrincipal) -> list[Attempt]:
     """An attempt of everybody whom the contract lets in, with all that is asked for. Never empty.
 
     Raises:
-        NotPresentable: see above, or nobody can meet all of it.
+        UnsupportedCondition: see above, or nobody can meet all of it.
     """
-    tests = asked(stage, role)
+    tests = required_conditions(stage, role)
     out = [
-        _with_everything(stage, tests, session)
+        _complete_attempt(stage, tests, session)
         for session in _entitled(stage, role, tests)
         if _fits(stage, tests, session)
     ]
     if not out:
-        raise NotPresentable(f"{role.place}: nobody under entered_by can come with all that is asked for")
+        raise UnsupportedCondition(f"{role.place}: nobody under entered_by can come with all that is asked for")
     return out
 
 
@@ -131,7 +131,7 @@ def _fits(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> bo
     return not personal or _is_user(stage, session)
 
 
-def _with_everything(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Attempt:
+def _complete_attempt(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> Attempt:
     identity = stage.world.identity(session)
     params: dict[str, Any] = {}
     organizations: dict[str, str] = {}
@@ -152,7 +152,7 @@ def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) 
     """Whoever has the permission on the caller's side, under the names that are asked for."""
     named = _texts(tests, "aws:principalarn")
     if not role.entered_by:
-        yield from stage.outsiders_who_may_enter(role)
+        yield from stage.permitted_outsiders(role)
     for alias in role.entered_by:
         principal = stage.contract.principal(alias)
         if principal.kind in ("user", "role"):
@@ -164,12 +164,12 @@ def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) 
         account = arn.split(":")[4]
         names = [name.split(f":{kind}/", 1)[1] for name in named if f":{account}:{kind}/" in name]
         for name in names or ([] if named else [f"{alias}-member"]):
-            yield stage.somebody(kind, account, name, arn)
+            yield stage.new_session(kind, account, name, arn)
 
 
-def faulty(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
+def invalid_attempts(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
     """For each thing that is asked for, attempts with everything else: it is missing, wrong, or almost right."""
-    tests = asked(stage, role)
+    tests = required_conditions(stage, role)
     for number, attempt in enumerate(stage.attempts(role)):
         # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
         for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
@@ -250,10 +250,10 @@ def _source_identity(
     yield _but(attempt, "with another's name as source identity", params=other)
 
 
-def made_again(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
+def recreated_role_attempts(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
     """A role that is asked for by its name, deleted and made again: it comes in as before (rule P24)."""
-    tests = asked(stage, role)
-    for attempt in rightful(stage, role) if "aws:principalarn" in tests else ():
+    tests = required_conditions(stage, role)
+    for attempt in valid_attempts(stage, role) if "aws:principalarn" in tests else ():
         identity = stage.world.identity(attempt.session)
         if identity.kind == "role session":
             path = identity.issuer.split(":role/", 1)[1]
@@ -270,7 +270,7 @@ def _others(stage: Stage, role: DeclaredPrincipal, *, user: bool) -> Iterator[bo
             arn = reference if principal.kind == "policy" else stage.holder(principal).arn
             kind = "user" if principal.kind == "group" else "role"
             if (kind == "user") == user:
-                yield stage.somebody(kind, arn.split(":")[4], f"other-{alias}-member", arn)
+                yield stage.new_session(kind, arn.split(":")[4], f"other-{alias}-member", arn)
 
 
 _FAULTS: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Attempt], Iterator[Attempt]]] = {

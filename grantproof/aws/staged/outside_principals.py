@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 _ENTRIES = ("sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:AssumeRole")
 
 
-class CannotCome(IamError):
+class NoPermittedCaller(IamError):
     """Conditions of a trust policy that nobody was found to meet."""
 
 
-def entrants(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
+def permitted_sessions(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
     """Somebody for each account, ARN, service and provider that the declared trust lets in.
 
     Raises:
-        CannotCome: no request was found that meets a statement's conditions.
+        NoPermittedCaller: no request was found that meets a statement's conditions.
     """
     found = [*_of_accounts(stage, role), *(_session(stage, asked) for asked in _welcome(stage, role))]
     if not found:
-        raise CannotCome(f"{role.place}: the declared trust lets nobody in who could be made to come")
+        raise NoPermittedCaller(f"{role.place}: the declared trust lets nobody in who could be made to come")
     yield from found
 
 
@@ -53,12 +53,12 @@ def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Sessio
         own = list(stage.contract.accounts.values())
         for account in [*(own[-1:] if element.everyone else ()), *sorted(element.accounts & set(own))]:
             user = stage.world.identity(stage.outsider(account, f"may-enter-{role.alias}", arn))
-            yield stage.world.guest(_with_all_that_is_asked(stage, user, statement, arn))
+            yield stage.world.guest(_meeting_conditions(stage, user, statement, arn))
         for named in sorted(element.arns):
-            yield stage.world.guest(_with_all_that_is_asked(stage, _named(stage, named, arn), statement, arn))
+            yield stage.world.guest(_meeting_conditions(stage, _named(stage, named, arn), statement, arn))
 
 
-def faulty(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
+def invalid_sessions(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
     """Services and federated identities who lack one thing that the contract asks of them, and whom it does not let in
     otherwise: what is missing or wrong, and a session of theirs."""
     promised = Layers(resource=_policy(stage, role))
@@ -84,7 +84,9 @@ def _welcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
                 asked = Request(principal_of({kind: name}), entry, arn, arn.split(":")[4], {})
                 met = satisfying(statement.conditions, asked)
                 if met is None:
-                    raise CannotCome(f"{declared.place}: nobody was found who meets the conditions of this statement")
+                    raise NoPermittedCaller(
+                        f"{declared.place}: nobody was found who meets the conditions of this statement"
+                    )
                 yield met
 
 
@@ -104,14 +106,14 @@ def _session(stage: Stage, asked: Request) -> Any:
     return stage.world.guest(Identity(name, account, "federated", "", "", session=asked.context, entry=asked.action))
 
 
-def _with_all_that_is_asked(stage: Stage, identity: Identity, statement: Statement, arn: str) -> Identity:
+def _meeting_conditions(stage: Stage, identity: Identity, statement: Statement, arn: str) -> Identity:
     """The same caller, who brings the external id, organization, MFA or whatever else the statement asks for."""
     asked = stage.authoriser.request(
         identity, ask("sts:AssumeRole", arn, stage.authoriser.where(identity, "")), stage.contract.region
     )
     met = satisfying(statement.conditions, asked)
     if met is None:
-        raise CannotCome(f"nobody was found who meets the conditions of Statement[{statement.index}] of {arn}")
+        raise NoPermittedCaller(f"nobody was found who meets the conditions of Statement[{statement.index}] of {arn}")
     return replace(identity, session={**identity.session, **added(asked, met)})
 
 
@@ -134,7 +136,7 @@ def _named(stage: Stage, arn: str, may_assume: str) -> Identity:
             iam.put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=document)
         there = stage.policies.held.get(arn)
     if there is None:
-        raise CannotCome(f"{arn} is a principal that the mocked world cannot make")
+        raise NoPermittedCaller(f"{arn} is a principal that the mocked world cannot make")
     identity = Identity(arn, account, "user", "", there.unique_id)
     if kind == "role":
         session = f"arn:{stage.contract.partition}:sts::{account}:assumed-role/{arn.rsplit('/', 1)[1]}/grantproof"

@@ -51,7 +51,7 @@ class Stage(Deployed):
         self._seen = -1
         self._snapshots: dict[str, tuple[int, tuple[str, ...], AccountSnapshot]] = {}
         self._policies = Policies(())
-        self._people: dict[Any, boto3.Session] = {}
+        self._sessions: dict[Any, boto3.Session] = {}
         self._attempts: dict[Any, list[attempts.Attempt]] = {}
 
     def open(self) -> None:
@@ -64,7 +64,7 @@ class Stage(Deployed):
         try:
             while self.advance():
                 pass
-            self.act()
+            self.start_authorising()
         except BaseException:
             self.world.__exit__()
             raise
@@ -113,14 +113,14 @@ class Stage(Deployed):
         for upload in self.contract.uploads:
             put_uploads(self.world, self.contract, upload)
 
-    def act(self) -> None:
+    def start_authorising(self) -> None:
         """Everything is deployed: from now on every call is authorised."""
         self.world.authorise = self.authoriser
         self._deployed_at = self._state
 
     @property
     def _state(self) -> tuple[int, int, int]:
-        return self.world.changes, self.world.calls.made, len(self._people)
+        return self.world.changes, self.world.calls.made, len(self._sessions)
 
     @property
     def untouched(self) -> bool:
@@ -128,13 +128,13 @@ class Stage(Deployed):
         judged, nobody who came?"""
         return self._deployed_at == self._state
 
-    def left_as_deployed(self) -> None:
+    def mark_untouched(self) -> None:
         """Whoever did something here has seen that it changed nothing: it counts as untouched again."""
         self._deployed_at = self._state
 
     def close(self) -> None:
         """Leave the world."""
-        self._people.clear()
+        self._sessions.clear()
         self._attempts.clear()
         self.world.__exit__()
 
@@ -218,21 +218,21 @@ class Stage(Deployed):
         """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role.
 
         Raises:
-            NotHeld: it is not deployed.
-            NotLetIn, NotPresentable: nobody can act as it.
+            PrincipalNotDeployed: it is not deployed.
+            EntryDenied, UnsupportedCondition: nobody can act as it.
         """
-        if principal.alias not in self._people:
+        if principal.alias not in self._sessions:
             # Getting there is not what a test tries, and how often it is done depends on how tests are shared out.
             before, tried = self.world.calls, Counter(self.world.tried)
-            self._people[principal.alias] = self._member(principal)
+            self._sessions[principal.alias] = self._member(principal)
             self.world.calls, self.world.tried = before, tried
-        return self._people[principal.alias]
+        return self._sessions[principal.alias]
 
     def _member(self, principal: DeclaredPrincipal) -> boto3.Session:
         held = self.holder(principal)
         account = held.arn.split(":")[4]
         if held.kind == "group":
-            return self.somebody("user", account, f"{principal.alias}-member", held.arn)
+            return self.new_session("user", account, f"{principal.alias}-member", held.arn)
         if held.kind == "user":
             return self.world.session_of_user(held.arn)
         attempt = self.attempts(principal)[0]
@@ -240,28 +240,28 @@ class Stage(Deployed):
             return self.world.session(attempts.enter(self, held.arn, attempt)["Credentials"])
         except ClientError as error:
             said = f"{attempt.who} does not get into {principal.alias}: {error}"
-            raise attempts.NotLetIn(said, principal.place) from None
+            raise attempts.EntryDenied(said, principal.place) from None
 
     def attempts(self, role: DeclaredPrincipal) -> list[attempts.Attempt]:
         """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
         else somebody for everybody whom the declared trust names, with nothing but the permission to assume this role.
 
         Raises:
-            NotPresentable: it is not known here how to come with something that is asked for.
+            UnsupportedCondition: it is not known here how to come with something that is asked for.
         """
         key = ("attempts", role.alias)
         if key not in self._attempts:
             self._attempts[key] = (
-                attempts.rightful(self, role)
+                attempts.valid_attempts(self, role)
                 if role.entered_by
                 else [
                     attempts.Attempt(self.world.identity(session).arn, session)
-                    for session in outside_principals.entrants(self, role)
+                    for session in outside_principals.permitted_sessions(self, role)
                 ]
             )
         return self._attempts[key]
 
-    def outsiders_who_may_enter(self, role: DeclaredPrincipal) -> list[boto3.Session]:
+    def permitted_outsiders(self, role: DeclaredPrincipal) -> list[boto3.Session]:
         """A user of each account that the declared trust names, who may assume the role."""
         arn = self.holder(role).arn
         accounts = sorted(
@@ -269,24 +269,24 @@ class Stage(Deployed):
         )
         return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
 
-    def somebody(self, kind: str, account: str, name: str, arn: str) -> boto3.Session:
+    def new_session(self, kind: str, account: str, name: str, arn: str) -> boto3.Session:
         """A user (`path/name`) who is a member of a group, or the session of a role that has a managed policy."""
-        if (kind, account, name, arn) not in self._people:
+        if (kind, account, name, arn) not in self._sessions:
             path, _, last = f"/{name}".rpartition("/")
             if kind == "user":
                 made = self.world.user(account, last, groups=(arn,), path=f"{path}/")
             else:
                 made = self.world.role(account, name, (arn,))
-            self._people[kind, account, name, arn] = made
-        return self._people[kind, account, name, arn]
+            self._sessions[kind, account, name, arn] = made
+        return self._sessions[kind, account, name, arn]
 
     def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
         """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""
-        if (account, name) not in self._people:
+        if (account, name) not in self._sessions:
             allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": may_assume}
             policies = {"assume": {"Version": "2012-10-17", "Statement": [allow]}} if may_assume else {}
-            self._people[account, name] = self.world.user(account, name, policies=policies)
-        return self._people[account, name]
+            self._sessions[account, name] = self.world.user(account, name, policies=policies)
+        return self._sessions[account, name]
 
 
 def _in_principals(document: Any, arn: str, unique_id: str) -> str:

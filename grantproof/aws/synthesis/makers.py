@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.non_policy_access import let_in_by, says_who, without_limits
+from grantproof.aws.held.non_policy_access import (
+    contains_policy_or_principal,
+    granting_property,
+    without_limiting_property,
+)
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
@@ -108,7 +112,7 @@ def make(making: Making) -> Made:
     """
     if making.type in MAKERS:
         return MAKERS[making.type](making)
-    if says_who(without_limits(making.type, making.properties)):
+    if contains_policy_or_principal(without_limiting_property(making.type, making.properties)):
         raise NotResolved(
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
@@ -198,7 +202,7 @@ def _parameter(it: Making) -> Made:
 
 
 def _bucket(it: Making) -> Made:
-    if given := let_in_by(it.type, it.properties):
+    if given := granting_property(it.type, it.properties):
         raise NotResolved(
             f"{shown(it.template)}: {it.path[-1]} lets others in by {given}, of which a contract cannot speak"
         )
