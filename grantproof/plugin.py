@@ -86,28 +86,28 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
     """The parts of a grant that differ between combinations of its options, or between places."""
     if not contract.accounts_for_options:
         return
-    from grantproof.aws.combinations.places import places
+    from grantproof.aws.combinations.regions_to_check import regions_to_check
     from grantproof.aws.combinations.space import space_of
     from grantproof.aws.synthesis.stacks import Refused
     from grantproof.aws.templates.intrinsics import NotResolved
 
     try:
-        several = len(places(contract)) > 1
+        several = len(regions_to_check(contract)) > 1
         found = [part for part, variants in space_of(contract).parts.items() if variants or several]
     except (NotResolved, Refused):
         found = [("policies", contract.stacks[0].alias)]  # the test that is given it says what is wrong
     yield from (("-".join(part), part) for part in found)
 
 
-def _gatherings(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """Variants that go together, and none where there are conditions without any."""
+def _covering_combinations(contract: Contract) -> Iterable[tuple[str, Any]]:
+    """The covering combinations of the variants, and the empty one where a trust policy has conditions without any."""
     if not contract.accounts_for_options:
         return
     from grantproof.aws.combinations.space import space_of
 
     if any("Condition" in s.document for p in contract.principals for s in p.trust):
         yield "as-it-is", ()
-    for group in space_of(contract).gatherings():
+    for group in space_of(contract).covering_combinations():
         more = f"-and-{len(group) - 1}-more" if len(group) > 1 else ""
         yield f"{group[0].alias}{more}", group
 
@@ -119,7 +119,7 @@ AXES: dict[str, Axis] = {
     "template": _templates,
     "part": _parts,
     "accounted": lambda contract: (("options", True),) if contract.accounts_for_options else (),
-    "gathering": _gatherings,
+    "combination": _covering_combinations,
     "stack": lambda contract: ((stack.alias, stack) for stack in contract.stacks),
 }
 
@@ -214,9 +214,9 @@ def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> S
 
 
 @pytest.fixture
-def varied(grant: Contract, gathering: tuple[Variant, ...], _stages: Stages, request: pytest.FixtureRequest) -> Stage:
-    """The grant under variants that go together, deployed. Shared between tests."""
-    stage = _stages.of_variants(grant, gathering)
+def varied(grant: Contract, combination: tuple[Variant, ...], _stages: Stages, request: pytest.FixtureRequest) -> Stage:
+    """The grant, deployed under a combination of variants. Shared between tests."""
+    stage = _stages.of_variants(grant, combination)
     record_of(request.node).watch(stage)
     return stage
 

@@ -19,7 +19,7 @@ from grantproof.aws.combinations.combined import CombinedFindings, named, view
 from grantproof.aws.combinations.excess import Excess, excess
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.open_parameters import open_parameters
-from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.regions_to_check import regions_to_check
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
@@ -111,7 +111,7 @@ class BranchJudge:
         astray: tuple[Finding, ...] = ()
         for case in self._differing(mutant, apart):
             try:
-                if known and isinstance(space.seen(case.chosen, case.region), Refused):
+                if known and isinstance(space.synthesised(case.chosen, case.region), Refused):
                     continue
                 findings = self.cases.findings(space, case)
             except MalformedPolicy as error:
@@ -182,7 +182,7 @@ class BranchJudge:
         """One case for each way in which the mutant makes a difference to what a stack holds."""
         # Its conditions may turn on regions that say nothing in the template without the fault.
         home = self.cases.regions[0]
-        for region in places(self._contract):
+        for region in regions_to_check(self._contract):
             if region not in self.cases.regions:
                 yield from (replace(case, region=region) for case in self.cases.every if case.region == home)
         if apart.elsewhere:

@@ -19,8 +19,8 @@ from grantproof.aws.combinations.combined import (
     note_unknown_access,
     view,
 )
-from grantproof.aws.combinations.places import places
-from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.combinations.regions_to_check import regions_to_check
+from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.deploy import Deployment
 from grantproof.aws.synthesis.stacks import Refused, Synthesis
@@ -71,7 +71,7 @@ class Cases:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.space = Space(contract)
-        self.regions = places(contract)
+        self.regions = regions_to_check(contract)
         self._parts = tuple(self.space.parts)
         self._held: dict[tuple[frozenset[str], str], Synthesised | None] = {}
         self.every = tuple(sorted(self._all(), key=lambda case: len(case.chosen)))
@@ -81,7 +81,7 @@ class Cases:
     def _all(self) -> Iterator[Case]:
         for chosen, region in self._combinations():
             with suppress(Incompatible):
-                found = self.space.seen(chosen, region) if is_meant(chosen) else Refused((), "")
+                found = self.space.synthesised(chosen, region) if meets_requirements(chosen) else Refused((), "")
                 if not isinstance(found, Refused):
                     yield Case(chosen, region, found)
 
@@ -90,7 +90,7 @@ class Cases:
         told: set[tuple[frozenset[str], str]] = set()
         for region in self.regions if self.contract.accounts_for_options else self.regions[:1]:
             combinations = [c for part in self._parts for c in self.space.combinations(part)]
-            for chosen in [(), *self.space.gatherings(), *combinations]:
+            for chosen in [(), *self.space.covering_combinations(), *combinations]:
                 key = frozenset(variant.alias for variant in chosen), region
                 if key not in told:
                     told.add(key)
@@ -98,9 +98,9 @@ class Cases:
 
     def _all_excluded(self) -> Iterator[tuple[tuple[Variant, ...], str, Refused]]:
         for chosen, region in self._combinations():
-            if not is_meant(chosen):
+            if not meets_requirements(chosen):
                 with suppress(Incompatible, NotResolved):
-                    found = self.space.seen(chosen, region)
+                    found = self.space.synthesised(chosen, region)
                     if isinstance(found, Refused):
                         yield chosen, region, found
 
@@ -150,7 +150,7 @@ class Cases:
 
     def _unknown_access(self, space: Space) -> Mapping[tuple[str, ...], Any]:
         """What the contract's own deployment has that is not worked out, against which every case is held."""
-        found = space.seen((), self.contract.region)
+        found = space.synthesised((), self.contract.region)
         return {} if isinstance(found, Refused) else {p: r.properties for p, r in found.unknown_access.items()}
 
 

@@ -12,7 +12,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from grantproof.aws.held.non_policy_access import access_kind, external_principal_in_properties, may_give_access
-from grantproof.aws.templates.external_principals import external_principal, holds_policy
+from grantproof.aws.templates.external_principals import holds_policy, named_principal
 
 OWN, OTHER = "111111111111", "222222222222"
 UNRESOLVED = {"Ref": "Somebody"}
@@ -89,7 +89,7 @@ def test_every_property_of_the_reference_that_holds_principals_or_accounts_is_kn
         last = next(name for name in reversed(path) if name not in ("*", "any"))
         if speaks.fullmatch(last) and last not in NOBODY and type_ not in READERS:
             asked += 1
-            assert external_principal(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
+            assert named_principal(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
     assert asked > 150
 
 
@@ -103,7 +103,7 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
         free = not schema.get("properties") and "object" in str(schema.get("type"))
         if free and re.search(r"Polic(y|ies)(Document|Text)?$", path[-1]) and path[-1] not in about_how:
             asked += 1
-            assert external_principal(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
+            assert named_principal(_at(path, UNRESOLVED), OWN), f"{type_}: {'.'.join(path)}"
             assert holds_policy(_at(path, json.dumps({"Statement": []}))), type_
     assert asked > 15
 
@@ -140,7 +140,7 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
     ids=str,
 )
 def test_who_is_somebody(properties: Any, said: str) -> None:
-    found = external_principal(properties, OWN)
+    found = named_principal(properties, OWN)
     assert found.startswith(said)
     assert bool(found) == bool(said)
 

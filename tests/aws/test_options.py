@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from grantproof.aws.combinations.dependencies import Part
-from grantproof.aws.combinations.places import places
-from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.combinations.regions_to_check import regions_to_check
+from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.synthesis.stacks import Refused, Synthesis
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.options import Option, options
@@ -68,9 +68,9 @@ def test_what_a_variant_needs_comes_with_it() -> None:
     contract = load(SHIPPED)
     by_alias = {variant.alias: variant for variant in contract.variants}
     assert needed(contract, by_alias["mfa-age"]) == ("mfa", "mfa-age")
-    assert not is_meant([by_alias["mfa-age"]])
-    assert not is_meant([by_alias["mfa"], by_alias["external-id"]])
-    assert is_meant([by_alias["mfa"], by_alias["mfa-age"]])
+    assert not meets_requirements([by_alias["mfa-age"]])
+    assert not meets_requirements([by_alias["mfa"], by_alias["external-id"]])
+    assert meets_requirements([by_alias["mfa"], by_alias["mfa-age"]])
 
 
 def test_two_values_of_one_parameter_are_no_combination(tmp_path: Path) -> None:
@@ -99,15 +99,15 @@ def test_a_combination_shows_the_truth_of_the_conditions_or_how_it_is_refused() 
     contract = load(SHIPPED)
     space = Space(contract)
     by_alias = {variant.alias: variant for variant in contract.variants}
-    found = space.seen([by_alias["mfa"]], "us-iso-east-1")
+    found = space.synthesised([by_alias["mfa"]], "us-iso-east-1")
     assert isinstance(found, Synthesis)
     truths = found.conditions[("partner",)]
     assert (truths["MfaIsRequired"], truths["ConsoleIsKnown"], truths["UseIsConditional"]) == (True, False, True)
-    assert isinstance(space.seen([by_alias["mfa"], by_alias["external-id"]], "eu-west-1"), Refused)
+    assert isinstance(space.synthesised([by_alias["mfa"], by_alias["external-id"]], "eu-west-1"), Refused)
 
 
 def test_a_place_is_looked_at_for_each_branch_that_turns_on_it() -> None:
-    found = places(load(SHIPPED))
+    found = regions_to_check(load(SHIPPED))
     assert found[0] == "eu-west-1"
     assert len(found) == 2  # where the console's host is known, and where it is not
 
@@ -128,11 +128,11 @@ def test_a_part_is_reached_by_the_variants_that_can_touch_it_through_nested_stac
     assert not trust & parts["policies", "owner"]
 
 
-def test_gatherings_hold_every_variant_and_only_what_goes_together() -> None:
+def test_covering_combinations_hold_every_variant_and_only_what_goes_together() -> None:
     contract = load(SHIPPED)
-    groups = Space(contract).gatherings()
+    groups = Space(contract).covering_combinations()
     assert {v.alias for group in groups for v in group} == {v.alias for v in contract.variants}
-    assert all(is_meant(group) for group in groups)
+    assert all(meets_requirements(group) for group in groups)
     assert len(groups) == 2
 
 

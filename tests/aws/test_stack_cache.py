@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
@@ -38,9 +38,9 @@ def said(found: Synthesis) -> Any:
 def test_every_combination_is_the_same_with_stacks_of_others() -> None:
     contract = load(SHIPPED)
     space = Space(contract)
-    every = (c for part in space.parts for c in space.combinations(part) if is_meant(c))
+    every = (c for part in space.parts for c in space.combinations(part) if meets_requirements(c))
     for combination in islice(every, 0, None, 17):
-        found = space.seen(combination, contract.region)
+        found = space.synthesised(combination, contract.region)
         assert not isinstance(found, Refused)
         anew = synthesise(with_variants(contract, [v.alias for v in combination]), contract.region)
         assert said(found) == said(anew), [v.alias for v in combination]
@@ -49,12 +49,12 @@ def test_every_combination_is_the_same_with_stacks_of_others() -> None:
 def test_a_stack_in_another_region_or_of_a_broken_template_is_another() -> None:
     contract = load(SHIPPED)
     before = Space(contract)
-    home, elsewhere = (before.seen((), region) for region in (contract.region, "us-iso-east-1"))
+    home, elsewhere = (before.synthesised((), region) for region in (contract.region, "us-iso-east-1"))
     assert not isinstance(elsewhere, Refused)
     assert said(elsewhere) == said(synthesise(contract, "us-iso-east-1"))
     (mutant, *_) = mutants(contract, chosen(["role-name-fixed"]))
     with overlay({mutant.template: mutant.text}, dumped=True):
-        broken = Space(contract, before).seen((), contract.region)
+        broken = Space(contract, before).synthesised((), contract.region)
         assert not isinstance(broken, Refused)
         assert said(broken) == said(synthesise(contract))
         assert not isinstance(home, Refused)

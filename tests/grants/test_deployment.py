@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.combinations.into_policies import parameters_in_policies
+from grantproof.aws.combinations.policy_parameters import parameters_in_policies
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage

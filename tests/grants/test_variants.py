@@ -20,7 +20,7 @@ from grantproof.aws.combinations.combined import CombinedFindings, compare_part,
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.idle_conditions import idle_conditions
-from grantproof.aws.combinations.places import places
+from grantproof.aws.combinations.regions_to_check import regions_to_check
 from grantproof.aws.combinations.space import space_of
 from grantproof.aws.mocked.deploy import DeploymentFailed, deploy
 from grantproof.aws.staged import attempts
@@ -69,10 +69,10 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
         return
     truths: dict[tuple[Any, str], set[bool]] = {}
     space = space_of(grant)
-    for region in places(grant):
+    for region in regions_to_check(grant):
         for part in space.parts:
             for chosen in space.combinations(part):
-                found = space.seen(chosen, region)
+                found = space.synthesised(chosen, region)
                 for path, conditions in {} if isinstance(found, Refused) else found.conditions.items():
                     for name, truth in conditions.items():
                         truths.setdefault((path, name), set()).add(truth)
@@ -107,7 +107,7 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
     """And in every place where the templates' conditions turn on the place. A combination that the contract excludes is
     refused, by the parent stack, before anything exists."""
     noted, space = CombinedFindings(), space_of(grant)
-    for region in places(grant):
+    for region in regions_to_check(grant):
         for chosen in space.combinations(part):
             noted.under = f"{named(chosen)} in {region}"
             if (found := view(space, chosen, region, noted)) is not None:
@@ -122,9 +122,9 @@ def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict:
     """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
     that holds for every request protects from nothing and looks as if it did."""
     noted, space = CombinedFindings(), space_of(grant)
-    for gathering in ((), *(space.gatherings() if grant.variants else ())):
-        noted.under = named(gathering)
-        found = world if not gathering else view(space, gathering, grant.region, noted)
+    for combination in ((), *(space.covering_combinations() if grant.variants else ())):
+        noted.under = named(combination)
+        found = world if not combination else view(space, combination, grant.region, noted)
         if found is not None:
             verdict.proves(idle_conditions(found, noted))
     _tell(verdict, noted)
@@ -144,7 +144,7 @@ def test_what_the_contract_leaves_open_gives_nobody_more(grant: Contract, verdic
 
 
 def test_what_is_deployed_is_what_was_worked_out(
-    grant: Contract, gathering: tuple[Variant, ...], varied: Stage, verdict: Any
+    grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
     """Entity by entity, document by document, as moto's CloudFormation made them and as the combinations were seen."""
     resources_ = [(stack.alias, r) for stack in varied.deployment.stacks for r in stack.resources]
@@ -156,7 +156,7 @@ def test_what_is_deployed_is_what_was_worked_out(
         if real.get(what) != expected.get(what):
             verdict.unverified(
                 "what is deployed is what was worked out from the templates",
-                f"with {named(gathering)}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
+                f"with {named(combination)}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
                 place=shown(grant.path),
             )
     # What is missing without variants, too, is told where nothing else is deployed.
@@ -164,7 +164,7 @@ def test_what_is_deployed_is_what_was_worked_out(
     for stack in varied.deployment.stacks:
         for missing in stack.missing:
             if (stack.alias, *missing.path) not in base:
-                clause, under = f"stack {stack.alias} is deployed whole", f"with {named(gathering)}: "
+                clause, under = f"stack {stack.alias} is deployed whole", f"with {named(combination)}: "
                 tell_missing(verdict, stack, missing, clause, shown(grant.path), under)
 
 
@@ -197,7 +197,7 @@ def _plain(key: str, value: Any) -> Any:
 
 
 def test_the_right_callers_enter_and_the_wrong_ones_do_not(
-    grant: Contract, gathering: tuple[Variant, ...], varied: Stage, verdict: Any
+    grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
     """Each thing that the variants ask for is tried right, wrong and missing, by callers who bring everything else."""
     for role in varied.contract.principals:
@@ -211,7 +211,7 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
             error = refusal(partial(attempts.enter, varied, arn, attempt))
             if not is_refusal(error, "sts", "query"):
                 verdict.broken(
-                    f"{role.alias} is entered only with all that {named(gathering)} asks for",
+                    f"{role.alias} is entered only with all that {named(combination)} asks for",
                     f"{attempt.who} got {'in' if error is None else error}",
                     place=place,
                 )
@@ -221,11 +221,11 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
 
 
 def test_what_the_variants_add_can_be_used(
-    grant: Contract, gathering: tuple[Variant, ...], varied: Stage, verdict: Any
+    grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
     """Every operation of the statements that they add to a role, on its resources; decryption as the service that it
     goes through does it."""
-    for variant in gathering:
+    for variant in combination:
         for alias, change in variant.changes.items():
             principal = varied.contract.principal(alias)
             if change.allows is None or principal.kind != "role":

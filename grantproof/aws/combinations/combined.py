@@ -1,4 +1,4 @@
-"""A grant under a combination of its options, compared with what its contract then says."""
+"""Compares a grant under a combination of its variants with its contract under the same variants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from grantproof.aws.combinations.dependencies import Part
-from grantproof.aws.combinations.space import Space, is_meant
+from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
@@ -22,13 +22,13 @@ from grantproof.contract import DeclaredPrincipal, DeclaredResource, Variant
 from grantproof.source import shown
 from grantproof.variants import Incompatible
 
-#: A place in a template or a contract; or a function that looks it up, which takes longer than most comparisons.
-Spot = str | Callable[[], str]
+#: A place in a template or a contract, or a function that returns it: looking it up costs more than most comparisons.
+LazyPlace = str | Callable[[], str]
 
 
 @dataclass
 class CombinedFinding:
-    """A finding (`broken` or `unverified`), the combinations that show it, and what shows it in the first of them."""
+    """A finding (`broken` or `unverified`), the combinations that have it, and the evidence from the first of them."""
 
     kind: str
     shown: Mapping[str, Any]
@@ -37,31 +37,31 @@ class CombinedFinding:
 
 @dataclass
 class CombinedFindings:
-    """What was found under many combinations, by (clause, detail, place).
+    """The findings under many combinations, by (clause, detail, place).
 
     Attributes:
-        under: the combination that is being compared.
-        only_wider: leave out that a principal may do less than the contract says, or is missing.
+        under: the combination that is being compared, in words.
+        only_wider: ignore findings that give no more access than the contract says.
     """
 
     found: dict[tuple[str, str, str], CombinedFinding] = field(default_factory=dict)
     under: str = ""
     only_wider: bool = False
 
-    def broken(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
-        """See `Notes.broken`; `shown` is that of the first combination."""
+    def broken(self, clause: str, detail: str, place: LazyPlace, **shown: Any) -> None:
+        """See `Notes.broken`. `shown` is kept from the first combination."""
         self._note("broken", clause, detail, place, shown)
 
-    def narrower(self, clause: str, detail: str, place: Spot, **shown: Any) -> None:
-        """As `broken`, for what gives nobody more access."""
+    def narrower(self, clause: str, detail: str, place: LazyPlace, **shown: Any) -> None:
+        """As `broken`, for a difference that gives nobody more access."""
         if not self.only_wider:
             self._note("broken", clause, detail, place, shown)
 
-    def unverified(self, clause: str, detail: str, place: Spot) -> None:
+    def unverified(self, clause: str, detail: str, place: LazyPlace) -> None:
         """See `Notes.unverified`."""
         self._note("unverified", clause, detail, place, {})
 
-    def _note(self, kind: str, clause: str, detail: str, place: Spot, shown: Mapping[str, Any]) -> None:
+    def _note(self, kind: str, clause: str, detail: str, place: LazyPlace, shown: Mapping[str, Any]) -> None:
         spot = place if isinstance(place, str) else place()
         self.found.setdefault((clause, detail, spot), CombinedFinding(kind, shown)).under.append(self.under)
 
@@ -72,26 +72,26 @@ def named(chosen: Sequence[Variant]) -> str:
 
 
 def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFindings) -> Synthesised | None:
-    """What the stacks hold under a combination; None if CloudFormation refuses it or the contract excludes it. Notes a
-    finding if only one of them does.
+    """The stacks under a combination; None if CloudFormation refuses it or the contract excludes it. Notes a finding if
+    only one of the two holds.
 
     Raises:
-        NotResolved: it cannot be worked out.
+        NotResolved: a value cannot be computed.
     """
     clause, place = "combinations of options are refused as the contract says", shown(space.contract.path)
     try:
-        found = space.seen(chosen, region)
+        found = space.synthesised(chosen, region)
     except Incompatible as error:
-        if is_meant(chosen):
+        if meets_requirements(chosen):
             noted.broken(clause, f"the variants contradict each other, and exclude each other nowhere: {error}", place)
         return None
     if isinstance(found, Refused):
-        if is_meant(chosen):
+        if meets_requirements(chosen):
             noted.narrower(clause, f"CloudFormation refuses it, and the contract does not: {found}", place)
         elif len(found.stack) > 1:
             noted.narrower(clause, f"only a nested stack refuses it, when others exist already: {found}", place)
         return None
-    if not is_meant(chosen):
+    if not meets_requirements(chosen):
         noted.broken(clause, "it can be deployed, and the contract says that it is refused", place)
         return None
     partition, _ = partition_of(region)
@@ -100,14 +100,14 @@ def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFi
 
 
 def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFindings) -> None:
-    """Note resources that may give access in a way that is not worked out, and that the contract's own deployment does
-    not have, or has with other properties. (In another region, properties name that region and are not compared.)
+    """Note resources that may give access in a way that is not modelled, and that the deployment without variants does
+    not have, or has with other properties. In another region, properties are not compared, since they name the region.
 
     Raises:
-        NotResolved: it cannot be worked out.
+        NotResolved: a value cannot be computed.
     """
     home, region = space.contract.region, found.contract.region
-    base = space.seen((), home)
+    base = space.synthesised((), home)
     before = base.unknown_access if not isinstance(base, Refused) else {}
     for path, resource in found.unknown_access.items():
         same = path in before and (region != home or before[path].properties == resource.properties)
@@ -122,11 +122,11 @@ def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFinding
 
 
 def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
-    """Compare one part of what the stacks hold with the contract. `whole`: with the policies of a stack, compare also
-    what belongs to no principal (`compare_rest`).
+    """Compare one part of a grant with the contract. `whole`: for a "policies" part, compare also what belongs to no
+    principal (`compare_rest`).
 
     Raises:
-        IamError: a policy that is not IAM's.
+        IamError: a policy is not valid.
         SnapshotIncomplete: the contract names an output that no stack has.
     """
     kind, alias = part[:2]
@@ -137,12 +137,12 @@ def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole:
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
-            continue  # it is not made; whatever is made instead is found as undeclared
+            continue  # it is not created; what is created instead is reported as undeclared
         place = partial(_place, held_, arn, principal)
         where = held_.located(arn)
         of_aws = principal.kind == "policy" and ":iam::aws:policy/" in arn and arn in held_.policies.managed
         if where is None and of_aws:
-            # A boundary of AWS's own is there, whatever the stacks make.
+            # An AWS managed policy as boundary exists without the stacks.
             if kind == "policies":
                 _note_disagreements(held_, noted, permissions(held_, principal))
         elif where is None:
@@ -158,23 +158,23 @@ def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole:
 
 
 def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
-    """Compare the policies on resources, what leaves its account, and which entities there are, with the contract.
+    """Compare resource policies, external destinations and the set of entities with the contract.
 
     Raises:
         SnapshotIncomplete: the contract names an output that no stack has.
     """
     _resources(held, noted)
     _sends(held, noted)
-    _came_along(held, noted)
+    _undeclared(held, noted)
 
 
 def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
-    """The place in the templates that makes what an ARN names, else its place in the contract."""
+    """The place in the templates that creates what an ARN names, else its place in the contract."""
     return str(view.origins.place(arn) or declared.place)
 
 
-def _whose(view: Deployed, sides: Sides) -> str:
-    """The ARN under whose place a statement without one (of an AWS managed policy) is reported."""
+def _reported_arn(view: Deployed, sides: Sides) -> str:
+    """The ARN under whose place a statement without a place of its own (in an AWS managed policy) is reported."""
     declared = sides.declared
     if sides.what == "may do" and isinstance(declared, DeclaredPrincipal) and declared.kind != "policy":
         held = view.held(declared)
@@ -184,10 +184,10 @@ def _whose(view: Deployed, sides: Sides) -> str:
 
 
 def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
-    """Note disagreements: a quick look statement by statement first, the exact comparison where that finds any."""
+    """Note disagreements. The exact comparison runs only where the quick one, by statements, does not settle it."""
     if sides.trivially_agree():
         return
-    place = _place(view, _whose(view, sides), sides.declared) if sides.real else str(sides.declared.place)
+    place = _place(view, _reported_arn(view, sides), sides.declared) if sides.real else str(sides.declared.place)
     for found in disagreements(view, sides):
         if found.kind == "doubt":
             noted.unverified(sides.clause, found.detail, place)
@@ -196,7 +196,9 @@ def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -
             note(sides.clause, found.detail, found.place or place, **found.shown)
 
 
-def _limits(view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipal, longest: int, place: Spot) -> None:
+def _limits(
+    view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipal, longest: int, place: LazyPlace
+) -> None:
     clause = f"{principal.alias} has the limits of the contract"
     if longest != principal.max_session:
         note = noted.broken if longest > principal.max_session else noted.narrower
@@ -205,7 +207,7 @@ def _limits(view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipa
     real = held.boundary[0].label if held is not None and held.boundary else None
     boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
     if real != view.resolved(boundary):
-        # A boundary where the contract has none takes access away; one instead of another may give access.
+        # A boundary that the contract does not have removes access; one in place of another may give access.
         note = noted.broken if boundary else noted.narrower
         note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
 
@@ -218,7 +220,7 @@ def _resources(view: Deployed, noted: CombinedFindings) -> None:
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
-            continue  # the resource itself is not made
+            continue  # the resource itself is not created
         if real is None:
             noted.broken(clause, "there is no such policy", str(resource.place))
         else:
@@ -243,7 +245,7 @@ def _sends(view: Deployed, noted: CombinedFindings) -> None:
         noted.broken("the stacks create what the contract declares, and nothing else", detail, place)
 
 
-def _came_along(view: Deployed, noted: CombinedFindings) -> None:
+def _undeclared(view: Deployed, noted: CombinedFindings) -> None:
     declared = set()
     for reference in [p.reference for p in view.contract.principals] + [r.reference for r in view.contract.resources]:
         try:

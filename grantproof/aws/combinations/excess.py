@@ -1,8 +1,8 @@
-"""What a grant's stacks can give beyond what the contract promises, through what the contract leaves open.
+"""The access that a grant's stacks can give beyond the contract, through what the contract leaves open.
 
-Each value that a parameter may take, alone and together with the contract's variants and other parameters, may give
-nobody more than the contract says; so may each place in which the templates' conditions turn on the place. Less is
-nobody's danger, and what a contract sets is what it speaks of.
+Representative values of open parameters (`open_parameters`), alone and combined with variants and other parameters, and
+other regions (`regions_to_check`) must give nobody more access than the contract says. Less access is not reported.
+Parameters that the contract sets are not varied.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
 from grantproof.aws.combinations.dependencies import Part
+from grantproof.aws.combinations.deployment_dependent import DeploymentDependent
 from grantproof.aws.combinations.open_parameters import OpenParameter, open_parameters
-from grantproof.aws.combinations.places import places, told_nowhere_apart
+from grantproof.aws.combinations.regions_to_check import regions_to_check, undistinguished_conditions
 from grantproof.aws.combinations.space import Space
-from grantproof.aws.combinations.unforeseen import Unforeseen
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.intrinsics import NotResolved
@@ -30,23 +30,22 @@ _MOST = 20_000
 
 @dataclass(frozen=True)
 class Excess:
-    """Something that the contract does not promise: where the template lets it be, and what."""
+    """Access that the contract does not promise: the place in the template that permits it, and what it is."""
 
     place: str
     detail: str
 
 
 def excess(contract: Contract, before: Space | None = None) -> Iterator[Excess]:
-    """Everything that is found, in the order of the stacks' parameters; a parameter is told once. `before`: see
-    `Space`."""
+    """All excess, in the order of the stacks' parameters, at most once for a parameter. `before`: see `Space`."""
     space = Space(contract, before)
     try:
-        open_, regions = open_parameters(space), places(contract)
+        open_, regions = open_parameters(space), regions_to_check(contract)
     except NotResolved as error:
         yield Excess(shown(contract.path), f"what parameters change cannot be said: {error}")
         return
-    yield from (_told(item, item.unclear) for item in open_ if item.unclear)
-    yield from _unforeseen(space)
+    yield from (_excess_of(item, item.unclear) for item in open_ if item.unclear)
+    yield from _deployment_dependent(space)
     clear = [item for item in open_ if not item.unclear]
     elsewhere = regions[1:] if not contract.accounts_for_options else ()
     if not clear and not elsewhere:
@@ -61,16 +60,16 @@ def excess(contract: Contract, before: Space | None = None) -> Iterator[Excess]:
     for item in clear:
         found = [f"with {value.alias}: {said}" for value in item.variants() for said in search.alone(value, regions)]
         if found:
-            yield _told(item, found[0])
+            yield _excess_of(item, found[0])
         else:
             silent.append(item)
-    # Where a contract has variants, every place is looked at under all of them.
+    # Where a contract has variants, the suites compare every region under all of them.
     for region in elsewhere:
         yield from (Excess(shown(contract.path), f"in {region}, {s}") for s in search.elsewhere(region, regions[0]))
     yield from search.together(silent, regions)
 
 
-def _told(item: OpenParameter, why: str) -> Excess:
+def _excess_of(item: OpenParameter, why: str) -> Excess:
     return Excess(
         str(item.place),
         f"the contract leaves parameter {item.parameter} open, and {why}. Give stack {item.stack.alias!r} the value "
@@ -78,13 +77,13 @@ def _told(item: OpenParameter, why: str) -> Excess:
     )
 
 
-def _unforeseen(space: Space) -> Iterator[Excess]:
-    """What turns on what only a deployment tells, of which a contract gives an example at most. Of conditions, a
-    contract with variants has to show both sides anyway."""
-    found = Unforeseen(space.dependencies)
+def _deployment_dependent(space: Space) -> Iterator[Excess]:
+    """Branches that depend on the deployment. Conditions count only in a contract without variants: the suites require
+    one with variants to show both results of every condition."""
+    found = DeploymentDependent(space.dependencies)
     told: set[Place] = set()
     for document in map(read, space.contract.templates):
-        for name in told_nowhere_apart(document):
+        for name in undistinguished_conditions(document):
             place = document.place("Conditions", name)
             yield Excess(str(place), f"condition {name} asks for a place that is not known here; name one that is")
     conditions = found.conditions() if not space.contract.accounts_for_options else ()
@@ -106,10 +105,10 @@ def _unforeseen(space: Space) -> Iterator[Excess]:
 
 
 class _Search:
-    """The combinations with values that a contract leaves open.
+    """Searches the combinations with values of open parameters.
 
     Raises:
-        NotResolved, Refused: it cannot be said what the grant gives without them.
+        NotResolved, Refused: the stacks without variants and values cannot be synthesised.
     """
 
     def __init__(self, space: Space, values: Sequence[Variant]) -> None:
@@ -117,23 +116,23 @@ class _Search:
         self._declared = contract.variants
         self._space = Space(replace(contract, variants=(*contract.variants, *values)), space)
         self._parts = self._space.parts
-        # What is deployed is not refused: if that cannot be worked out, no more can what others values give.
+        # Raises: without the base, nothing can be compared.
         _ = self._space.base
 
     def alone(self, value: Variant, regions: Sequence[str]) -> tuple[str, ...]:
-        """What a value gives beyond the contract without any variant, in the first region that shows something."""
+        """The excess of a value without any variant, in the first region that has any."""
         return next(filter(None, (self.new((value,), (), region, self._parts) for region in regions)), ())
 
     def elsewhere(self, region: str, home: str) -> tuple[str, ...]:
-        """What the stacks give beyond the contract in another region only."""
+        """The excess in another region that the home region does not have."""
         try:
             before = self._differences((), home, self._parts)
             return tuple(said for said in self._differences((), region, self._parts) if said not in before)
-        except _CANNOT_BE_SAID as error:
+        except _UNRESOLVABLE as error:
             return (f"it cannot be said what they give: {error}",)
 
     def together(self, items: Sequence[OpenParameter], regions: Sequence[str]) -> Iterator[Excess]:
-        """What values give beyond the contract only with others, or with variants."""
+        """The excess of values only in combination with other values or variants."""
         of_value = {value.alias: item for item in items for value in item.variants()}
         looked_at = {*of_value, *(variant.alias for variant in self._declared)}
         told: set[Place] = set()
@@ -145,25 +144,25 @@ class _Search:
                     continue
                 seen += len(regions)
                 if seen > _MOST:
-                    yield _told(opened[0], f"there are more than {_MOST:,} combinations with others")
+                    yield _excess_of(opened[0], f"there are more than {_MOST:,} combinations with others")
                     return
                 without = tuple(variant for variant in chosen if variant.alias not in of_value)
                 found = next(filter(None, (self.new(chosen, without, region, [part]) for region in regions)), ())
                 if found:
                     told.update(item.place for item in opened)
-                    yield _told(opened[0], f"with {named(chosen)}: {found[0]}")
+                    yield _excess_of(opened[0], f"with {named(chosen)}: {found[0]}")
 
     def new(
         self, chosen: tuple[Variant, ...], without: tuple[Variant, ...], region: str, parts: Iterable[Part]
     ) -> tuple[str, ...]:
-        """What a combination gives beyond the contract, and the same without the values does not."""
+        """The excess of a combination that the same combination without the values does not have."""
         try:
             found = self._differences(chosen, region, parts)
-        except _CANNOT_BE_SAID as error:
+        except _UNRESOLVABLE as error:
             return (f"it cannot be said what that gives: {error}",)
         try:
             before = self._differences(without, region, parts) if found else ()
-        except _CANNOT_BE_SAID:
+        except _UNRESOLVABLE:
             before = ()
         return tuple(said for said in found if said not in before)
 
@@ -177,4 +176,4 @@ class _Search:
         return tuple(f"{clause!r} fails: {detail}" for clause, detail, _ in noted.found)
 
 
-_CANNOT_BE_SAID = (NotResolved, IamError, SnapshotIncomplete, UnknownFact)
+_UNRESOLVABLE = (NotResolved, IamError, SnapshotIncomplete, UnknownFact)

@@ -1,4 +1,4 @@
-"""Conditions that protect from nothing: without them, the same requests are allowed."""
+"""Idle conditions: those that restrict nothing, because without them the same requests are allowed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from grantproof.source import shown
 
 
 def idle_conditions(deployed: Deployed, noted: CombinedFindings) -> int:
-    """Note the conditions that protect from nothing: without a condition that bears, some request that was denied
-    becomes allowed (or, in a Deny, the other way), which the exact comparison finds. How many were looked at."""
+    """Note the idle conditions. If a condition restricts something, some denied request becomes allowed without it (in
+    a Deny, an allowed one denied); the exact comparison finds that. Returns the number of conditions examined."""
     looked_at = 0
     for kind, policy in _policies(deployed):
         for statement in policy.statements:
@@ -27,7 +27,7 @@ def idle_conditions(deployed: Deployed, noted: CombinedFindings) -> int:
 
 
 def _policies(deployed: Deployed) -> Iterator[tuple[str, Policy]]:
-    """The policies that the stacks wrote: AWS's own are not theirs to answer for."""
+    """The policies that the stacks create; AWS managed policies are left out."""
     seen: set[str] = set()
     for arn, held in deployed.policies.held.items():
         found = [("identity", policy) for policy in (*held.identity, *(held.boundary or ()))]
@@ -57,10 +57,10 @@ def _check(
     def layers(chosen: Policy) -> Layers:
         if kind == "resource":
             return Layers(identity=(EVERYTHING,), resource=chosen)
-        # A Deny is seen beside what it denies.
+        # A Deny has an effect only together with an Allow.
         return Layers(identity=(chosen,) if statement.allow else (chosen, EVERYTHING))
 
-    # What the documentation says of two keys may make one of two conditions enough; to ask for both is no fault.
+    # Relations between two keys can make one of two conditions redundant; having both is no fault.
     found = compare(layers(policy), layers(without), every_reading=False, correlated=False)
     differs = found.new_access if statement.allow else found.lost_access
     if found.verdict is Verdict.EQUAL:
@@ -72,8 +72,8 @@ def _check(
 
 
 def _void(statement: Statement, test: Test) -> str:
-    """Why a condition protects from nobody, by what AWS sends with a request; empty where that does not show it. The
-    comparison over all requests does not know that: there a request may carry any key."""
+    """Why a condition restricts nobody, given which keys AWS puts into a request; empty if it does. The comparison over
+    all requests cannot find this, because there a request may carry any key."""
     if not request_keys.exists(test.key):
         return f"{test} asks for {test.key}, and AWS has no such condition key"
     operator = test.operator
@@ -92,7 +92,7 @@ def _void(statement: Statement, test: Test) -> str:
 
 
 def _actions(statement: Statement) -> tuple[str, ...]:
-    """The known actions that a statement names; none where it names those that it is not about."""
+    """The known actions that the Action element of a statement matches; none for a statement with NotAction."""
     if statement.not_action:
         return ()
     literal = [name for glob in statement.actions if glob.literal for name in actions.matching(glob.literal)]

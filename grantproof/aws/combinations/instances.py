@@ -16,7 +16,7 @@ from grantproof.source import Document, read, shown
 
 @dataclass(frozen=True)
 class Instance:
-    """One use of a template. `path`: the alias of the contract's stack, and the logical ids of nested ones."""
+    """One use of a template. `path`: the alias of the contract's stack, then the logical IDs of nested stacks."""
 
     path: tuple[str, ...]
     template: Path
@@ -24,7 +24,7 @@ class Instance:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The template, as it is written."""
+        """The template as written."""
         found: Mapping[str, Any] = read(self.template).value
         return found
 
@@ -34,19 +34,19 @@ class Instance:
 
     @property
     def is_transformed(self) -> bool:
-        """See `is_transformed`."""
+        """Does CloudFormation transform the template?"""
         return is_transformed(read(self.template))
 
     def resources(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The resources as they are written, by logical id; without loops, and without those that are malformed, for
-        which the template is not deployed at all."""
+        """The resources as written, by logical ID, without loops and without malformed entries, which CloudFormation
+        refuses."""
         for name, resource in self.section("Resources").items():
             if isinstance(resource, Mapping) and isinstance(resource.get("Properties") or {}, Mapping):
                 yield name, resource
 
 
 def instances_of(contract: Contract, stacks: Iterable[Stack]) -> Iterator[Instance]:
-    """Every template where these stacks use it, nested ones included.
+    """The instances of these stacks, nested stacks included.
 
     Raises:
         NotResolved: a nested template is not among the contract's uploads.
@@ -67,7 +67,7 @@ def _below(contract: Contract, instance: Instance) -> Iterator[Instance]:
 
 @lru_cache(maxsize=256)
 def is_transformed(document: Document) -> bool:
-    """Does CloudFormation make something else of a template before it deploys it?"""
+    """Does a template use transforms, which CloudFormation applies before it deploys?"""
     return "Transform" in document.value or _holds(document.value, "Fn::Transform")
 
 

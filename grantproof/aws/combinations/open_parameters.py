@@ -1,10 +1,10 @@
-"""What a contract leaves open about the parameters of its templates, and the values that stand for all of them.
+"""The parameters that a contract leaves open, and representative values for each.
 
-A parameter that no stack of the contract sets and no variant speaks of may be given any value that the template
-accepts. Where a template only passes it on (Ref, Fn::Sub, Fn::Join ...), any one value shows what all of them do; where
-it compares it with texts or looks them up in a map, these texts and one that is none of them do. What else looks into a
-parameter is not followed: it is said instead. Wildcards and policy variables are kept out of policies by a check of
-their own (`accepted.could_widen`).
+A parameter that neither a stack nor a variant of the contract sets can have any value that the template accepts. If a
+template only inserts it (Ref, Fn::Sub, Fn::Join ...), one value represents all. If it compares the parameter with texts
+or uses it as a key of a mapping, these texts and one other value represent all. Any other use is not followed; the
+parameter is then reported as unclear. Wildcards and policy variables in values are a separate check
+(`accepted.could_widen`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class OpenParameter:
     """A parameter that a contract leaves open.
 
     Attributes:
-        values: what stands for all that it may be besides what the contract speaks of.
-        unclear: why no values stand for all; empty where they do.
+        values: representative values, without those that the contract itself sets.
+        unclear: why no representative values exist; empty where they do.
     """
 
     stack: Stack
@@ -42,7 +42,7 @@ class OpenParameter:
         return read(self.stack.template).place("Parameters", self.parameter)
 
     def variants(self) -> tuple[Variant, ...]:
-        """A variant for each value, which promises that nothing changes."""
+        """A variant for each value, under which the contract promises no change."""
         return tuple(self._variant(value) for value in self.values)
 
     def _variant(self, value: str) -> Variant:
@@ -51,7 +51,7 @@ class OpenParameter:
 
 
 def open_parameters(space: Space) -> tuple[OpenParameter, ...]:
-    """The parameters that a contract leaves open and that access may turn on.
+    """The parameters that a contract leaves open and that access can depend on.
 
     Raises:
         NotResolved: the contract's uploads do not have a nested template.
@@ -62,7 +62,7 @@ def open_parameters(space: Space) -> tuple[OpenParameter, ...]:
         for name, declared in (read(stack.template).value.get("Parameters") or {}).items():
             spoken = [values[name] for values in of_variants if name in values]
             fixed = name in stack.parameters and not spoken
-            if not fixed and space.dependencies.reaches((stack.alias, name)):
+            if not fixed and space.dependencies.may_affect_access((stack.alias, name)):
                 found = _open(space, stack, name, declared, spoken)
                 out += [found] if found.values or found.unclear else []
     return tuple(out)
@@ -74,10 +74,10 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         listed = [constraints.text(value) for value in declared["AllowedValues"]]
         listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
         return OpenParameter(stack, name, tuple(value for value in listed if value not in known))
-    asked = _Asked(space)
+    asked = _ComparedTexts(space)
     asked.of(space.dependencies.instance((stack.alias,)), name)
     if spoken:
-        # The contract speaks of values, so only the texts that the template asks for by name can be missing.
+        # The variants set values, so only texts that the template compares with can be missing.
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
     else:
         fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts)) if v not in asked.texts)
@@ -89,15 +89,15 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
     return OpenParameter(stack, name, tuple(values), asked.unclear)
 
 
-#: Functions that take text apart or put it together, whatever it is.
+#: Functions whose effect does not depend on which text they are given.
 _PASS_ON = frozenset(
     "Ref Condition Fn::Sub Fn::Join Fn::If Fn::Split Fn::Base64 Fn::ToJsonString Fn::Cidr Fn::GetAZs "
     "Fn::And Fn::Or Fn::Not".split()
 )
 
 
-class _Asked:
-    """Which texts templates compare a parameter with, and what else looks into it."""
+class _ComparedTexts:
+    """Collects the texts that templates compare a parameter with, and uses of it that are not followed (`unclear`)."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -106,7 +106,8 @@ class _Asked:
         self.unclear = ""
 
     def of(self, instance: Instance, name: str) -> None:
-        """Add what a template, those nested in it, and stacks that take its outputs ask of its parameter."""
+        """Add the texts with which a template, its nested templates and stacks that take its outputs compare a
+        parameter."""
         if (instance.path, name) in self._seen:
             return
         self._seen.add((instance.path, name))
@@ -125,7 +126,7 @@ class _Asked:
                             whole=expression == {"Ref": name},
                         )
         for other, inner in (
-            self._space.dependencies.fed_by((instance.path[0], name)) if len(instance.path) == 1 else ()
+            self._space.dependencies.parameters_fed_by((instance.path[0], name)) if len(instance.path) == 1 else ()
         ):
             self._passed(other, inner, whole=False)
 
@@ -133,7 +134,7 @@ class _Asked:
         before = set(self.texts)
         self.of(instance, name)
         if not whole and self.texts != before:
-            # Which values of the outer parameter make these texts is not known.
+            # It is not known which values of the outer parameter result in these texts.
             self.unclear = self.unclear or f"{instance.template.name} asks what has become of it in {name}"
 
     def _walk(self, item: Any, name: str, instance: Instance) -> None:
@@ -149,16 +150,16 @@ class _Asked:
                 self._walk(argument, name, instance)
 
     def _function(self, key: str, argument: Any, name: str, instance: Instance) -> None:
-        """A function that may look into the parameter."""
-        texts = _texts_asked(key, argument, name, instance)
+        """Add a function that may depend on the parameter's text."""
+        texts = _compared_texts(key, argument, name, instance)
         if texts is None:
             self.unclear = self.unclear or f"{instance.template.name} takes it apart in {key}"
         else:
             self.texts |= texts
 
 
-def _texts_asked(key: str, argument: Any, name: str, instance: Instance) -> set[str] | None:
-    """The texts with which a function compares a parameter; None where it looks into it in another way."""
+def _compared_texts(key: str, argument: Any, name: str, instance: Instance) -> set[str] | None:
+    """The texts with which a function compares a parameter; None if it uses its text in another way."""
     if name not in referenced_names({key: argument}):
         return set()
     whole = {"Ref": name}

@@ -1,9 +1,9 @@
-"""The parameter space of a grant: the combinations of its options, and which parts each of them can change.
+"""The parameter space of a grant: the combinations of its variants, and which parts of the grant each can change.
 
-A contract's variants give the values of options; a combination is a set of variants. Combinations multiply, so not all
-of them are worked out. Each part of a grant (the trust policy of a role, its limits, the other policies of a stack) is
-worked out under every combination of the variants that it depends on (`dependencies`). That shows every state of it:
-the other variants do not change it.
+A variant sets parameters; a combination is a set of variants. There are exponentially many, so not all are synthesised.
+Each part of a grant (the trust policy of a role, its limits, the other policies of a stack) is synthesised under every
+combination of the variants that it depends on (`dependencies`). Other variants do not change the part, so this covers
+all its states.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grantproof.variants import agree, needed, subsets, with_variants
 
 
 def space_of(contract: Contract) -> Space:
-    """The space of a contract, built once for all who ask while its templates read the same."""
+    """The space of a contract, cached as long as the contract and its templates are unchanged."""
     return _space(contract.path, tuple(map(read, (contract.path, *contract.templates))))
 
 
@@ -35,9 +35,8 @@ class Space:
     """The combinations of one contract's variants.
 
     Args:
-        before: one of the same contract, or of it with other variants, whose templates may have read otherwise: stacks
-            of those that still read the same are not worked out again, and of the same contract not what it is under
-            its variants.
+        before: the space of the same contract, or of one with other variants or other template texts, whose results are
+            reused: stacks of unchanged templates, and, for the same contract object, the contract under its variants.
     """
 
     def __init__(self, contract: Contract, before: Space | None = None) -> None:
@@ -47,11 +46,11 @@ class Space:
             {} if before is None or before.contract is not contract else before._varied
         )
         self._cache: StackCache = StackCache(None if before is None else before._cache)
-        self._seen: dict[tuple[frozenset[str], str], Synthesis | Refused] = {}
+        self._synthesised: dict[tuple[frozenset[str], str], Synthesis | Refused] = {}
 
     @cached_property
     def base(self) -> Synthesis:
-        """Without any variant.
+        """The stacks without any variant.
 
         Raises:
             Refused, NotResolved: see `synthesise`.
@@ -60,31 +59,33 @@ class Space:
 
     @cached_property
     def parts(self) -> Mapping[Part, tuple[Variant, ...]]:
-        """The parts of the grant, each with the variants that can touch it, or that a rule ties to one which can."""
+        """The parts of the grant, each with the variants that can change it, or that are linked to one that can."""
         reach = {variant.alias: self.reach(variant) for variant in self.contract.variants}
         every = {part for part, _ in self.dependencies.reached}
         out = {}
         for part in sorted(every):
             chosen = {alias for alias, parts in reach.items() if part in parts}
-            while more := {a for tied in self.dependencies.tied for a in tied if tied & chosen} - chosen:
+            while (
+                more := {a for linked in self.dependencies.linked_variants for a in linked if linked & chosen} - chosen
+            ):
                 chosen |= more
             out[part] = tuple(variant for variant in self.contract.variants if variant.alias in chosen)
         return out
 
-    def seen(self, chosen: Sequence[Variant], region: str) -> Synthesis | Refused:
-        """A combination of variants, worked out in a region; or how CloudFormation refuses it.
+    def synthesised(self, chosen: Sequence[Variant], region: str) -> Synthesis | Refused:
+        """The stacks under a combination of variants in a region; `Refused` if CloudFormation refuses them.
 
         Raises:
-            NotResolved: it cannot be said.
+            NotResolved: a value cannot be computed.
             Incompatible: the variants contradict each other.
         """
         key = (frozenset(variant.alias for variant in chosen), region)
-        if key not in self._seen:
+        if key not in self._synthesised:
             try:
-                self._seen[key] = synthesise(self.varied(key[0]), region, cache=self._cache)
+                self._synthesised[key] = synthesise(self.varied(key[0]), region, cache=self._cache)
             except Refused as refused:
-                self._seen[key] = refused
-        return self._seen[key]
+                self._synthesised[key] = refused
+        return self._synthesised[key]
 
     def varied(self, aliases: frozenset[str]) -> Contract:
         """The contract under a combination of variants.
@@ -96,16 +97,16 @@ class Space:
             self._varied[aliases] = with_variants(self.contract, aliases)
         return self._varied[aliases]
 
-    def gatherings(self) -> tuple[tuple[Variant, ...], ...]:
-        """A few combinations that hold every variant at least once, each with as many as go together: enough to deploy,
-        to see that what is deployed is what is worked out."""
+    def covering_combinations(self) -> tuple[tuple[Variant, ...], ...]:
+        """A covering set: a few combinations that together contain every variant, each as large as possible. They are
+        deployed, to test that a deployment and a synthesis agree."""
         out: list[dict[str, Variant]] = []
         by_alias = {variant.alias: variant for variant in self.contract.variants}
         for variant in self.contract.variants:
             together = {alias: by_alias[alias] for alias in needed(self.contract, variant)}
             for group in out:
                 tried = tuple({**group, **together}.values())
-                if is_meant(tried) and agree(tried):
+                if meets_requirements(tried) and agree(tried):
                     group.update(together)
                     break
             else:
@@ -113,15 +114,15 @@ class Space:
         return tuple(tuple(v for v in self.contract.variants if v.alias in group) for group in out)
 
     def combinations(self, part: Part) -> Iterator[tuple[Variant, ...]]:
-        """Every combination of the variants that can touch a part."""
+        """Every combination of the variants that can change a part."""
         yield from subsets(self.parts[part])
 
     def template(self, path: tuple[str, ...]) -> Path:
-        """The template of a stack, given by the alias of the contract's stack and logical ids."""
+        """The template of the instance at a path (`Dependencies.instance`)."""
         return self.dependencies.instance(path).template
 
     def reach(self, variant: Variant) -> frozenset[Part]:
-        """The parts that a variant can touch, by the templates or by what the contract says of it."""
+        """The parts that a variant can change, in the templates or in the contract."""
         given = {(alias, name) for alias, values in variant.parameters.items() for name in values}
         out = {part for part, used in self.dependencies.reached if used & given}
         for alias, change in variant.changes.items():
@@ -137,7 +138,8 @@ class Space:
         return frozenset(out)
 
     def _parts_of(self, alias: str) -> tuple[set[Part], tuple[str, ...]]:
-        """The part with a principal's policies; and the path of its resource, empty where it is not in the base."""
+        """The parts with a principal's policies, and the path of its resource; empty where only a variant creates
+        it."""
         principal = self.contract.principal(alias)
         named = {name.split(".")[1] for name in references(principal.reference) if name.startswith("stacks.")}
         whole: set[Part] = {
@@ -150,7 +152,7 @@ class Space:
         return whole, (base.located(held.arn) if held is not None else None) or ()
 
 
-def is_meant(chosen: Sequence[Variant]) -> bool:
-    """Does the contract mean this combination to be deployed, by what its variants need and exclude?"""
+def meets_requirements(chosen: Sequence[Variant]) -> bool:
+    """Does the combination fulfil the `needs` and `excludes` of its variants? If not, it must be refused."""
     aliases = {variant.alias for variant in chosen}
     return all(set(v.needs) <= aliases and not set(v.excludes) & aliases for v in chosen)

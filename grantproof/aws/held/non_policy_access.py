@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
-from grantproof.aws.templates.external_principals import external_principal, holds_policy, is_function
+from grantproof.aws.templates.external_principals import holds_policy, is_function, named_principal
 from grantproof.source import at
 
 
@@ -290,7 +290,7 @@ def external_principal_in_properties(type_: str, properties: Any, account: str) 
         return ""
     own = _own_policy(type_)
     read = {k: v for k, v in properties.items() if k != own} if isinstance(properties, Mapping) else properties
-    return external_principal(without_limiting_property(type_, read), account)
+    return named_principal(without_limiting_property(type_, read), account)
 
 
 def _own_policy(type_: str) -> str:

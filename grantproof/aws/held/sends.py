@@ -14,7 +14,7 @@ from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
-from grantproof.aws.templates.definition_destinations import UnknownDestination
+from grantproof.aws.templates.definition_destinations import UnresolvedDestination
 from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES, external_destinations
 from grantproof.aws.templates.text_destinations import SAME_TEMPLATE, OwnAccount
 from grantproof.contract import DeclaredSending
@@ -102,7 +102,7 @@ def undeclared_sends(deployed: Deployed) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(destination: Any) -> str:
-    if isinstance(destination, UnknownDestination):
+    if isinstance(destination, UnresolvedDestination):
         return "and no contract can promise that: write into the template where to"
     return "which is not known to be of its account, and the contract promises nothing of it under `sends`"
 
@@ -136,7 +136,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
         else:
             why = (
                 "which no promise can name"
-                if isinstance(destination, UnknownDestination)
+                if isinstance(destination, UnresolvedDestination)
                 else "which no promise of it names"
             )
             yield Disagreement("wider", f"{sender.called} sends to {destination}, {why}", place)

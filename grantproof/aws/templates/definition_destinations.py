@@ -19,7 +19,7 @@ from grantproof.iam import actions
 
 
 @dataclass(frozen=True)
-class UnknownDestination:
+class UnresolvedDestination:
     """A destination that is computed at run time, or written in a file that is not read. `where` says which."""
 
     where: str
@@ -131,7 +131,7 @@ def _text_destinations(text: str, name: str, own: OwnAccount, *, reads: bool) ->
     runs = name.endswith(".$") or any(begins in text for begins in ("{%", "${", "{{"))
     told = _DESTINATION.fullmatch(plain) or BUCKET.fullmatch(plain)
     if runs and told and not found and not reads and f":{own.account}:" not in text:
-        found = [UnknownDestination(f"whatever {name} ({text}) is when it runs")]
+        found = [UnresolvedDestination(f"whatever {name} ({text}) is when it runs")]
     elif not runs and BUCKET.fullmatch(plain) and ":" not in text:
         found = list(own.external_bucket(text))
     if _NUMBER.fullmatch(text) and text != own.account:
@@ -139,7 +139,7 @@ def _text_destinations(text: str, name: str, own: OwnAccount, *, reads: bool) ->
     yield from (place for place in found if not (reads and ":s3:::" in str(place)))
 
 
-def mapped_destinations(name: str, text: str, own: OwnAccount) -> Iterator[UnknownDestination]:
+def mapped_destinations(name: str, text: str, own: OwnAccount) -> Iterator[UnresolvedDestination]:
     """The destinations that a request mapping of an integration takes from the caller.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/request-response-data-mappings.html"""
     given = [(name.rpartition(".")[2], text)] if name.startswith("integration.request.") else []
@@ -147,7 +147,7 @@ def mapped_destinations(name: str, text: str, own: OwnAccount) -> Iterator[Unkno
     for parameter, value in given:
         runs = _FROM_CALL.search(value)
         if runs and _DESTINATION.fullmatch(parameter) and own.account not in value:
-            yield UnknownDestination(f"whatever {parameter} ({value.strip()}) is when it is called")
+            yield UnresolvedDestination(f"whatever {parameter} ({value.strip()}) is when it is called")
 
 
 _MAPPED = re.compile(r"\b(\w+)[\"']?\s*[=:]\s*(?=([^&\n}]{1,200}))")

@@ -82,8 +82,8 @@ DESTINATION_PROPERTIES: Mapping[str, frozenset[str]] = {
 def external_destinations(
     type_: str, properties: Any, own: OwnAccount, addresses: Collection[PropertyPath] = ()
 ) -> tuple[Any, ...]:
-    """The external destinations of a resource, each once: ARNs, addresses, unresolved functions, `UnknownDestination`.
-    Empty where there is none.
+    """The external destinations of a resource, each once: ARNs, addresses, unresolved functions and
+    `UnresolvedDestination`. Empty where there is none.
 
     Args:
         addresses: paths at which URLs are known to be those of the account's own resources.

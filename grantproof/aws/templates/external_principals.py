@@ -46,7 +46,7 @@ _NAME_PROPERTY = re.compile(r"(?!\w*(Account|Owner|Principal))\w*Name")
 PRINCIPAL = re.compile(r"arn:[\w-]+:(iam|sts|organizations)::(\d{12})?:.+", re.S)
 
 
-def external_principal(properties: Any, account: str) -> str:
+def named_principal(properties: Any, account: str) -> str:
     """The first property that names a principal or another account, as `Path: value`; empty where there is none. Policy
     documents are left out: they are compared with the contract elsewhere.
 

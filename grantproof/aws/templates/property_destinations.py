@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.templates.definition_destinations import (
-    UnknownDestination,
+    UnresolvedDestination,
     call_destinations,
     document_destinations,
     is_linked,
@@ -111,7 +111,7 @@ _ADDRESS_ONLY = re.compile(
 def property_destinations(
     type_: str, properties: Any, own: OwnAccount, addresses: Collection[PropertyPath] = ()
 ) -> Iterator[Any]:
-    """The external destinations in the properties of a resource: texts, unresolved functions, `UnknownDestination`.
+    """The external destinations in the properties of a resource: texts, unresolved functions, `UnresolvedDestination`.
 
     Args:
         addresses: paths at which URLs are known to be those of the account's own resources.
@@ -119,7 +119,7 @@ def property_destinations(
     if not isinstance(properties, Mapping):
         return
     if _IN_S3.get(type_) in properties:
-        yield UnknownDestination("where its definition in S3 says, which is not read")
+        yield UnresolvedDestination("where its definition in S3 says, which is not read")
     for steps, value in leaves(type_, properties):
         if type_ == "AWS::ApiGateway::Method" and isinstance(value, str):
             yield from mapped_destinations(steps[-1], value, own)

@@ -1,5 +1,6 @@
-"""What templates decide by what only a deployment tells: which account and zones, what a stack is called, the names
-and ids that AWS gives. A mocked world has made-up ones; in an account another branch may be taken, or another row.
+"""Branches of templates that depend on values known only after deployment: the account ID, availability zones, stack
+names, and names and IDs that AWS generates. A mocked world has made-up values, so a real account can take another
+branch of a condition, or another entry of a mapping.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from typing import Any
 
 from grantproof.aws.combinations.dependencies import Dependencies
 from grantproof.aws.combinations.instances import Instance
-from grantproof.aws.combinations.places import PLACES
+from grantproof.aws.combinations.regions_to_check import LOCATION_PARAMETERS
 from grantproof.aws.held.non_policy_access import AccessKind, access_kind
 from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import references
 from grantproof.contract.templates import is_named_as_template
 from grantproof.source import Key, Place, SourceError, read
 
-_TOLD_BY_DEPLOYMENT = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
+_DEPLOYMENT_PARAMETERS = frozenset({"AWS::AccountId", "AWS::StackName", "AWS::StackId", "AWS::NotificationARNs"})
 #: Types whose Ref is their name, and the property that gives it.
 _NAMED = {
     "AWS::IAM::Group": "GroupName",
@@ -28,22 +29,22 @@ _NAMED = {
 }
 _NESTED = "AWS::CloudFormation::Stack"
 _LOOP = "Fn::ForEach::"
-#: A snippet is an object or a list, in JSON or YAML, with a function.
+#: An included snippet in JSON or YAML with a function.
 _READABLE = re.compile(rb"Fn::|![A-Z]")
 _TESTS = ("Fn::And", "Fn::Or", "Fn::Not")
-_WILD = re.compile(r"[*?]")
+_WILDCARD = re.compile(r"[*?]")
 
 
-class Unforeseen:
-    """What values of a grant's templates turn on that only a deployment tells, in words."""
+class DeploymentDependent:
+    """Finds what in a grant's templates depends on values known only after deployment, and names these values."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._following: list[object] = []
 
     def conditions(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
-        """The conditions that turn on it: where, their names, and on what. Whether something is given at all is no
-        such question: what AWS gives is never empty."""
+        """The conditions that depend on such values: place, name, values. A comparison with the empty text does not
+        count, because a value that AWS generates is never empty."""
         for instance in self._dependencies.instances:
             for name, expression in instance.section("Conditions").items():
                 looped = name.startswith(_LOOP)
@@ -51,42 +52,44 @@ class Unforeseen:
                     yield read(instance.template).place("Conditions", name), name, turns
 
     def lookups(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
-        """Where access may be given by a row of a map that is looked up by it, when some row holds a wildcard: the
-        place, the map, and on what the row turns."""
+        """The look-ups in mappings by such values, in expressions that can give access, where an entry of the mapping
+        holds a wildcard: place, mapping, values."""
         for instance in self._dependencies.instances:
-            for path, item in _giving(instance):
+            for path, item in _access_giving(instance):
                 for at, argument in _lookups(item, path):
                     turns = self._of(instance, argument[1:3])
-                    if _WILD.search(str(argument[3:])):  # which regions a map has is no matter then
-                        turns |= referenced_names(argument[1:3]) & PLACES
+                    if _WILDCARD.search(str(argument[3:])):  # a default value: the entry can be missing in a region
+                        turns |= referenced_names(argument[1:3]) & LOCATION_PARAMETERS
                     rows = instance.section("Mappings").get(str(argument[0]), instance.section("Mappings"))
-                    if turns and _WILD.search(str([rows, *argument[3:]])):
+                    if turns and _WILDCARD.search(str([rows, *argument[3:]])):
                         yield read(instance.template).place(*at), str(argument[0]), turns
 
     def loops(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
-        """The loops that turn on it, or on the place: where, their names, and on what. They are written out in the
-        contract's region only."""
+        """The loops over such values or over the region: place, name, values. Loops are expanded in the contract's
+        region only."""
         for instance in self._dependencies.instances:
             for path, name, collection in _loops(instance.document, ()):
                 if turns := self._placed(instance, collection):
                     yield read(instance.template).place(*path), name, turns
 
     def snippets(self) -> Iterator[tuple[Place, str, frozenset[str]]]:
-        """What is included and compares the place, or what only a deployment tells; it is read where it is included,
-        which is looked at in the contract's region only."""
+        """The included snippets that compare such values or the region: place, file name, values. Snippets are included
+        in the contract's region only."""
         contract = self._dependencies.contract
         for file in (file for upload in contract.uploads for file in upload.files if file not in contract.templates):
             if is_named_as_template(file) or _READABLE.search(file.read_bytes()):
                 try:
                     value = read(file).value
                 except SourceError:
-                    continue  # no snippet that could be included
+                    continue  # not a valid snippet
                 asked = _compared(value)
-                if turns := referenced_names(asked) & (_TOLD_BY_DEPLOYMENT | PLACES) | _functions(asked):
+                if turns := referenced_names(asked) & (_DEPLOYMENT_PARAMETERS | LOCATION_PARAMETERS) | _functions(
+                    asked
+                ):
                     yield read(file).place(), file.name, frozenset(turns)
 
     def _placed(self, instance: Instance, item: Any) -> frozenset[str]:
-        return self._of(instance, item) | (referenced_names(item) & PLACES)
+        return self._of(instance, item) | (referenced_names(item) & LOCATION_PARAMETERS)
 
     def _asked(self, instance: Instance, expression: Any) -> frozenset[str]:
         match expression:
@@ -106,7 +109,7 @@ class Unforeseen:
         return frozenset()
 
     def _of(self, instance: Instance, item: Any) -> frozenset[str]:
-        out = set(referenced_names(item)) & _TOLD_BY_DEPLOYMENT
+        out = set(referenced_names(item)) & _DEPLOYMENT_PARAMETERS
         for name in referenced_names(item) - out:
             head, _, attribute = name.partition(".")
             if head in instance.section("Parameters"):
@@ -170,7 +173,7 @@ def _loops(item: Any, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], 
 
 
 def _compared(item: Any) -> list[Any]:
-    """The arguments of the functions in a value by which something is decided."""
+    """The arguments of the comparing functions in a value: Fn::Equals and Fn::FindInMap."""
     if isinstance(item, list):
         return [found for entry in item for found in _compared(entry)]
     if not isinstance(item, Mapping):
@@ -180,7 +183,7 @@ def _compared(item: Any) -> list[Any]:
 
 
 def _functions(item: Any) -> set[str]:
-    """The functions in a value that ask the account."""
+    """The functions in a value whose result depends on the account."""
     if isinstance(item, list):
         return set().union(*map(_functions, item)) if item else set()
     if not isinstance(item, Mapping):
@@ -188,8 +191,8 @@ def _functions(item: Any) -> set[str]:
     return {"Fn::GetAZs", "Fn::ImportValue"}.intersection(item).union(*map(_functions, item.values()))
 
 
-def _giving(instance: Instance) -> Iterator[tuple[tuple[Key, ...], Any]]:
-    """The parts of a template by which access is given, here or in the templates that take something from it."""
+def _access_giving(instance: Instance) -> Iterator[tuple[tuple[Key, ...], Any]]:
+    """The parts of a template that can give access: here, or through outputs in other templates."""
     for name, resource in instance.resources():
         if resource.get("Type") == _NESTED or access_kind(str(resource.get("Type"))) in (
             AccessKind.POLICY,

@@ -1,5 +1,5 @@
-"""The places in which a grant has to be seen, because conditions of its templates turn on the place, or because their
-maps hold a wildcard for it."""
+"""The regions in which a grant is checked, because conditions of its templates depend on the region, or because its
+mappings hold a wildcard for some regions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.contract import Contract
 from grantproof.source import Document, read
 
-#: What says where a stack is.
-PLACES = frozenset({"AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
+#: The pseudo parameters that depend on the region.
+LOCATION_PARAMETERS = frozenset({"AWS::Region", "AWS::Partition", "AWS::URLSuffix"})
 
 
-def places(contract: Contract) -> tuple[str, ...]:
-    """The regions in which a grant has to be seen: the contract's, and where conditions of its templates turn on the
-    place, one for each set of truth values that they can have in any region that botocore knows; and one for each
-    wildcard that their maps hold for some regions. Where maps leave regions out, one that they have.
+def regions_to_check(contract: Contract) -> tuple[str, ...]:
+    """The regions in which a grant is checked, the contract's first.
 
-    What else maps hold for other regions is left out: of images and of AWS's own accounts each region has others.
+    Of all regions that botocore knows, one is chosen for each combination of truth values that region-dependent
+    conditions can have, and of wildcards that mappings hold for the region; if possible, a region that the mappings
+    have. Other values of mappings are ignored: image IDs and AWS's own account IDs differ in every region.
     """
     return _places(contract.region, tuple(map(read, contract.templates)))
 
@@ -43,8 +43,8 @@ def _places(first: str, documents: tuple[Document, ...]) -> tuple[str, ...]:
     return tuple(region for _, region in out.values())
 
 
-#: The truth of what a template's conditions ask of a place with the wildcards that maps hold for it, and how many
-#: look-ups by the place fail there.
+#: What one region means for a template: the truth values of its region-dependent comparisons with the wildcards that
+#: mappings hold for the region, and how many look-ups by region fail.
 _Place = tuple[tuple[object, ...], int]
 _ANYWHERE: _Place = ((), 0)
 
@@ -52,9 +52,9 @@ _ANYWHERE: _Place = ((), 0)
 @lru_cache(maxsize=256)
 def _of_places(document: Document, regions: tuple[str, ...]) -> Sequence[_Place]:
     comparisons, lookups = _asked_of_place(document)
-    if not comparisons and not lookups and not _WILD.search(str(document.value.get("Mappings", ""))):
+    if not comparisons and not lookups and not _WILDCARD.search(str(document.value.get("Mappings", ""))):
         return [_ANYWHERE] * len(regions)
-    # All that they can name: parameters are left out, and so are the resources.
+    # Comparisons and look-ups that depend on the region alone can name nothing else.
     named = {name: document.value[name] for name in ("Mappings", "Conditions") if name in document.value}
     return _of_asked(json.dumps([comparisons, lookups, named]), regions)
 
@@ -74,13 +74,13 @@ def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping
             value(lookup, scope)
         except NotResolved:
             missing += 1
-    here = [str(pseudo[name]) for name in sorted(PLACES)]
+    here = [str(pseudo[name]) for name in sorted(LOCATION_PARAMETERS)]
     return (*(truth(asked, scope) for asked in comparisons), _wildcards(named.get("Mappings") or {}, here)), missing
 
 
-def told_nowhere_apart(document: Document) -> Iterator[str]:
-    """The conditions of a template with a comparison that comes to the same in every region that is known, and so waits
-    for another."""
+def undistinguished_conditions(document: Document) -> Iterator[str]:
+    """The conditions of a template with a region-dependent comparison that has the same result in every known region,
+    so that its other result cannot be checked."""
     for name, expression in (document.value.get("Conditions") or {}).items():
         for asked in _asked(expression, *_TRUTHS):
             named = {key: document.value[key] for key in ("Mappings", "Conditions") if key in document.value}
@@ -89,18 +89,19 @@ def told_nowhere_apart(document: Document) -> Iterator[str]:
                 yield name
 
 
-_WILD = re.compile(r"[*?]")
+_WILDCARD = re.compile(r"[*?]")
 
 
 def _wildcards(maps: Any, here: Sequence[str]) -> frozenset[tuple[object, ...]]:
-    """The texts with a wildcard that maps hold for a place under its names or parts of them, however they are looked
-    up, each with the names of its entry, and how these stand for the place."""
+    """The texts with a wildcard that mappings hold under keys made of the region's names or parts of them, each with
+    its mapping and keys. Names of the region are replaced by placeholders, so that the entries of two regions are equal
+    if they say the same of their own region."""
     found: set[tuple[object, ...]] = set()
     for name, entries in maps.items():
         for first, values in entries.items():
             for second, held in values.items() if isinstance(values, Mapping) else ():
                 keys = [(_of_place_named(key, here) or key) for key in (first, second)]
-                if keys != [first, second] and _WILD.search(text := str(held)):
+                if keys != [first, second] and _WILDCARD.search(text := str(held)):
                     for number, word in enumerate(here):
                         text = text.replace(word, f"{{{number}}}")
                     found.add((name, *keys, text))
@@ -108,7 +109,7 @@ def _wildcards(maps: Any, here: Sequence[str]) -> frozenset[tuple[object, ...]]:
 
 
 def _of_place_named(key: str, here: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """How a key stands for a place: which of its names it has within it, or which parts of which name it is."""
+    """How a key refers to a region: which of the region's names it contains, or which parts of which name it is."""
     out: list[tuple[int, ...]] = []
     for number, name in enumerate(here):
         between = "." if "." in name else "-"
@@ -122,7 +123,7 @@ def _of_place_named(key: str, here: Sequence[str]) -> tuple[tuple[int, ...], ...
 
 @lru_cache(maxsize=256)
 def _asked_of_place(document: Document) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
-    """The comparisons in conditions, and the look-ups in resources, that turn on the place alone."""
+    """The comparisons in conditions, and the look-ups in resources, that depend on the region alone."""
     return (
         tuple(_asked(document.value.get("Conditions") or {}, *_TRUTHS)),
         tuple(_asked(document.value.get("Resources") or {}, "Fn::FindInMap")),
@@ -133,11 +134,11 @@ _TRUTHS = ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not")
 
 
 def _asked(item: Any, *functions: str) -> Iterator[Mapping[str, Any]]:
-    """The outermost uses of functions that turn on the place alone."""
+    """The outermost uses of these functions that depend on the region alone."""
     if isinstance(item, Mapping):
         for key, argument in item.items():
             used = referenced_names(argument) if key in functions else set()
-            if used & PLACES and used <= PLACES:
+            if used & LOCATION_PARAMETERS and used <= LOCATION_PARAMETERS:
                 yield {key: argument}
             else:
                 yield from _asked(argument, *functions)

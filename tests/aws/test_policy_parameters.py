@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.into_policies import parameters_in_policies
+from grantproof.aws.combinations.policy_parameters import parameters_in_policies
 from grantproof.contract import load
 
 ROLE = """
