@@ -1,1 +1,1 @@
-"""What accounts hold after a deployment, where each statement is written, and whether it agrees with the contract."""
+"""The policies in force after a deployment, their places in the templates, and their comparison with the contract."""

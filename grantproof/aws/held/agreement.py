@@ -1,5 +1,7 @@
-"""Does what is deployed say what the contract says? One comparison for all who ask: of what a principal may do, of who
-enters a role, and of what the policy on a resource says; deployed, worked out or held by a real account."""
+"""Compares policies with the contract: permissions of a principal, trust policy of a role, policy of a resource.
+
+The policies may be deployed in the mocked world, synthesised without it, or taken from the export of a real account.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,16 @@ from grantproof.iam.request import account_of
 
 @dataclass(frozen=True)
 class Sides:
-    """What is compared.
+    """The two sides of one comparison: policies in force, and those of the contract.
 
     Attributes:
-        declared: whose access it is.
-        what: the verb: "may do", "is entered" or "says".
-        real: the policies that are held. Those that name principals are one.
-        promised: the contract's, of the same type.
-        boundary: cuts the held ones.
-        bearer: the ARN of the user or role that has the policies; None where they are not one's own.
+        declared: the principal or resource of the contract.
+        what: the verb of the claim: "may do", "is entered" or "says".
+        real: the policies in force; exactly one where it is a trust or resource policy.
+        promised: the contract's statements as policies of the same type.
+        boundary: the permissions boundary that limits `real`; None without one.
+        bearer: the ARN of the user or role to which identity policies belong; None for a group, a managed policy, and
+            trust and resource policies.
         missing_managed: ARNs of promised AWS managed policies that the account does not hold; not readable.
     """
 
@@ -42,12 +45,12 @@ class Sides:
 
     @property
     def clause(self) -> str:
-        """What is claimed."""
+        """The claim, as a sentence."""
         return f"{self.declared.alias} {self.what} exactly as the contract says"
 
     def trivially_agree(self) -> bool:
-        """Does it take no more than a look at each statement to see that they agree? Quick, and sound; False says
-        nothing."""
+        """Do the two sides agree statement by statement? Fast and sound, but incomplete: False does not mean that they
+        differ."""
         return not self.missing_managed and self.boundary is None and _trivially_agree(self.real, self.promised)
 
 
@@ -56,7 +59,7 @@ _OF_AWS = ":iam::aws:policy/"
 
 @lru_cache(maxsize=1024)
 def _trivially_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> bool:
-    # Most policies are the same under most combinations.
+    # Cached: most policies are the same under most combinations of options.
     try:
         return not uncovered(real, promised) and not uncovered(promised, real)
     except NotPlain:
@@ -65,11 +68,13 @@ def _trivially_agree(real: tuple[Policy, ...], promised: tuple[Policy, ...]) -> 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """What one side gives and the other does not, or why that cannot be said.
+    """A difference between the two sides, or the reason why they cannot be compared.
 
     Attributes:
-        place: of the deployed statement that shows it; empty where only the contract has one.
-        shown: the statement's name, and a request as a witness.
+        kind: `wider` or `narrower` than the contract; `doubt` where it cannot be decided.
+        detail: the difference, for the finding's text.
+        place: of the deployed statement that causes it; empty where only the contract has one.
+        shown: `statement` (its Sid or index) and `witness` (a request on which the sides differ).
     """
 
     kind: Literal["wider", "narrower", "doubt"]
@@ -79,11 +84,11 @@ class Disagreement:
 
 
 def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
-    """What a principal may do, by its policies under its boundary.
+    """The identity policies of a principal, under its permissions boundary.
 
     Raises:
         SnapshotIncomplete: the contract names an output that no stack has.
-        KeyError: nothing of this name is deployed.
+        PrincipalNotDeployed: the principal is not deployed.
     """
     held = deployed.held(principal) if principal.kind != "policy" else None
     known = deployed.policies.documents
@@ -99,17 +104,17 @@ def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
 
 
 def trust(deployed: Deployed, role: DeclaredPrincipal, policy: Policy) -> Sides:
-    """Who enters a role, by its trust policy."""
+    """The trust policy of a role."""
     return Sides(role, "is entered", (policy,), (deployed.promised(role.trust, PolicyType.TRUST),))
 
 
 def resource_policy(deployed: Deployed, resource: DeclaredResource, policy: Policy) -> Sides:
-    """What the policy on a resource says."""
+    """The policy of a resource."""
     return Sides(resource, "says", (policy,), (deployed.promised(resource.policy, policy.type),))
 
 
 def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
-    """Every piece of access that one side gives and the other does not, over all requests; then what cannot be said."""
+    """Every difference between the two sides, over all requests; then what could not be compared."""
     attached = [policy.label for policy in sides.real if _OF_AWS in policy.label]
     for arn in sides.missing_managed:
         others = f"; attached of AWS's own: {', '.join(attached)}" if attached else ""
@@ -134,7 +139,7 @@ def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
 
 
 def _owner(deployed: Deployed, policies: tuple[Policy, ...]) -> str | None:
-    """The account of the role or resource on which a policy stands that names principals."""
+    """The account that owns the role or resource of a trust or resource policy; None for identity policies."""
     if not policies or policies[0].type is PolicyType.IDENTITY:
         return None
     arn = policies[0].label.removesuffix("#trust")
@@ -153,7 +158,7 @@ def _said(breach: Breach) -> str:
 
 
 def _shown_by(deployed: Deployed, breach: Breach) -> tuple[str, str]:
-    """Place and name of the statement that shows a breach."""
+    """Place and name of the statement that causes a breach."""
     cited = breach.cited
     name = f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]"
     if cited.policy == "contract":

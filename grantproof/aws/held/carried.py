@@ -1,4 +1,5 @@
-"""The policies that stacks put on resources, taken from their resolved properties, for services that are not asked."""
+"""Resource policies taken from the resolved properties of deployed resources, for services that moto does not answer
+for."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from grantproof.contract import Contract
 
 
 def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -> Iterator[dict[str, Any]]:
-    """The policies that stacks put on resources in one account, in the shape of a snapshot's. A resource of which they
-    cannot be told was not created (`NoPolicy`)."""
+    """The resource policies that stacks create in one account, as entries of `AccountSnapshot.resource_policies`. A
+    resource whose policy cannot be derived was not created (`NoPolicy`)."""
     where = Location(partition_of(contract.region)[0], contract.region, account)
     own = (stack for stack in stacks if contract.accounts.get(stack.account) == account)
     found = (one for stack in own for resource in stack.resources for one in policies_put_by(resource, where))
@@ -22,13 +23,14 @@ def carried(stacks: Iterable[DeployedStack], account: str, contract: Contract) -
 
 
 def policies_put_by(resource: Resource, where: Location) -> Iterator[ResourcePolicy]:
-    """The policies that a deployed resource puts on itself or on another, as far as the table knows its type."""
+    """The policies that a deployed resource puts on itself or on another; none for types not in `CARRIERS` or
+    `ATTACHMENTS`."""
     if resource.type in CARRIERS or resource.type in ATTACHMENTS:
         yield from resource_policies(resource.type, resource.properties, resource.physical_id, where)
 
 
 def joined(carried_: Iterable[Mapping[str, Any]], read: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """The policies that stacks put on resources, and those that services hold: of one resource, both."""
+    """Entries from properties and entries read from services, merged: statements of both for the same ARN."""
     by = {entry["Arn"]: dict(entry) for entry in carried_}
     for entry in read:
         own = by.get(entry["Arn"])

@@ -1,5 +1,4 @@
-"""What is deployed of a grant, and where it stands in its templates: the same view of a mocked world and of a real
-account."""
+"""A deployed grant: policies in force and their places in the templates, for mocked worlds and real accounts alike."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ _DYNAMIC = "{{resolve:"
 
 
 class PrincipalNotDeployed(LookupError):
-    """The contract names a principal that nobody has made. `place` is where it does."""
+    """A principal of the contract does not exist in the accounts. `place` is its place in the contract."""
 
     def __init__(self, said: str, place: Place) -> None:
         super().__init__(said)
@@ -40,7 +39,7 @@ class PrincipalNotDeployed(LookupError):
 
 
 class Deployed(ABC):
-    """A contract, and what the accounts hold of it. The suites that make no calls need nothing else."""
+    """A contract and the state of its accounts: all that the suites need that make no calls."""
 
     contract: Contract
     deployment: Deployment
@@ -70,14 +69,15 @@ class Deployed(ABC):
         return Origins(self.deployment)
 
     def made(self, arn: str) -> bool:
-        """May the resource with this ARN, which has a policy, have been made by the stacks of the contract?"""
+        """May the stacks of the contract have created the resource with this ARN?"""
         return True
 
     def resolved(self, value: Any) -> Any:
-        """A value of the contract with its references filled.
+        """A value of the contract with its references (`${...}`) replaced.
 
         Raises:
-            SnapshotIncomplete: it names an output that no stack has, or what CloudFormation looks up as it deploys.
+            SnapshotIncomplete: it refers to an output that no stack has, or to a dynamic reference, which
+                CloudFormation resolves during deployment.
         """
         try:
             found = resolve(value, self.deployment.facts)
@@ -90,27 +90,27 @@ class Deployed(ABC):
         return found
 
     def allowed(self, principal: DeclaredPrincipal) -> tuple[DeclaredStatement, ...]:
-        """What the contract promises a principal, with the statements of AWS's policies that it names.
+        """The statements that the contract allows a principal, with those of the AWS managed policies that it names.
 
         Raises:
-            SnapshotIncomplete: it names an output that no stack has.
+            SnapshotIncomplete: it refers to an output that no stack has.
         """
         return promises.allowed(principal, self.policies, self.resolved)
 
     def promised(self, statements: Iterable[DeclaredStatement], type_: PolicyType) -> Policy:
-        """Statements of the contract as one policy.
+        """Statements of the contract as one policy of a type.
 
         Raises:
-            SnapshotIncomplete: one names an output that no stack has.
+            SnapshotIncomplete: one refers to an output that no stack has.
         """
         document = {"Version": "2012-10-17", "Statement": [self.resolved(s.document) for s in statements]}
         return parsed(document, type_, "contract")
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
-        """What the declared principal really holds; None where no such entity is deployed.
+        """The deployed entity of a declared principal, with its policies; None where it is not deployed.
 
         Raises:
-            SnapshotIncomplete: the contract gives a name only, and several accounts have it.
+            SnapshotIncomplete: the contract gives a name without account, and several accounts have such an entity.
         """
         reference, account = self.resolved(principal.reference), self._account(principal)
         found = [
@@ -125,7 +125,7 @@ class Deployed(ABC):
         return found[0] if found else None
 
     def _account(self, principal: DeclaredPrincipal) -> str | None:
-        """The account in which a principal is that the contract names by an output: the one of the stack."""
+        """The account of a principal that the contract names by a stack's output; None where it does not."""
         for name in references(principal.reference):
             for stack in self.contract.stacks:
                 if name.startswith(f"stacks.{stack.alias}.outputs."):
@@ -133,11 +133,11 @@ class Deployed(ABC):
         return None
 
     def identity_policies(self, principal: DeclaredPrincipal) -> tuple[Policy, ...]:
-        """The policies that allow a declared principal something: its own, those of its groups, or the managed policy
-        itself.
+        """The identity policies of a declared principal: its own and those of its groups; for a managed policy, the
+        policy itself.
 
         Raises:
-            PrincipalNotDeployed: it is not deployed.
+            PrincipalNotDeployed: the principal is not deployed.
         """
         if principal.kind != "policy":
             return self.holder(principal).identity
@@ -147,8 +147,9 @@ class Deployed(ABC):
         return (policy,)
 
     def bounded(self, principal: DeclaredPrincipal) -> frozenset[str] | None:
-        """The known actions that a principal's permissions boundary leaves it at most; None where it has none. What the
-        boundary denies, and its conditions, are not counted on: those are for the proof.
+        """The known actions that Allow statements of a principal's permissions boundary cover; None without a boundary.
+
+        An upper bound: Deny statements and conditions of the boundary are ignored here and left to the proof.
         """
         held = self.held(principal) if principal.kind != "policy" else None
         if held is None or held.boundary is None:
@@ -157,7 +158,7 @@ class Deployed(ABC):
         return frozenset(name for s in allows for name in actions.covered(map(str, s.actions), others=s.not_action))
 
     def holder(self, principal: DeclaredPrincipal) -> Held:
-        """What a declared user, group or role holds.
+        """The deployed entity of a declared user, group or role, with its policies.
 
         Raises:
             PrincipalNotDeployed: no such entity is deployed.
@@ -168,7 +169,7 @@ class Deployed(ABC):
         return held
 
     def _not_deployed(self, principal: DeclaredPrincipal) -> PrincipalNotDeployed:
-        """With what the stacks create instead, the likeliest first: mostly a name is mistyped."""
+        """The error, with up to three entities that the stacks do create, the most similar name first."""
         reference, kind = str(self.resolved(principal.reference)), principal.kind
         policies = self.policies
         there = policies.managed if kind == "policy" else [a for a, h in policies.held.items() if h.kind == kind]
@@ -178,8 +179,7 @@ class Deployed(ABC):
         return PrincipalNotDeployed(f"no {kind} {reference!r} is deployed; the stacks {instead}", principal.place)
 
     def located(self, arn: str) -> tuple[str, ...] | None:
-        """The resource that made what an ARN names: the alias of the contract's stack and the logical ids; None where
-        no stack did."""
+        """(alias of the stack, *logical ids) of the resource that an ARN names; None where no stack created it."""
         found = self.origins.resource(arn)
         for stack in self.deployment.stacks:
             if any(resource is found for resource in stack.resources):
@@ -187,5 +187,5 @@ class Deployed(ABC):
         return None
 
     def resource_policy(self, resource: DeclaredResource) -> Policy | None:
-        """The policy on a declared resource; None where there is no such resource, or no policy on it."""
+        """The policy of a declared resource; None where the resource or its policy does not exist."""
         return self.policies.resource_policies.get(self.resolved(resource.reference))

@@ -1,4 +1,5 @@
-"""Secrets whose values the stacks write in clear, where other permissions than the secret's decide who reads them."""
+"""Secret values that stacks write in plaintext, where permissions other than those of the secret decide who reads
+them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from grantproof.source import Key, at, read, shown
 
 
 def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """Where the stacks write the value of a secret in clear, and where that stands in the templates."""
+    """Properties and outputs that contain the value of a secret in plaintext: (detail, place) of each."""
     for stack in deployed.deployment.stacks:
         for resource in stack.resources:
             for path in _disclosed(deployed.deployment, resource):
@@ -36,7 +37,7 @@ def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
 
 
 def discloses(deployment: Deployment, resource: Resource) -> bool:
-    """Does a resource have the value of a secret in clear?"""
+    """Does a property of a resource contain the value of a secret in plaintext?"""
     return next(_disclosed(deployment, resource), None) is not None
 
 
@@ -57,7 +58,7 @@ def _of(resources: Collection[Resource]) -> Iterator[Path]:
 
 
 def _hidden(deployment: Deployment, resource: Resource) -> Collection[str]:
-    """The parameters of a nested stack that CloudFormation does not tell."""
+    """The `NoEcho` parameters of a nested stack, which CloudFormation masks."""
     nested = Origins(deployment).nested(resource) if resource.type == "AWS::CloudFormation::Stack" else None
     declared = read(nested).value.get("Parameters") or {} if nested is not None else {}
     return [name for name in declared if str(at(declared, (name, "NoEcho"))).lower() == "true"]

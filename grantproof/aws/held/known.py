@@ -1,4 +1,4 @@
-"""The properties of a deployed resource as far as they are known, of the mocked world or of a real account."""
+"""The properties of a deployed resource, as far as they are known, in the mocked world or a real account."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from grantproof.source import at, read
 
 
 def account_of(deployment: Deployment, stack: DeployedStack) -> str:
-    """The number of the account that a stack is in."""
+    """The number of the account in which a stack is deployed."""
     return deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
 
 
 def known_properties(deployment: Deployment, stack: DeployedStack, resource: Resource) -> Any:
-    """The properties of a resource, with functions resolved; of a real account, as they are written, as far as the
-    export tells what the stack was given. What refers to the same template is resolved as far as that it is of the same
-    account; what is not known stays the function that it is."""
+    """The properties of a resource, with functions resolved.
+
+    For a real account, the written properties, resolved with the parameters that the export shows. A reference to a
+    resource of the same template becomes a placeholder ARN of the same account; what is not known stays a function.
+    """
     if resource.properties is not None:
         return resource.properties
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
@@ -40,33 +42,33 @@ def known_properties(deployment: Deployment, stack: DeployedStack, resource: Res
 
 
 def addresses_of(resource: Resource) -> frozenset[PropertyPath]:
-    """The ways to addresses in the properties of a resource that are of resources beside it."""
+    """The paths to values in the properties of a resource that are addresses of resources of the same template."""
     beside = read(resource.template).value["Resources"] if resource.template is not None else {}
     written = at(written_of(resource), ("Properties",)) or {}
     return own_addresses(written, beside)
 
 
 def _scope(deployment: Deployment, stack: DeployedStack, resource: Resource, pseudo: Mapping[str, Any]) -> Scope | None:
-    """What the names in a resource stand for that is not made, or of a real stack, as far as its export says. What a
-    nested stack is given, and what a transform makes of a template, no export says."""
+    """The parameters and pseudo parameters for a resource that was not created, or is a real account's. None where no
+    export has them: for resources of nested stacks and of templates with a transform."""
     if resource.template != stack.template or len(resource.path) != 1:
         return None
     template = read(stack.template).value
     if "Transform" in template:
         return None
     found = parameters.scope_of(template, stack.parameters, pseudo)
-    # Of a parameter that is looked up the export tells the name that it is looked up by.
-    told = {
+    # For a parameter of the Parameter Store the export contains its name there, not its value.
+    given_values = {
         name: given
         for name, given in found.parameters.items()
         if (name in stack.parameters or resource.written is not None)
         and not found.types[name].startswith("AWS::SSM::Parameter::Value")
     }
-    return replace(found, parameters=told)
+    return replace(found, parameters=given_values)
 
 
 def _resolved(written: Any, scope: Scope) -> Any:
-    """A value with the functions carried out that can be."""
+    """A value with all functions evaluated that can be."""
     if isinstance(written, list):
         return [one for item in written if (one := _resolved(item, scope)) is not NO_VALUE]
     if not isinstance(written, Mapping):
@@ -81,28 +83,29 @@ def _resolved(written: Any, scope: Scope) -> Any:
 
 
 def _as_own(written: Any, beside: Mapping[str, Any], pseudo: Mapping[str, Any]) -> Any:
-    """A value in which what refers to a resource beside it is an ARN of its account, that of no resource."""
+    """A value in which references to resources of the same template are replaced by placeholder ARNs of its account,
+    which no real resource has."""
     if isinstance(written, list):
         return [_as_own(item, beside, pseudo) for item in written]
     if not isinstance(written, Mapping):
         return written
     text = as_sub(written) if is_function(written) else None
     if text is not None:
-        told = {name: _referred(name, beside, pseudo) for name in _NAMED.findall(text)}
-        if None not in told.values():
-            return _NAMED.sub(lambda match: str(told[match[1]]), text).replace("${!", "${")
+        values = {name: _referred(name, beside, pseudo) for name in _NAMED.findall(text)}
+        if None not in values.values():
+            return _NAMED.sub(lambda match: str(values[match[1]]), text).replace("${!", "${")
     return {key: _as_own(item, beside, pseudo) for key, item in written.items()}
 
 
 def _referred(name: str, beside: Mapping[str, Any], pseudo: Mapping[str, Any]) -> str | None:
-    """What a name in a text stands for, as far as whose it is; None where that is not known."""
+    """The value for a name in an Fn::Sub text, exact only in its account; None where that is not known."""
     type_ = at(beside, (name.partition(".")[0], "Type"))
     if type_ is not None:
-        return None if str(type_).startswith(_TELLS) else f"{SAME_TEMPLATE}{pseudo['AWS::AccountId']}:{name}"
+        return None if str(type_).startswith(_ARBITRARY) else f"{SAME_TEMPLATE}{pseudo['AWS::AccountId']}:{name}"
     return str(pseudo[name]) if name in _PLACES else None
 
 
-#: Types whose attributes are whatever they were told: names and ARNs of others, too.
-_TELLS = ("AWS::CloudFormation::", "AWS::SSM::Parameter", "Custom::")
+#: Types whose attributes are arbitrary values, which may be names and ARNs of other accounts.
+_ARBITRARY = ("AWS::CloudFormation::", "AWS::SSM::Parameter", "Custom::")
 _PLACES = ("AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix")
 _NAMED = re.compile(r"\$\{(?!!)([^{}]+)\}")

@@ -1,8 +1,8 @@
-"""Which resources give somebody access, and how: one table for all who ask.
+"""How resource types give access: by policies, by existing, or by a property.
 
-Most access is in policies, which are held against the contract. What is here is what else there is: types that let
-somebody in, or make what does, without a policy that is read; and properties that do. A type that is not AWS's own may
-do anything. The template reference of each type says what it does:
+Policies are compared with the contract. This module lists the rest: types that give access, or create what does,
+without a policy that is read, and properties that do. A type that is not AWS's own is assumed to give access. Source,
+for each type:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -22,12 +22,12 @@ from grantproof.source import at
 class AccessKind(Enum):
     """How resources of a type give access."""
 
-    POLICY = "by policies, which are held against the contract"
-    DIRECT = "by being there: no policy that is read says whom it lets in"
-    NONE = "in no way, whatever text is in it"
+    POLICY = "by policies, which are compared with the contract"
+    DIRECT = "by existing: no policy that is read says whom it lets in"
+    NONE = "not at all, whatever its properties contain"
 
 
-#: Beginnings of types; the longest one that fits counts.
+#: Types in full (POLICY, NONE) and prefixes of types (DIRECT), of which the longest that matches counts.
 ACCESS_KINDS: Mapping[str, AccessKind] = {
     **dict.fromkeys(
         (
@@ -55,7 +55,7 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
         AccessKind.POLICY,
     ),
     **dict.fromkeys(
-        # A nested stack's own resources are looked at; a bucket's properties are below.
+        # The resources of a nested stack are checked themselves; the properties of a bucket are in ACCESS_PROPERTIES.
         (
             "AWS::CloudFormation::Stack",
             "AWS::S3::Bucket",
@@ -67,34 +67,34 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
     ),
     **dict.fromkeys(
         (
-            "AWS::ApiGatewayV2::Api",  # routes that ask for nobody's identity, and such as its Body writes
+            "AWS::ApiGatewayV2::Api",  # routes without authorization, also in Body
             "AWS::ApiGatewayV2::Route",
-            "AWS::AppRunner::Service",  # whoever has its address
-            "AWS::AppSync::",  # keys, and providers of identities
-            "AWS::Chatbot::",  # whoever is in the channel, as a role
+            "AWS::AppRunner::Service",  # anyone who knows its URL
+            "AWS::AppSync::",  # API keys and identity providers
+            "AWS::Chatbot::",  # members of the channel, as a role
             "AWS::CleanRooms",  # members are other accounts
-            "AWS::CloudFormation::CustomResource",  # the code of its function
+            "AWS::CloudFormation::CustomResource",  # runs the code of its function
             "AWS::CloudFormation::Macro",
             "AWS::CloudFormation::StackSet",  # other accounts, other templates
-            "AWS::CloudFormation::TypeActivation",  # somebody else's code, with a role
-            "AWS::Cognito::IdentityPool",  # guests, and whoever signs in
+            "AWS::CloudFormation::TypeActivation",  # third-party code, with a role
+            "AWS::Cognito::IdentityPool",  # guests, and users who sign in
             "AWS::Config::AggregationAuthorization",
             "AWS::DataZone::",  # members of projects, as their roles
             "AWS::Detective::OrganizationAdmin",
             "AWS::EC2::NetworkInterfacePermission",
             "AWS::EC2::VPCEndpointService",
-            "AWS::EC2::VerifiedAccess",  # whom a provider of identities knows
-            "AWS::ECR::PublicRepository",  # everybody pulls from it
+            "AWS::EC2::VerifiedAccess",  # users of an identity provider
+            "AWS::ECR::PublicRepository",  # anyone can pull from it
             "AWS::EKS::AccessEntry",
             "AWS::EKS::IdentityProviderConfig",
             "AWS::EKS::PodIdentityAssociation",
             "AWS::EMR::StudioSessionMapping",
-            "AWS::Glue::DevEndpoint",  # whoever has the key, as a role
-            "AWS::Grafana::Workspace",  # whoever signs in, as a role
-            "AWS::IAM::",  # keys, instance profiles, providers of identities
+            "AWS::Glue::DevEndpoint",  # the holder of the key, as a role
+            "AWS::Grafana::Workspace",  # users who sign in, as a role
+            "AWS::IAM::",  # access keys, instance profiles, identity providers
             "AWS::IdentityStore::GroupMembership",
             "AWS::ImageBuilder::DistributionConfiguration",  # LaunchPermissionConfiguration
-            "AWS::IoT::RoleAlias",  # whoever has a certificate, as a role
+            "AWS::IoT::RoleAlias",  # the holder of a certificate, as a role
             "AWS::LakeFormation::",
             "AWS::Lambda::LayerVersionPermission",
             "AWS::Lambda::WebFunctionEndpoint",
@@ -109,22 +109,23 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
             "AWS::S3::AccessGrant",
             "AWS::SSO::",
             "AWS::SecurityHub::DelegatedAdmin",
-            "AWS::Serverless::",  # what no transform has made resources of
+            "AWS::Serverless::",  # resources that no transform has expanded
             "AWS::ServiceCatalog::CloudFormationProvisionedProduct",  # another template
-            "AWS::ServiceCatalog::LaunchRoleConstraint",  # whoever launches the product, as a role
+            "AWS::ServiceCatalog::LaunchRoleConstraint",  # users who launch the product, as a role
             "AWS::ServiceCatalog::PortfolioPrincipalAssociation",
             "AWS::ServiceCatalog::PortfolioShare",
             "AWS::ServiceCatalog::StackSetConstraint",  # other accounts
             "AWS::Shield::DRTAccess",
             "AWS::Transfer::Agreement",  # a partner, as a role
-            "AWS::Transfer::User",  # whoever has the key, as a role
+            "AWS::Transfer::User",  # the holder of the key, as a role
             "AWS::Transfer::WebApp",
         ),
         AccessKind.DIRECT,
     ),
 }
 
-#: Properties that decide about access, by type; of those that let others in by themselves, the values that do not.
+#: Properties that decide about access, by type. The set has the values that give no access; None marks a property that
+#: gives none by itself, and is only compared between two deployments or judged elsewhere.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl and
 #: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html and
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/permissions.html and
@@ -133,11 +134,11 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
 ACCESS_PROPERTIES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
-    "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # whoever has the other half, as what an instance is
+    "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # the holder of the private key, as the instance's role
     "AWS::IAM::User": {"LoginProfile": None},
     "AWS::Lambda::Url": {"AuthType": frozenset({"AWS_IAM"}), "Cors": None},
     "AWS::Logs::AccountPolicy": {
-        # Subscriptions of every log group, to wherever the policy's text says.
+        # Subscribes every log group, to the destination in the policy's text.
         "PolicyType": frozenset({"DATA_PROTECTION_POLICY", "FIELD_INDEX_POLICY", "TRANSFORMER_POLICY"})
     },
     "AWS::S3::AccessPoint": {"PublicAccessBlockConfiguration": None, "VpcConfiguration": None},
@@ -148,10 +149,10 @@ ACCESS_PROPERTIES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     },
     "AWS::Transfer::Server": {"IdentityProviderType": frozenset({"SERVICE_MANAGED"})},
 }
-#: Those of them without which AWS refuses a resource: where one is left out all the same, nobody is asked for.
+#: Those of them that AWS requires: where one is missing, no authorization is assumed.
 _NEEDED = frozenset({"AuthType", "AuthorizationType"})
-#: Properties that hold what looks like a policy, and lets nobody in: it takes away from what others give, or is about
-#: something else. https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html and
+#: Properties that look like a policy and give no access: they limit what other policies give, or are no IAM policies.
+#: https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html and
 #: https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements.html
 LIMITING_PROPERTIES: Mapping[str, str] = {
     "AWS::EC2::VPCEndpoint": "PolicyDocument",
@@ -163,14 +164,14 @@ LIMITING_PROPERTIES: Mapping[str, str] = {
 
 
 def without_limiting_property(type_: str, properties: Any) -> Any:
-    """Properties without those that let nobody in."""
+    """Properties without the one in `LIMITING_PROPERTIES`."""
     if isinstance(properties, Mapping) and LIMITING_PROPERTIES.get(type_) in properties:
         return {key: value for key, value in properties.items() if key != LIMITING_PROPERTIES[type_]}
     return properties
 
 
 def access_kind(type_: str) -> AccessKind | None:
-    """How resources of a type give access; None where only their properties can say."""
+    """How resources of a type give access; None where that depends on their properties."""
     if not type_.startswith(("AWS::", "Alexa::")):
         return AccessKind.DIRECT
     if type_ in ACCESS_KINDS:
@@ -182,8 +183,8 @@ def access_kind(type_: str) -> AccessKind | None:
 
 
 def granting_property(type_: str, properties: Any) -> str:
-    """The property by which a resource lets others in, as `Name: value`; empty where none does. A value that is not
-    resolved counts as one that does."""
+    """The property by which a resource gives access, as `Name: value`; empty where none does. An unresolved value
+    counts as giving access."""
     if isinstance(properties, Mapping):
         for name, harmless in ACCESS_PROPERTIES.get(type_, {}).items():
             value = properties.get(name, "NONE" if name in _NEEDED else None)
@@ -195,8 +196,9 @@ def granting_property(type_: str, properties: Any) -> str:
 
 
 def _builds_for_anybody(triggers: Any) -> str:
-    """How whoever asks for a change of the code has it built, as the project's role; empty where somebody has to
-    approve, or only pushes are built. What holds where a webhook says nothing of it is not documented.
+    """The setting by which the author of any pull request has code built with the project's role; empty where builds
+    need an approval, or only pushes are built. The default of a webhook without the setting is not documented, and
+    counts as giving access.
     https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html"""
     if not isinstance(triggers, Mapping) or is_function(triggers):
         return f"Triggers: {triggers}" if triggers else ""
@@ -222,9 +224,8 @@ _BLOCK = "PublicAccessBlockConfiguration"
 
 
 def public_access_blocks_off(type_: str, properties: Any) -> tuple[str, ...]:
-    """What of S3's block on public access a bucket or access point turns off. One that says nothing has all of it: that
-    is the default of what is new. What says something has what it says, and a setting that is left out, or that is not
-    resolved, is off.
+    """The settings of S3 Block Public Access that are off for a bucket or access point. Without the property all are
+    on, the default of new ones. With it, a setting that is missing or unresolved counts as off.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html"""
     if (
         _BLOCK not in ACCESS_PROPERTIES.get(type_, {})
@@ -241,8 +242,8 @@ _IAM_SCHEME = "awsSigv4"
 
 
 def operation_without_iam(body: Any) -> str:
-    """An operation of an API's definition that does not ask for IAM, as `GET /path`; empty where each does. Preflight
-    requests (OPTIONS) are nobody's.
+    """The first operation of an OpenAPI definition without IAM authorization, as `GET /path`; empty where all have it.
+    CORS preflight (OPTIONS) is ignored.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html"""
     if not isinstance(body, Mapping):
         return ""
@@ -266,7 +267,7 @@ _VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-a
 
 
 def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
-    """May a resource of an account let somebody in, in a way that is seen only once it is deployed, or not at all?"""
+    """May a resource give access in a way that only a deployment shows, or that no policy shows?"""
     if any(harmless is not None and name in properties for name, harmless in ACCESS_PROPERTIES.get(type_, {}).items()):
         return True
     if granting_property(type_, properties) or public_access_blocks_off(type_, properties):
@@ -278,9 +279,9 @@ def may_give_access(type_: str, properties: Any, account: str = "") -> bool:
 
 
 def external_principal_in_properties(type_: str, properties: Any, account: str) -> str:
-    """Whom a resource names besides its own account, as `Path: value`; empty where it names nobody, and of types that
-    are findings by themselves, give no access whatever is in them, or are nothing but policies and what holds them.
-    Policies are not looked at."""
+    """The first principal or account outside `account` in the properties of a resource, as `Path: value`; empty where
+    there is none. Policies are ignored, and so are types whose kind is DIRECT (a finding by itself) or NONE, types of
+    IAM, and types that consist of a policy."""
     if (
         access_kind(type_) in (AccessKind.DIRECT, AccessKind.NONE)
         or type_.startswith("AWS::IAM::")
@@ -294,14 +295,14 @@ def external_principal_in_properties(type_: str, properties: Any, account: str) 
 
 
 def _own_policy(type_: str) -> str:
-    """The property with a resource's own policy, which is held against the contract; empty where there is none."""
+    """The property with a resource's own policy, which is compared with the contract; empty where there is none."""
     carrier = CARRIERS.get(type_)
     if carrier is not None:
         return str(next(iter(carrier.own), ""))
     return {"AWS::ECR::Repository": "RepositoryPolicyText", "AWS::KMS::Key": "KeyPolicy"}.get(type_, "")
 
 
-#: Types of the first table that are nothing but a policy.
+#: Types in `ACCESS_KINDS` that consist of a policy.
 _POLICIES = frozenset(
     f"AWS::{name}"
     for name in """
@@ -312,7 +313,7 @@ _POLICIES = frozenset(
 
 
 def contains_policy_or_principal(item: Any) -> bool:
-    """Is there a policy document in a value, or a principal by itself?"""
+    """Does a value contain a policy document, or a Principal element outside one?"""
     if isinstance(item, Mapping):
         return not {"Statement", "Principal", "Principals"}.isdisjoint(item) or any(
             map(contains_policy_or_principal, item.values())

@@ -1,4 +1,4 @@
-"""Where a deployed statement stands in the templates."""
+"""The place of a deployed statement in the templates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from grantproof.aws.templates.resource_policies import ResourcePolicy, merged
 from grantproof.source import Key, Place, at, read
 
 KeyPath = tuple[Key, ...]
-#: Where the policy documents of a resource stand that has one, by type.
+#: Properties that hold the policy document of a resource that is a policy, or has one of its own.
 _DOCUMENTS = ("PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText")
 _SEPARATE = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
-#: What the properties of a resource name that attaches a policy to another: queue by URL, topic by ARN, bucket by name
-#: ...
+#: The properties by which a resource names those that it attaches its policy to: a queue by URL, a topic by ARN, a
+#: bucket by name.
 _ATTACHED_BY_PROPERTY: Mapping[str, tuple[str, ...]] = {
     "AWS::S3::BucketPolicy": ("Bucket",),
     "AWS::SQS::QueuePolicy": ("Queues",),
@@ -35,9 +35,9 @@ _ATTACHED_BY_PROPERTY: Mapping[str, tuple[str, ...]] = {
 class Origins:
     """Finds the place of a statement by the label of its policy (see `policies.Held`) and its index.
 
-    Exact for what the mocked world deployed: objects of a template take their places along through transforms, loops,
-    conditions and functions. For real accounts, of which only the templates are known, the place of the policy where
-    its statements are computed.
+    Exact in the mocked world: the objects of a template keep their places through transforms, loops, conditions and
+    functions. For a real account, of which only the templates are known, the place of the whole policy where its
+    statements are computed.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -49,7 +49,8 @@ class Origins:
 
     @cached_property
     def _resources(self) -> dict[str, Resource]:
-        """Resources by what ends their ARN: `role/NAME`, `group/NAME`, `user/NAME`, or a whole physical id."""
+        """Resources by `ALIAS:role/NAME`, `ALIAS:group/NAME`, `ALIAS:user/NAME` with the account's alias, and by
+        physical id."""
         out: dict[str, Resource] = {}
         for resource in self._all:
             kind = resource.type.rsplit("::", 1)[1].lower()
@@ -59,13 +60,13 @@ class Origins:
 
     @cached_property
     def _accounts(self) -> Mapping[str, str]:
-        """Account numbers to the aliases by which resources name theirs."""
+        """Aliases of accounts, by account number."""
         values = self._deployment.facts.values
         return {number: name.split(".", 1)[1] for name, number in values.items() if name.startswith("accounts.")}
 
     @cached_property
     def _carriers(self) -> Mapping[str, Resource]:
-        """What carries policies after the table `carriers`, by ARN; else what attaches the policy there."""
+        """By ARN, the resource of a type in `CARRIERS`; where there is none, the resource that attaches the policy."""
         out = {arn: hanging[0][0] for arn, hanging in self._carried.items()}
         for resource in self._all:
             if (carrier := CARRIERS.get(resource.type)) and isinstance(resource.properties, Mapping):
@@ -75,7 +76,8 @@ class Origins:
 
     @cached_property
     def _carried(self) -> Mapping[str, list[tuple[Resource, ResourcePolicy]]]:
-        """The policies that deployed resources put on each, with who does, in the order of their statements."""
+        """By ARN of a resource, the policies put on it, each with the resource that does, in the order of their
+        statements."""
         by: dict[int, Resource] = {}
         found: list[ResourcePolicy] = []
         for resource in self._all:
@@ -90,14 +92,14 @@ class Origins:
         return Location(values.get("partition", ""), values.get("region", ""), number)
 
     def resource(self, arn: str) -> Resource | None:
-        """The resource that created what an ARN names, or None."""
+        """The deployed resource with an ARN, or None."""
         if arn in self._carriers:
             return self._carriers[arn]
         fields = arn.split(":", 5)
         kind, _, name = fields[-1].partition("/")
         account = self._accounts.get(fields[4], "") if len(fields) == 6 else ""
         found = self._resources.get(arn) or self._resources.get(f"{account}:{kind}/{name.rsplit('/', 1)[-1]}")
-        # Buckets, keys, queues ... are known to CloudFormation by name, id or URL.
+        # The physical id of buckets, keys and queues is a name, an id or a URL, not an ARN.
         return found or self._resources.get(name.rsplit("/", 1)[-1] or kind) or self._by_ending(fields)
 
     def _by_ending(self, fields: list[str]) -> Resource | None:
@@ -114,7 +116,7 @@ class Origins:
                     yield place
 
     def nested(self, stack: Resource) -> Path | None:
-        """The file that a nested stack was deployed from, or None where it is not among the contract's."""
+        """The template file of a nested stack, or None where it is not a file of the contract."""
         for deployed in self._deployment.stacks:
             for resource in deployed.resources:
                 if resource.account == stack.account and resource.path[:-1] == stack.path:
@@ -122,7 +124,7 @@ class Origins:
         return None
 
     def place(self, label: str, statement: int | None = None) -> Place | None:
-        """Where a policy, or one of its statements, is written; None where no template of the grant has it."""
+        """The place of a policy or of one of its statements; None where no template of the grant contains it."""
         found = self._policy(label, statement)
         if found is None:
             return None
@@ -130,14 +132,14 @@ class Origins:
         return place_of(properties_of(resource), path) or place_of(written_of(resource))
 
     def places(self, label: str) -> Iterator[Place | None]:
-        """Where a policy is written, of which several resources may write a part."""
+        """All places of a policy, to which several resources may contribute statements."""
         for resource, one in self._carried.get(label, ()):
             yield place_of(properties_of(resource), one.path)
         yield self.place(label)
 
     def described(self, label: str, statement: int | None = None) -> str:
-        """The resource that holds a policy, by logical id through nested stacks, and for the output of a tool that says
-        so (CDK's `aws:cdk:path`) by the path in its own code; empty where no template of the grant has it."""
+        """The resource that contains a policy: its logical ids through nested stacks, and for templates that CDK
+        synthesised its construct path (`aws:cdk:path`); empty where no template of the grant contains it."""
         found = self._policy(label, statement)
         if found is None:
             return ""
@@ -145,12 +147,12 @@ class Origins:
         return f"{name}, {tool}" if isinstance(tool, str) else name
 
     def inside(self, label: str) -> str:
-        """For findings about what a tool has written: ` of` the resource as `described`; else empty."""
-        told = self.described(label)
-        return f" of {told}" if ", " in told else ""
+        """` of ...`, with `described`, for findings in templates that CDK synthesised; else empty."""
+        resource = self.described(label)
+        return f" of {resource}" if ", " in resource else ""
 
     def _policy(self, label: str, statement: int | None) -> tuple[Resource, KeyPath] | None:
-        """The resource that writes a policy, and the path of the policy or statement in its properties."""
+        """The resource that contains a policy, and the path of the policy or statement in its properties."""
         arn, _, name = label.partition("#")
         resource = self.resource(arn)
         if name == "trust" and resource is not None:
@@ -184,12 +186,12 @@ class Origins:
         return (resource, ()) if resource is not None else None
 
     def _attached_to(self, arn: str, resource: Resource | None) -> Iterator[Resource]:
-        """The resources that attach a policy to what an ARN names."""
+        """The resources that attach a policy to the resource with an ARN."""
         wanted = {arn, arn.rsplit(":", 1)[-1]} | ({resource.physical_id} if resource else set())
         service = arn.split(":", 3)[2:3]
         for attachment in self._all:
             if attachment.properties is not None and attachment.type in ATTACHMENTS:
-                continue  # it is known to what this is attached
+                continue  # with resolved properties, `_carried` has its target
             if attachment.type.count("::") == 2 and [attachment.type.split("::")[1].lower()] != service:
                 continue
             for name in _ATTACHED_BY_PROPERTY.get(attachment.type, ()):
@@ -200,12 +202,12 @@ class Origins:
 
 
 def properties_of(resource: Resource) -> Any:
-    """The properties with functions resolved; of a real account, as they are written."""
+    """The properties of a resource, with functions resolved; of a real account's resource, as written."""
     return resource.properties if resource.properties is not None else at(written_of(resource), ("Properties",)) or {}
 
 
 def written_of(resource: Resource) -> Any:
-    """Its entry in the template, processed where it is of the mocked world."""
+    """The resource's entry in its template; in the mocked world, after transforms."""
     if resource.written is not None or resource.template is None:
         return resource.written
     document = read(resource.template)
@@ -238,8 +240,8 @@ def _listed(properties: Any, path: KeyPath, number: int | None) -> KeyPath:
 
 
 def _fits(entry: Any, name: str, *, only: bool) -> bool:
-    """Is this entry of `Policies` the inline policy of this name? Where the name is not resolved, the one whose name,
-    as far as it is written out, ends or begins the deployed name; or the `only` one."""
+    """Is this entry of `Policies` the inline policy with a deployed name? Where PolicyName is an unresolved Fn::Sub,
+    all its literal parts have to occur in the deployed name. An `only` entry always matches."""
     written = entry.get("PolicyName") if isinstance(entry, Mapping) else None
     if isinstance(written, Mapping) and isinstance(written.get("Fn::Sub"), str):
         pieces = [piece.rpartition("}")[2] for piece in written["Fn::Sub"].split("${")]
@@ -253,7 +255,7 @@ def _named(separate: Resource, name: str) -> bool:
 
 
 def _is_attached_to(separate: Resource, arn: str) -> bool:
-    """Does an inline policy that is a resource of its own belong to the entity with this ARN?"""
+    """Does an inline policy that is a separate resource belong to the entity with this ARN?"""
     if separate.properties is None:
         return True
     kind, _, name = arn.split(":", 5)[-1].partition("/")

@@ -1,4 +1,4 @@
-"""A cache of parsed policies: most of them are the same under most combinations of options."""
+"""A cache of parsed policies, since most policies are the same under most combinations of options."""
 
 from __future__ import annotations
 

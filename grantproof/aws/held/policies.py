@@ -1,4 +1,4 @@
-"""From snapshots to the policies that bear on a request."""
+"""The policies of snapshots, parsed, and those of them that apply to a request."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from grantproof.iam.layers import is_role_entry, resource_type
 
 
 class SnapshotIncomplete(Exception):
-    """A snapshot that names a policy without holding it."""
+    """Something that is needed is missing from a snapshot: a policy that it names, or an output of a stack."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """An IAM entity and the policies that it holds.
+    """An IAM entity and its policies.
 
-    `identity` are its inline and attached policies, for a user also those of its groups (rule E19). Policies are
-    labelled `ARN of the entity#name` where inline, by their own ARN where managed, and `ARN#trust` for the trust
-    policy.
+    Attributes:
+        kind: `user`, `group` or `role`.
+        unique_id: as in AROA..., AIDA... or AGPA...
+        identity: inline and attached policies, for a user also those of its groups (rule E19). The label of an inline
+            policy is `ARN of the entity#name`, that of a managed one its ARN.
+        boundary: the permissions boundary; None without one.
+        trust: a role's trust policy, labelled `ARN#trust`.
+        groups: ARNs of a user's groups.
+        max_session: a role's maximum session duration, in seconds.
     """
 
     arn: str
@@ -38,11 +44,11 @@ class Held:
 
 
 class Policies:
-    """The policies of all accounts of a world, parsed once.
+    """The policies of several accounts, parsed once.
 
     Raises:
         SnapshotIncomplete: an attached policy or a boundary is not in the snapshot.
-        MalformedPolicy: a document that AWS would have refused.
+        MalformedPolicy: a document that AWS would reject.
     """
 
     def __init__(self, snapshots: Iterable[AccountSnapshot]) -> None:
@@ -50,7 +56,7 @@ class Policies:
         self.held: dict[str, Held] = {}
         self.managed: dict[str, Policy] = {}
         self.documents: dict[str, Mapping[str, Any]] = {}
-        """The documents of managed policies as they are written, by ARN."""
+        """The documents of managed policies, unparsed, by ARN."""
         self._resource: dict[str, tuple[Mapping[str, Any], Policy]] = {}
         self._layers: dict[Any, Layers] = {}
         for snapshot in self.snapshots:
@@ -63,25 +69,25 @@ class Policies:
 
     @property
     def resource_policies(self) -> Mapping[str, Policy]:
-        """Resource policies by the ARN of their resource, without trust policies."""
+        """Resource policies by the ARN of their resource. Trust policies are in `held`."""
         return {arn: policy for arn, (_, policy) in self._resource.items()}
 
     def same_as(self, other: Policies) -> bool:
-        """Do two say the same of the same entities and resources?"""
+        """Are the entities, resources and policies equal to those of another?"""
         mine = self.held, self.managed, self.documents, self._resource
         return mine == (other.held, other.managed, other.documents, other._resource)
 
     def owner(self, resource: str) -> str | None:
-        """The account that owns a resource whose ARN does not say so, such as a bucket; None where it is not known."""
+        """The account that owns a resource whose ARN has no account, such as a bucket; None where it is not known."""
         entry = self._resource.get(carrying(resource))
         return None if entry is None else str(entry[0]["Account"])
 
     def resource_policy(self, action: str, resource: str | None) -> Policy | None:
-        """The policy on the resource of a request: a role's trust policy for entering it, else the policy of the
-        resource, or of the bucket that holds it.
+        """The resource policy for a request: a role's trust policy for assuming it, else the policy of the resource,
+        or of the bucket that contains the object. None where there is none.
 
         Raises:
-            Undecided: more than policies decides over the action there.
+            Undecided: something other than policies also decides about the action there.
         """
         if resource is None:
             return None
@@ -101,7 +107,7 @@ class Policies:
         return found[1] if found[1].type is wanted or wanted is PolicyType.RESOURCE else None
 
     def layers(self, request: Request, session: tuple[str, ...] = ()) -> Layers:
-        """Everything in the accounts that bears on a request. `session` are the caller's session policies."""
+        """The policies that apply to a request. `session` are the documents of the caller's session policies."""
         resource = self.resource_policy(request.action, request.resource)
         key = (request.principal.identity_arn, resource.label if resource else None, session)
         found = self._layers.get(key)

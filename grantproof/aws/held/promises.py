@@ -1,5 +1,6 @@
-"""What a contract allows a principal, statement by statement: its own, and those of AWS's managed policies that it
-names. AWS changes these whenever it likes, so that what they say is taken from the account."""
+"""The statements that a contract allows a principal: its own, and those of the AWS managed policies that it names.
+
+AWS may change a managed policy at any time, so that its document is taken from the account."""
 
 from __future__ import annotations
 
@@ -13,8 +14,11 @@ from grantproof.contract import DeclaredPrincipal, DeclaredStatement
 def allowed(
     principal: DeclaredPrincipal, policies: Policies, resolved: Callable[[Any], Any]
 ) -> tuple[DeclaredStatement, ...]:
-    """The statements that a contract promises a principal. Those of AWS's policies have no Sid, since two of them may
-    use the same, and stand where the contract names the policy. A policy that no account holds promises nothing."""
+    """The statements that a contract allows a principal.
+
+    Statements of AWS managed policies lose their Sid, since two policies may use the same, and have the place at which
+    the contract names the policy. A policy that no account holds adds no statement.
+    """
     return (*principal.allows, *_of_aws(principal, policies, resolved))
 
 

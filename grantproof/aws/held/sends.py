@@ -1,5 +1,8 @@
-"""What the stacks send out of their accounts, held against what the contract promises of it: exactly that, to nowhere
-else, and to no place less. Destinations are compared letter by letter; what is not resolved is nobody's promise."""
+"""Compares the destinations outside the account to which resources send data with `sends` of the contract.
+
+They must be exactly those that the contract lists. Destinations are compared as text; one that is not resolved matches
+no entry of the contract.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ Path_ = tuple[str, ...]
 
 @dataclass(frozen=True)
 class DestinationNotExported:
-    """Where a resource of a real account sends that the template of its stack does not have: it was changed since, or
-    is a nested one that is not the grant's."""
+    """The unknown destination of a real account's resource that is missing in the template of its stack: the template
+    has changed since the deployment, or the resource is of a nested stack whose template is not part of the grant."""
 
     def __str__(self) -> str:
         return "where neither an export nor a template of the grant tells"
@@ -43,12 +46,12 @@ class Sender:
 
     @property
     def called(self) -> str:
-        """Its name and type."""
+        """The logical id and type, as in `Topic (AWS::SNS::Topic)`."""
         return f"{self.resource.path[-1]} ({self.resource.type})"
 
 
 def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
-    """All of them."""
+    """Every resource that sends data out of its account, by the stack's alias and logical ids."""
     out: dict[Path_, Sender] = {}
     for stack in deployment.stacks:
         buckets = _buckets_of(deployment, stack.account)
@@ -68,31 +71,33 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
 
 
 def _not_made(stack: DeployedStack) -> Iterator[Resource]:
-    """What the mocked world could not create, as it is written: somebody may accept that it is not deployed."""
+    """Resources that the mocked world could not create, as written: that finding can be waived, their sending is still
+    compared."""
     for missing in stack.missing:
         template = missing.place.file if missing.place is not None else None
         yield Resource(missing.path, missing.type, "", stack.account, template, missing.written)
 
 
 def _destination_is_not_exported(stack: DeployedStack, resource: Resource) -> bool:
-    """Is there nothing that tells where it sends? What a transform makes is not in a template either."""
+    """Is there neither a template entry nor an export with its properties? Resources that a transform generates are
+    not in the template either, and do not count."""
     told = resource.properties is not None or resource.written is not None or resource.template is not None
     return not told and "Transform" not in read(stack.template).value
 
 
 def _buckets_of(deployment: Deployment, alias: str) -> frozenset[str]:
-    """The names of the buckets that the stacks make in an account, which their ARNs do not tell."""
+    """The names of the buckets that the stacks create in an account; a bucket's ARN does not contain the account."""
     resources = (r for stack in deployment.stacks if stack.account == alias for r in stack.resources)
     return frozenset(resource.physical_id for resource in resources if resource.type == "AWS::S3::Bucket")
 
 
 def clause_of(sending: DeclaredSending) -> str:
-    """What is claimed of a promise."""
+    """The claim about one entry of `sends`, as a sentence."""
     return f"{sending.alias} sends exactly where the contract says"
 
 
 def undeclared_sends(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """What resources send away of which the contract says nothing, and where they stand."""
+    """Destinations of resources that the contract does not list at all: (detail, place) of each."""
     declared = {sending.path for sending in deployed.contract.sends}
     for path, sender in senders(deployed.deployment).items():
         if path not in declared:
@@ -108,8 +113,8 @@ def _unknown(destination: Any) -> str:
 
 
 def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterator[Disagreement]:
-    """Where a resource sends that no promise of it names, and where it does not though this one says so; of a real
-    account, what cannot be said.
+    """Differences about one entry of `sends`: `wider` for a destination that no entry of the resource lists, `narrower`
+    for a listed one that the resource does not have, `doubt` where a real account's destination is not fully known.
 
     Raises:
         SnapshotIncomplete: a promise names an output that no stack has.
@@ -147,7 +152,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
 
 
 def _is_part_known(destination: Any) -> bool:
-    """Is a destination not told, or not all of it, as resources are known by what their template writes?"""
+    """Is a destination not fully known, as happens where only the template of a resource is known?"""
     return not isinstance(destination, str) or SAME_TEMPLATE in destination
 
 

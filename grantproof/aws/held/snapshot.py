@@ -1,7 +1,7 @@
-"""What IAM holds, per account: plain data that a real account can export as well.
+"""Snapshots: the IAM entities and resource policies of one account, as plain data that a real account can also export.
 
-The shape is that of GetAccountAuthorizationDetails, with the maximum session duration of roles, and beside it the
-resource policies: `{"Arn": ..., "Type": "AWS::S3::Bucket", "Account": ..., "Policy": document}`.
+The shape is that of GetAccountAuthorizationDetails, with the maximum session duration of roles and, under
+ResourcePolicies, the resource policies: `{"Arn": ..., "Type": "AWS::S3::Bucket", "Account": ..., "Policy": document}`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Document = Any
 
 @dataclass(frozen=True)
 class AccountSnapshot:
-    """One account."""
+    """The IAM entities, managed policies and resource policies of one account."""
 
     account: str
     users: tuple[Mapping[str, Any], ...] = ()
@@ -55,11 +55,11 @@ ClientOf = Callable[[str], Any]
 
 
 def take(account: str, client: ClientOf, services: tuple[str, ...] = ()) -> AccountSnapshot:
-    """Read one account through boto3. `client` makes a client of a service; `services` are those besides IAM whose
+    """Read one account through boto3. `client` creates the client of a service; `services` are those besides IAM whose
     resource policies are read (see `RESOURCE_POLICIES`).
 
     Raises:
-        botocore.exceptions.ClientError: a call failed; a partial snapshot is not given.
+        botocore.exceptions.ClientError: a call failed; there is no partial snapshot.
     """
     iam = client("iam")
     details = _details(iam)
@@ -97,7 +97,8 @@ def _details(iam: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def _policies(iam: Any, details: Mapping[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Every managed policy of the account, and every other one that is attached or a boundary, with its document."""
+    """The customer managed policies, and the AWS managed policies that are attached or a boundary, each with its
+    default version only."""
     own = {policy["Arn"]: policy for policy in details["Policies"]}
     arns = set(own)
     for name in ("UserDetailList", "GroupDetailList", "RoleDetailList"):
@@ -108,10 +109,10 @@ def _policies(iam: Any, details: Mapping[str, list[dict[str, Any]]]) -> Iterator
     for arn in sorted(arns):
         policy = own.get(arn) or _policy_of_aws(iam, arn)
         if policy is None:
-            continue  # a boundary that nobody made; whoever needs what it says has to ask (`SnapshotIncomplete`)
+            continue  # a boundary that does not exist: `Policies` raises SnapshotIncomplete where it is needed
         in_force = next(v for v in policy["PolicyVersionList"] if v["VersionId"] == policy["DefaultVersionId"])
         yield {
-            # moto leaves the name out of the details.
+            # moto omits PolicyName in the details.
             "PolicyName": arn.rpartition("/")[2],
             "Arn": arn,
             "Path": policy.get("Path", "/"),
@@ -132,12 +133,12 @@ def _policy_of_aws(iam: Any, arn: str) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON-serialisable, with documents decoded."""
+    """A response as JSON-serialisable data, with policy documents decoded."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             return json.loads(value)
         except ValueError:
-            return value  # text of another kind, such as a dynamic reference of CloudFormation's
+            return value  # no document: a dynamic reference of CloudFormation, for example
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -154,7 +155,7 @@ _NO_POLICY = frozenset(
 
 
 def _or_none(call: Callable[..., Any], **arguments: Any) -> Any:
-    """The answer, or None where the resource has no policy."""
+    """The response, or None where the resource has no policy."""
     try:
         return call(**arguments)
     except ClientError as error:
@@ -201,7 +202,8 @@ def _lambda(functions: Any) -> Found:
 
 
 def _with_accounts(policy: Any) -> Any:
-    """moto 5.2.5 leaves an account or ARN that a permission is given to as it was written; Lambda says `AWS`."""
+    """A function's policy as Lambda returns it. moto 5.2.5 leaves an account or ARN as the bare Principal; Lambda
+    returns `{"AWS": ...}`."""
     for statement in policy["Statement"]:
         if isinstance(statement.get("Principal"), str) and statement["Principal"] != "*":
             statement["Principal"] = {"AWS": statement["Principal"]}

@@ -26,8 +26,8 @@ from grantproof.source import at, read, shown
 
 
 def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """What the stacks make that lets somebody in without a policy that can be held against the contract: how it does,
-    and where it stands."""
+    """Resources that give access by other means than a policy that can be compared with the contract: (detail, place)
+    of each."""
     for stack in deployed.deployment.stacks:
         for resource in stack.resources:
             name, place = resource.path[-1], place_of(resource, deployed)
@@ -57,7 +57,8 @@ _API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
 
 
 def is_governed_by_api_policy(deployed: Deployed, method: Any) -> bool:
-    """Does the policy on its API say who calls a method that asks for no IAM? Preflight requests are nobody's."""
+    """Does a policy of the API decide who may call a method without IAM authorization? CORS preflight (OPTIONS) always
+    counts as decided, since it gives no access."""
     return at(method, ("HttpMethod",)) == "OPTIONS" or has_policy(deployed, str(at(method, ("RestApiId",))))
 
 
@@ -67,7 +68,8 @@ def has_policy(deployed: Deployed, api: str) -> bool:
 
 
 def _is_open_to_all(deployed: Deployed, resource: Resource) -> bool:
-    """Does the contract promise everybody something there? Then public access cannot be blocked."""
+    """Does the contract allow everybody something on a bucket, without conditions? Then public access cannot be
+    blocked."""
     for declared in deployed.contract.resources:
         with suppress(SnapshotIncomplete):
             if str(deployed.resolved(declared.reference)).rpartition(":")[2] == resource.physical_id:
@@ -77,12 +79,12 @@ def _is_open_to_all(deployed: Deployed, resource: Resource) -> bool:
 
 
 def has_unexported_policy(resource: Resource, written: Any) -> bool:
-    """Does a resource of a real account write a policy that no export holds? Those of the mocked world are taken from
-    its properties."""
+    """Does a resource of a real account have a policy in its template that exports do not contain? Always False in the
+    mocked world, where policies are taken from the resolved properties."""
     if resource.properties is not None:
         return False
     if resource.type == "AWS::Lambda::Permission":
-        # Exports hold the policies of functions, not those of their aliases and versions.
+        # Exports contain the policies of functions, but not those of their aliases and versions.
         return not _names_function(at(written, ("FunctionName",)), resource)
     if resource.type in _READ:
         return False
@@ -92,12 +94,13 @@ def has_unexported_policy(resource: Resource, written: Any) -> bool:
     )
 
 
-#: Types of the table whose policies exports hold; of the other services that they read, only those of one type.
+#: Types in `CARRIERS` whose policies exports contain.
 _READ = frozenset({"AWS::KMS::ReplicaKey", "AWS::Lambda::ResourcePolicy"})
 
 
 def _names_function(name: Any, permission: Resource) -> bool:
-    """Is a function named, as it is written: by a text without qualifier, or by reference to one of its template?"""
+    """Does the written FunctionName mean a function itself: a name or ARN without qualifier, or a reference to a
+    function of the same template?"""
     if isinstance(name, str):
         return len(name.rpartition(":function:")[2].split(":")) == 1
     referred = at(name, ("Ref",)) or at(name, ("Fn::GetAtt", 0)) or str(at(name, ("Fn::Sub",)) or "")[2:-1]
@@ -109,8 +112,8 @@ def _names_function(name: Any, permission: Resource) -> bool:
 
 
 def unknown_access(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]:
-    """The resources of stacks that were only worked out, which may let somebody in in a way that is not worked out, or
-    have the value of a secret: by the alias of the stack, and logical ids."""
+    """The resources of synthesised stacks that may give access in a way that synthesis does not evaluate, or that
+    contain the value of a secret; by the stack's alias and logical ids."""
     return {
         (stack.alias, *resource.path): resource
         for stack in deployment.stacks
@@ -121,15 +124,15 @@ def unknown_access(deployment: Deployment) -> Mapping[tuple[str, ...], Resource]
 
 
 def place_of(resource: Resource, deployed: Deployed) -> str:
-    """Where a resource stands in its template; the contract for one whose template is no file."""
+    """`file:line:column` of a resource in its template; the contract's path where its template is not a file."""
     if resource.template is None:
         return shown(deployed.contract.path)
     return str(read(resource.template).place("Resources", resource.path[-1]))
 
 
 def is_declared(deployed: Deployed, resource: Resource) -> bool:
-    """Does the contract say who gets in by a resource? It does by an identity provider that a declared trust names, and
-    by an instance profile of declared roles that trust EC2."""
+    """Does the contract declare the access that a resource gives? It does for an identity provider that a declared
+    trust policy names, and for an instance profile whose roles are all declared and trust EC2."""
     trusts: dict[str, Any] = {
         deployed.resolved(role.reference).rsplit("/", 1)[-1]: str([deployed.resolved(s.document) for s in role.trust])
         for role in deployed.contract.principals
