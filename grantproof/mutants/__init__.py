@@ -1,4 +1,4 @@
-"""Breaking a grant on purpose: what a gate that guards access has to notice, and whether it does.
+"""Mutation testing of a grant's suites: break templates on purpose, and see whether a suite finds each fault.
 
 Reading order: docs/architecture.md.
 """

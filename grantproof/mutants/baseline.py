@@ -1,5 +1,4 @@
-"""A grant as it is without a fault, against which its mutants are judged: both those that are read and those that are
-deployed."""
+"""The original grant, with which its mutants are compared, whether they are synthesised or deployed."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from grantproof.contract import Contract, load
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import Access, access, changes
 from grantproof.mutants.equivalence import constraints, difference
-from grantproof.mutants.reasons import spoken_of, traces_of, with_changes
+from grantproof.mutants.reasons import declared_references, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
 from grantproof.mutants.trial import Trial
 from grantproof.source import Document, read
@@ -29,37 +28,39 @@ Suites = Sequence[Sequence[pytest.Item]]
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a grant holds.
+    """What the original grant holds.
 
     Attributes:
-        physical: what its resources are called, by the alias of the contract's stack and logical ids.
-        spoken_of: what the contract speaks of, as it is called (`reasons.spoken_of`).
-        limits: what may be given for the parameters that policies are built from.
+        physical: the physical IDs of its resources, by the alias of the contract's stack and logical IDs.
+        declared_references: see `reasons.declared_references`.
+        limits: the constraints of the parameters that are inserted into policies.
     """
 
     contract: Contract
     physical: Mapping[tuple[str, ...], str]
     holds: Access
-    spoken_of: Mapping[tuple[str, str], str]
+    declared_references: Mapping[tuple[str, str], str]
     limits: Mapping[str, Any]
 
     @staticmethod
     def of(stage: Deployed) -> Baseline:
-        """Before anybody else has been created in its accounts."""
+        """The baseline of a deployment, taken before a test creates anything in its accounts."""
         physical = {(s.alias, *r.path): r.physical_id for s in stage.deployment.stacks for r in s.resources}
-        return Baseline(stage.contract, physical, access(stage), spoken_of(stage), constraints(stage.contract))
+        return Baseline(
+            stage.contract, physical, access(stage), declared_references(stage), constraints(stage.contract)
+        )
 
     def judge(self, mutant: Mutant, broken: Deployed, trial: Trial, suites: Suites) -> Result:
-        """What becomes of a mutant: equivalent, or what the suites say.
+        """The verdict on a mutant: equivalent, or what the suites find.
 
         Args:
-            broken: the grant with the mutant in place of its template, which is the one that is read.
+            broken: the grant with the mutant in place of its template; reading the template gives the mutant.
         """
         after = access(broken)
         changed = changes(self.holds, after)
         if not (difference(self.holds, after, in_words=False) or self._other_limits()):
             return _unchanged(mutant, reads_otherwise=bool(changed))
-        traces = with_changes(traces_of(mutant), changed, broken, self.spoken_of)
+        traces = with_changes(traces_of(mutant), changed, broken, self.declared_references)
         with trial.on(broken):
             found = trial.verdict(mutant, suites, traces)
         if found.verdict == KILLED:
@@ -67,14 +68,14 @@ class Baseline:
         return replace(found, why=difference(self.holds, after) or self._other_limits())
 
     def _other_limits(self) -> str:
-        """Which parameter that policies are built from takes other values; empty where none does."""
+        """A parameter inserted into policies that accepts other values than before; empty where there is none."""
         now = constraints(self.contract)
         return next((f"{name} takes other values" for name in now if now[name] != self.limits.get(name)), "")
 
 
 def _unchanged(mutant: Mutant, *, reads_otherwise: bool) -> Result:
-    """The verdict on a mutant under which everybody's access is the same. `reads_otherwise`: some document differs, so
-    that the comparison has had something to compare."""
+    """The verdict on a mutant that changes nobody's access. `reads_otherwise`: some document differs, so the mutated
+    part is deployed."""
     if not reads_otherwise and _in_a_branch(mutant):
         return Result(mutant, DORMANT, "the branch is not deployed by this contract")
     return Result(mutant, EQUIVALENT)
@@ -90,8 +91,8 @@ def _in_a_branch(mutant: Mutant) -> bool:
 
 
 def malformed(mutant: Mutant) -> str:
-    """Why CloudFormation refuses a mutant whatever its parameters are, when it is what is read: a function or a section
-    of another shape than it takes. Empty where it may take it; what a transform makes of a template is not known."""
+    """Why CloudFormation refuses a mutant under any parameters: a function or section of an invalid shape. Empty where
+    it may accept it, and for transformed templates. Reads the template, which must be the mutant."""
     return _malformed(read(mutant.template))
 
 
@@ -109,14 +110,14 @@ def _malformed(document: Document) -> str:
 
 
 def check_contract(contract: Contract, before: Mapping[str, Any], mutant: Mutant) -> None:
-    """Refuse a mutant that the contract does not go together with, when the mutant is what is read.
+    """Check the contract against a mutant. Reads the template, which must be the mutant.
 
     Args:
-        before: the template without the fault. Of its resources a contract sees only what they are called, and whether
-            something else is made of them; where nothing else differs the contract stands as it was read.
+        before: the original template. A contract depends on its sections, on the logical IDs of its resources and on
+            whether it is transformed; if these are the same, the contract is not checked again.
 
     Raises:
-        ContractError: as for a contract that is written so.
+        ContractError: the contract does not fit the mutated template.
     """
     if _seen_by_a_contract(before) != _seen_by_a_contract(read(mutant.template).value):
         _load(contract.path, tuple(map(read, (contract.path, *contract.templates))))
@@ -124,7 +125,7 @@ def check_contract(contract: Contract, before: Mapping[str, Any], mutant: Mutant
 
 @lru_cache(maxsize=2)
 def _load(path: Path, documents: tuple[Document, ...]) -> None:
-    # A mutant that a deployment does not tell from the grant is asked about again for what it does elsewhere.
+    # Cached: a mutant that changes nothing deployed is checked again under the variants.
     load(path)
 
 

@@ -32,8 +32,8 @@ from grantproof.mutants.baseline import check_contract, malformed
 from grantproof.mutants.cases import Case, Cases
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import TRUST, Change, access, changes
-from grantproof.mutants.deployment_judge import not_looked_at
-from grantproof.mutants.reasons import Traces, original_place, right, spoken_of, traces_of, with_changes
+from grantproof.mutants.deployment_judge import undeployable
+from grantproof.mutants.reasons import Traces, declared_references, names_fault, original_place, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
 from grantproof.mutants.template_diff import TemplateDiff, given_wherever_used, passed
 from grantproof.source import Place, overlay, read, shown
@@ -74,7 +74,7 @@ class BranchJudge:
             try:
                 check_contract(self._contract, original.value, mutant)
             except ContractError as error:
-                result = not_looked_at(mutant, self._contract, error)
+                result = undeployable(mutant, self._contract, error)
             else:
                 result = self._verdict(
                     mutant, TemplateDiff(original.value, document.value, self._given(mutant)), refused
@@ -86,29 +86,29 @@ class BranchJudge:
         space = Space(self._contract, self._space)
         if said := self._no_longer_excluded(mutant, space, apart):
             return self._killed(mutant, "combinations of options are refused as the contract says", "broken", said)
-        held = self._held_against_the_contract(mutant, space, apart, refused)
+        held = self._compared_with_contract(mutant, space, apart, refused)
         if held.result is not None:
             return held.result
-        if self._is_open or set(apart.narrowed) - apart.given or apart.elsewhere:
+        if self._is_open or set(apart.changed_parameters) - apart.given or apart.differs_outside_resources:
             findings = tuple(_as_finding(self._contract, found) for found in excess(self._contract, self._space))
             if findings:
                 # Such a finding names the parameter or the condition through which the fault comes.
                 return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])
-        if held.astray:
-            return Result(mutant, MISPLACED, tests=(_TEST,), findings=held.astray)
+        if held.misplaced:
+            return Result(mutant, MISPLACED, tests=(_TEST,), findings=held.misplaced)
         if held.refused:
             return Result(mutant, INVALID, why=held.refused)
-        if not apart.is_taken(self.cases.scopes(self._instances(mutant))):
+        if not apart.is_used(self.cases.scopes(self._instances(mutant))):
             return Result(mutant, DORMANT, "nothing of what the contract speaks of takes this branch")
         return Result(mutant, EQUIVALENT)
 
     def _killed(self, mutant: Mutant, clause: str, kind: Literal["broken", "unverified"], said: str) -> Result:
         return Result(mutant, KILLED, tests=(_TEST,), findings=(Finding(self._contract.grant, clause, kind, said),))
 
-    def _held_against_the_contract(self, mutant: Mutant, space: Space, apart: TemplateDiff, refused: str) -> _Held:
+    def _compared_with_contract(self, mutant: Mutant, space: Space, apart: TemplateDiff, refused: str) -> _CaseResults:
         """Case by case, until one shows the fault and names it."""
         known, traces = bool(refused), _traces(mutant)
-        astray: tuple[Finding, ...] = ()
+        misplaced: tuple[Finding, ...] = ()
         for case in self._differing(mutant, apart):
             try:
                 if known and isinstance(space.synthesised(case.chosen, case.region), Refused):
@@ -120,19 +120,19 @@ class BranchJudge:
             except (IamError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
                 # In the suites that is a red test, which says so.
                 said = f"with {named(case.chosen)}: {error}"
-                return _Held(self._killed(mutant, "what is asked can be judged", "unverified", said))
-            if findings and not right(findings, traces):
+                return _CaseResults(self._killed(mutant, "what is asked can be judged", "unverified", said))
+            if findings and not names_fault(findings, traces):
                 traces = self._with_changes(traces, space, case)
-            if right(findings, traces):
-                shown_by = tuple(finding for finding in findings if traces.in_(finding))
-                return _Held(Result(mutant, KILLED, tests=(_TEST,), findings=shown_by[:2]))
-            astray = astray or findings[:3]
-        return _Held(None, astray, refused)
+            if names_fault(findings, traces):
+                shown_by = tuple(finding for finding in findings if traces.match(finding))
+                return _CaseResults(Result(mutant, KILLED, tests=(_TEST,), findings=shown_by[:2]))
+            misplaced = misplaced or findings[:3]
+        return _CaseResults(None, misplaced, refused)
 
     def _no_longer_excluded(self, mutant: Mutant, space: Space, apart: TemplateDiff) -> str:
         """What the suites say of a combination that the contract excludes, and that the template without the fault
         refuses."""
-        asks, takes = apart.asks_otherwise, bool(apart.narrowed)
+        asks, takes = apart.changes_parameter_checks, bool(apart.changed_parameters)
         instances = self._instances(mutant)
         for chosen, region, refused in self.cases.excluded if asks or takes else ():
             # A rule does not ask what a parameter may be, and what it may be does not turn on a rule.
@@ -174,8 +174,8 @@ class BranchJudge:
         if found is None or before is None:
             return traces
         differ = changes(access(before), access(found))
-        more = with_changes(traces, differ, found, spoken_of(before))
-        spots = [spot for change in differ for spot in _spots(found, change) if spot is not None]
+        more = with_changes(traces, differ, found, declared_references(before))
+        spots = [spot for change in differ for spot in _changed_places(found, change) if spot is not None]
         return replace(more, lines=(*more.lines, *((shown(s.file), range(s.line, s.line + 1)) for s in spots)))
 
     def _differing(self, mutant: Mutant, apart: TemplateDiff) -> Iterator[Case]:
@@ -185,7 +185,7 @@ class BranchJudge:
         for region in regions_to_check(self._contract):
             if region not in self.cases.regions:
                 yield from (replace(case, region=region) for case in self.cases.every if case.region == home)
-        if apart.elsewhere:
+        if apart.differs_outside_resources:
             yield from self.cases.every
             return
         instances = self._instances(mutant)
@@ -193,32 +193,32 @@ class BranchJudge:
         same: dict[str, bool] = {}
         for case in self.cases.every:
             for path in instances:
-                scope = case.seen.scopes.get(path)
-                if scope is None or not (ways := apart.ways(scope)):
+                scope = case.synthesis.scopes.get(path)
+                if scope is None or not (ways := apart.effects(scope)):
                     continue
                 here = json.dumps([scope.pseudo["AWS::AccountId"], ways], default=str)
-                way = f"{path} {case.region} {case.around(apart.changed)} {here}"
+                way = f"{path} {case.region} {case.surroundings(apart.changed)} {here}"
                 if way in told:
                     continue
                 # Most mutants are seen in the first case, without asking whether their policies say the same.
                 if told and here not in same:
-                    same[here] = apart.says_the_same(ways, scope)
+                    same[here] = apart.gives_same_access(ways, scope)
                 if not told or not same[here]:
                     yield case
                 told.add(way)
 
 
 @dataclass(frozen=True)
-class _Held:
+class _CaseResults:
     """What came of holding a mutant's cases against the contract: a result, or findings about something else and why
     AWS refuses it."""
 
     result: Result | None
-    astray: tuple[Finding, ...] = ()
+    misplaced: tuple[Finding, ...] = ()
     refused: str = ""
 
 
-def _spots(found: Deployed, change: Change) -> Iterator[Place | None]:
+def _changed_places(found: Deployed, change: Change) -> Iterator[Place | None]:
     """Where the policies stand in which an entity differs, and their statements: one that is gone is told there."""
     held = found.policies.held.get(change.arn)
     if held is None:

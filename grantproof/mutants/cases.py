@@ -36,22 +36,22 @@ from grantproof.variants import Incompatible
 
 @dataclass(frozen=True)
 class Case:
-    """A combination of variants in a region, with the templates without a fault."""
+    """The original grant under a combination of variants in a region."""
 
     chosen: tuple[Variant, ...]
     region: str
-    seen: Synthesis
+    synthesis: Synthesis
 
-    def around(self, changed: Sequence[Path_]) -> str:
-        """What beside changed parts can hide that they give more or less: what else the entities hold. Who enters a
-        role is for its trust policy alone to say."""
+    def surroundings(self, changed: Sequence[Path_]) -> str:
+        """A digest of the other policies that can mask a difference in changed parts; empty if only trust policies
+        changed, because nothing else decides who may assume a role."""
         return "" if all(path[-1] == TRUST_POLICY for path in changed) else self._without_trust
 
     @cached_property
     def _without_trust(self) -> str:
         accounts = [
             {**snapshot.as_dict(), "RoleDetailList": [{**role, TRUST_POLICY: None} for role in snapshot.roles]}
-            for snapshot in self.seen.snapshots.values()
+            for snapshot in self.synthesis.snapshots.values()
         ]
         return hashlib.sha256(json.dumps(accounts, sort_keys=True).encode()).hexdigest()
 
@@ -60,12 +60,11 @@ class Cases:
     """The combinations of a contract's variants, in the regions in which its templates differ.
 
     Attributes:
-        every: those that are deployed, with the fewest variants first: where less is there besides, less can hide a
-            fault.
-        excluded: those that the contract excludes and the templates refuse, and which stack does.
+        every: the cases that can be deployed, fewest variants first: fewer other policies can mask a fault.
+        excluded: the combinations that the contract excludes and a template refuses, with the refusal.
 
     Raises:
-        NotResolved: what the stacks hold cannot be worked out.
+        NotResolved: the stacks cannot be synthesised.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -75,7 +74,7 @@ class Cases:
         self._parts = tuple(self.space.parts)
         self._held: dict[tuple[frozenset[str], str], Synthesised | None] = {}
         self.every = tuple(sorted(self._all(), key=lambda case: len(case.chosen)))
-        # Now, as long as no template is broken.
+        # Computed now, while the templates are the originals.
         self.excluded = tuple(self._all_excluded())
 
     def _all(self) -> Iterator[Case]:
@@ -86,7 +85,7 @@ class Cases:
                     yield Case(chosen, region, found)
 
     def _combinations(self) -> Iterator[tuple[tuple[Variant, ...], str]]:
-        """Each once, those that the contract excludes included."""
+        """All combinations, each once, those that the contract excludes included."""
         told: set[tuple[frozenset[str], str]] = set()
         for region in self.regions if self.contract.accounts_for_options else self.regions[:1]:
             combinations = [c for part in self._parts for c in self.space.combinations(part)]
@@ -105,15 +104,15 @@ class Cases:
                         yield chosen, region, found
 
     def scopes(self, stacks: Sequence[tuple[str, ...]]) -> Iterator[Scope]:
-        """What the names of templates stand for, in those of these stacks that are there, case by case."""
+        """The scopes of these stacks in every case where they exist: the values of their parameters and conditions."""
         for case in self.every:
-            yield from (scope for path in stacks if (scope := case.seen.scopes.get(path)) is not None)
+            yield from (scope for path in stacks if (scope := case.synthesis.scopes.get(path)) is not None)
 
     def findings(self, space: Space, case: Case) -> tuple[Finding, ...]:
-        """What the suite variants says of a case in another space: that of the templates with a fault.
+        """The findings of the suite variants for a case in the space of the mutated templates.
 
         Raises:
-            IamError, NotResolved, SnapshotIncomplete, UnknownFact: it cannot be judged.
+            IamError, NotResolved, SnapshotIncomplete, UnknownFact: the case cannot be judged.
         """
         noted = CombinedFindings(under=named(case.chosen))
         found = view(space, case.chosen, case.region, noted)
@@ -121,7 +120,7 @@ class Cases:
             fine = self._fine(case)
             if (
                 fine is not None
-                and alike(fine, found)
+                and hold_the_same(fine, found)
                 and self._unknown_access(space) == self._unknown_access(self.space)
             ):
                 return ()
@@ -135,8 +134,8 @@ class Cases:
         note_unknown_access(space, found, noted)
 
     def _fine(self, case: Case) -> Synthesised | None:
-        """What the stacks hold in a case without a fault, where nothing is found in it. Judged when it is first asked
-        for, with the templates as they stand in their files."""
+        """The original stacks in a case, if they have no finding; else None. Computed on first use, from the original
+        files."""
         key = frozenset(variant.alias for variant in case.chosen), case.region
         if key not in self._held:
             self._held[key] = None
@@ -149,14 +148,14 @@ class Cases:
         return self._held[key]
 
     def _unknown_access(self, space: Space) -> Mapping[tuple[str, ...], Any]:
-        """What the contract's own deployment has that is not worked out, against which every case is held."""
+        """The resources of the deployment without variants that may give access in a way that is not modelled."""
         found = space.synthesised((), self.contract.region)
         return {} if isinstance(found, Refused) else {p: r.properties for p, r in found.unknown_access.items()}
 
 
-def alike(one: Synthesised, other: Synthesised) -> bool:
-    """Do two hold the same under the same contract? All that a suite looks at that reads policies: policies and who has
-    them, what the contract's references stand for, what was made, and how where that may let somebody in."""
+def hold_the_same(one: Synthesised, other: Synthesised) -> bool:
+    """Are two syntheses the same in everything that the suites which read policies examine? Policies and their holders,
+    the values of the contract's references, the resources, and properties that may give access."""
     return (
         one.deployment.facts == other.deployment.facts
         and one.policies.same_as(other.policies)
@@ -174,13 +173,13 @@ def _made(deployment: Deployment) -> list[tuple[str, ...]]:
 
 
 def _properties(held: Synthesised) -> Mapping[tuple[str, ...], Any]:
-    """Of the resources of which policies, and what nested stacks make of what they are given, do not say all."""
+    """The properties of resources whose effect is not contained in policies or in nested stacks."""
     every = {(stack.alias, *r.path): r for stack in held.deployment.stacks for r in stack.resources}
     apart = held.unknown_access
-    return {path: r.properties for path, r in every.items() if path in apart or not _is_said_by_others(r.type)}
+    return {path: r.properties for path, r in every.items() if path in apart or not _is_covered_by_policies(r.type)}
 
 
-def _is_said_by_others(type_: str) -> bool:
+def _is_covered_by_policies(type_: str) -> bool:
     return type_.startswith("AWS::IAM::") or type_ == "AWS::CloudFormation::Stack"
 
 

@@ -1,7 +1,7 @@
 """The access that a deployment gives, in a form that can be compared with that of another deployment.
 
-Names that CloudFormation makes up differ from one deployment to the next, so entities are called by the place of their
-resource in the stacks.
+CloudFormation generates other names in each deployment, so entities are named by the path of their resource in the
+stacks.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from grantproof.aws.templates.disclosing import disclosed
 
 Documents = Mapping[str, Any]
 
-#: Aspects of an entity, in which it can have changed.
+#: The aspects in which an entity can change.
 TRUST, PERMISSIONS, BOUNDARY, SESSION, GROUPS, TAGS = "trust", "permissions", "boundary", "session", "groups", "tags"
 PROPERTIES = "properties"
 
 
 @dataclass(frozen=True)
 class EntityAccess:
-    """One entity, or resource with a policy. Documents by their label, with entities called by their place."""
+    """One entity, or resource with a policy. In documents, entities are named by their path in the stacks."""
 
     arn: str
     account: str
-    """The number of the account that has it, which the ARN of a bucket does not say."""
+    """The ID of its account; the ARN of a bucket does not have it."""
     kind: str
     documents: Mapping[str, Documents]
     """Aspect to label to document."""
@@ -46,15 +46,15 @@ class EntityAccess:
 
 @dataclass(frozen=True)
 class Access:
-    """All that the accounts hold, by the name that stays the same from one deployment to the next."""
+    """Everything that the accounts hold, by a name that is the same in every deployment."""
 
     entities: Mapping[str, EntityAccess]
 
 
 @dataclass(frozen=True)
 class Change:
-    """How one entity differs: what it is called, in which aspect (`came along`, `gone`, or one of the above), its ARN,
-    and the labels and statements that are new in it."""
+    """How one entity differs: its name, the aspect (`came along`, `gone`, or one of the above), its ARN, and its new
+    statements as (label, index)."""
 
     name: str
     aspect: str
@@ -63,7 +63,7 @@ class Change:
 
 
 def access(stage: Deployed) -> Access:
-    """What accounts hold, before anybody else has been created in them."""
+    """What the accounts hold. To be called before a test creates anything in them."""
     names = _names(stage)
 
     def called(value: Any) -> Any:
@@ -91,9 +91,9 @@ def access(stage: Deployed) -> Access:
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
             name = f"{stack.alias}.{'.'.join(resource.path)}"
-            if resource.type not in _HUNG and not any(name in called_already for called_already in entities):
+            if resource.type not in _IAM_ATTACHMENTS and not any(name in called_already for called_already in entities):
                 entities[name] = EntityAccess(resource.physical_id, "", resource.type, {}, {})
-            deciding = _deciding(resource, account_of(stage.deployment, stack))
+            deciding = _access_properties(resource, account_of(stage.deployment, stack))
             if sender := sending.get((stack.alias, *resource.path)):
                 deciding["sends to"] = json.dumps(sorted(map(str, sender.to)))
             if deciding:
@@ -104,15 +104,14 @@ def access(stage: Deployed) -> Access:
     return Access(entities)
 
 
-#: Types that are nothing but policies and memberships of entities, which have them.
-_HUNG = frozenset(
+#: Types that only attach policies or group memberships, which are part of the entities that they attach to.
+_IAM_ATTACHMENTS = frozenset(
     f"AWS::IAM::{name}" for name in ("GroupPolicy", "Policy", "RolePolicy", "UserPolicy", "UserToGroupAddition")
 )
 
 
-def _deciding(resource: Resource, account: str) -> dict[str, str]:
-    """The properties by which a resource lets somebody in without a policy that is read, that name somebody, or
-    that tell a secret. Where it sends to is beside these."""
+def _access_properties(resource: Resource, account: str) -> dict[str, str]:
+    """The properties by which a resource gives access without a policy, names a principal or discloses a secret."""
     properties = resource.properties or {}
     names = (
         [*properties]
@@ -146,17 +145,17 @@ def _facts(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-#: Names that CloudFormation makes up, ids of keys, and ARNs of secrets.
+#: Names that CloudFormation generates, IDs of keys, and ARNs of secrets.
 _MADE_UP = re.compile(r"-[A-Z0-9]{12}$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|:secret:.*-[A-Za-z0-9]{6}$")
 
 
 def _names(stage: Deployed) -> dict[str, str]:
-    """What to replace by what, longest first: ARNs of entities, and physical names that were made up."""
+    """The replacements, longest first: ARNs of entities and generated physical names, by paths in the stacks."""
     out: dict[str, str] = {}
     places: dict[str, str] = {}
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
-            # A bucket's policy is called as the bucket is.
+            # A bucket policy has the physical ID of its bucket.
             places.setdefault(resource.physical_id, f"{stack.alias}.{'.'.join(resource.path)}")
     for arn in (*stage.policies.held, *stage.policies.managed):
         made = stage.origins.resource(arn)
@@ -164,14 +163,14 @@ def _names(stage: Deployed) -> dict[str, str]:
             head, _, name = arn.partition("/")
             out[arn] = f"{head}/{places[made.physical_id]}"
             out |= {name: places[made.physical_id]} if _MADE_UP.search(name) else {}
-    # An ARN stays one: policies name it as a resource.
+    # The replacement of an ARN has to be an ARN: policies name it as a resource.
     made_up = {p: f"{p.rpartition(':')[0]}:{place}".lstrip(":") for p, place in places.items() if _MADE_UP.search(p)}
     out = made_up | out
     return dict(sorted(out.items(), key=lambda item: -len(item[0])))
 
 
 def changes(before: Access, after: Access) -> tuple[Change, ...]:
-    """Where two deployments are not plainly the same: an empty answer means that every document reads the same."""
+    """The textual differences of two deployments; empty means that all documents and facts are equal."""
     out = [Change(n, "gone", h.arn) for n, h in before.entities.items() if n not in after.entities]
     for name, held in after.entities.items():
         if name not in before.entities:
@@ -195,6 +194,6 @@ def _new_statements(before: Documents, after: Documents) -> Iterator[tuple[str, 
 
 
 def statements_of(document: Any) -> list[Any]:
-    """The statements of a document, which may have a single one without a list."""
+    """The statements of a document, also where a single one stands without a list."""
     found = document.get("Statement", [])
     return found if isinstance(found, list) else [found]

@@ -1,8 +1,8 @@
 """Judges mutants by deploying them, each from a fork of the world just before its template is first used.
 
-The process deploys step by step, and forks before each stack: a mutant of that stack's template begins there, in a
-child of its own, with everything before it in place. A child goes on deploying with its template, runs the suites and
-says what they found.
+The process deploys the stacks one by one and forks before each: a mutant of that stack's template starts there in a
+child process, with all earlier stacks in place. The child deploys the rest with the mutated template, runs the suites
+and returns their verdict.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from grantproof.mutants.baseline import Baseline, Suites, check_contract, malfor
 from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.synthesis_judge import refused
-from grantproof.mutants.trial import Trial, in_the_original
+from grantproof.mutants.trial import Trial, with_original_places
 from grantproof.source import Document, overlay, read
 
 
 @dataclass(frozen=True)
 class DeploymentJudge:
-    """The grant without a fault, as it was deployed."""
+    """Judges against the original grant, as deployed."""
 
     baseline: Baseline
 
     def judge(self, trial: Trial, suites: Suites, these: Sequence[Mutant], workers: int) -> Iterator[Result]:
-        """What becomes of mutants, in the order in which they are through."""
+        """The verdicts on mutants, in the order in which they are finished."""
         contract = self.baseline.contract
         used = _first_use(contract)
         for mutant in these:
@@ -41,7 +41,8 @@ class DeploymentJudge:
                 yield Result(mutant, DORMANT, "only variants of the contract deploy its template")
         deployed = [mutant for mutant in these if mutant.template.resolve() in used]
         for managed in (False, True):
-            # AWS's managed policies take a good part of a second to load, so only those have them that name one.
+            # AWS managed policies take a good part of a second to load, so they are loaded only for mutants that name
+            # one.
             if chosen := [mutant for mutant in deployed if (":policy/" in mutant.text) == managed]:
                 yield from self._on_one_base(trial, suites, chosen, Stage(contract, managed_policies=managed), workers)
 
@@ -51,7 +52,7 @@ class DeploymentJudge:
         start = _first_use(stage.contract)
 
         def work(mutant: Mutant) -> Iterator[bytes]:
-            yield json.dumps(self._judged(trial, suites, stage, mutant).said()).encode()
+            yield json.dumps(self._result(trial, suites, stage, mutant).payload()).encode()
 
         stage.begin()
         try:
@@ -59,19 +60,19 @@ class DeploymentJudge:
             for number in range(len(stage.contract.stacks)):
                 here = [mutant for mutant in chosen if start[mutant.template.resolve()] == number]
                 for mutant, said in forked(here, work, workers):
-                    yield Result.from_said(mutant, said[0] if said else b"")
+                    yield Result.from_payload(mutant, said[0] if said else b"")
                 if any(start[mutant.template.resolve()] > number for mutant in chosen):
                     stage.advance()
                     stage.snapshots()
         finally:
             stage.close()
 
-    def _judged(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant) -> Result:
+    def _result(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant) -> Result:
         original = read(mutant.template)
         with overlay({mutant.template: mutant.text}, dumped=True):
             broken = read(mutant.template)
             found = self._verdict(trial, suites, stage, mutant, original)
-        return in_the_original(found, broken)
+        return with_original_places(found, broken)
 
     def _verdict(self, trial: Trial, suites: Suites, stage: Stage, mutant: Mutant, original: Document) -> Result:
         contract = stage.contract
@@ -90,19 +91,19 @@ class DeploymentJudge:
         except MalformedPolicy as error:
             return Result(mutant, INVALID, why=str(error))
         except (DeploymentFailed, ContractError) as error:
-            # That AWS would refuse it is not known: nothing was refused when it was worked out.
-            return not_looked_at(mutant, contract, error)
+            # Not INVALID: the synthesis found nothing that AWS refuses.
+            return undeployable(mutant, contract, error)
 
 
-def not_looked_at(mutant: Mutant, contract: Contract, error: Exception) -> Result:
-    """The verdict on a mutant that AWS may deploy and that cannot be looked at here, which turns every test red that
-    needs the deployment."""
+def undeployable(mutant: Mutant, contract: Contract, error: Exception) -> Result:
+    """The verdict on a mutant that AWS may accept and that cannot be deployed or checked here: every test that needs
+    the deployment fails."""
     finding = Finding(contract.grant, "can be deployed and held against the contract", "unverified", str(error))
     return Result(mutant, KILLED, tests=("every test that needs the deployment",), findings=(finding,))
 
 
 def _first_use(contract: Contract) -> dict[Path, int]:
-    """For each template, the number of the first stack that may use it: itself, or one that has nested stacks."""
+    """For each template, the index of the first stack that may use it, directly or as a nested stack."""
     out: dict[Path, int] = {}
     nesting = [n for n, s in enumerate(contract.stacks) if "AWS::CloudFormation::Stack" in str(read(s.template).value)]
     for upload in contract.uploads:
@@ -114,8 +115,7 @@ def _first_use(contract: Contract) -> dict[Path, int]:
 
 
 def _warm(stage: Stage) -> None:
-    """Clients and mocked services are made on first use, and accounts are looked at again only where something has
-    changed; so that not every child does all of it, it is done here."""
+    """Create clients and mocked services, and take snapshots, once in the parent, so that not every child has to."""
     for number in stage.world.accounts.values():
         for service in ("cloudformation", "iam", "s3", "sts"):
             stage.world.client(stage.world.root(number), service)

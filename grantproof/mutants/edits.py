@@ -1,7 +1,7 @@
-"""How a value of a template is broken. Each edit gives a new value, or nothing where it does not apply.
+"""Edits of a single value of a template. Each returns a new value, or NOTHING where it does not apply.
 
-Text may be plain, `Fn::Sub` or another intrinsic function; `Text` hides the difference, so that a wildcard can be put
-behind a `!Ref` as well as behind a name.
+A value may be plain text, `Fn::Sub` or another intrinsic function. Edits work on the text of an equivalent `Fn::Sub`
+(`text_of`), so that a wildcard can be appended to a `!Ref` as well as to a literal name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERB = re.compile(r"^([A-Za-z0-9-]+:[A-Z][a-z0-9]+)[A-Za-z0-9]+$")
 
 
 class Nothing(Enum):
-    """That an edit does not apply. None is a value that a template may hold."""
+    """The result of an edit that does not apply. None would be a valid value of a template."""
 
     NOTHING = "nothing"
 
@@ -26,14 +26,14 @@ NOTHING = Nothing.NOTHING
 
 
 def text_of(value: Any) -> str | None:
-    """A value as the text of `Fn::Sub`, or None where it is no text that can be written so."""
+    """A value as the text of `Fn::Sub`; None where it cannot be written so."""
     if isinstance(value, str):
         return value.replace("${", "${!")
     if not isinstance(value, Mapping):
         return None
     match value:
         case {"Ref": "AWS::NoValue"}:
-            return None  # nothing stands there
+            return None  # there is no value
         case {"Ref": str(name)}:
             return f"${{{name}}}"
         case {"Fn::GetAtt": [str(name), str(attribute)]}:
@@ -58,12 +58,12 @@ def changed(value: Any, change: Callable[[str], str | None]) -> Any:
 
 
 def literally(change: Callable[[str], str]) -> Callable[[str], str]:
-    """A change to what is written out; variables stay."""
+    """A change of the literal text only; variables stay as they are."""
     return lambda text: "".join(p if p.startswith("${") else change(p) for p in _PIECES.split(text))
 
 
 def fields(text: str) -> list[str]:
-    """The fields of an ARN, of which variables may be part: `arn:aws:ssm:${AWS::Region}:...`."""
+    """The fields of an ARN that may contain variables, such as `arn:aws:ssm:${AWS::Region}:...`."""
     out = [""]
     for piece in _PIECES.split(text):
         if piece.startswith("${"):
@@ -76,7 +76,7 @@ def fields(text: str) -> list[str]:
 
 
 def with_field(value: Any, number: int, put: str) -> Any:
-    """An ARN with one of its fields (from 0) replaced; also where the ARN comes from elsewhere, as a whole."""
+    """An ARN with one field (from 0) replaced; also where the whole ARN is the value of a function."""
     text = text_of(value)
     if text is None:
         return NOTHING
@@ -121,7 +121,7 @@ def _variable(name: str, put: str) -> Callable[[str], str | None]:
     return lambda text: text.replace(f"${{{name}}}", put) if f"${{{name}}}" in text else None
 
 
-#: The edits of text by their name in the catalogue, each made from its argument.
+#: The edits of text by their name in the catalogue; each takes its argument and returns the edit.
 TEXT: Mapping[str, Callable[[Any], Callable[[str], str | None]]] = {
     "append": lambda put: lambda text: None if text == "*" else text + put,
     "after-path": lambda put: _after("/", put),
@@ -135,7 +135,7 @@ TEXT: Mapping[str, Callable[[Any], Callable[[str], str | None]]] = {
 
 
 def edit_text(value: Any, name: str, argument: Any) -> Any:
-    """One edit of text, or NOTHING."""
+    """The value after one edit of its text, or NOTHING."""
     if name == "field":
         return with_field(value, argument["number"], argument["put"])
     return changed(value, TEXT[name](argument))

@@ -1,7 +1,7 @@
 """Runs the suites over every mutant of a grant: as a pytest plugin, so that they are collected once.
 
-What a mutant's templates would hold is worked out first (`reading`), which is quick and catches most; what is left is
-deployed (`deploying`).
+A mutant is synthesised first (`synthesis_judge`), which is quick and catches most faults. Mutants that are left are
+deployed (`deployment_judge`), and those that change nothing deployed are judged under the variants (`in_branches`).
 """
 
 from __future__ import annotations
@@ -22,30 +22,29 @@ from grantproof.mutants.baseline import Baseline, Suites
 from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant, Operator, mutants
 from grantproof.mutants.deployment_judge import DeploymentJudge
-from grantproof.mutants.in_branches import UNSEEN, all_in_branches, branches_of, in_branches
+from grantproof.mutants.in_branches import CHECKED_IN_BRANCHES, all_in_branches, branches_of, in_branches
+from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import MISPLACED, SURVIVED, Result, Score
-from grantproof.mutants.shares import shared
 from grantproof.mutants.suites import by_cost, by_suite, reads_only
 from grantproof.mutants.synthesis_judge import SynthesisJudge
-from grantproof.mutants.trial import Trial, red
+from grantproof.mutants.trial import Trial, is_failing
 from grantproof.source import cached_files
 
 
 class NotVerified(Exception):
-    """The grant as it is does not pass: what its mutants do would say nothing."""
+    """The original grant does not pass its suites, so that a failing suite would not show a fault."""
 
 
 class Engine:
-    """A pytest plugin that takes the place of the loop over tests. `scores` holds the result, `refusal` says why there
-    is none.
+    """A pytest plugin that replaces the loop over tests. `scores` holds the result; `refusal` says why there is none.
 
     Args:
-        workers: processes at a time.
-        operators: what is done to the templates.
-        progress: is told how far it has come.
-        by_synthesis: judge by synthesis first, where that can be done; False deploys every mutant, which takes ten
-            times as long.
-        each: at most so many mutants of each operator and grant; all where it is None.
+        workers: the number of parallel processes.
+        operators: the mutation operators to apply.
+        progress: called with a line of text for each mutant judged.
+        by_synthesis: judge by synthesis first, where possible; False deploys every mutant, which takes ten times as
+            long.
+        each: the maximum number of mutants for each operator and grant; None for all.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Engine:
         self.refusal = ""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Every grant, one after the other."""
+        """Judge the mutants of each grant in turn."""
         trial = Trial(session, session.config.pluginmanager.get_plugin("grantproof.plugin"))
         by_grant: dict[str, list[pytest.Item]] = {}
         contracts: dict[str, Contract] = {}
@@ -87,22 +86,26 @@ class Engine:
         whole, suites, branches = DeploymentJudge(baseline), by_suite(static), branches_of(contract)
         results: dict[str, Result] = {}
         if self._by_synthesis:
-            read_ = _read(trial, baseline, branches, suites, found, self._workers)
-            results |= self._told(contract, read_, len(found))
+            read_ = _judged_by_synthesis(trial, baseline, branches, suites, found, self._workers)
+            results |= self._with_progress(contract, read_, len(found))
         left = [mutant for mutant in found if mutant.id not in results]
-        results |= self._told(contract, whole.judge(trial, suites, left, self._workers), len(found), len(results))
+        results |= self._with_progress(
+            contract, whole.judge(trial, suites, left, self._workers), len(found), len(results)
+        )
         open_ = [m for m in found if results[m.id].verdict in (SURVIVED, MISPLACED)]
         if open_:
-            # What reads policies has not caught them. All that is left is tried, calls and deployments included.
+            # The suites that read policies have not caught them, so the rest runs too, calls and deployments included.
             _baseline(trial, contract, others)
             suites = (*suites, *by_suite(others))
-            results |= self._told(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
-        unseen = [results[m.id] for m in (*left, *open_) if results[m.id].verdict in UNSEEN]
+            results |= self._with_progress(contract, whole.judge(trial, suites, open_, self._workers), len(open_))
+        unseen = [results[m.id] for m in (*left, *open_) if results[m.id].verdict in CHECKED_IN_BRANCHES]
         if branches is not None:
-            results |= self._told(contract, all_in_branches(branches, unseen, self._workers), len(unseen))
+            results |= self._with_progress(contract, all_in_branches(branches, unseen, self._workers), len(unseen))
         return Score.of(contract, tuple(results[mutant.id] for mutant in found))
 
-    def _told(self, contract: Contract, results: Iterator[Result], all_: int, already: int = 0) -> dict[str, Result]:
+    def _with_progress(
+        self, contract: Contract, results: Iterator[Result], all_: int, already: int = 0
+    ) -> dict[str, Result]:
         out: dict[str, Result] = {}
         for result in results:
             out[result.mutant.id] = result
@@ -111,8 +114,7 @@ class Engine:
 
 
 def _baseline(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) -> Baseline:
-    """Runs tests on the grant as it is, and says what it holds. Everything that is read or built once is then there for
-    all children.
+    """Run tests on the original grant and return its baseline. What is cached by this is shared by all children.
 
     Raises:
         NotVerified: it cannot be deployed, or a test fails.
@@ -125,7 +127,7 @@ def _baseline(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
     try:
         baseline = Baseline.of(stage)
         with trial.on(stage):
-            failed: list[Outcome] = [outcome for outcome in trial.run(items) if red(outcome)]
+            failed: list[Outcome] = [outcome for outcome in trial.run(items) if is_failing(outcome)]
     finally:
         stage.close()
     if failed:
@@ -135,7 +137,7 @@ def _baseline(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
     return baseline
 
 
-def _read(
+def _judged_by_synthesis(
     trial: Trial,
     baseline: Baseline,
     branches: BranchJudge | None,
@@ -143,7 +145,7 @@ def _read(
     these: Sequence[Mutant],
     workers: int,
 ) -> Iterator[Result]:
-    """Those results that need no deployment."""
+    """The results that need no deployment."""
     reading = SynthesisJudge.of(baseline)
     if reading is None:
         return
@@ -153,16 +155,16 @@ def _read(
         found = reading.judge(trial, tests, mutant)
         return found and in_branches(branches, found)
 
-    yield from shared(these, judge, workers)
+    yield from judge_in_parallel(these, judge, workers)
 
 
-#: Each test runs hundreds of times; what pytest does around it for people to read is of no use here.
+#: Plugins of pytest that only cost time here, where each test runs hundreds of times.
 _NOT_NEEDED = "unraisableexception threadexception logging faulthandler".split()
 
 
 def run(suites: Path, directory: Path, engine: Engine, only: str = "") -> int:
-    """Collect the suites for the grants below a folder, and let an engine run them; gives pytest's exit status. `only`
-    selects tests as pytest's `-k` does."""
+    """Collect the suites for the grants below a folder and run them with an engine; returns pytest's exit status.
+    `only` selects tests as pytest's `-k` does."""
     arguments = [f"--grants={directory}", "--numprocesses=0", "-s", "-q"]
     arguments += [f"-pno:{name}" for name in _NOT_NEEDED]
     arguments += ["-k", only] if only else []

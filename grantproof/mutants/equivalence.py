@@ -45,7 +45,7 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
         if change.aspect in ("came along", "gone"):
             return f"{change.name} {change.aspect}"
         if change.aspect == TAGS:
-            if name := _asked_for(_other_tags(before.entities[change.name], after.entities[change.name]), after):
+            if name := _tag_in_policies(_other_tags(before.entities[change.name], after.entities[change.name]), after):
                 return f"{change.name} has another tag {name}, and a policy asks for it"
             continue
         if change.aspect in (SESSION, GROUPS, PROPERTIES):
@@ -53,7 +53,7 @@ def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
         old, new = before.entities[change.name], after.entities[change.name]
         if _partitions(old, change.aspect) != _partitions(new, change.aspect):
             return f"{change.name} names another partition, where AWS knows nobody of this one"
-        if said := _proved(old, new, change.aspect, in_words=in_words):
+        if said := _unproved_difference(old, new, change.aspect, in_words=in_words):
             return f"{change.name}: {said}"
     return ""
 
@@ -64,7 +64,7 @@ def _other_tags(old: EntityAccess, new: EntityAccess) -> set[str]:
     return {name for name, _ in tags[0] ^ tags[1]}
 
 
-def _asked_for(tags: set[str], access_: Access) -> str:
+def _tag_in_policies(tags: set[str], access_: Access) -> str:
     """Which of these tags of a principal some policy asks for; empty where none does."""
     asked = "".join(json.dumps(held.documents) for held in access_.entities.values()).lower()
     return next((name for name in sorted(tags) if f"principaltag/{name.lower()}" in asked), "")
@@ -79,7 +79,7 @@ def _partitions(held: EntityAccess, aspect: str) -> set[str]:
     return set(re.findall(r"arn:(aws[a-z-]*):", json.dumps(named))) - {own}
 
 
-def _proved(old: EntityAccess, new: EntityAccess, aspect: str, *, in_words: bool) -> str:
+def _unproved_difference(old: EntityAccess, new: EntityAccess, aspect: str, *, in_words: bool) -> str:
     """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
     try:
         pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
@@ -101,7 +101,7 @@ def _proved(old: EntityAccess, new: EntityAccess, aspect: str, *, in_words: bool
     return ""
 
 
-def says_the_same(old: Any, new: Any, type_: str, aspect: str, account: str) -> bool:
+def gives_same_access(old: Any, new: Any, type_: str, aspect: str, account: str) -> bool:
     """Do two policy documents give the same access wherever they stand, whatever other policies are beside them?
 
     Sound, not complete: what they allow is compared over all requests, what they deny has to be denied by the same
@@ -114,7 +114,7 @@ def says_the_same(old: Any, new: Any, type_: str, aspect: str, account: str) -> 
     """
     apart = _statements_apart(old, new)
     pairs = [(old, new)] if apart is None else apart
-    return all(_says_the_same(json.dumps(one), json.dumps(other), type_, aspect, account) for one, other in pairs)
+    return all(_gives_same_access(json.dumps(one), json.dumps(other), type_, aspect, account) for one, other in pairs)
 
 
 def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
@@ -141,7 +141,7 @@ def _without(statement: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
-def _says_the_same(old: str, new: str, type_: str, aspect: str, account: str) -> bool:
+def _gives_same_access(old: str, new: str, type_: str, aspect: str, account: str) -> bool:
     kind = "policy" if type_.startswith("AWS::IAM::") else "resource"
     sides = [EntityAccess("", account, kind, {aspect: {"": json.loads(text)}}, {"type": type_}) for text in (old, new)]
     if _partitions(sides[0], aspect) != _partitions(sides[1], aspect):
@@ -150,7 +150,7 @@ def _says_the_same(old: str, new: str, type_: str, aspect: str, account: str) ->
         denied = [{replace(s, index=0, sid=None) for s in _denying(side, aspect)} for side in sides]
     except IamError:
         return False
-    return denied[0] == denied[1] and not _proved(sides[0], sides[1], aspect, in_words=False)
+    return denied[0] == denied[1] and not _unproved_difference(sides[0], sides[1], aspect, in_words=False)
 
 
 def _denying(held: EntityAccess, aspect: str) -> Iterator[Statement]:

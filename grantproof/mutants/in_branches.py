@@ -11,11 +11,11 @@ from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.contract import Contract
 from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
-from grantproof.mutants.shares import shared
 
 #: What a deployment says of a mutant that may do more elsewhere.
-UNSEEN = (DORMANT, EQUIVALENT, INVALID)
+CHECKED_IN_BRANCHES = (DORMANT, EQUIVALENT, INVALID)
 NOT_JUDGED = "what it does under the contract's variants could not be judged"
 
 
@@ -29,7 +29,7 @@ def branches_of(contract: Contract) -> BranchJudge | None:
 def in_branches(branches: BranchJudge | None, found: Result) -> Result:
     """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
     contract's variants."""
-    if branches is None or found.verdict not in UNSEEN:
+    if branches is None or found.verdict not in CHECKED_IN_BRANCHES:
         return found
     with suppress(Exception):
         if found.verdict != INVALID:
@@ -46,7 +46,7 @@ def all_in_branches(branches: BranchJudge, found: Sequence[Result], workers: int
     def judge(mutant: Mutant) -> Result:
         return in_branches(branches, by_id[mutant.id])
 
-    for result in shared([result.mutant for result in found], judge, workers):
+    for result in judge_in_parallel([result.mutant for result in found], judge, workers):
         del by_id[result.mutant.id]
         yield result
     yield from (Result(result.mutant, SURVIVED, NOT_JUDGED) for result in by_id.values())

@@ -46,7 +46,7 @@ class Traces:
     names: tuple[str, ...]
     promises: tuple[Promise, ...] = ()
 
-    def in_(self, finding: Finding) -> bool:
+    def match(self, finding: Finding) -> bool:
         """Does the finding name what was broken?"""
         file, line = _split(finding.place)
         if any(file == name and line in lines for name, lines in self.lines):
@@ -66,9 +66,9 @@ def _split(place: str) -> tuple[str, int]:
     return file, int(line) if line.isdigit() else 0
 
 
-def right(findings: Iterable[Finding], traces: Traces) -> bool:
+def names_fault(findings: Iterable[Finding], traces: Traces) -> bool:
     """Is one of the findings about the fault?"""
-    return any(traces.in_(finding) for finding in findings)
+    return any(traces.match(finding) for finding in findings)
 
 
 def traces_of(mutant: Mutant) -> Traces:
@@ -89,7 +89,7 @@ def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return path
 
 
-def spoken_of(stage: Deployed) -> dict[tuple[str, str], str]:
+def declared_references(stage: Deployed) -> dict[tuple[str, str], str]:
     """What the contract speaks of: its references as they are deployed, by section of the contract and alias. What a
     reference names that is not deployed is left out."""
     out: dict[tuple[str, str], str] = {}
@@ -112,7 +112,7 @@ def with_changes(
     lines: list[tuple[str, range]] = list(traces.lines)
     names: list[str] = list(traces.names)
     promises: list[Promise] = []
-    contract, broken = stage.contract, spoken_of(stage)
+    contract, broken = stage.contract, declared_references(stage)
     for change in changes:
         names += [change.arn] if change.aspect == "came along" else []
         for label, index in change.statements:

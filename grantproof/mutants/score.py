@@ -34,13 +34,13 @@ class Result:
     tests: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
-    def said(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """What a child process says of it."""
         findings = [finding.as_dict() for finding in self.findings]
         return {"verdict": self.verdict, "why": self.why, "tests": list(self.tests), "findings": findings}
 
     @staticmethod
-    def from_said(mutant: Mutant, data: bytes) -> Result:
+    def from_payload(mutant: Mutant, data: bytes) -> Result:
         """The inverse. A child that said nothing ended before it could judge."""
         if not data:
             return Result(mutant, SURVIVED, "its suites did not come to an end")
@@ -63,7 +63,7 @@ class Result:
             "simulates": operator.simulates,
             "place": self.place,
             "template_sha256": hashlib.sha256(self.mutant.text.encode()).hexdigest(),
-            **self.said(),
+            **self.payload(),
         }
 
     def __str__(self) -> str:

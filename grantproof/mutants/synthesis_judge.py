@@ -20,7 +20,7 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import access
 from grantproof.mutants.equivalence import difference
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
-from grantproof.mutants.trial import Trial, in_the_original
+from grantproof.mutants.trial import Trial, with_original_places
 from grantproof.source import overlay, read
 
 
@@ -67,7 +67,7 @@ class SynthesisJudge:
                 return Result(mutant, INVALID, why=said) if said else None
             except (ContractError, NotResolved):
                 return None
-        return in_the_original(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
+        return with_original_places(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
 
 
 def _worked_out(baseline: Baseline, cache: StackCache) -> Synthesised:

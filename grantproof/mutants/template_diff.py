@@ -14,7 +14,7 @@ from typing import Any
 from grantproof.aws.templates.constraints import text, violation
 from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
 from grantproof.mutants.deployed_access import PERMISSIONS, TRUST
-from grantproof.mutants.equivalence import says_the_same
+from grantproof.mutants.equivalence import gives_same_access
 from grantproof.source import Key
 
 Path_ = tuple[Key, ...]
@@ -42,31 +42,31 @@ class TemplateDiff:
         return tuple(dict.fromkeys(_changes(self.before["Resources"], self.after["Resources"], ())))
 
     @cached_property
-    def narrowed(self) -> Mapping[str, Any]:
+    def changed_parameters(self) -> Mapping[str, Any]:
         """The parameters whose constraints differ, as they are now."""
         old, new = self.before.get("Parameters") or {}, self.after.get("Parameters") or {}
         return {name: p for name, p in new.items() if _without(p, _SAID) != _without(old.get(name, {}), _SAID)}
 
     @cached_property
-    def elsewhere(self) -> bool:
+    def differs_outside_resources(self) -> bool:
         """Does anything differ that decides what all resources are, or whether they are made?"""
         return _sections(self.before, self.given) != _sections(self.after, self.given)
 
     @cached_property
-    def asks_otherwise(self) -> bool:
+    def changes_parameter_checks(self) -> bool:
         """Does anything differ by which a template refuses parameters together?"""
         old, new = _sections(self.before, self.given), _sections(self.after, self.given)
         return any(old.get(name) != new.get(name) for name in ("Parameters", "Rules", "Mappings"))
 
-    def ways(self, scope: Scope) -> list[Any]:
+    def effects(self, scope: Scope) -> list[Any]:
         """What each difference comes to in a stack; nothing where none comes to anything."""
         ways = [_way(scope, self.before["Resources"], self.after["Resources"], change) for change in self.changed]
-        ways += [violation(name, p, text(scope.parameters[name])) for name, p in self.narrowed.items()]
+        ways += [violation(name, p, text(scope.parameters[name])) for name, p in self.changed_parameters.items()]
         return ways if any(ways) else []
 
-    def says_the_same(self, ways: Iterable[Any], scope: Scope) -> bool:
+    def gives_same_access(self, ways: Iterable[Any], scope: Scope) -> bool:
         """Are these only policies that say the same as before, whatever stands beside them?"""
-        if self.narrowed:
+        if self.changed_parameters:
             return False
         pairs = zip(self.changed, ways, strict=True)
         return all(not pair or self._same_wherever_it_stands(change, pair, scope) for change, pair in pairs)
@@ -77,9 +77,9 @@ class TemplateDiff:
         old, new = pair
         type_ = self.before["Resources"][str(change[0])]["Type"]
         aspect = TRUST if change[-1] == TRUST_POLICY else PERMISSIONS
-        return says_the_same(old, new, type_, aspect, str(scope.pseudo["AWS::AccountId"]))
+        return gives_same_access(old, new, type_, aspect, str(scope.pseudo["AWS::AccountId"]))
 
-    def is_taken(self, scopes: Iterable[Scope]) -> bool:
+    def is_used(self, scopes: Iterable[Scope]) -> bool:
         """Is all that differs part of what some stack makes?"""
         if {**self.before, "Resources": 0} != {**self.after, "Resources": 0}:
             return True

@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol
 from grantproof.aws.held.deployed import Deployed
 from grantproof.evidence.finding import Finding, Outcome
 from grantproof.mutants.catalogue import Mutant
-from grantproof.mutants.reasons import Traces, original_place, right
+from grantproof.mutants.reasons import Traces, names_fault, original_place
 from grantproof.mutants.score import KILLED, MISPLACED, SURVIVED, Result
 from grantproof.source import Document, read
 
@@ -45,7 +45,7 @@ class Trial:
             following = items[number + 1] if number + 1 < len(items) else _another(self.session.items, item)
             for report in runtestprotocol(item, nextitem=following, log=False):
                 outcome = self.plugin.outcome_of(report)
-                if outcome is not None and red(outcome) and not outcome.findings:
+                if outcome is not None and is_failing(outcome) and not outcome.findings:
                     # It failed in its own words. Those say no place, so they can only show what came along by name.
                     said = Finding(outcome.grant, outcome.test, "broken", report.longreprtext.splitlines()[-1])
                     outcome = replace(outcome, findings=(said,))
@@ -56,20 +56,20 @@ class Trial:
         """Run one suite after the other, until one has found what was broken."""
         failed: list[Outcome] = []
         for items in suites:
-            failed += [outcome for outcome in self.run(items) if red(outcome)]
-            if right(_findings(failed), traces):
-                named = [finding for finding in _findings(failed) if traces.in_(finding)]
-                by = _names([outcome for outcome in failed if right(outcome.findings, traces)])
+            failed += [outcome for outcome in self.run(items) if is_failing(outcome)]
+            if names_fault(_findings(failed), traces):
+                named = [finding for finding in _findings(failed) if traces.match(finding)]
+                by = _names([outcome for outcome in failed if names_fault(outcome.findings, traces)])
                 return Result(mutant, KILLED, tests=by, findings=tuple(named[:2]))
         return Result(mutant, MISPLACED if failed else SURVIVED, "", _names(failed), tuple(_findings(failed))[:3])
 
 
-def red(outcome: Outcome) -> bool:
+def is_failing(outcome: Outcome) -> bool:
     """Does the test fail? What somebody has accepted does not."""
     return outcome.status not in ("pass", "exception")
 
 
-def in_the_original(result: Result, broken: Document) -> Result:
+def with_original_places(result: Result, broken: Document) -> Result:
     """A result whose findings stand where they do in the template that was not broken."""
     original = read(result.mutant.template)
     shown = tuple(replace(f, place=original_place(broken, original, f.place)) for f in result.findings)

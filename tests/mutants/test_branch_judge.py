@@ -13,10 +13,10 @@ from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
 from grantproof.mutants.branch_judge import BranchJudge
-from grantproof.mutants.cases import alike
+from grantproof.mutants.cases import hold_the_same
 from grantproof.mutants.catalogue import Mutant, chosen, mutants, operators
 from grantproof.mutants.deployed_access import PERMISSIONS
-from grantproof.mutants.equivalence import says_the_same
+from grantproof.mutants.equivalence import gives_same_access
 from grantproof.source import read
 from grantproof.variants import with_variants
 
@@ -137,9 +137,9 @@ def synthesised(grant: Path, *variants: str) -> Synthesised:
 
 def test_two_are_alike_where_all_that_a_suite_looks_at_is_the_same(of_parameter: BranchJudge) -> None:
     (aliases, *others) = [[v.alias for v in case.chosen] for case in of_parameter.cases.every[:40:8]]
-    assert alike(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *aliases))
+    assert hold_the_same(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *aliases))
     for variants in others:
-        assert not alike(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *variants)), variants
+        assert not hold_the_same(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *variants)), variants
 
 
 def but_for(what: str, found: Synthesised) -> Synthesised:
@@ -190,7 +190,7 @@ def test_what_a_nested_stack_is_given_is_no_difference_but_for_a_secret_in_clear
         assert resources != stack.resources
         deployment = replace(found, stacks=(replace(stack, resources=resources), *more))
         others.append(Synthesised(one.contract, replace(one._synthesis, deployment=deployment)))
-    assert [alike(one, other) for other in others] == [True, False]
+    assert [hold_the_same(one, other) for other in others] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_two_are_not_alike_where_they_differ_in_one_thing(what: str) -> None:
     """Else what another combination was found to be would be taken for this one's."""
     grant = ROOT / "templates" / "cross-account-secret"
     one, other = synthesised(grant), synthesised(grant)
-    assert alike(one, other)
-    assert not alike(one, but_for(what, other))
+    assert hold_the_same(one, other)
+    assert not hold_the_same(one, but_for(what, other))
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -245,5 +245,5 @@ DENIED = {**allow("s3:PutObject"), "Effect": "Deny"}
     ids=str,
 )
 def test_documents_say_the_same_only_where_they_do_whatever_stands_beside_them(old: Any, new: Any, same: bool) -> None:
-    assert says_the_same(old, new, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
-    assert says_the_same(new, old, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
+    assert gives_same_access(old, new, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
+    assert gives_same_access(new, old, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same

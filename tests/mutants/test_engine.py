@@ -14,7 +14,7 @@ from grantproof.contract import load
 from grantproof.evidence.finding import Finding
 from grantproof.mutants.catalogue import chosen, mutants, operators
 from grantproof.mutants.deployed_access import TRUST
-from grantproof.mutants.reasons import Promise, Traces, right
+from grantproof.mutants.reasons import Promise, Traces, names_fault
 from tests.commands import Done, grantproof
 
 ROOT = Path(__file__).parent.parent.parent
@@ -222,11 +222,11 @@ def finding(place: str, detail: str = "", clause: str = "reader may do what the 
     ids=str,
 )
 def test_a_finding_counts_where_it_names_what_was_broken(found: Finding, counts: bool) -> None:
-    assert right([found], TRACES) is counts
+    assert names_fault([found], TRACES) is counts
 
 
 def test_a_change_of_who_enters_is_looked_for_among_clauses_about_entering() -> None:
     assert TRUST == "trust"
     traces = Traces((), (), (Promise("contract.yaml", range(20, 30), entering=True),))
-    assert right([finding("contract.yaml:25:1", clause="nobody else enters reader")], traces)
-    assert not right([finding("contract.yaml:25:1")], traces)
+    assert names_fault([finding("contract.yaml:25:1", clause="nobody else enters reader")], traces)
+    assert not names_fault([finding("contract.yaml:25:1")], traces)

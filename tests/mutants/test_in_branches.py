@@ -11,7 +11,7 @@ import pytest
 from grantproof.contract import load
 from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant, chosen, mutants
-from grantproof.mutants.in_branches import NOT_JUDGED, UNSEEN, all_in_branches, in_branches
+from grantproof.mutants.in_branches import CHECKED_IN_BRANCHES, NOT_JUDGED, all_in_branches, in_branches
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 
 GOOD = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
@@ -44,13 +44,13 @@ def dies_with_the_second(mutant: Mutant) -> None:
     raise LookupError(mutant.id)
 
 
-@pytest.mark.parametrize("verdict", UNSEEN)
+@pytest.mark.parametrize("verdict", CHECKED_IN_BRANCHES)
 def test_what_cannot_be_judged_there_has_survived(verdict: str) -> None:
     found = in_branches(judging(fails), Result(FIRST, verdict, "of the deployment"))
     assert (found.verdict, found.why) == (SURVIVED, NOT_JUDGED)
 
 
-@pytest.mark.parametrize("verdict", UNSEEN)
+@pytest.mark.parametrize("verdict", CHECKED_IN_BRANCHES)
 def test_what_a_child_no_longer_comes_to_has_survived(verdict: str) -> None:
     unseen = [Result(mutant, verdict) for mutant in (FIRST, SECOND)]
     found = list(all_in_branches(judging(dies_with_the_second), unseen, 1))

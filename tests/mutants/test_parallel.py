@@ -8,8 +8,8 @@ from pathlib import Path
 
 from grantproof.contract import load
 from grantproof.mutants.catalogue import Mutant, chosen, mutants
+from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import KILLED, Result
-from grantproof.mutants.shares import shared
 
 GOOD = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
 ALL = tuple(mutants(load(GOOD), chosen(["action-*"])))[:9]
@@ -24,7 +24,7 @@ def test_one_child_judges_all_others_while_another_is_busy_with_one(tmp_path: Pa
             time.sleep(0.01)
         return Result(mutant, KILLED, why=str(len(list(tmp_path.iterdir()))))
 
-    found = list(shared(ALL, judge, 2))
+    found = list(judge_in_parallel(ALL, judge, 2))
     assert sorted(result.mutant.id for result in found) == sorted(mutant.id for mutant in ALL)
     assert {result.why for result in found if result.mutant == FIRST} == {str(len(REST) + 1)}
 
@@ -35,6 +35,6 @@ def test_what_a_child_took_with_it_is_lost_and_nothing_else() -> None:
             os._exit(1)
         return Result(mutant, KILLED)
 
-    assert [result.mutant for result in shared([*REST[:3], FIRST, *REST[3:]], judge, 1)] == REST[:3]
-    found = {result.mutant.id for result in shared(ALL, judge, 2)}
+    assert [result.mutant for result in judge_in_parallel([*REST[:3], FIRST, *REST[3:]], judge, 1)] == REST[:3]
+    found = {result.mutant.id for result in judge_in_parallel(ALL, judge, 2)}
     assert found == {mutant.id for mutant in REST}

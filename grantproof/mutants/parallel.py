@@ -16,7 +16,9 @@ from grantproof.mutants.score import Result
 _WIDTH = 4
 
 
-def shared(these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], workers: int) -> Iterator[Result]:
+def judge_in_parallel(
+    these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], workers: int
+) -> Iterator[Result]:
     """Judge in children. None of a mutant that cannot be judged so, and of that at which a child came to its end."""
     by_id = {mutant.id: mutant for mutant in these}
     with TemporaryFile() as queue:
@@ -31,8 +33,8 @@ def shared(these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], wo
                 with suppress(Exception):
                     found = judge(mutant)
                 if found is not None:
-                    yield json.dumps([mutant.id, found.said()]).encode()
+                    yield json.dumps([mutant.id, found.payload()]).encode()
 
         for _, lines in forked(range(workers), work, workers):
             for name, said in map(json.loads, lines):
-                yield Result.from_said(by_id[name], json.dumps(said).encode())
+                yield Result.from_payload(by_id[name], json.dumps(said).encode())
