@@ -1,8 +1,8 @@
 """Judges mutants in branches of the templates that only variants of the contract deploy.
 
-They need no deployment: what stacks hold under every combination of the variants is worked out from the templates. A
-mutant changes something only under combinations in which the changed part of the template is taken and has another
-value; of these each different one is held against the contract, as the suite variants does.
+Nothing is deployed: the stacks are synthesised under every combination of the variants. A mutant has an effect only
+under combinations in which the changed part of the template is used and has another value. One combination for each
+different effect is compared with the contract, as the suite variants does.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _OPEN = "variants: test_what_the_contract_leaves_open_gives_nobody_more"
 
 
 class BranchJudge:
-    """A grant under every combination of its variants, against which mutants are judged.
+    """Judges mutants against the original grant under every combination of its variants.
 
     Attributes:
-        cases: the grant without a fault.
+        cases: the original grant.
 
     Raises:
-        NotResolved: what the stacks hold cannot be worked out.
+        NotResolved: the stacks cannot be synthesised.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -60,11 +60,11 @@ class BranchJudge:
         self._is_open = bool(open_parameters(self._space)) or several
 
     def judge(self, mutant: Mutant, *, refused: str = "") -> Result:
-        """Killed where a combination shows the fault and names it; equivalent where every combination is proved to be
-        what the contract says.
+        """The verdict on a mutant: killed if a finding under some combination names the fault; equivalent if every
+        combination agrees with the contract.
 
         Args:
-            refused: why AWS refuses it without variants. Where it does under others, that shows nothing new.
+            refused: why AWS refuses the mutant without variants; a refusal under variants is then ignored.
         """
         original = read(mutant.template)
         with overlay({mutant.template: mutant.text}, dumped=True):
@@ -92,7 +92,7 @@ class BranchJudge:
         if self._is_open or set(apart.changed_parameters) - apart.given or apart.differs_outside_resources:
             findings = tuple(_as_finding(self._contract, found) for found in excess(self._contract, self._space))
             if findings:
-                # Such a finding names the parameter or the condition through which the fault comes.
+                # Such a finding names the parameter or condition that the mutant made too wide.
                 return Result(mutant, KILLED, tests=(_OPEN,), findings=findings[:2])
         if held.misplaced:
             return Result(mutant, MISPLACED, tests=(_TEST,), findings=held.misplaced)
@@ -106,7 +106,7 @@ class BranchJudge:
         return Result(mutant, KILLED, tests=(_TEST,), findings=(Finding(self._contract.grant, clause, kind, said),))
 
     def _compared_with_contract(self, mutant: Mutant, space: Space, apart: TemplateDiff, refused: str) -> _CaseResults:
-        """Case by case, until one shows the fault and names it."""
+        """Compare case by case, until a finding names the fault."""
         known, traces = bool(refused), _traces(mutant)
         misplaced: tuple[Finding, ...] = ()
         for case in self._differing(mutant, apart):
@@ -118,7 +118,7 @@ class BranchJudge:
                 refused = refused or f"with {named(case.chosen)}: {error}"
                 continue  # another combination may be deployed, and give more
             except (IamError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
-                # In the suites that is a red test, which says so.
+                # In the suites this is a failing test with the same message.
                 said = f"with {named(case.chosen)}: {error}"
                 return _CaseResults(self._killed(mutant, "what is asked can be judged", "unverified", said))
             if findings and not names_fault(findings, traces):
@@ -130,12 +130,12 @@ class BranchJudge:
         return _CaseResults(None, misplaced, refused)
 
     def _no_longer_excluded(self, mutant: Mutant, space: Space, apart: TemplateDiff) -> str:
-        """What the suites say of a combination that the contract excludes, and that the template without the fault
-        refuses."""
+        """The finding on a combination that the contract excludes and the original template refuses, if the mutant
+        accepts it; empty where there is none."""
         asks, takes = apart.changes_parameter_checks, bool(apart.changed_parameters)
         instances = self._instances(mutant)
         for chosen, region, refused in self.cases.excluded if asks or takes else ():
-            # A rule does not ask what a parameter may be, and what it may be does not turn on a rule.
+            # Rules and constraints of parameters are independent, so only the changed kind is checked again.
             if refused.stack in instances and (asks if " rule " in refused.message else takes):
                 noted = CombinedFindings()
                 with suppress(NotResolved):
@@ -146,7 +146,7 @@ class BranchJudge:
 
     @cached_property
     def _uses(self) -> Mapping[Path, Sequence[Instance]]:
-        """The stacks that are made from each template."""
+        """The instances of each template."""
         out: dict[Path, list[Instance]] = {}
         for instance in self._space.dependencies.instances:
             out.setdefault(instance.template.resolve(), []).append(instance)
@@ -156,7 +156,7 @@ class BranchJudge:
         return [use.path for use in self._uses.get(mutant.template.resolve(), ())]
 
     def _given(self, mutant: Mutant) -> frozenset[str]:
-        """The parameters of a template that are given a value wherever it is used."""
+        """The parameters of a template that every instance sets."""
         stacks = {stack.alias: stack for stack in (*self._contract.stacks, *self._contract.additions.stacks)}
         out: list[frozenset[str]] = []
         for use in self._uses.get(mutant.template.resolve(), ()):
@@ -168,7 +168,8 @@ class BranchJudge:
         return given_wherever_used(out)
 
     def _with_changes(self, traces: Traces, space: Space, case: Case) -> Traces:
-        """What came of the fault: the statements that differ, and what the contract promises of whom they are."""
+        """Traces extended by the effect of the fault: statements that differ, and what the contract says of their
+        entities."""
         found = view(space, case.chosen, case.region, CombinedFindings())
         before = view(self._space, case.chosen, case.region, CombinedFindings())
         if found is None or before is None:
@@ -179,8 +180,8 @@ class BranchJudge:
         return replace(more, lines=(*more.lines, *((shown(s.file), range(s.line, s.line + 1)) for s in spots)))
 
     def _differing(self, mutant: Mutant, apart: TemplateDiff) -> Iterator[Case]:
-        """One case for each way in which the mutant makes a difference to what a stack holds."""
-        # Its conditions may turn on regions that say nothing in the template without the fault.
+        """One case for each different effect of the mutant on a stack."""
+        # The conditions of the mutant may depend on regions that the original does not distinguish.
         home = self.cases.regions[0]
         for region in regions_to_check(self._contract):
             if region not in self.cases.regions:
@@ -200,7 +201,8 @@ class BranchJudge:
                 way = f"{path} {case.region} {case.surroundings(apart.changed)} {here}"
                 if way in told:
                     continue
-                # Most mutants are seen in the first case, without asking whether their policies say the same.
+                # Most mutants are caught in the first case, so the slower comparison of policies starts with the
+                # second.
                 if told and here not in same:
                     same[here] = apart.gives_same_access(ways, scope)
                 if not told or not same[here]:
@@ -210,8 +212,8 @@ class BranchJudge:
 
 @dataclass(frozen=True)
 class _CaseResults:
-    """What came of holding a mutant's cases against the contract: a result, or findings about something else and why
-    AWS refuses it."""
+    """The outcome of comparing a mutant's cases with the contract: a result, or else findings that do not name the
+    fault, and why AWS refuses the mutant."""
 
     result: Result | None
     misplaced: tuple[Finding, ...] = ()
@@ -219,7 +221,8 @@ class _CaseResults:
 
 
 def _changed_places(found: Deployed, change: Change) -> Iterator[Place | None]:
-    """Where the policies stand in which an entity differs, and their statements: one that is gone is told there."""
+    """The places of the policies in which an entity differs and of their statements; a missing statement is reported
+    there."""
     held = found.policies.held.get(change.arn)
     if held is None:
         every = (*found.policies.managed.values(), *found.policies.resource_policies.values())
@@ -234,13 +237,13 @@ def _changed_places(found: Deployed, change: Change) -> Iterator[Place | None]:
 
 
 def _traces(mutant: Mutant) -> Traces:
-    """The touched statements, and the resource that holds them: what is narrower is told where its policy stands."""
+    """The touched statements and their resource, at whose place narrower policies are reported."""
     found = traces_of(mutant)
     document, file = read(mutant.template), shown(mutant.template)
     whole = tuple((file, document.lines(*path[:2])) for path in mutant.touched if path[:1] == ("Resources",))
-    # What CloudFormation refuses, it refuses by the name of the parameter.
+    # A refusal of CloudFormation names the parameter.
     refused = [f"Parameter {quoted}" for key in mutant.site for quoted in (f"'{key}'", f"{key} failed")]
-    # What IAM refuses, by that of the resource.
+    # A refusal of IAM names the resource.
     refused += [text for key in mutant.site[1:2] for text in (f"resource {key}: ", f"dependencies [{key}]")]
     return replace(found, lines=(*found.lines, *whole), names=(*found.names, *refused))
 

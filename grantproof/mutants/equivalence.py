@@ -1,4 +1,4 @@
-"""Do two deployments give the same access? Proved for every policy by itself, over all requests; never assumed."""
+"""Do two deployments give the same access? Proved over all requests, for each policy by itself; never assumed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from grantproof.source import Document, read
 
 
 def difference(before: Access, after: Access, *, in_words: bool = True) -> str:
-    """Why two deployments cannot be shown to give the same access; empty where it is proved that they do: the same
-    entities, each of which is entered by the same, may do the same under the same boundary and for as long, and is
-    denied all that it was. A Deny more that takes away nothing of what the grant gives is no difference.
+    """Why two deployments are not proved to give the same access; empty if they are: they have the same entities, each
+    with the same trust, permissions, boundary and session duration, and everything denied before is still denied. An
+    additional Deny that removes none of the access that the grant gives is no difference.
 
     Args:
-        in_words: say which access differs, which takes longer than to see that some does.
+        in_words: describe the access that differs, which takes longer than finding that some does.
     """
     for change in changes(before, after):
         if change.aspect in ("came along", "gone"):
@@ -65,14 +65,14 @@ def _other_tags(old: EntityAccess, new: EntityAccess) -> set[str]:
 
 
 def _tag_in_policies(tags: set[str], access_: Access) -> str:
-    """Which of these tags of a principal some policy asks for; empty where none does."""
+    """The first of these tags that a policy tests on the principal; empty where there is none."""
     asked = "".join(json.dumps(held.documents) for held in access_.entities.values()).lower()
     return next((name for name in sorted(tags) if f"principaltag/{name.lower()}" in asked), "")
 
 
 def _partitions(held: EntityAccess, aspect: str) -> set[str]:
-    """The partitions of whom an aspect names, other than its own: the evaluator looks at their accounts. An account
-    that is named by its number is of its own."""
+    """The partitions, other than its own, of the principals that an aspect names. They are compared here because the
+    evaluator compares only account IDs. A bare account ID is of the own partition."""
     statements = [s for document in held.documents.get(aspect, {}).values() for s in statements_of(document)]
     named = [s.get(key) for s in statements if isinstance(s, Mapping) for key in ("Principal", "NotPrincipal")]
     own = held.arn.split(":")[1] if held.arn else ""
@@ -80,7 +80,7 @@ def _partitions(held: EntityAccess, aspect: str) -> set[str]:
 
 
 def _unproved_difference(old: EntityAccess, new: EntityAccess, aspect: str, *, in_words: bool) -> str:
-    """Empty where the exact comparison shows that an aspect of an entity gives the same access, else how it differs."""
+    """How an aspect of an entity differs; empty where the exact comparison proves that it gives the same access."""
     try:
         pairs = list(zip(_layers(old, aspect), _layers(new, aspect), strict=True))
     except IamError as error:
@@ -93,7 +93,7 @@ def _unproved_difference(old: EntityAccess, new: EntityAccess, aspect: str, *, i
             pieces = [str(d.clause) for d in (*found.new_access, *found.lost_access)[:1]]
             points = [f"depends on {', '.join(found.depends_on)}"] if found.depends_on else []
             return f"{aspect} {', '.join([found.verdict.value, *pieces, found.reason, *points]).strip(', ')}"
-        # What is only left out the policy of a resource can give (rules E13 and E16); what is denied it cannot.
+        # A resource policy can still allow what identity policies do not, but not what they deny (rules E13 and E16).
         undenied = denied_less(left, right) if left.resource is None else None
         if undenied and (undenied.lost_access or undenied.reason or undenied.depends_on):
             pieces = [str(d.clause) for d in undenied.lost_access[:1]] or ["what cannot be said"]
@@ -102,15 +102,15 @@ def _unproved_difference(old: EntityAccess, new: EntityAccess, aspect: str, *, i
 
 
 def gives_same_access(old: Any, new: Any, type_: str, aspect: str, account: str) -> bool:
-    """Do two policy documents give the same access wherever they stand, whatever other policies are beside them?
+    """Do two policy documents give the same access together with any other policies?
 
-    Sound, not complete: what they allow is compared over all requests, what they deny has to be denied by the same
-    statements, since a Deny without an Allow still takes away what another policy gives.
+    Sound, not complete: what they allow is compared over all requests, but their Deny statements must be the same,
+    because a Deny also removes access that another policy gives.
 
     Args:
         type_: the CloudFormation type of the resource that holds them.
         aspect: TRUST or PERMISSIONS.
-        account: the number of its account.
+        account: the ID of its account.
     """
     apart = _statements_apart(old, new)
     pairs = [(old, new)] if apart is None else apart
@@ -118,8 +118,8 @@ def gives_same_access(old: Any, new: Any, type_: str, aspect: str, account: str)
 
 
 def _statements_apart(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
-    """The statements that differ, each a document of its own, without a Condition that both have: what gives the same
-    without it does under it. None where one has no counterpart."""
+    """The pairs of statements that differ, each as a document, without a Condition that both have: statements equal
+    without it are equal under it. None where a statement has no counterpart."""
     if {**old, "Statement": 0} != {**new, "Statement": 0}:
         return None
     if not all(isinstance(statement, Mapping) for statement in (*statements_of(old), *statements_of(new))):
@@ -159,13 +159,13 @@ def _denying(held: EntityAccess, aspect: str) -> Iterator[Statement]:
             yield from (statement for statement in policy.statements if not statement.allow)
 
 
-#: Whoever calls may do everything as far as its own account is concerned.
+#: The identity policy of a caller whose own account allows everything.
 _ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 def _layers(held: EntityAccess, aspect: str) -> list[Layers]:
-    """What to compare: an entity's policies under its boundary; a resource's policy for callers who may do everything
-    of their own, and for callers who may do nothing."""
+    """The layers to compare: an entity's policies under its boundary; a resource's policy for callers whose identity
+    policies allow everything, and for callers whose allow nothing."""
     if aspect in (PERMISSIONS, BOUNDARY) and held.kind != "resource":
         boundary = _parsed(held, BOUNDARY, PolicyType.BOUNDARY)
         return [Layers(identity=_parsed(held, PERMISSIONS, PolicyType.IDENTITY), boundary=boundary or None)]
@@ -182,8 +182,8 @@ def _parsed(held: EntityAccess, aspect: str, type_: PolicyType) -> tuple[Policy,
 
 
 def constraints(contract: Contract) -> dict[str, Any]:
-    """What may be given for the parameters that policies are built from: `anything harmless` where it is shown that no
-    value can hold a wildcard or a policy variable, else their constraints as they stand."""
+    """The constraints of the parameters that are inserted into policies; `anything harmless` where no accepted value
+    can hold a wildcard or a policy variable."""
     return {
         f"{template.name} {name}": taken
         for template in contract.templates

@@ -1,5 +1,5 @@
-"""Judges mutants that change nothing of what is deployed in the branches that only variants deploy. One that cannot be
-judged there never counts as equivalent."""
+"""Judges mutants that change nothing in the deployment without variants, in the branches that only variants deploy.
+A mutant that cannot be judged there never counts as equivalent."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 
-#: What a deployment says of a mutant that may do more elsewhere.
+#: Verdicts of a deployment that do not exclude an effect under variants.
 CHECKED_IN_BRANCHES = (DORMANT, EQUIVALENT, INVALID)
 NOT_JUDGED = "what it does under the contract's variants could not be judged"
 
 
 def branches_of(contract: Contract) -> BranchJudge | None:
-    """None where they cannot be worked out: the suites have not looked there either."""
+    """The judge of a contract's branches; None where they cannot be synthesised, which the suites report."""
     with suppress(NotResolved, Refused):
         return BranchJudge(contract)
     return None
 
 
 def in_branches(branches: BranchJudge | None, found: Result) -> Result:
-    """A mutant that makes no difference to what is deployed, or that AWS refuses there, may make one under the
-    contract's variants."""
+    """The verdict after judging under the variants, for a mutant without effect in the deployment or refused there."""
     if branches is None or found.verdict not in CHECKED_IN_BRANCHES:
         return found
     with suppress(Exception):
@@ -40,7 +39,7 @@ def in_branches(branches: BranchJudge | None, found: Result) -> Result:
 
 
 def all_in_branches(branches: BranchJudge, found: Sequence[Result], workers: int) -> Iterator[Result]:
-    """The same of many, in children: one result for each, also for those that a child did not come to."""
+    """The same for many mutants, in child processes: one result for each, also if a child ends before its verdict."""
     by_id = {result.mutant.id: result for result in found}
 
     def judge(mutant: Mutant) -> Result:

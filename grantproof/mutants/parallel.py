@@ -1,5 +1,4 @@
-"""Mutants judged in forked children, each of which takes the next one that nobody has taken: one takes a hundred times
-as long as another."""
+"""Judges mutants in forked children with a common queue, since one mutant takes a hundred times as long as another."""
 
 from __future__ import annotations
 
@@ -19,17 +18,18 @@ _WIDTH = 4
 def judge_in_parallel(
     these: Sequence[Mutant], judge: Callable[[Mutant], Result | None], workers: int
 ) -> Iterator[Result]:
-    """Judge in children. None of a mutant that cannot be judged so, and of that at which a child came to its end."""
+    """The results of `judge`, in children. Left out are mutants for which it returns None or raises, or whose child
+    ended."""
     by_id = {mutant.id: mutant for mutant in these}
     with TemporaryFile() as queue:
         queue.write(b"".join(number.to_bytes(_WIDTH, "big") for number in range(len(these))))
         queue.seek(0)
 
         def work(_: int) -> Iterator[bytes]:
-            # Children have one file offset in common, so that each number is read by one of them.
+            # Children share one file offset, so each number is read by exactly one of them.
             while number := os.read(queue.fileno(), _WIDTH):
                 mutant, found = these[int.from_bytes(number, "big")], None
-                # Whoever asks has something else to say of what cannot be judged here.
+                # The caller decides about mutants without a result.
                 with suppress(Exception):
                     found = judge(mutant)
                 if found is not None:

@@ -1,6 +1,6 @@
-"""Did a suite fail for the right reason? A finding has to name what was mutated, or a consequence of it.
+"""Does a suite fail for the right reason? A finding has to name what was mutated, or a consequence of it.
 
-A suite that turns red over something else would have let the fault through if that something had not been there.
+A suite that fails over something else does not detect the fault.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import TRUST, Change
 from grantproof.source import Document, Place, read, shown
 
-#: Below these a touched path is looked at as a whole: a finding names a statement, not a word of it.
+#: A touched path is widened to the entry below one of these: a finding names a statement, not a part of it.
 _WHOLE = ("Statement", "Parameters", "Resources", "Conditions")
 
 
 @dataclass(frozen=True)
 class Promise:
-    """Where a contract speaks of an entity that changed. `entering`: it changed in who may enter it; None where it
-    changed as a whole."""
+    """Where a contract declares an entity that changed. `entering`: whether its trust policy changed; None where the
+    whole entity appeared or disappeared."""
 
     file: str
     lines: range
@@ -34,11 +34,11 @@ class Promise:
 
 @dataclass(frozen=True)
 class Traces:
-    """By what a finding can show that it found this fault.
+    """What a finding can name to show that it detected the fault.
 
     Attributes:
-        lines: per file, the lines of what was touched and of the deployed statements that differ.
-        names: ARNs, labels and names of entities that differ or came along.
+        lines: by file, the lines of what was touched and of the deployed statements that differ.
+        names: ARNs, labels and names of entities that differ or were added.
         promises: the clauses of the contract that no longer hold.
     """
 
@@ -47,7 +47,7 @@ class Traces:
     promises: tuple[Promise, ...] = ()
 
     def match(self, finding: Finding) -> bool:
-        """Does the finding name what was broken?"""
+        """Does the finding name the fault?"""
         file, line = _split(finding.place)
         if any(file == name and line in lines for name, lines in self.lines):
             return True
@@ -55,7 +55,7 @@ class Traces:
             right = promise.entering is None or promise.entering == (" enter" in finding.clause)
             if file == promise.file and line in promise.lines and right:
                 return True
-        # The clause is what was claimed, and every claim about an entity names it; only what was found counts.
+        # Not the clause: every claim about an entity names it, whatever was found.
         said = f"{finding.place} {finding.detail}"
         return any(name in said for name in self.names)
 
@@ -67,12 +67,12 @@ def _split(place: str) -> tuple[str, int]:
 
 
 def names_fault(findings: Iterable[Finding], traces: Traces) -> bool:
-    """Is one of the findings about the fault?"""
+    """Does one of the findings name the fault?"""
     return any(traces.match(finding) for finding in findings)
 
 
 def traces_of(mutant: Mutant) -> Traces:
-    """What can be known before anything is deployed: the touched lines, and what came along."""
+    """The traces known before a deployment: the touched lines, and names of added resources."""
     document = read(mutant.template)
     file = shown(mutant.template)
     lines = tuple((file, document.lines(*_whole(path))) for path in mutant.touched)
@@ -90,8 +90,8 @@ def _whole(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 def declared_references(stage: Deployed) -> dict[tuple[str, str], str]:
-    """What the contract speaks of: its references as they are deployed, by section of the contract and alias. What a
-    reference names that is not deployed is left out."""
+    """The resolved references of what the contract declares, by section of the contract and alias; without references
+    to what is not deployed."""
     out: dict[tuple[str, str], str] = {}
     for section, declared in _declared(stage.contract):
         with suppress(SnapshotIncomplete):
@@ -108,7 +108,7 @@ def _declared(contract: Contract) -> Iterator[tuple[str, DeclaredPrincipal | Dec
 def with_changes(
     traces: Traces, changes: Sequence[Change], stage: Deployed, baseline: Mapping[tuple[str, str], str]
 ) -> Traces:
-    """The same, and what differs in what was deployed. `baseline` is what the contract speaks of without the fault."""
+    """The traces with what differs in the deployment. `baseline`: `declared_references` of the original grant."""
     lines: list[tuple[str, range]] = list(traces.lines)
     names: list[str] = list(traces.names)
     promises: list[Promise] = []
@@ -137,7 +137,7 @@ def with_changes(
 
 
 def original_place(mutated: Document, original: Document, place: str) -> str:
-    """A place in a mutant's text as the place in the file that a person has before them."""
+    """A place in a mutant's text, as the place in the original file."""
     file, line = _split(place)
     if file != shown(mutated.path):
         return place

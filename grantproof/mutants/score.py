@@ -1,4 +1,4 @@
-"""What became of every mutant, and what it comes to."""
+"""The verdict on each mutant, and the score of a grant."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from grantproof.iam import actions
 from grantproof.mutants.catalogue import Mutant, folder, operators
 from grantproof.source import read, shown
 
-#: Verdicts. Killed: a suite fails and names what was broken. Misplaced: suites fail, over something else. Equivalent:
-#: proved to give the same access. Invalid: AWS would not deploy it. Dormant: it is in a branch that nothing of what the
-#: contract speaks of takes, where it was looked whether it gives more, and not whether it gives less. The rest
-#: survived, and so did what took too long.
+#: Verdicts. Killed: a suite fails and names the fault. Misplaced: suites fail without naming it. Equivalent: proved to
+#: give the same access. Invalid: AWS would not deploy it. Dormant: it is in a branch that no combination of the
+#: contract takes; there it is only checked that it gives no more access. All others survived, also those that took too
+#: long.
 KILLED, SURVIVED, MISPLACED = "killed", "survived", "killed for another reason"
 EQUIVALENT, INVALID, DORMANT = "equivalent", "invalid", "dormant"
 VERDICTS = (KILLED, SURVIVED, MISPLACED, EQUIVALENT, INVALID, DORMANT)
@@ -26,7 +26,7 @@ VERDICTS = (KILLED, SURVIVED, MISPLACED, EQUIVALENT, INVALID, DORMANT)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mutant. `why`: why it is invalid, or why it cannot be shown to be equivalent."""
+    """The verdict on one mutant. `why`: why it is invalid, or why it is not proved equivalent."""
 
     mutant: Mutant
     verdict: str
@@ -35,13 +35,13 @@ class Result:
     findings: tuple[Finding, ...] = ()
 
     def payload(self) -> dict[str, Any]:
-        """What a child process says of it."""
+        """The result without its mutant, as a child process returns it."""
         findings = [finding.as_dict() for finding in self.findings]
         return {"verdict": self.verdict, "why": self.why, "tests": list(self.tests), "findings": findings}
 
     @staticmethod
     def from_payload(mutant: Mutant, data: bytes) -> Result:
-        """The inverse. A child that said nothing ended before it could judge."""
+        """The inverse of `payload`, from JSON. Empty data: the child ended before its verdict."""
         if not data:
             return Result(mutant, SURVIVED, "its suites did not come to an end")
         said = json.loads(data)
@@ -50,7 +50,7 @@ class Result:
 
     @property
     def place(self) -> str:
-        """Where the template was broken."""
+        """The place in the original template that was changed."""
         return str(read(self.mutant.template).place(*self.mutant.site))
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,12 +100,12 @@ class Score:
 
     @property
     def alive(self) -> tuple[Result, ...]:
-        """Those that nobody can be content with."""
+        """The mutants that no suite detected."""
         return tuple(r for r in self.results if r.verdict in (SURVIVED, MISPLACED))
 
     @property
     def passed(self) -> bool:
-        """Is there a mutant at all, and was every one that changes access caught?"""
+        """Is there at least one killed mutant, and none alive?"""
         return self.counts[KILLED] > 0 and not self.alive
 
     def groups(self) -> dict[str, Counter[str]]:
@@ -116,7 +116,7 @@ class Score:
         return out
 
     def lines(self) -> list[str]:
-        """As text: what is alive, then a line for each group, then the score."""
+        """As text: the mutants alive, then a line for each group, then the score."""
         out = [str(result) for result in self.alive]
         used = {result.mutant.operator.name for result in self.results}
         out.append(f"MUTANTS  {self.grant}: {len(self.results)} of {len(used)} operators")
@@ -148,8 +148,8 @@ def document(scores: Sequence[Score], judges: str, *, only: str = "", chosen: Se
     """Scores as plain data, for reports: the same bytes for the same templates, catalogue and release.
 
     Args:
-        judges: the digest of the suites that judged (`evidence.provenance.judges`).
-        only, chosen: the expression and the patterns that left tests and mutants out; such a score is of a part.
+        judges: the digest of the suites (`evidence.provenance.judges`).
+        only, chosen: the expression that selected tests and the patterns that selected operators; empty for all.
     """
     digest = hashlib.sha256()
     for path in sorted(folder().glob("*.yaml")):

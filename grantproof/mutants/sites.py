@@ -1,7 +1,7 @@
-"""Where a template can be broken: its policies, statements, elements, parameters and resources, by their paths.
+"""The sites of a template at which operators apply: policies, statements, elements, parameters, resources, by path.
 
-Works on parsed templates of any shape: a statement may stand alone or in a list, in `Fn::If` branches, in an inline
-policy, a managed one, a trust policy or a resource's.
+Works on parsed templates of any shape: a statement can stand alone or in a list, in branches of `Fn::If`, and in
+inline, managed, trust and resource policies.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from grantproof.source import Key
 
 Path = tuple[Key, ...]
 TRUST, IDENTITY, RESOURCE = "trust", "identity", "resource"
-#: Other text than this never reaches a policy as a name.
+#: Policies of these types are identity policies, except trust policies.
 _IAM = "AWS::IAM::"
 
 
 @dataclass(frozen=True)
 class Site:
-    """A value of a template. `owner` is the logical id of the resource or the name of the parameter that holds it."""
+    """A value of a template. `owner`: the logical ID of the resource, or the name of the parameter, that contains
+    it."""
 
     path: Path
     owner: str = ""
@@ -38,7 +39,7 @@ def at(value: Any, path: Path) -> Any:
 
 
 def resources(template: Mapping[str, Any], types: tuple[str, ...] = ()) -> Iterator[Site]:
-    """The resources of these types, or all; those that a loop makes once each."""
+    """The resources of these types, or all; a resource within a loop once."""
     for path, resource in _resources(template["Resources"], ("Resources",)):
         if isinstance(resource, Mapping) and (not types or resource.get("Type") in types):
             yield Site(path, str(path[-1]))
@@ -75,7 +76,7 @@ def statements(template: Mapping[str, Any], kinds: tuple[str, ...], effect: str 
 
 
 def leaves(template: Mapping[str, Any], site: Site) -> Iterator[Site]:
-    """The single values of an element: each of a list, each branch of a condition, each kind of principal."""
+    """The single values of an element: each item of a list, branch of a condition, and kind of principal."""
     value = at(template, site.path)
     if isinstance(value, list):
         for number in range(len(value)):
@@ -103,7 +104,7 @@ def parameters(template: Mapping[str, Any]) -> Iterator[Site]:
 
 
 def reaching_policies(template: Mapping[str, Any]) -> frozenset[str]:
-    """The names of the parameters that policies are built from."""
+    """The names of the parameters that policies refer to directly."""
     found: set[str] = set()
     for policy in policies(template, (TRUST, IDENTITY, RESOURCE)):
         found |= set(_referred(at(template, policy.path)))
@@ -111,7 +112,7 @@ def reaching_policies(template: Mapping[str, Any]) -> frozenset[str]:
 
 
 def is_intrinsic(value: Mapping[str, Any]) -> bool:
-    """Is a value what an intrinsic function gives?"""
+    """Is a value an intrinsic function?"""
     return len(value) == 1 and str(next(iter(value))).startswith(("Ref", "Fn::"))
 
 

@@ -1,4 +1,4 @@
-"""Which of the collected tests judge a mutant, and in which order: what is cheap and catches most comes first."""
+"""Selects and orders the tests that judge a mutant: cheap ones that catch most come first."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from grantproof.mutants.baseline import Suites
 
-#: The suites whose tests ask for nothing but what policies say.
+#: The suites whose tests only read policies.
 _READING = ("test_proof", "test_trust", "test_permissions")
 
 
 def reads_only(item: pytest.Item) -> bool:
-    """Does a test ask for nothing but what policies say?"""
+    """Does a test only read policies, without a mocked world?"""
     return item.path.stem in _READING or (item.path.stem == "test_deployment" and not _worlds(item))
 
 
@@ -22,7 +22,7 @@ def _worlds(item: pytest.Item) -> bool:
 
 
 def by_cost(items: Sequence[pytest.Item]) -> tuple[tuple[pytest.Item, ...], tuple[pytest.Item, ...]]:
-    """Tests that read what is deployed, and those that lint, call or deploy."""
+    """Two groups of tests: those that read what is deployed, and those that lint, call or deploy."""
     static: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
@@ -37,7 +37,7 @@ _ORDER = ("test_proof", "test_trust", "test_permissions", "test_deployment")
 
 
 def by_suite(items: Sequence[pytest.Item]) -> Suites:
-    """Tests by suite. A mutant's tests end with the suite that catches it."""
+    """Tests by suite. No further suite runs after the one that kills a mutant."""
     runs: dict[str, list[pytest.Item]] = {suite: [] for suite in _ORDER}
     for item in items:
         runs.setdefault(item.path.stem, []).append(item)

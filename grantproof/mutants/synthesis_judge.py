@@ -1,8 +1,7 @@
-"""Judges mutants by working out what their templates would hold, in a hundredth of the time of a deployment.
+"""Judges mutants by synthesis, in a hundredth of the time of a deployment.
 
-Only what is seen in this way is judged. A mutant that cannot be worked out, or that no suite which reads policies has
-caught, is left to be deployed. So is every mutant of a grant of which a deployment holds something else than was worked
-out.
+A mutant that cannot be synthesised, or that no suite which reads policies kills, is left to be deployed. So are all
+mutants of a grant whose synthesis and deployment differ.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from grantproof.source import overlay, read
 
 
 def refused(contract: Contract) -> str:
-    """Why CloudFormation or IAM refuses the templates as they are read now; empty where they may take them."""
+    """Why CloudFormation or IAM refuses the templates as they read now; empty where they may accept them."""
     try:
         access(Synthesised(contract, synthesise(contract)))
     except (Refused, MalformedPolicy) as error:
@@ -37,23 +36,23 @@ def refused(contract: Contract) -> str:
 
 @dataclass(frozen=True)
 class SynthesisJudge:
-    """A grant without a fault, as it was worked out; a deployment of it holds the same."""
+    """Judges against the synthesis of the original grant, which equals its deployment."""
 
     baseline: Baseline
     cache: StackCache
 
     @staticmethod
     def of(deployed: Baseline) -> SynthesisJudge | None:
-        """None where it cannot be worked out, or not as it was deployed, when things were called so."""
+        """The judge of a grant; None where it cannot be synthesised, or differs from its deployment."""
         cache = StackCache()
         try:
-            found = Baseline.of(_worked_out(deployed, cache))
+            found = Baseline.of(_synthesised(deployed, cache))
         except (Refused, NotResolved, MalformedPolicy):
             return None
         return None if difference(deployed.holds, found.holds) else SynthesisJudge(found, cache)
 
     def judge(self, trial: Trial, suites: Suites, mutant: Mutant) -> Result | None:
-        """What becomes of a mutant; None where it has to be deployed."""
+        """The verdict on a mutant; None where it has to be deployed."""
         original = read(mutant.template)
         with overlay({mutant.template: mutant.text}, dumped=True):
             broken = read(mutant.template)
@@ -61,7 +60,7 @@ class SynthesisJudge:
                 return Result(mutant, INVALID, why=said)
             try:
                 check_contract(self.baseline.contract, original.value, mutant)
-                found = self.baseline.judge(mutant, _worked_out(self.baseline, StackCache(self.cache)), trial, suites)
+                found = self.baseline.judge(mutant, _synthesised(self.baseline, StackCache(self.cache)), trial, suites)
             except (Refused, MalformedPolicy):
                 said = refused(self.baseline.contract)
                 return Result(mutant, INVALID, why=said) if said else None
@@ -70,7 +69,7 @@ class SynthesisJudge:
         return with_original_places(found, broken) if found.verdict in (KILLED, EQUIVALENT, DORMANT) else None
 
 
-def _worked_out(baseline: Baseline, cache: StackCache) -> Synthesised:
-    """What the stacks would hold as the templates are read now."""
+def _synthesised(baseline: Baseline, cache: StackCache) -> Synthesised:
+    """The synthesis of the templates as they read now."""
     found = synthesise(baseline.contract, physical=baseline.physical, cache=cache)
     return Synthesised(baseline.contract, found)

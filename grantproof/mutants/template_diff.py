@@ -1,6 +1,6 @@
-"""Where a mutated template differs from the original, and what that changes under the parameters of a stack.
+"""Where a mutated template differs from the original, and which effect that has under the parameters of a stack.
 
-A difference counts only where the changed part is used and has another value.
+A difference has an effect only if the changed part is used and has another value.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from grantproof.source import Key
 Path_ = tuple[Key, ...]
 Template = Mapping[str, Any]
 TRUST_POLICY = "AssumeRolePolicyDocument"
-#: Properties that hold a policy document, which is looked at as a whole.
+#: Properties that hold a policy document, which is compared as a whole.
 _DOCUMENTS = (TRUST_POLICY, "PolicyDocument", "KeyPolicy", "ResourcePolicy")
 
 
 @dataclass(frozen=True)
 class TemplateDiff:
-    """Two readings of one template.
+    """The differences between an original template (`before`) and a mutated one (`after`).
 
     Attributes:
-        given: the parameters that get a value wherever the template is used: nothing turns on their defaults.
+        given: the parameters that every instance of the template sets, so that their defaults do not matter.
     """
 
     before: Template
@@ -38,34 +38,34 @@ class TemplateDiff:
 
     @cached_property
     def changed(self) -> tuple[Path_, ...]:
-        """The smallest parts of the resources that differ, policies as a whole."""
+        """The paths of the smallest parts of Resources that differ; policies as a whole."""
         return tuple(dict.fromkeys(_changes(self.before["Resources"], self.after["Resources"], ())))
 
     @cached_property
     def changed_parameters(self) -> Mapping[str, Any]:
-        """The parameters whose constraints differ, as they are now."""
+        """The parameters whose declarations differ, as in `after`."""
         old, new = self.before.get("Parameters") or {}, self.after.get("Parameters") or {}
         return {name: p for name, p in new.items() if _without(p, _SAID) != _without(old.get(name, {}), _SAID)}
 
     @cached_property
     def differs_outside_resources(self) -> bool:
-        """Does anything differ that decides what all resources are, or whether they are made?"""
+        """Does anything differ that can change all resources, or whether they are created?"""
         return _sections(self.before, self.given) != _sections(self.after, self.given)
 
     @cached_property
     def changes_parameter_checks(self) -> bool:
-        """Does anything differ by which a template refuses parameters together?"""
+        """Does anything differ that decides which combinations of parameters are refused?"""
         old, new = _sections(self.before, self.given), _sections(self.after, self.given)
         return any(old.get(name) != new.get(name) for name in ("Parameters", "Rules", "Mappings"))
 
     def effects(self, scope: Scope) -> list[Any]:
-        """What each difference comes to in a stack; nothing where none comes to anything."""
+        """The effect of each difference in a stack; empty where none has an effect."""
         ways = [_way(scope, self.before["Resources"], self.after["Resources"], change) for change in self.changed]
         ways += [violation(name, p, text(scope.parameters[name])) for name, p in self.changed_parameters.items()]
         return ways if any(ways) else []
 
     def gives_same_access(self, ways: Iterable[Any], scope: Scope) -> bool:
-        """Are these only policies that say the same as before, whatever stands beside them?"""
+        """Are all these effects policies that give the same access as before, together with any other policies?"""
         if self.changed_parameters:
             return False
         pairs = zip(self.changed, ways, strict=True)
@@ -80,7 +80,7 @@ class TemplateDiff:
         return gives_same_access(old, new, type_, aspect, str(scope.pseudo["AWS::AccountId"]))
 
     def is_used(self, scopes: Iterable[Scope]) -> bool:
-        """Is all that differs part of what some stack makes?"""
+        """Is every part that differs used by some stack?"""
         if {**self.before, "Resources": 0} != {**self.after, "Resources": 0}:
             return True
         here, resources = tuple(scopes), self.before["Resources"]
@@ -93,8 +93,8 @@ _SAID = ("Description", "ConstraintDescription")
 
 
 def _sections(template: Template, always_given: frozenset[str]) -> dict[str, Any]:
-    """What of a template is not a resource, without what is only said, what parameters take, and defaults that are
-    never taken; and of resources, whether they are made."""
+    """The template without Resources, descriptions, constraints and unused defaults; of resources, type and
+    condition."""
     out = {name: section for name, section in template.items() if name not in ("Resources", "Description", "Metadata")}
     given = {
         name: _without(p, (*_CONSTRAINTS, *_SAID, *(("Default",) if name in always_given else ())))
@@ -110,8 +110,8 @@ def _without(item: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _changes(before: Any, after: Any, path: Path_, *, whole: bool = True) -> Iterator[Path_]:
-    """The paths of the smallest parts that differ and whose values can be worked out by themselves; of a policy, its
-    whole document where it is asked for as a `whole`, since one statement can hide what another says."""
+    """The paths of the smallest parts that differ and can be evaluated by themselves. With `whole`, a policy document
+    is one part, since one statement can mask another."""
     if before == after:
         return
     if whole and path and path[-1] in _DOCUMENTS:
@@ -131,7 +131,7 @@ def _changes(before: Any, after: Any, path: Path_, *, whole: bool = True) -> Ite
 
 
 def _is_made(scope: Scope, resources: Any, path: Path_) -> bool:
-    """Is a part of the resources in a branch that is taken?"""
+    """Is a part of Resources in a branch that is taken?"""
     entry, item = resources[path[0]] if path else {}, resources
     if "Condition" in entry and not condition(entry["Condition"], scope):
         return False
@@ -145,7 +145,7 @@ def _is_made(scope: Scope, resources: Any, path: Path_) -> bool:
 
 
 def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
-    """What a change makes of a part of the resources: both values, or nothing where it makes no difference."""
+    """The effect of a change on a part of Resources: both values, or None where there is none."""
     if not _is_made(scope, before, path):
         return None
     for key in path:
@@ -158,12 +158,12 @@ def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
 
 
 def given_wherever_used(uses: Iterable[frozenset[str]]) -> frozenset[str]:
-    """What every use of a template gives a value; nothing where nobody uses it."""
+    """The parameters that every use of a template sets; empty where there is no use."""
     found = list(uses)
     return frozenset.intersection(*found) if found else frozenset()
 
 
 def passed(parameters: Any) -> frozenset[str]:
-    """The parameters that a template gives to a nested stack, whatever its own are."""
+    """The parameters of a nested stack that a template sets under any parameters of its own."""
     written = parameters.items() if isinstance(parameters, Mapping) and "Fn::If" not in parameters else ()
     return frozenset(name for name, entry in written if "AWS::NoValue" not in json.dumps(entry))

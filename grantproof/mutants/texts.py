@@ -1,8 +1,8 @@
-"""Policies that a template writes as text, opened so that they are broken as those are that it writes as objects, and
+"""Policies that a template writes as JSON text: opened (parsed into objects), so that operators apply to them, and
 closed again.
 
-Text of `Fn::Sub` is opened too: a string in it that names something becomes an `Fn::Sub` of its own, or the function
-that gives what it names.
+The text of `Fn::Sub` is opened too: a string in it with variables becomes an `Fn::Sub` of its own, or the Ref or
+Fn::GetAtt that it stands for.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from grantproof.source import Document, Key
 
 #: A string that is a variable and nothing else.
 _WHOLE = re.compile(r"\$\{([A-Za-z0-9:.]+)\}")
-#: No template has such keys.
+#: Keys that no template has.
 _POLICY, _NUMBER = "\0policy", "\0number"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A template, each policy that is text in it an object.
+    """A template in which each policy written as text is an object.
 
     Attributes:
-        texts: what stood in their places.
+        texts: the original values of these policies.
     """
 
     value: Any
     texts: tuple[Any, ...]
 
     def closed(self, value: Any) -> Any:
-        """A changed template with its policies as text again: those that did not change as they were.
+        """A changed template with its policies as text again; unchanged ones keep their original text.
 
         Raises:
-            NotText: what has become of one cannot be written as text.
+            NotText: a changed policy cannot be written as text.
         """
         return self._closed(value) if self.texts else value
 
@@ -54,12 +54,12 @@ class Opened:
 
 
 class NotText(Exception):
-    """A function stands in a policy that text cannot name."""
+    """A policy contains a function that cannot be written in text."""
 
 
 @lru_cache(maxsize=256)
 def opened(document: Document) -> Opened:
-    """A template with its policies opened; its own objects where it has none that are text."""
+    """A template with its policies opened; the template itself where none is text."""
     template: Mapping[str, Any] = document.value
     texts: list[Any] = []
 
@@ -77,12 +77,12 @@ def opened(document: Document) -> Opened:
 
 
 def outside(path: tuple[Key, ...]) -> tuple[Key, ...]:
-    """The path of what stands in the template itself: of a place within text that of the text."""
+    """A path in the original template; for a path within a policy's text, the path of the text."""
     return path[: path.index(_POLICY)] if _POLICY in path else path
 
 
 def _policy_of(value: Any) -> Any:
-    """What text says, if that is a policy."""
+    """The policy in a text or Fn::Sub; None where it is no policy."""
     match value:
         case str():
             return _parsed(value)
@@ -103,7 +103,7 @@ def _parsed(text: str) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """Strings of `Fn::Sub` as values of a template."""
+    """The strings of a policy from `Fn::Sub`, as values of a template."""
     if isinstance(value, str):
         if whole := _WHOLE.fullmatch(value):
             name, _, attribute = whole[1].partition(".")
@@ -115,7 +115,7 @@ def _named(value: Any) -> Any:
 
 
 def _written(policy: Any, before: Any) -> Any:
-    """A policy as text, with the variables of the text that it takes the place of."""
+    """A policy as text, with the Fn::Sub variables of the text that it replaces."""
     plain = isinstance(before, str)
     if plain and not _names_something(policy):
         return json.dumps(policy)
@@ -133,7 +133,7 @@ def _names_something(value: Any) -> bool:
 
 
 def _as_sub(value: Any, *, plain: bool) -> Any:
-    """What stands in the text of `Fn::Sub`, which reads the names of keys too. `plain`: they were no such text."""
+    """A policy as the text of `Fn::Sub`, which substitutes in keys too. `plain`: the original was no Fn::Sub."""
     if isinstance(value, str) or (isinstance(value, Mapping) and is_intrinsic(value)):
         text = text_of(value)
         if text is None or (isinstance(value, Mapping) and isinstance(value.get("Fn::Sub"), list)):

@@ -1,4 +1,4 @@
-"""What an edit of a template is: what it takes, and what it says."""
+"""The interface of edits: what an edit takes and returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grantproof.mutants.sites import Path, at
 
 @dataclass(frozen=True)
 class Touched:
-    """What an edit changed: paths in the changed template, and names of what came along."""
+    """What an edit changed: paths in the changed template, and names of added resources."""
 
     paths: tuple[Path, ...]
     names: tuple[str, ...] = ()
@@ -20,20 +20,20 @@ class Touched:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an edit may need to know: the logical id that the site belongs to, and the file names of the grant's other
+    """The context of an edit: the logical ID of the resource of the site, and the file names of the grant's other
     templates."""
 
     owner: str
     others: tuple[str, ...] = ()
 
 
-#: Takes a template that it may change, the path of the site, its argument from the catalogue and the surroundings, and
-#: says what it touched; None where it does not apply.
+#: Takes a template, which it changes in place, the path of the site, the argument from the catalogue and the context;
+#: returns what it touched, or None where it does not apply.
 Edit = Callable[[Any, Path, Any, Surroundings], Touched | None]
 
 
 def replaced(template: Any, path: Path, value: Any) -> Touched | None:
-    """Put a value in the place of another."""
+    """Replace the value at a path; None where nothing changes."""
     if not path or value is NOTHING or value == at(template, path):
         return None
     at(template, path[:-1])[path[-1]] = value

@@ -1,4 +1,4 @@
-"""Tries the suites' tests on one mutant: do they fail, and do they name what was broken?"""
+"""Runs the suites' tests on one mutant: do they fail, and do they name the fault?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Trial:
 
     @contextmanager
     def on(self, stage: Deployed) -> Iterator[None]:
-        """Let the tests find a stage that is already there."""
+        """Make the tests use an existing stage."""
         self.plugin.adopt(self.session.config, stage)
         try:
             yield
@@ -35,25 +35,26 @@ class Trial:
             self.plugin.adopt(self.session.config, None)
 
     def run(self, items: Sequence[pytest.Item]) -> list[Outcome]:
-        """Run tests on whatever stage the plugin has adopted; what each of them noted."""
+        """Run tests on the stage that the plugin has adopted; returns their outcomes."""
         out: list[Outcome] = []
         if items:
-            # The module that ran before is not this one's.
+            # Tear down the fixtures of the module that ran before.
             self.session._setupstate.teardown_exact(items[0])
         for number, item in enumerate(items):
-            # What a test leaves behind is cleared for the next; any other test will do after the last.
+            # pytest tears down fixtures for the next test; after the last one, any other test serves.
             following = items[number + 1] if number + 1 < len(items) else _another(self.session.items, item)
             for report in runtestprotocol(item, nextitem=following, log=False):
                 outcome = self.plugin.outcome_of(report)
                 if outcome is not None and is_failing(outcome) and not outcome.findings:
-                    # It failed in its own words. Those say no place, so they can only show what came along by name.
+                    # A plain assertion failed. It has no place, so it can name the fault only by the name of an added
+                    # resource.
                     said = Finding(outcome.grant, outcome.test, "broken", report.longreprtext.splitlines()[-1])
                     outcome = replace(outcome, findings=(said,))
                 out += [outcome] if outcome is not None else []
         return out
 
     def verdict(self, mutant: Mutant, suites: Sequence[Sequence[pytest.Item]], traces: Traces) -> Result:
-        """Run one suite after the other, until one has found what was broken."""
+        """Run one suite after the other, until a finding names the fault."""
         failed: list[Outcome] = []
         for items in suites:
             failed += [outcome for outcome in self.run(items) if is_failing(outcome)]
@@ -65,12 +66,12 @@ class Trial:
 
 
 def is_failing(outcome: Outcome) -> bool:
-    """Does the test fail? What somebody has accepted does not."""
+    """Does the test fail? A finding accepted by a waiver is no failure."""
     return outcome.status not in ("pass", "exception")
 
 
 def with_original_places(result: Result, broken: Document) -> Result:
-    """A result whose findings stand where they do in the template that was not broken."""
+    """A result whose findings have places in the original template."""
     original = read(result.mutant.template)
     shown = tuple(replace(f, place=original_place(broken, original, f.place)) for f in result.findings)
     return replace(result, findings=shown)
