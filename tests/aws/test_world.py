@@ -293,8 +293,8 @@ def test_the_stranger_is_of_an_account_that_the_grant_does_not_mention(tmp_path:
     (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     text = (good / "contract.yaml").read_text(encoding="utf-8").replace("111111111111", "999999999999")
     (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
-    assert Stage(load(good)).stranger == "999999999999"
-    assert Stage(load(tmp_path)).stranger == "999999999998"
+    assert Stage(load(good)).third_account == "999999999999"
+    assert Stage(load(tmp_path)).third_account == "999999999998"
 
 
 def test_a_bucket_that_there_cannot_be_is_told_in_one_line_and_leaves_no_world_behind(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Sta
     without permission, and the root users, who can assume no role (rule T9)."""
     arn = world.holder(role).arn
     trusted = str([world.resolved(statement.document) for statement in role.trust])
-    people = {"a user of a third account": world.outsider(world.stranger, "stranger", arn)}
+    people = {"a user of a third account": world.outsider(world.third_account, "stranger", arn)}
     for alias, number in grant.accounts.items():
         if number not in (*re.findall(r"(?<!\d)\d{12}(?!\d)", trusted), arn.split(":")[4]):
             people[f"a user of {alias} who may assume it"] = world.outsider(number, f"beside-{role.alias}"[:64], arn)
@@ -338,7 +338,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
     session = world.member(principal)
     promised = contract_layers(world, principal)
     for resource in resources(world.resolved(statement.document)):
-        for neighbour in neighbours(resource, (*grant.accounts.values(), world.stranger)):
+        for neighbour in neighbours(resource, (*grant.accounts.values(), world.third_account)):
             region = neighbour.split(":")[3]
             region = region if re.fullmatch("[a-z0-9-]+", region) else grant.region  # none, or a policy variable
             for service, operation in operations_of(statement):

@@ -1,16 +1,16 @@
-"""Exports of real accounts: what the AWS CLI prints, joined to one snapshot, or refused.
+"""Reads exports of real accounts: output of the AWS CLI, joined to one snapshot, or rejected.
 
-A file holds one JSON document or several, one after the other; a folder holds such files, read by name. Documents are
-recognised by their keys:
+A file contains one or several concatenated JSON documents; a folder contains such files, read in order of name.
+Documents are recognised by their keys:
 
     UserDetailList ...      aws iam get-account-authorization-details, whole or page by page
-    Roles                   aws iam list-roles: MaxSessionDuration, which the first one does not tell
+    Roles                   aws iam list-roles: MaxSessionDuration, which the first one lacks
     Stacks                  aws cloudformation describe-stacks: outputs, which the contract refers to, and parameters
     StackResources          aws cloudformation describe-stack-resources, of each stack and each nested one
     ResourcePolicies        [{"Arn", "Type", "Account", "Policy"}], and the services that were read, under Services
     Account                 aws sts get-caller-identity
 
-A snapshot is whole or it is refused: what is not there cannot be told from what was left out.
+An incomplete snapshot is rejected: a policy that does not exist cannot be told from one that was left out.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["Export", "ExportRefused", "RecordedStack", "by_alias", "join", "name
 
 
 def by_alias(pairs: Iterable[str], what: str) -> dict[str, str]:
-    """What is given as `ALIAS=...`, by alias; `what` is how messages call it.
+    """The values of `ALIAS=VALUE` arguments, by alias; `what` names the value in error messages.
 
     Raises:
-        ExportRefused: it is not of this form, or an alias is given twice.
+        ExportRefused: an argument is not of this form, or an alias is given twice.
     """
     out: dict[str, str] = {}
     for pair in pairs:
@@ -43,7 +43,7 @@ def by_alias(pairs: Iterable[str], what: str) -> dict[str, str]:
 
 
 def named(pairs: Iterable[str]) -> dict[str, Path]:
-    """The files under `ALIAS=FILE`, by alias.
+    """The files of `ALIAS=FILE` arguments, by alias.
 
     Raises:
         ExportRefused: as `by_alias`, or there is no such file.
@@ -56,7 +56,7 @@ def named(pairs: Iterable[str]) -> dict[str, Path]:
 
 
 def read_export(path: Path) -> Export:
-    """Read the export of one account.
+    """Read the export of one account from a file or folder.
 
     Raises:
         ExportRefused: it is cut off, lacks a part, contradicts itself, or is not JSON of a known shape.
@@ -70,7 +70,7 @@ def read_export(path: Path) -> Export:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Export:
-    """Read once what is asked for again and again, such as the account that is the partner of many."""
+    """Cached: several grants may use the same account. `stamps` make a changed file be read again."""
     return join(path, _documents([file for file, _, _ in stamps]))
 
 

@@ -1,4 +1,4 @@
-"""The documents of one account joined to one export, whole and consistent; or refused."""
+"""Joins the documents of one account to one complete and consistent export, or rejects them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from grantproof.source import SourceError
 
 Part = Mapping[str, Any]
 
-#: JSON in which no object has a key twice.
+#: A JSON decoder that raises `DuplicateKey`.
 DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: _once(pairs))
 
 
 class DuplicateKey(ValueError):
-    """A key that stands twice in one object."""
+    """A key occurs twice in one JSON object."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,12 +32,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class ExportRefused(SourceError):
-    """An export that is not a whole and consistent snapshot of one account: file, what is wrong, next step."""
+    """An export is no complete and consistent snapshot of one account; names the file, the fault and the next step."""
 
 
 @dataclass(frozen=True)
 class RecordedStack:
-    """A stack as DescribeStacks tells it. `id` is its ARN; `parameters` leave out what it hides (`NoEcho`)."""
+    """A stack as DescribeStacks returns it. `id` is its ARN; `parameters` omit masked values (`NoEcho`)."""
 
     name: str
     id: str
@@ -47,19 +47,19 @@ class RecordedStack:
 
     @property
     def settled(self) -> bool:
-        """Is it in a state in which it will stay?"""
+        """Is its status final, so that no operation is in progress?"""
         return self.status in _SETTLED
 
     @property
     def region(self) -> str:
-        """Where it is."""
+        """The region of the stack."""
         return self.id.split(":")[3]
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was exported of one account. `resources` are the resources of stacks and nested stacks, by the stack's ARN;
-    `services` are those whose resource policies were read."""
+    """The export of one account. `resources` are those of stacks and nested stacks, by the stack's ARN; `services` are
+    those whose resource policies were read."""
 
     path: Path
     snapshot: AccountSnapshot
@@ -69,12 +69,12 @@ class Export:
 
     @property
     def account(self) -> str:
-        """The 12 digits."""
+        """The account number, 12 digits."""
         return self.snapshot.account
 
 
 def join(path: Path, documents: Iterable[Part]) -> Export:
-    """One export of its documents; `path` is only named.
+    """Join documents to one export; `path` is only used in error messages.
 
     Raises:
         ExportRefused: as `read_export`.
@@ -83,7 +83,7 @@ def join(path: Path, documents: Iterable[Part]) -> Export:
 
 
 _DETAILS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
-#: Every key of a document that is understood, with the command that gives it.
+#: Every known key of a document, with the command that prints it.
 _PARTS = {
     **dict.fromkeys(_DETAILS, "aws iam get-account-authorization-details"),
     "Roles": "aws iam list-roles",
@@ -103,7 +103,7 @@ _NAMED = {
 }
 
 
-#: DescribeStackResources gives no more.
+#: DescribeStackResources returns at most so many resources.
 _MOST = 100
 
 
@@ -150,11 +150,11 @@ class _Joined:
         return [document for document in self._documents if name in document]
 
     def _entries(self, name: str) -> list[dict[str, Any]]:
-        """The entries of a list, of all its pages. Every page but the last says that there are more."""
+        """The entries of a list, over all its pages. Every page but the last has `IsTruncated: true`."""
         pages = self._having(name)
         if not pages:
             raise self._refuse(f"has no {name}. Add what `{_PARTS[name]}` prints.")
-        # The last page says so, or nothing: the CLI joins pages itself and then leaves IsTruncated out or false.
+        # On the last page IsTruncated is false or missing: the CLI joins pages itself and then may omit it.
         *before, last = [page.get("IsTruncated", False) for page in pages]
         if last:
             raise self._refuse(f"is cut off: the last page of {name} says IsTruncated. Add the pages that follow.")
@@ -176,7 +176,7 @@ class _Joined:
         for entries in details.values():
             for entry in entries:
                 number = entry["Arn"].split(":")[4] if entry["Arn"].count(":") >= 5 else ""
-                # Policies of AWS's own have `aws` where the account stands.
+                # ARNs of AWS managed policies have `aws` in place of the account.
                 if number != "aws":
                     found.setdefault(number, entry["Arn"])
         if not found:
@@ -220,7 +220,7 @@ class _Joined:
     # entities
 
     def _whole(self, name: str, entry: dict[str, Any]) -> Part:
-        # AWS leaves UserPolicyList out where a user has none; the other lists are always there, if empty.
+        # AWS omits UserPolicyList where a user has no inline policy; the other lists are always present.
         required = ("AttachedManagedPolicies", *((_INLINE[name],) if name != "UserDetailList" else ("GroupList",)))
         for key in required:
             if not isinstance(entry.get(key), list):
@@ -244,7 +244,7 @@ class _Joined:
         return {**policy, "PolicyVersionList": [kept]}
 
     def _document(self, value: Any, entry: Part) -> Any:
-        """A policy document: an object, or its text, which the API encodes as in URLs."""
+        """A policy document, given as an object or as percent-encoded JSON text."""
         if isinstance(value, str):
             text = value if value.lstrip().startswith("{") else unquote(value)
             try:

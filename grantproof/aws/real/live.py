@@ -1,6 +1,6 @@
-"""Taking the export of a real account through boto3, read-only: the documents that `export` joins, or one error.
+"""Takes the export of a real account through boto3, read-only: the documents that `joined` joins, or one error.
 
-What is called is in `CALLS`, and is what `templates/snapshot-reader` allows; a test holds the two together.
+`CALLS` lists every call, and `templates/snapshot-reader` allows exactly these; a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from grantproof.aws.held.snapshot import RESOURCE_POLICIES
 from grantproof.contract import Contract, Stack
 
 Document = dict[str, Any]
-#: Told what is being read, for whoever waits.
+#: Called with a line of text on what is being read.
 Progress = Callable[[str], None]
 
-#: The IAM action of each call that taking a snapshot makes. GetCallerIdentity needs no permission (rule T26).
+#: The IAM action of each call that a snapshot needs. GetCallerIdentity needs no permission (rule T26).
 CALLS: Mapping[tuple[str, str], str] = {
     ("iam", "GetAccountAuthorizationDetails"): "iam:GetAccountAuthorizationDetails",
     ("iam", "ListRoles"): "iam:ListRoles",
@@ -44,17 +44,17 @@ CALLS: Mapping[tuple[str, str], str] = {
     ("ecr", "GetRepositoryPolicy"): "ecr:GetRepositoryPolicy",
 }
 
-#: botocore's standard mode waits between tries, exponentially and with jitter, up to 20 seconds.
+#: botocore's standard mode waits between tries: exponential backoff with jitter, at most 20 seconds.
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=60)
 
 
 class SnapshotFailed(Exception):
-    """A snapshot that could not be taken as a whole: which call failed, why, and what to do."""
+    """A complete snapshot could not be taken; names the call that failed, the reason and the next step."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An account to read: the session, what it is called in messages, the contract's alias and number for it."""
+    """An account to read: the session, its name in messages, and the contract's alias and number of the account."""
 
     session: boto3.Session
     name: str
@@ -64,7 +64,7 @@ class Source:
 
 
 def sources(contracts: Iterable[Contract], profiles: Mapping[str, str]) -> tuple[Source, ...]:
-    """The account behind each alias, entered by the profile of the user's AWS configuration that is given for it.
+    """The account of each alias, read with a profile of the user's AWS configuration.
 
     Raises:
         SnapshotFailed: a profile does not exist, no contract has such an account, or contracts differ about it.
@@ -96,11 +96,11 @@ def take(
     config: Config = PATIENT,
     progress: Progress = lambda text: None,
 ) -> list[Document]:
-    """The documents of one account. `stacks` are those of the contracts there; `services` those whose resource policies
+    """The documents of one account. `stacks` are the contracts' stacks in it; `services` those whose resource policies
     are read, in the source's region.
 
     Raises:
-        SnapshotFailed: a call failed; nothing is given then.
+        SnapshotFailed: a call failed; there is no partial result.
     """
     reader, events = _Reader(source, config, progress), source.session.events
     events.register_first("before-parameter-build", reader.remember)
@@ -113,10 +113,10 @@ def take(
 
 
 def identity(source: Source, config: Config = PATIENT) -> str:
-    """The ARN of who a profile is. Asked of STS, which needs no permission (rule T26).
+    """The ARN of the identity of a profile, from GetCallerIdentity, which needs no permission (rule T26).
 
     Raises:
-        SnapshotFailed: no answer, or the profile is of another account than the contract's.
+        SnapshotFailed: the call failed, or the identity is of another account than the contract's.
     """
     reader = _Reader(source, config, lambda text: None)
     try:
@@ -126,10 +126,10 @@ def identity(source: Source, config: Config = PATIENT) -> str:
 
 
 def known_services(names: str | None) -> tuple[str, ...]:
-    """The services of a list with commas; None is all of them.
+    """The services of a comma-separated list; all of them for None.
 
     Raises:
-        SnapshotFailed: one is not known.
+        SnapshotFailed: a service is not known.
     """
     if names is None:
         return tuple(RESOURCE_POLICIES)
@@ -146,7 +146,7 @@ def stacks_in(contracts: Iterable[Contract], alias: str) -> tuple[Stack, ...]:
 
 
 def write(documents: Iterable[Document], path: Path) -> None:
-    """Write an export that `export.read_export` reads. Appears whole or not at all."""
+    """Write an export that `export.read_export` reads. Atomic: the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
     beside.write_text("".join(f"{json.dumps(document)}\n" for document in documents), encoding="utf-8")
@@ -154,21 +154,21 @@ def write(documents: Iterable[Document], path: Path) -> None:
 
 
 class _Reader:
-    """Reads one account, and remembers the last call for its error."""
+    """Reads one account, and records the last call for error messages."""
 
     def __init__(self, source: Source, config: Config, progress: Progress) -> None:
         self._source, self._config, self._progress = source, config, progress
         self._last = ("sts", "GetCallerIdentity")
 
     def remember(self, model: Any, **_: Any) -> None:
-        """Keep which call is being made."""
+        """Record the call that is being made; a botocore event handler."""
         self._last = (model.service_model.service_name, model.name)
 
     def _client(self, service: str) -> Any:
         return self._source.session.client(service, region_name=self._source.region, config=self._config)
 
     def identity(self) -> str:
-        """Who the source is."""
+        """The ARN of the source's identity."""
         found, wanted = self._client("sts").get_caller_identity(), self._source.account
         if found["Account"] != wanted:
             raise SnapshotFailed(
@@ -178,7 +178,7 @@ class _Reader:
         return str(found["Arn"])
 
     def documents(self, stacks: tuple[Stack, ...], services: tuple[str, ...]) -> Iterator[Document]:
-        """Every document. The cheapest calls come first, so that a wrong profile is noticed at once."""
+        """Every document. The cheapest calls come first, so that a wrong profile fails at once."""
         self.identity()
         yield {"Account": self._source.account}
         for stack in stacks:
@@ -201,15 +201,15 @@ class _Reader:
             found = self._client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError":
-                return  # no such stack: what compares says which names there are
+                return  # no such stack: the comparison with the contract reports it, with the names that exist
             raise
         yield {"Stacks": _plain(found)}
         for stack in found:
             yield from self._resources(stack["StackId"])
 
     def _resources(self, stack: str) -> Iterator[Document]:
-        """The resources of a stack and of its nested ones, as DescribeStackResources would give them, which stops at a
-        hundred."""
+        """The resources of a stack and its nested stacks, as DescribeStackResources gives them, which returns at most
+        100."""
         pages = list(self._pages("cloudformation", "list_stack_resources", StackName=stack))
         own = [resource for page in pages for resource in page["StackResourceSummaries"]]
         yield {"StackResources": [{**resource, "StackId": stack} for resource in own], "IsTruncated": False}
@@ -225,7 +225,7 @@ class _Reader:
         return out
 
     def why(self, error: Exception) -> str:
-        """One sentence for a failed call."""
+        """The message for a failed call: what failed, why, and what to do."""
         call = f"{self._source.alias}: {':'.join(self._last)} with {self._source.name}"
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return f"{self._source.alias}: {self._source.name} has no credentials. Run `aws configure` or log in."
@@ -245,7 +245,7 @@ class _Reader:
         return f"{call} failed: {code} {message}"
 
 
-#: The codes of credentials that say nothing about access.
+#: Error codes for invalid or expired credentials, which say nothing about permissions.
 EXPIRED = frozenset(
     "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException "
     "InvalidAccessKeyId TokenRefreshRequired InvalidToken".split()
@@ -265,5 +265,5 @@ def _tries(error: ClientError) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """As the AWS CLI would print it."""
+    """A response as JSON-serialisable data, as the AWS CLI prints it."""
     return json.loads(json.dumps(value, default=str))

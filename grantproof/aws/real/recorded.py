@@ -1,7 +1,7 @@
-"""A grant as real accounts hold it: the contract beside exports of its accounts.
+"""A grant in real accounts: the contract with the exports of its accounts.
 
-What the suites of a mocked world learn by deploying is here read from the export, or the export is refused: outputs and
-resources of the stacks, durations of sessions, resource policies.
+What a deployment shows in the mocked world is read from the export: outputs and resources of the stacks, maximum
+session durations, resource policies. An export that lacks one of these is rejected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Recorded(Deployed):
     """A contract and the exports of its accounts, by alias.
 
     Raises:
-        ExportRefused: an account has no export or another's, or the export does not hold what the contract needs.
+        ExportRefused: an account has no export, or that of another account, or one that lacks what the contract needs.
     """
 
     def __init__(self, contract: Contract, exports: Mapping[str, Export]) -> None:
@@ -51,15 +51,15 @@ class Recorded(Deployed):
 
     @cached_property
     def origins(self) -> Origins:
-        """Where statements stand: the account that holds them, and the template that should have brought them."""
+        """The places of statements: the account that has them, and the template that should have created them."""
         return _RecordedOrigins(self.deployment, {e.account: e.path for e in self.exports.values()})
 
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
-        """What was exported, by account number."""
+        """The exported snapshots, by account number."""
         return self._snapshots
 
     def made(self, arn: str) -> bool:
-        """Is the resource with this ARN, or one that only has its name, among the stacks' own?"""
+        """Does a stack contain a resource with this ARN, or with the same name?"""
         name = arn.split(":", 5)[-1].rsplit("/", 1)[-1].rsplit(":", 1)[-1]
         return any(
             resource.physical_id == arn or resource.physical_id.rsplit("/", 1)[-1] == name
@@ -68,7 +68,7 @@ class Recorded(Deployed):
         )
 
     def summary(self) -> str:
-        """Which exports these are, and what of them could be looked at, in one line."""
+        """One line for reports: the exports, and the services whose resource policies they contain."""
         read_of = ", ".join(sorted({service for export in self.exports.values() for service in export.services}))
         named = ", ".join(f"{alias} ({shown(export.path)})" for alias, export in self.exports.items())
         return f"against {named}; resource policies read of: {read_of or 'no service'}"
@@ -106,8 +106,8 @@ class Recorded(Deployed):
                 )
 
     def _check_created(self) -> None:
-        """Every IAM entity that the stacks created is in the export: one that a filter left out would be looked at by
-        nobody."""
+        """Reject an export that lacks an IAM entity that the stacks created, since one that `--filter` left out would
+        not be verified."""
         for stack in self.deployment.stacks:
             export, snapshot = self.exports[stack.account], self.exports[stack.account].snapshot
             there = {
@@ -154,7 +154,7 @@ class Recorded(Deployed):
 
 @dataclass(frozen=True, slots=True)
 class RecordedPlace(Place):
-    """Where a template writes a policy, and the policy of the account that was compared."""
+    """The place of a policy in a template, with the account and policy that was compared (`found`)."""
 
     found: str = field(default="", compare=False)
 
@@ -164,8 +164,8 @@ class RecordedPlace(Place):
 
 
 class _RecordedOrigins(Origins):
-    """Origins that name what an account holds first. A deployed statement need not be the one that the template has at
-    its index, so the template's place is that of the policy."""
+    """Origins that name the account's policy first. The deployed statement may differ from the template's at the same
+    index, so the place is that of the whole policy."""
 
     def __init__(self, deployment: Deployment, paths: Mapping[str, Path]) -> None:
         super().__init__(deployment)
@@ -187,10 +187,10 @@ class _RecordedOrigins(Origins):
 
 
 def recorded(contracts: Iterable[Contract], exports: Mapping[str, Export]) -> dict[str, Recorded]:
-    """Every grant beside its exports, by name.
+    """Every grant with its exports, by name.
 
     Raises:
-        ExportRefused: as `Recorded`; or an export is of no account of any contract.
+        ExportRefused: as `Recorded`; or no contract has the account of an export.
     """
     out = {contract.grant: Recorded(contract, exports) for contract in contracts}
     used = {alias for found in out.values() for alias in found.contract.accounts}
@@ -244,7 +244,7 @@ def _find(contract: Contract, stack: Stack, export: Export) -> RecordedStack:
 def _resources(
     contract: Contract, stack: Stack, export: Export, stack_id: str, template: Path | None, above: tuple[str, ...]
 ) -> Iterator[Resource]:
-    # A nested stack is named by its ARN, of which the name is the second part.
+    # The physical id of a nested stack is its ARN, in which the name is the second part.
     own = next((v for k, v in export.resources.items() if stack_id in (k, *k.split("/")[1:2])), None)
     if own is None:
         raise ExportRefused(

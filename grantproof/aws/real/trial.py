@@ -1,4 +1,4 @@
-"""A call that is tried against a real account, and the plan of all of them."""
+"""Trial calls against real accounts, and the plan of all of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Trial:
-    """One call.
+    """One trial call.
 
     Attributes:
-        name: what it is, in a few words; unlike every other of the grant.
-        profile: the alias of the account with whose profile it begins.
-        role: the alias of the role in whose session the call is made; empty where the profile itself makes it.
-        enters: the alias of the role that the call enters, where others follow in its session.
-        allowed: what the contract says of it.
-        needs: what AWS has to find in the caller's credentials and a profile may lack: without it, a denial of what the
-            contract allows settles nothing.
-        place: where the contract says so.
+        name: a short description, unique in the grant.
+        profile: the alias of the account whose profile is used.
+        role: the alias of the role in whose session the call is made; empty where the profile makes it.
+        enters: the alias of the role that the call assumes for later calls; empty where no call uses its session.
+        allowed: does the contract allow the call?
+        needs: `key=value` that AWS has to find in the caller's credentials and a profile may lack: without it, a denial
+            of an allowed call decides nothing.
+        place: of the clause in the contract.
     """
 
     grant: str
@@ -43,7 +43,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """The calls in their order; in words what is not tried, with why; and what had to be tried and cannot be."""
+    """The trial calls of a grant.
+
+    Attributes:
+        trials: in the order in which they are made.
+        left_out: what is not tried and why, as text.
+        unanswered: (trial, reason) of what has to be tried and cannot be.
+    """
 
     trials: tuple[Trial, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -52,14 +58,14 @@ class Plan:
 
 @dataclass
 class Draft:
-    """A plan while it is made; see `Plan`."""
+    """A mutable `Plan`, while it is built."""
 
     trials: list[Trial] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unanswered: list[tuple[Trial, str]] = field(default_factory=list)
 
     def add(self, trial: Trial) -> None:
-        """Take a trial in, under a name that no other has."""
+        """Add a trial, with a number after its name where another has the same."""
         taken = {known.name for known in self.trials}
         number, name = 2, trial.name
         while name in taken:

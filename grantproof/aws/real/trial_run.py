@@ -1,4 +1,4 @@
-"""Trying calls against real accounts: the calls of a plan, one after the other, and what became of each."""
+"""Makes the trial calls of a plan against real accounts, one after the other, and records their outcomes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from grantproof.aws.real.trial import Plan, Trial
 from grantproof.aws.real.trials import planned
 
 Outcome = Literal["allowed", "denied", "unsettled"]
-#: Credentials and a region to a session.
+#: Creates a session from the credentials of AssumeRole and a region.
 Entered = Callable[[Mapping[str, str], str], boto3.Session]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a call. `said` is the error, in the service's words; what a call returns is never kept."""
+    """The outcome of a call. `said` is the service's error message; the data that a call returns is never kept."""
 
     trial: Trial
     outcome: Outcome
@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def finding(self) -> tuple[Literal["broken", "unverified"], str] | None:
-        """What it says against the contract, or why it says nothing; None where it is as promised."""
+        """(`broken`, the difference) or (`unverified`, the reason); None where the outcome agrees with the contract."""
         wanted = "allowed" if self.trial.allowed else "denied"
         if self.outcome == wanted:
             return None
@@ -50,7 +50,7 @@ class Answer:
 
 
 def plans(worlds: Mapping[str, Recorded], sources: Sequence[Source], config: Config = PATIENT) -> dict[str, Plan]:
-    """What is to be tried for each grant. GetCallerIdentity tells who the profiles are, and is all that is called.
+    """The plan for each grant, by name. The only call made is GetCallerIdentity, for the identities of the profiles.
 
     Raises:
         SnapshotFailed: a profile cannot be used, or is of another account.
@@ -64,7 +64,7 @@ def plans(worlds: Mapping[str, Recorded], sources: Sequence[Source], config: Con
 
 
 def _models(sources: Sequence[Source], config: Config) -> Models:
-    """A client per service, of which only the model is used."""
+    """A function from a service to botocore's model of it; it creates one client per service."""
     found: dict[str, Any] = {}
 
     def model(service: str) -> Any:
@@ -80,10 +80,10 @@ def _models(sources: Sequence[Source], config: Config) -> Models:
 def tried(
     plan: Plan, sources: Sequence[Source], config: Config = PATIENT, session_of: Entered | None = None
 ) -> Iterator[Answer]:
-    """The calls of a plan, each with what became of it. `session_of` makes a session of what AssumeRole returns.
+    """Make the calls of a plan; the outcome of each. `session_of` creates a session from the credentials of AssumeRole.
 
     Raises:
-        SnapshotFailed: credentials have expired: what would follow says nothing.
+        SnapshotFailed: credentials have expired, so that later outcomes would decide nothing.
     """
     by_alias = {source.alias: source for source in sources}
     sessions: dict[str, boto3.Session] = {}
@@ -133,8 +133,8 @@ def _refused(trial: Trial, error: ClientError, client: Any, source: Source) -> A
 
 
 def _denials(service: str, protocol: str) -> frozenset[str]:
-    """The codes with which a service says that it denies access, with and without the ending that protocols differ in.
-    What answers a HEAD has no body, so that its status is all there is."""
+    """The error codes with which a service denies access, with and without the suffix `Exception`, in which protocols
+    differ. The response to a HEAD request has no body, so that botocore gives its status as the code."""
     own = refusals.not_authorised(service, protocol)[1].removesuffix("Exception")
     return frozenset({own, f"{own}Exception", *({"403"} if service == "s3" else ())})
 
@@ -148,11 +148,11 @@ def _session(credentials: Mapping[str, str], region: str) -> boto3.Session:
     )
 
 
-# --- told and kept ----------------------------------------------------------------------------------------------------
+# --- announced and recorded -------------------------------------------------------------------------------------------
 
 
 def announcement(found: Mapping[str, Plan]) -> Iterator[str]:
-    """What is going to be called, and what is not, before anything is."""
+    """Lines for the terminal, before any call: what will be called, and what is not tried and why."""
     count = sum(len(plan.trials) for plan in found.values())
     calls = "1 call is tried" if count == 1 else f"{count} calls are tried"
     yield f"{calls}. None can change anything: roles are entered, the rest reads or is a dry run."
@@ -163,7 +163,7 @@ def announcement(found: Mapping[str, Plan]) -> Iterator[str]:
 
 
 def write(found: Mapping[str, tuple[Plan, Sequence[Answer]]], path: Path) -> None:
-    """What became of the calls, for the suite `calls`."""
+    """Write the outcomes of the calls, for the suite `calls`."""
     grants = {
         grant: {
             "answers": [{**asdict(a.trial), "outcome": a.outcome, "said": a.said} for a in answers],
@@ -190,7 +190,7 @@ def _answer(entry: Mapping[str, Any]) -> Answer:
 def run_and_record(
     worlds: Mapping[str, Recorded], sources: Sequence[Source], path: Path, say: Callable[[Iterable[str]], None]
 ) -> None:
-    """Say what will be called, call it, and write what became of it. Appears whole or not at all.
+    """Announce the calls, make them, and write their outcomes to `path`; the file appears complete or not at all.
 
     Raises:
         SnapshotFailed: as `plans` and `tried`.

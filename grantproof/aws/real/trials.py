@@ -1,8 +1,7 @@
-"""Which calls may be tried against real accounts, and what the contract says of each. Nothing is called here.
+"""Plans the calls to try against real accounts, and whether the contract allows each. Nothing is called here.
 
-No call of a plan can change anything, even where it is wrongly allowed: entering a role (which leaves nothing behind
-but credentials that end by themselves), reads, and EC2's own `DryRun`. What a contract says of writes is proved over
-the snapshots and not tried.
+No planned call can change anything, even where it is wrongly allowed: AssumeRole (which leaves only credentials that
+expire), reads, and EC2 calls with `DryRun`. Writes are proved over the snapshots and not tried.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from grantproof.iam.satisfy import added, satisfying
 
 
 def planned(world: Recorded, callers: Mapping[str, str], models: Models) -> Plan:
-    """The calls that try a contract.
+    """The plan of the calls for one contract.
 
     Args:
         callers: the ARN of the identity behind each profile, by the alias of its account.
-        models: gives botocore's model of a service.
+        models: botocore's model of a service, by name.
     """
     draft = Draft()
     for role in (p for p in world.contract.principals if p.kind == "role"):
@@ -42,7 +41,7 @@ def planned(world: Recorded, callers: Mapping[str, str], models: Models) -> Plan
 
 
 def _question(world: Recorded, name: str, resource: str, place: str) -> Trial:
-    """What had to be tried, and who would do it is not known."""
+    """A trial that has to be made and for which there is no caller."""
     return Trial(
         grant=world.contract.grant,
         name=name,
@@ -58,7 +57,8 @@ def _question(world: Recorded, name: str, resource: str, place: str) -> Trial:
 
 
 def _held(world: Recorded, arn: str) -> Held | None:
-    """What the identity behind a profile holds. The ARN of a session has the role's name without its path."""
+    """The user or role of a profile with its policies; None where the snapshot does not have it. A session's ARN has
+    the role's name without its path."""
     principal = parse_principal(arn)
     if principal.arn and ":assumed-role/" in arn:
         account, name = principal.account, arn.split("/")[1]
@@ -70,13 +70,13 @@ def _held(world: Recorded, arn: str) -> Held | None:
 
 
 def _acts_as(world: Recorded, held: Held, principal: DeclaredPrincipal) -> bool:
-    """Is this identity a declared user or role, or a member of a declared group?"""
+    """Is this user or role the declared principal, or a member of it where that is a group?"""
     declared = world.held(principal)
     return declared is not None and declared.arn in (held.arn, *held.groups)
 
 
 def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str], models: Models, draft: Draft) -> None:
-    """Entering a role with every profile: those that may, those that may not, and with a wrong external id."""
+    """Plan AssumeRole with every profile, permitted or not, and with a wrong external id."""
     held = world.held(role)
     if held is None:
         draft.unanswered.append(
@@ -89,7 +89,7 @@ def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str],
         if isinstance(found, str):
             draft.left_out.append(found)
             continue
-        # Entered once: what can be done inside does not depend on who came.
+        # One session is enough: what the role may do does not depend on its caller.
         enters = role.alias if found[0].allowed and not entered else ""
         for number, trial in enumerate(found):
             draft.add(replace(trial, enters=enters if number == 0 else ""))
@@ -109,27 +109,27 @@ def _enter(world: Recorded, role: DeclaredPrincipal, callers: Mapping[str, str],
 
 
 def _names_accounts(world: Recorded, statement: DeclaredStatement) -> bool:
-    """Does a statement of a trust policy let principals of accounts in?"""
+    """Does a statement of a trust policy allow users or roles, unlike services and identity providers?"""
     (parsed,) = world.promised([statement], PolicyType.TRUST).statements
     element = parsed.principals
     return parsed.allow and (element is None or element.everyone or bool(element.accounts or element.arns))
 
 
-#: What sessions are called, in whatever the accounts record.
+#: RoleSessionName of all trials, as it appears in CloudTrail.
 SESSION = "grantproof"
 _PASSED = {"sts:externalid": "ExternalId", "sts:sourceidentity": "SourceIdentity", "sts:rolesessionname": ""}
 
 
 def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, caller: str) -> list[Trial] | str:
-    """Trials of entering a role as somebody; or why there are none."""
+    """The AssumeRole trials of one caller; or, as text, why there are none."""
     who, held = parse_principal(caller, ""), _held(world, caller)
     principal = parse_principal(caller, held.arn) if held is not None and held.kind == "role" else who
     trust = world.promised(role.trust, PolicyType.TRUST)
     asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], common_context(world))
     said = f"entering {role.alias} with the profile of {alias} is not tried: "
     try:
-        ways = _ways(asked, trust)
-        let_in = [w for w in ways if evaluate(w, Layers(identity=(EVERYTHING,), resource=trust)).allowed]
+        candidates = _meeting_conditions(asked, trust)
+        let_in = [w for w in candidates if evaluate(w, Layers(identity=(EVERYTHING,), resource=trust)).allowed]
         if held is None and let_in:
             return f"{said}{caller} is not in the snapshot"
         own = Layers(identity=held.identity, boundary=held.boundary, resource=trust) if held else Layers(resource=trust)
@@ -146,11 +146,11 @@ def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, calle
     enters = f"{alias} {'enters' if may else 'does not enter'} {role.alias}"
     base = Trial(world.contract.grant, enters, alias, "", "sts", "AssumeRole", params, arn, may is not None,
                  str(role.place), needs=needs)  # fmt: skip
-    return [base, *_spoilt(base, met, trust)]
+    return [base, *_with_wrong_external_id(base, met, trust)]
 
 
-def _ways(asked: Request, trust: Policy) -> list[Request]:
-    """The request as it is, and with the conditions of each statement met."""
+def _meeting_conditions(asked: Request, trust: Policy) -> list[Request]:
+    """The request as it is, and for each Allow statement with conditions a request that meets them, if one is found."""
     found = [asked]
     for statement in trust.statements:
         if statement.allow and statement.conditions and (met := satisfying(statement.conditions, asked)) is not None:
@@ -158,8 +158,8 @@ def _ways(asked: Request, trust: Policy) -> list[Request]:
     return found
 
 
-def _spoilt(base: Trial, met: Request, trust: Policy) -> Iterator[Trial]:
-    """The same entry without the external id that the contract asks for, and with another one."""
+def _with_wrong_external_id(base: Trial, met: Request, trust: Policy) -> Iterator[Trial]:
+    """The same trial without the external id that the contract requires, and with another one."""
     if "ExternalId" not in base.params:
         return
     right = str(base.params["ExternalId"])

@@ -1,4 +1,4 @@
-"""What is tried by somebody who acts as a declared principal: reads, and a few calls that are named as denied."""
+"""Plans the calls to try in a session of a declared principal: reads, and a few calls that the contract denies."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ from grantproof.iam import (
 from grantproof.iam.layers import resource_type
 from grantproof.source import shown
 
-#: Of the named denials of one statement, so many are tried.
+#: The most calls that are tried for one statement under `denies`.
 _DENIALS = 2
 
 
 @dataclass(frozen=True)
 class Session:
-    """Somebody who acts as a declared principal."""
+    """A session of a declared principal.
+
+    Attributes:
+        profile: the alias of the account whose profile is used.
+        role: the alias of the assumed role; empty where the profile itself makes the calls.
+        arn: of the session or user.
+    """
 
     world: Recorded
     principal: DeclaredPrincipal
@@ -50,13 +56,15 @@ class Session:
 
     @property
     def where(self) -> CallerScope:
-        """Where its calls are made."""
+        """Partition, account and region of its calls."""
         return CallerScope(self.world.contract.partition, self.arn.split(":")[4], self.world.contract.region)
 
     def promised(self, service: str, operation: str, params: Mapping[str, Any], *, strictly: bool) -> bool | None:
-        """Does the contract allow a call? None where that cannot be said. Where `strictly` is off, its conditions count
-        as met and its denials as absent: what is then not allowed is denied whatever the call carries. Conditions
-        on the prefix stay, since a call's parameters say what it carries of that."""
+        """Does the contract allow a call? None where that cannot be decided.
+
+        With `strictly` off, conditions count as met and Deny statements as absent: a call that is still not allowed is
+        denied whatever its context. Conditions on s3:prefix are kept, since the call's parameters determine it.
+        """
         try:
             asked = authorisations(service, operation, params, self.where)
             requests = [
@@ -69,7 +77,7 @@ class Session:
             return None
 
     def _owner(self, resource: str | None) -> str | None:
-        """The owner of a bucket is not in its ARN."""
+        """The account that owns a resource whose ARN has none, such as a bucket; else the caller's account."""
         found = self.world.policies.owner(resource) if resource else None
         return found or self.where.account
 
@@ -92,7 +100,7 @@ class Session:
     def trial(
         self, call: tuple[str, str], params: Mapping[str, Any], resource: str, place: str, *, allowed: bool
     ) -> Trial:
-        """One call, and what the contract says of it."""
+        """The trial of one call; `allowed` as the contract says."""
         service, operation = call
         last = "" if resource == "*" else f" on {resource.split(':', 5)[-1]}"
         name = f"{self.principal.alias} {'may' if allowed else 'may not'} {service}:{operation}{last}"
@@ -103,7 +111,7 @@ class Session:
 
 
 def try_statements(session: Session, draft: Draft) -> None:
-    """Plan what a session tries: of each statement under `allows` and `denies`."""
+    """Plan the calls of a session, for each statement under `allows` and `denies`."""
     for statement in session.principal.allows:
         if statement.document.get("Effect") != "Deny":
             _allowed(session, statement, draft)
@@ -112,7 +120,8 @@ def try_statements(session: Session, draft: Draft) -> None:
 
 
 def _allowed(session: Session, statement: DeclaredStatement, draft: Draft) -> None:
-    """The reads that a statement allows, on what it names; and on the nearest name that it does not."""
+    """Plan the reads that a statement allows on the resources that it names, and the same on the nearest name that it
+    does not match, which have to be denied."""
     document, place, before = session.world.resolved(statement.document), str(statement.place), len(draft.trials)
     prefixes = _prefixes(document)
     for call in dict.fromkeys(c for p in _listed(document.get("Action")) for c in reads(p, session.models)):
@@ -139,7 +148,7 @@ def _allowed(session: Session, statement: DeclaredStatement, draft: Draft) -> No
 
 
 def _denied(session: Session, statement: DeclaredStatement, draft: Draft) -> None:
-    """A few calls that a named denial covers and that need no parameter: reads, and dry runs of EC2."""
+    """Plan a few calls that a statement under `denies` covers and that need no parameter: reads, and EC2 dry runs."""
     document, place = session.world.resolved(statement.document), str(statement.place)
     if document.get("Resource", "*") != "*":
         return
@@ -160,8 +169,8 @@ def _denied(session: Session, statement: DeclaredStatement, draft: Draft) -> Non
 def _aimed(
     session: Session, call: tuple[str, str], resource: str, given: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Parameters that make a call about one resource; None where there are none, or where more is needed than the
-    resource says: what a made-up value would come to is no answer."""
+    """Parameters with which a call addresses one resource; None where there are none, or where a required parameter
+    does not follow from the resource: an invented value would make the outcome meaningless."""
     shape = session.models(call[0]).operation_model(call[1])
     known = list(shape.input_shape.members) if shape.input_shape else []
     minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})
@@ -177,13 +186,13 @@ def _line(statement: DeclaredStatement) -> str:
 
 
 def _is_one(pattern: str) -> bool:
-    """Does a pattern name one resource, or an action's lack of any? Of others it is not known what there is."""
+    """Is a pattern a single resource, or `*`? For other patterns it is not known which resources exist."""
     return pattern == "*" or not set(pattern) & set("*?$")
 
 
 def _beside(pattern: str) -> str | None:
-    """The nearest name that a pattern does not take; None where there is none, or its denial would say nothing: S3
-    denies what is not there to whoever may not list, and a bucket beside is somebody else's."""
+    """The nearest name that a pattern does not match; None where there is none, or where a denial decides nothing: S3
+    denies access to missing objects to callers who may not list, and a bucket of another name belongs to others."""
     fields = pattern.split(":", 5)
     if len(fields) != 6 or fields[2] == "s3" or set(fields[5]) & set("*?$"):
         return None
@@ -191,7 +200,7 @@ def _beside(pattern: str) -> str | None:
 
 
 def _of_parameters(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """A statement with those of its conditions that the parameters of a call meet or do not: the ones on the prefix."""
+    """A statement with only its conditions on s3:prefix, which the parameters of a call decide."""
     rest = {key: value for key, value in statement.items() if key != "Condition"}
     kept = {
         operator: {key: value for key, value in keys.items() if key.lower() == "s3:prefix"}
@@ -202,8 +211,8 @@ def _of_parameters(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prefixes_beside(prefixes: Sequence[str]) -> list[str]:
-    """Prefixes near the one that a condition names: in other case, and without its last character. The bucket is there,
-    so that a denial is one."""
+    """Prefixes near the one that a condition names: in swapped case, and without its last character. The bucket exists,
+    so that a denial is meaningful."""
     bare = prefixes[0].replace("*", "")
     return [beside for beside in (bare.swapcase(), bare[:-1]) if beside and beside != bare]
 
@@ -218,7 +227,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def common_context(world: Recorded) -> Mapping[str, tuple[str, ...]]:
-    """The condition keys that every call carries."""
+    """The global condition keys that every call has, with their values."""
     return {
         "aws:SecureTransport": ("true",),
         "aws:RequestedRegion": (world.contract.region,),

@@ -1,6 +1,6 @@
-"""Attempts to assume a role: with everything that its trust policy asks for, and with one thing missing or wrong.
+"""Attempts to assume a role: with all that its trust policy requires, and with one requirement missing or wrong.
 
-What is asked for is read from the contract's conditions. A condition key that nobody here knows how to come with is
+Requirements are read from the contract's conditions. A condition that the mocked world cannot meet raises
 `UnsupportedCondition`, and the role is then not verified.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class UnsupportedCondition(Exception):
-    """A condition that the mocked world cannot be made to meet on purpose."""
+    """A condition of a declared trust policy that the mocked world cannot meet."""
 
 
 class EntryDenied(Exception):
-    """Nobody can act as a principal of the contract, because who should get in does not. `place` is the principal's."""
+    """A principal of the contract cannot be used, because a permitted caller is denied. `place` is the principal's."""
 
     def __init__(self, said: str, place: Place) -> None:
         super().__init__(said)
@@ -38,11 +38,11 @@ class Attempt:
     """An attempt to assume a role.
 
     Attributes:
-        who: who makes it and how, for findings.
-        session: whose call it is.
-        params: of AssumeRole, beside the role and the session's name.
-        organizations: of the accounts, by number, while the call is made.
-        later: seconds to let pass first.
+        who: the caller and what it sends, for findings.
+        session: the caller's session.
+        params: of AssumeRole, besides RoleArn and RoleSessionName.
+        organizations: organization ids by account number, during the call.
+        later: seconds by which the clock is advanced first.
     """
 
     who: str
@@ -53,10 +53,11 @@ class Attempt:
 
 
 def required_conditions(stage: Stage, role: DeclaredPrincipal) -> Mapping[str, Test]:
-    """The conditions under which the contract lets callers into a role, by lower-cased key.
+    """The conditions under which the contract lets callers assume a role, by lower-cased key.
 
     Raises:
-        UnsupportedCondition: its statements ask different things, or one thing of a key in two ways.
+        UnsupportedCondition: its statements have different conditions, or two conditions on one key, or a condition
+            that the mocked world cannot meet.
     """
     found: list[frozenset[Test]] = []
     for declared in role.trust:
@@ -89,7 +90,7 @@ _KNOWN = frozenset(
         ("ForAllValues:StringEquals", "aws:tagkeys"),
     }
 )
-#: What begins the keys of tags that a call passes, which AWS compares without regard to case.
+#: The prefix of condition keys for session tags; AWS ignores their case.
 _TAG = "aws:requesttag/"
 
 
@@ -98,22 +99,22 @@ def _texts(tests: Mapping[str, Test], key: str) -> list[str]:
 
 
 def _tags(tests: Mapping[str, Test]) -> dict[str, str]:
-    """The tags that are asked for, by key as it is spelt where keys are listed."""
+    """The required session tags, by key, in the case of aws:TagKeys where that lists them."""
     spelt = {key.lower(): key for key in _texts(tests, "aws:tagkeys")}
     found = {key.removeprefix(_TAG): _texts(tests, key)[0] for key in tests if key.startswith(_TAG)}
     return {spelt.get(key, key): value for key, value in found.items()}
 
 
 def valid_attempts(stage: Stage, role: DeclaredPrincipal) -> list[Attempt]:
-    """An attempt of everybody whom the contract lets in, with all that is asked for. Never empty.
+    """An attempt of each caller that the contract permits, with all that is required. Never empty.
 
     Raises:
-        UnsupportedCondition: see above, or nobody can meet all of it.
+        UnsupportedCondition: as `required_conditions`; or no caller can meet all conditions.
     """
     tests = required_conditions(stage, role)
     out = [
         _complete_attempt(stage, tests, session)
-        for session in _entitled(stage, role, tests)
+        for session in _eligible_sessions(stage, role, tests)
         if _fits(stage, tests, session)
     ]
     if not out:
@@ -126,7 +127,8 @@ def _is_user(stage: Stage, session: boto3.Session) -> bool:
 
 
 def _fits(stage: Stage, tests: Mapping[str, Test], session: boto3.Session) -> bool:
-    """A role's session carries no MFA (rule C60), and no user name to be its source identity."""
+    """Can a caller meet the conditions? A role's session has no MFA (rule C60), and no user name for a source
+    identity."""
     personal = {"aws:multifactorauthpresent", "sts:sourceidentity"} & set(tests)
     return not personal or _is_user(stage, session)
 
@@ -148,8 +150,8 @@ def _complete_attempt(stage: Stage, tests: Mapping[str, Test], session: boto3.Se
     return Attempt(identity.arn, session, params, organizations)
 
 
-def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) -> Iterator[boto3.Session]:
-    """Whoever has the permission on the caller's side, under the names that are asked for."""
+def _eligible_sessions(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) -> Iterator[boto3.Session]:
+    """Sessions with the permission on the caller's side, under the names that `aws:PrincipalArn` requires."""
     named = _texts(tests, "aws:principalarn")
     if not role.entered_by:
         yield from stage.permitted_outsiders(role)
@@ -168,17 +170,17 @@ def _entitled(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test]) 
 
 
 def invalid_attempts(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
-    """For each thing that is asked for, attempts with everything else: it is missing, wrong, or almost right."""
+    """For each required condition, attempts that meet all others: the value is missing, wrong, or nearly right."""
     tests = required_conditions(stage, role)
     for number, attempt in enumerate(stage.attempts(role)):
-        # One caller is enough, but for names: whose kind of name is asked for, others of its kind have to try.
+        # One caller is enough, except for names: for each required user or role, another of the same kind has to try.
         for key in tests if number == 0 else {"aws:principalarn"} & set(tests):
-            spoil = _tag if key.startswith(_TAG) else _FAULTS[key]
-            yield from spoil(stage, role, tests, attempt)
+            invalidated = _tag if key.startswith(_TAG) else _FAULTS[key]
+            yield from invalidated(stage, role, tests, attempt)
 
 
-def _but(attempt: Attempt, note: str, **changed: Any) -> Attempt:
-    """The same caller, but for something."""
+def _changed(attempt: Attempt, note: str, **changed: Any) -> Attempt:
+    """A copy of an attempt with some fields changed, and a note on that in `who`."""
     return replace(attempt, who=f"{attempt.who} {note}", **changed)
 
 
@@ -194,41 +196,41 @@ def _external_id(
     stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
 ) -> Iterator[Attempt]:
     right = attempt.params["ExternalId"]
-    yield _but(attempt, "without an external id", params=_without(attempt, "ExternalId"))
+    yield _changed(attempt, "without an external id", params=_without(attempt, "ExternalId"))
     for note, wrong in (("another", "another-external-id-0"), ("a longer", f"{right}0"), ("a cut", right[:-1])):
-        yield _but(attempt, f"with {note} external id", params=_with(attempt, ExternalId=wrong))
+        yield _changed(attempt, f"with {note} external id", params=_with(attempt, ExternalId=wrong))
 
 
 def _organization(
     stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
 ) -> Iterator[Attempt]:
     account = stage.world.identity(attempt.session).account
-    yield _but(attempt, "of no organization", organizations={})
-    yield _but(attempt, "of another organization", organizations={account: "o-zzzzzzzzzz"})
+    yield _changed(attempt, "of no organization", organizations={})
+    yield _changed(attempt, "of another organization", organizations={account: "o-zzzzzzzzzz"})
 
 
 def _mfa(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
     keys = stage.world.session_of_user(stage.world.identity(attempt.session).arn)
-    yield _but(attempt, "with access keys, so without the MFA key", session=keys)
-    yield _but(attempt, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
+    yield _changed(attempt, "with access keys, so without the MFA key", session=keys)
+    yield _changed(attempt, "signed in without MFA", session=stage.world.signed_in(keys, mfa=False))
 
 
 def _tag(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
     right = attempt.params["Tags"]
-    yield _but(attempt, "without tags", params=_without(attempt, "Tags"))
+    yield _changed(attempt, "without tags", params=_without(attempt, "Tags"))
     for tag in right:
         other = [{**t, "Value": "another"} if t is tag else t for t in right]
-        yield _but(attempt, f"with another {tag['Key']}", params=_with(attempt, Tags=other))
+        yield _changed(attempt, f"with another {tag['Key']}", params=_with(attempt, Tags=other))
 
 
 def _tag_keys(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
     more = [*attempt.params.get("Tags", ()), {"Key": "Administrator", "Value": "true"}]
-    yield _but(attempt, "with one tag more", params=_with(attempt, Tags=more))
+    yield _changed(attempt, "with one tag more", params=_with(attempt, Tags=more))
 
 
 def _mfa_age(stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt) -> Iterator[Attempt]:
     most = int(_texts(tests, "aws:multifactorauthage")[0])
-    yield _but(attempt, f"with MFA {most + 1} seconds ago", later=most + 1)
+    yield _changed(attempt, f"with MFA {most + 1} seconds ago", later=most + 1)
 
 
 def _principal_arn(
@@ -239,19 +241,20 @@ def _principal_arn(
         session = stage.world.signed_in(other, mfa=True) if "aws:multifactorauthpresent" in tests else other
         arn = stage.world.identity(other).arn
         own = {"SourceIdentity": arn.rsplit("/", 1)[1]} if "SourceIdentity" in attempt.params else {}
-        yield _but(attempt, f"as {arn}, who is not named", params=_with(attempt, **own), session=session)
+        yield _changed(attempt, f"as {arn}, who is not named", params=_with(attempt, **own), session=session)
 
 
 def _source_identity(
     stage: Stage, role: DeclaredPrincipal, tests: Mapping[str, Test], attempt: Attempt
 ) -> Iterator[Attempt]:
-    yield _but(attempt, "without a source identity", params=_without(attempt, "SourceIdentity"))
+    yield _changed(attempt, "without a source identity", params=_without(attempt, "SourceIdentity"))
     other = _with(attempt, SourceIdentity="somebody-else")
-    yield _but(attempt, "with another's name as source identity", params=other)
+    yield _changed(attempt, "with another's name as source identity", params=other)
 
 
 def recreated_role_attempts(stage: Stage, role: DeclaredPrincipal) -> Iterator[Attempt]:
-    """A role that is asked for by its name, deleted and made again: it comes in as before (rule P24)."""
+    """Attempts of a role that `aws:PrincipalArn` names, after it was deleted and created again: the ARN still matches
+    (rule P24)."""
     tests = required_conditions(stage, role)
     for attempt in valid_attempts(stage, role) if "aws:principalarn" in tests else ():
         identity = stage.world.identity(attempt.session)
@@ -262,7 +265,7 @@ def recreated_role_attempts(stage: Stage, role: DeclaredPrincipal) -> Iterator[A
 
 
 def _others(stage: Stage, role: DeclaredPrincipal, *, user: bool) -> Iterator[boto3.Session]:
-    """Others of the partner with the same permission: a user of the group, a role with the policy."""
+    """Other callers of the partner with the same permission: a user of the group, a role with the policy."""
     for alias in role.entered_by:
         principal = stage.contract.principal(alias)
         if principal.kind in ("group", "policy"):
@@ -285,10 +288,10 @@ _FAULTS: Mapping[str, Callable[[Any, DeclaredPrincipal, Mapping[str, Test], Atte
 
 
 def enter(stage: Stage, role_arn: str, attempt: Attempt) -> Any:
-    """Try to assume a role.
+    """Assume a role; the response of AssumeRole.
 
     Raises:
-        botocore.exceptions.ClientError: refused.
+        botocore.exceptions.ClientError: the call was denied or failed.
     """
     world = stage.world
     before = dict(world.organizations)

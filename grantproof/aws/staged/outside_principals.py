@@ -1,8 +1,8 @@
-"""Those whom a role's trust policy lets in and the grant does not create: users of a trusted account, principals named
-by ARN, AWS services, and identities that a provider vouches for.
+"""Principals that a role's trust policy permits and the grant does not create: users of a trusted account, principals
+named by ARN, AWS services, and federated identities.
 
-They come with whatever the contract's trust policy asks of them: the claims of a token, the account for which a service
-acts. What can be met at all is found by `grantproof.iam.satisfy`.
+Their requests meet the conditions of the contract's trust policy, such as the claims of a token or the account for
+which a service acts. `grantproof.iam.satisfy` finds the values.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ _ENTRIES = ("sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:Assu
 
 
 class NoPermittedCaller(IamError):
-    """Conditions of a trust policy that nobody was found to meet."""
+    """No caller was found that meets the conditions of a trust policy, or it cannot be created in the mocked world."""
 
 
 def permitted_sessions(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
-    """Somebody for each account, ARN, service and provider that the declared trust lets in.
+    """A session for each account, ARN, service and identity provider that the declared trust policy permits.
 
     Raises:
-        NoPermittedCaller: no request was found that meets a statement's conditions.
+        NoPermittedCaller: no request was found that meets a statement's conditions, or there is no such principal.
     """
-    found = [*_of_accounts(stage, role), *(_session(stage, asked) for asked in _welcome(stage, role))]
+    found = [*_of_accounts(stage, role), *(_session(stage, asked) for asked in _permitted_requests(stage, role))]
     if not found:
         raise NoPermittedCaller(f"{role.place}: the declared trust lets nobody in who could be made to come")
     yield from found
 
 
 def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Session]:
-    """Users of the accounts that the trust names, of the first where it names everybody, and principals by ARN."""
+    """Users of the contract's accounts that the trust policy names (of the last one where it names everybody), and
+    principals that it names by ARN."""
     arn = stage.holder(role).arn
     for statement in _statements(stage, role):
         element = statement.principals
@@ -59,10 +60,10 @@ def _of_accounts(stage: Stage, role: DeclaredPrincipal) -> Iterator[boto3.Sessio
 
 
 def invalid_sessions(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[str, boto3.Session]]:
-    """Services and federated identities who lack one thing that the contract asks of them, and whom it does not let in
-    otherwise: what is missing or wrong, and a session of theirs."""
+    """(description, session) of services and federated identities that fail one condition of the contract's trust
+    policy, and that no other statement permits."""
     promised = Layers(resource=_policy(stage, role))
-    for asked in _welcome(stage, role):
+    for asked in _permitted_requests(stage, role):
         for statement in _statements(stage, role):
             for test in statement.conditions:
                 for other in list(failing([test], asked))[:2]:
@@ -71,8 +72,8 @@ def invalid_sessions(stage: Stage, role: DeclaredPrincipal) -> Iterator[tuple[st
                         yield f"{asked.principal} with {has} as {test.key}", _session(stage, other)
 
 
-def _welcome(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
-    """The requests of services and federated identities that the declared trust lets in."""
+def _permitted_requests(stage: Stage, role: DeclaredPrincipal) -> Iterator[Request]:
+    """The requests of services and federated identities that the declared trust policy permits."""
     arn = stage.holder(role).arn
     for declared, statement in zip(role.trust, _statements(stage, role), strict=True):
         element = statement.principals
@@ -107,7 +108,7 @@ def _session(stage: Stage, asked: Request) -> Any:
 
 
 def _meeting_conditions(stage: Stage, identity: Identity, statement: Statement, arn: str) -> Identity:
-    """The same caller, who brings the external id, organization, MFA or whatever else the statement asks for."""
+    """The same caller with context values that meet a statement's conditions: external id, organization, MFA ..."""
     asked = stage.authoriser.request(
         identity, ask("sts:AssumeRole", arn, stage.authoriser.where(identity, "")), stage.contract.region
     )
@@ -118,7 +119,8 @@ def _meeting_conditions(stage: Stage, identity: Identity, statement: Statement, 
 
 
 def _named(stage: Stage, arn: str, may_assume: str) -> Identity:
-    """A user or a role's session of this ARN; made, with nothing but the permission to enter, if it is not there."""
+    """The user, or a session of the role, with this ARN; created where it does not exist, with only the
+    permission to assume `may_assume`."""
     account, (kind, _, path) = arn.split(":")[4], arn.split(":", 5)[5].partition("/")
     there = stage.policies.held.get(arn)
     if there is None and kind in ("user", "role"):

@@ -1,4 +1,4 @@
-"""A grant on its stage: deployed in its world, with every call authorised and callers to make them."""
+"""A grant on its stage: deployed in its mocked world, with every call authorised, and sessions to make calls."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ from grantproof.iam import evaluate
 from grantproof.source import read
 
 
-def _stranger(texts: str) -> str:
-    """The number of an account that texts do not mention."""
+def _unmentioned_account(texts: str) -> str:
+    """An account number that does not occur in texts."""
     return next(number for n in range(999999999999, 0, -1) if (number := f"{n:012d}") not in texts)
 
 
 class Stage(Deployed):
-    """One contract, deployed. Opened and closed once; `world` is the world in which it is. A `partial` one opens also
-    where resources cannot be created; whoever opens it has to look at `deployment.stacks[n].missing`.
+    """One contract, deployed into `world`; opened and closed once.
+
+    A `partial` stage also opens where resources cannot be created: its caller has to check
+    `deployment.stacks[n].missing`.
     """
 
     def __init__(self, contract: Contract, *, partial: bool = False, managed_policies: bool = False) -> None:
@@ -42,8 +44,8 @@ class Stage(Deployed):
         texts = [str(read(template).value) for template in contract.templates]
         texts += [str(stack.parameters) for stack in contract.stacks]
         #: The number of an account that the grant does not mention.
-        self.stranger = _stranger(str([*texts, contract]))
-        accounts = {**contract.accounts, "a stranger": self.stranger}
+        self.third_account = _unmentioned_account(str([*texts, contract]))
+        accounts = {**contract.accounts, "a stranger": self.third_account}
         managed = managed_policies or any("iam::aws:policy/" in text or serverless.TRANSFORM in text for text in texts)
         self.world = World(accounts, contract.region, contract.partition, managed_policies=managed)
         self.world.partial = partial
@@ -55,7 +57,7 @@ class Stage(Deployed):
         self._attempts: dict[Any, list[attempts.Attempt]] = {}
 
     def open(self) -> None:
-        """Deploy.
+        """Deploy all stacks and start authorising calls.
 
         Raises:
             DeploymentFailed: a stack could not be created; the world is closed again.
@@ -70,10 +72,10 @@ class Stage(Deployed):
             raise
 
     def begin(self) -> None:
-        """Enter the world and upload what templates fetch; no stack yet. For whoever deploys step by step.
+        """Enter the world and upload the files that templates fetch; deploys no stack. For stepwise deployment.
 
         Raises:
-            DeploymentFailed: there can be no such bucket; the world is closed again.
+            DeploymentFailed: a bucket for uploads cannot be created; the world is closed again.
         """
         self.world.__enter__()
         try:
@@ -83,10 +85,10 @@ class Stage(Deployed):
             raise
 
     def advance(self) -> bool:
-        """Deploy the next stack; False where there was none left.
+        """Deploy the next stack; False where none was left.
 
         Raises:
-            DeploymentFailed: it could not be created.
+            DeploymentFailed: the stack could not be created.
         """
         if len(self.deployment.stacks) == len(self.contract.stacks):
             return False
@@ -96,8 +98,8 @@ class Stage(Deployed):
         return True
 
     def _set_up(self) -> None:
-        """Make what is there besides. What the stacks made has to stay as it is: a policy that a call puts in the place
-        of theirs would be verified in its place, and nobody has it who deploys the templates."""
+        """Make the calls under `setup` of the contract. They must not change what the stacks created: the
+        changed policy would be verified, but a deployment of the templates alone would not have it."""
         before = {(n, *one): held for n, snapshot in self.snapshots().items() for one, held in _entities(snapshot)}
         set_up(self.world, self.contract, self.deployment)
         after = {(n, *one): held for n, snapshot in self.snapshots().items() for one, held in _entities(snapshot)}
@@ -109,12 +111,12 @@ class Stage(Deployed):
                 )
 
     def upload_again(self) -> None:
-        """Put the files that templates fetch into their buckets again, as they now read."""
+        """Upload the files that templates fetch again, with their present content."""
         for upload in self.contract.uploads:
             put_uploads(self.world, self.contract, upload)
 
     def start_authorising(self) -> None:
-        """Everything is deployed: from now on every call is authorised."""
+        """Authorise every call from now on. To be called once everything is deployed."""
         self.world.authorise = self.authoriser
         self._deployed_at = self._state
 
@@ -124,12 +126,11 @@ class Stage(Deployed):
 
     @property
     def untouched(self) -> bool:
-        """Is everything as it was when the grant had been deployed: no call that changed something, none that was
-        judged, nobody who came?"""
+        """Is the stage as it was after the deployment: no changing call, no authorised call, no new session?"""
         return self._deployed_at == self._state
 
     def mark_untouched(self) -> None:
-        """Whoever did something here has seen that it changed nothing: it counts as untouched again."""
+        """Make `untouched` True again. For callers that have verified that their calls changed nothing."""
         self._deployed_at = self._state
 
     def close(self) -> None:
@@ -140,12 +141,12 @@ class Stage(Deployed):
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls made so far, and how many of them were denied."""
+        """Number of calls made so far, and of those denied."""
         return self.world.calls.made, self.world.calls.refused
 
     @property
     def tried(self) -> Counter[tuple[str, str, str, bool]]:
-        """The requests behind these calls: principal, action, resource, whether it was allowed."""
+        """The requests of these calls: (principal, action, resource, allowed), counted."""
         return self.world.tried
 
     # what is deployed
@@ -157,32 +158,32 @@ class Stage(Deployed):
 
     @property
     def _services(self) -> tuple[str, ...]:
-        """The services besides IAM in which something has been made, as far as their resources can carry policies."""
+        """The services besides IAM in which something was created and whose resources can have policies."""
         used = self._deployed_services | self.world.changed
         return tuple(service for service in RESOURCE_POLICIES if service in used)
 
     def snapshots(self) -> Mapping[str, AccountSnapshot]:
-        """What IAM holds now, by account number; taken again after every call that may have changed something there."""
+        """The present snapshots, by account number; taken again after every call that may have changed the account."""
         services = self._services
         for number in self.world.accounts.values():
             changes = self.world.changes_in[number]
             if self._snapshots.get(number, ())[:2] != (changes, services):
                 client = partial(self.world.client, self.world.root(number))
-                # In an account where no call has changed anything there is nothing.
+                # An account in which no call has changed anything is empty.
                 taken = take(number, client, services) if changes else AccountSnapshot(number)
                 self._snapshots[number] = (changes, services, self._with_carried(number, taken))
         return {number: self._as_shown(taken) for number, (_, _, taken) in self._snapshots.items()}
 
     def _with_carried(self, number: str, taken: AccountSnapshot) -> AccountSnapshot:
-        """The snapshot, with the policies that the mocked services do not hold."""
+        """The snapshot, with resource policies for which moto has no service."""
         gone = self.world.built.deleted
         stacks = (s for s in self.deployment.stacks if (s.account, s.name) not in gone)
         found = tuple(carried(stacks, number, self.contract))
         return replace(taken, resource_policies=joined(found, taken.resource_policies)) if found else taken
 
     def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
-        """Trust policies that name somebody who was deleted, or made again, show and mean the old unique id (rule
-        P22). moto compares ARNs."""
+        """The snapshot, with the old unique id in trust policies that name a principal which was deleted or created
+        again (rule P22). moto keeps the ARN."""
         roles = []
         for role in snapshot.roles:
             text = json.dumps(role["AssumeRolePolicyDocument"])
@@ -201,7 +202,7 @@ class Stage(Deployed):
         return self._policies
 
     def why(self, session: boto3.Session, asked: tuple[Authorisation, ...], region: str) -> str:
-        """The statements that let a call of a session through, by place."""
+        """The places and Sids of the statements that decided a call of a session, joined by commas."""
         identity = self.world.identity(session)
         named: list[str] = []
         for authorisation in asked:
@@ -212,17 +213,17 @@ class Stage(Deployed):
                 named.append(f"{self.origins.place(cited.policy, cited.statement) or cited.policy}{sid}")
         return ", ".join(dict.fromkeys(named)) or "no statement"
 
-    # people
+    # sessions
 
     def member(self, principal: DeclaredPrincipal) -> boto3.Session:
-        """Somebody who acts as a declared principal: a user of the group, the user, or whoever may enter the role.
+        """A session of a declared principal: of a user in the group, of the user, or of the assumed role.
 
         Raises:
             PrincipalNotDeployed: it is not deployed.
-            EntryDenied, UnsupportedCondition: nobody can act as it.
+            EntryDenied, UnsupportedCondition: no session of it can be obtained.
         """
         if principal.alias not in self._sessions:
-            # Getting there is not what a test tries, and how often it is done depends on how tests are shared out.
+            # These calls are not part of a test, and their number depends on how tests are shared among processes.
             before, tried = self.world.calls, Counter(self.world.tried)
             self._sessions[principal.alias] = self._member(principal)
             self.world.calls, self.world.tried = before, tried
@@ -243,11 +244,11 @@ class Stage(Deployed):
             raise attempts.EntryDenied(said, principal.place) from None
 
     def attempts(self, role: DeclaredPrincipal) -> list[attempts.Attempt]:
-        """Those whom the contract lets into a role, with all that it asks of them: whoever is under `entered_by`, or
-        else somebody for everybody whom the declared trust names, with nothing but the permission to assume this role.
+        """Attempts that the contract permits, with all that it requires: of the principals under `entered_by`, or else
+        of one caller for each principal that the declared trust policy names, with only the permission to assume it.
 
         Raises:
-            UnsupportedCondition: it is not known here how to come with something that is asked for.
+            UnsupportedCondition: a condition cannot be met in the mocked world.
         """
         key = ("attempts", role.alias)
         if key not in self._attempts:
@@ -262,7 +263,7 @@ class Stage(Deployed):
         return self._attempts[key]
 
     def permitted_outsiders(self, role: DeclaredPrincipal) -> list[boto3.Session]:
-        """A user of each account that the declared trust names, who may assume the role."""
+        """A user in each account that the declared trust policy names, with permission to assume the role."""
         arn = self.holder(role).arn
         accounts = sorted(
             {a for a in self.contract.accounts.values() for s in role.trust if a in str(self.resolved(s.document))}
@@ -270,7 +271,8 @@ class Stage(Deployed):
         return [self.outsider(account, f"may-enter-{role.alias}", arn) for account in accounts]
 
     def new_session(self, kind: str, account: str, name: str, arn: str) -> boto3.Session:
-        """A user (`path/name`) who is a member of a group, or the session of a role that has a managed policy."""
+        """A session of a new user in the group `arn`, or of a new role with the managed policy `arn`. `name` may have a
+        path; the same arguments give the same session."""
         if (kind, account, name, arn) not in self._sessions:
             path, _, last = f"/{name}".rpartition("/")
             if kind == "user":
@@ -281,7 +283,7 @@ class Stage(Deployed):
         return self._sessions[kind, account, name, arn]
 
     def outsider(self, account: str, name: str, may_assume: str = "") -> boto3.Session:
-        """A user that no template knows; with an identity policy that allows assuming `may_assume`, if given."""
+        """A user that no template names; its identity policy allows assuming the role `may_assume`, if given."""
         if (account, name) not in self._sessions:
             allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": may_assume}
             policies = {"assume": {"Version": "2012-10-17", "Statement": [allow]}} if may_assume else {}
@@ -290,7 +292,7 @@ class Stage(Deployed):
 
 
 def _in_principals(document: Any, arn: str, unique_id: str) -> str:
-    """A trust policy with an ARN replaced where it is a principal, and nowhere else (rule P24)."""
+    """A trust policy with an ARN replaced by a unique id in Principal and NotPrincipal only (rule P24)."""
     statements = document["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
         for element in ("Principal", "NotPrincipal"):
@@ -302,7 +304,7 @@ def _in_principals(document: Any, arn: str, unique_id: str) -> str:
 
 
 def _entities(snapshot: AccountSnapshot) -> Iterator[tuple[tuple[str, str], Any]]:
-    """What an account holds, by kind and ARN."""
+    """The entities and policies of an account, by (kind, ARN)."""
     kinds = {"users": snapshot.users, "roles": snapshot.roles, "groups": snapshot.groups, "policies": snapshot.policies}
     for kind, entries in {**kinds, "resource policies": snapshot.resource_policies}.items():
         for entry in entries:
