@@ -1,1 +1,1 @@
-"""From templates or exports that exist to a contract."""
+"""Drafts contracts from existing templates or exports."""

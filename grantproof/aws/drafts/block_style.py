@@ -1,4 +1,4 @@
-"""Values as YAML in block style, the way people write contracts."""
+"""Renders values as YAML in block style."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def entry(lead: str, key: str, value: Any) -> Iterator[str]:
-    """One entry of an object, in block style; lists of text on a line of their own each where there are several."""
+    """The lines of one entry of an object in block style; a list of several texts has a line for each."""
     pad = " " * len(lead)
     if isinstance(value, Mapping) and value:
         yield f"{lead}{key}:"
@@ -25,7 +25,7 @@ def entry(lead: str, key: str, value: Any) -> Iterator[str]:
 
 
 def scalar(value: Any) -> str:
-    """A scalar in YAML, quoted where it has to be."""
+    """A YAML scalar, quoted where necessary."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z$][A-Za-z0-9_./:${}-]*", value) and not value.endswith(":"):
         return (
             value

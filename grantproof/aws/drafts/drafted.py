@@ -1,4 +1,4 @@
-"""From a deployed grant to the contract of what it gives, as text."""
+"""Writes the contract, as text, of the access that a deployed grant gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_AWS = ":iam::aws:policy/"
 
 
 def contract_text(found: Skeleton, stage: Stage) -> str:
-    """The contract of what is deployed, as YAML with comments."""
+    """The contract of the deployed grant, as YAML with comments."""
     documents = [snapshot.as_dict() for snapshot in stage.snapshots().values() if snapshot.account == _owner(found)]
     own = [{k: v for k, v in d.items() if k != "Policies" or ":iam::aws:" not in json.dumps(v)} for d in documents]
     sent = [str(destination) for sender in senders(stage.deployment).values() for destination in sender.to]
@@ -45,8 +45,8 @@ def _names_everybody(principal: Any) -> bool:
     return "*" in _named(principal)
 
 
-def _takes_in(names: Sequence[Any], arn: str) -> bool:
-    """Does a trust policy name somebody, or their account?"""
+def _names_principal_or_account(names: Sequence[Any], arn: str) -> bool:
+    """Do the AWS principals of a trust policy include an ARN, or its account?"""
     number = arn.split(":")[4]
     return any(str(name) in ("*", arn, number) or str(name).endswith(f"::{number}:root") for name in names)
 
@@ -133,7 +133,7 @@ class _Writer:
         return f" # {DECIDE}: guessed"
 
     def _made(self) -> Iterator[tuple[Held | str, Resource]]:
-        """What the stacks created: roles, groups, users, then managed policies."""
+        """What the stacks created, each with its resource: roles, groups, users, then managed policies (by ARN)."""
         order = {"role": 0, "group": 1, "user": 2}
         policies = self._stage.policies
         for held in sorted(policies.held.values(), key=lambda h: (order[h.kind], h.arn)):
@@ -144,14 +144,14 @@ class _Writer:
                 yield arn, resource
 
     def _boundaries(self) -> list[str]:
-        """The permissions boundaries of what the stacks created, as far as the stacks did not create them as well."""
+        """The permissions boundaries of created entities that the stacks do not create themselves."""
         own = {held for held, _ in self._made() if isinstance(held, str)}
         held = (held for held, _ in self._made() if not isinstance(held, str))
         found = (policy.label for entity in held for policy in entity.boundary or ())
         return [arn for arn in dict.fromkeys(found) if arn not in own]
 
     def _carriers(self) -> Iterator[tuple[str, Resource]]:
-        """What the stacks put a policy on."""
+        """The resources of the stacks that have a resource policy, by ARN."""
         for arn in sorted(self._stage.policies.resource_policies):
             if resource := self._stage.origins.resource(arn):
                 yield arn, resource
@@ -163,7 +163,8 @@ class _Writer:
         yield from self._statements(self._documents([arn]))
 
     def _sends(self) -> Iterator[str]:
-        """What leaves its account. Outputs are left alone: one of the stack that sends would promise whatever it is."""
+        """The section `sends`. Destinations are not written as outputs: an output of the sending stack would promise
+        whatever value it has."""
         sent = senders(self._stage.deployment)
         if any(map(_promisable, sent.values())):
             yield ""
@@ -234,14 +235,14 @@ class _Writer:
         trusted = [_named(statement.get("Principal")) for statement in self._documents([f"{role}#trust"])]
         for arn, alias in self._aliases.items():
             held = self._stage.policies.held.get(arn)
-            if held is None or arn == role or not any(_takes_in(names, arn) for names in trusted):
+            if held is None or arn == role or not any(_names_principal_or_account(names, arn) for names in trusted):
                 continue
             if any(_lets_assume(statement, role) for policy in held.identity for statement in policy.statements):
                 out.append(alias)
         return out
 
     def _documents(self, labels: Sequence[str]) -> list[Any]:
-        """The statements of policies as they are deployed."""
+        """The deployed statements of several policies."""
         out: list[Any] = []
         for label in labels:
             document = _document(self._stage, label)
@@ -252,27 +253,27 @@ class _Writer:
     def _statements(self, statements: Sequence[Any]) -> Iterator[str]:
         sids = [s.get("Sid") for s in statements]
         for whole in statements:
-            statement, unknown = _that_exists(whole)
+            statement, unknown = _without_unknown_actions(whole)
             if unknown:
                 yield f"      # {DECIDE}: left out, since there is no such action: {', '.join(unknown)}"
             if statement is None:
                 continue
             entries = {k: v for k, v in statement.items() if k != "Effect" or v != "Allow"}
             if entries.get("Sid") is not None and sids.count(entries["Sid"]) > 1:
-                del entries["Sid"]  # one list of statements holds each Sid once
+                del entries["Sid"]  # a Sid may occur only once in a list of statements
             lead = "      - "
             for key, value in entries.items():
                 yield from entry(lead, key, self._abstract(value))
                 lead = "        "
 
     def _reference(self, arn: str) -> str:
-        """An output that is the ARN, else the ARN in terms of the contract."""
+        """A reference to an output with this ARN, else the ARN with references of the contract."""
         if arn in self._names and ".outputs." in self._names[arn]:
             return self._names[arn]
         return str(self._abstract(arn))
 
     def _abstract(self, value: Any, *, outputs: bool = True) -> Any:
-        """What was deployed, in terms of the contract: names of resources, accounts, region and partition."""
+        """A deployed value with references of the contract: for resources, accounts, region and partition."""
         if isinstance(value, Mapping):
             return {key: self._abstract(item, outputs=outputs) for key, item in value.items()}
         if isinstance(value, list):
@@ -289,13 +290,13 @@ class _Writer:
 
 
 def _promisable(sender: Sender) -> list[str]:
-    """Where it sends, as far as a contract can promise that."""
+    """The destinations of a sender that a contract can declare."""
     return [text for text in sender.to if isinstance(text, str) and not why_no_destination(text)]
 
 
 def _references(stage: Stage) -> dict[str, str]:
-    """What the stacks created, by the text under which policies speak of it: outputs where there are any, else the
-    resources themselves. Short names are left alone, since they stand in other words too."""
+    """References of the contract, by the text for which they stand in policies: to outputs, else to the resources.
+    Names of 8 characters or less are omitted, since they also occur in other words."""
     out: dict[str, str] = {}
     for stack in stage.deployment.stacks:
         for resource in stack.resources:
@@ -312,14 +313,18 @@ def _references(stage: Stage) -> dict[str, str]:
 
 
 def _is_generated(resource: Resource) -> bool:
-    """Is what the resource is called made up by CloudFormation, or by AWS, in each deployment anew?"""
+    """Is the resource's name generated by CloudFormation or AWS, and so different in each deployment?"""
     given = resource.properties.values() if isinstance(resource.properties, Mapping) else ()
     name = resource.physical_id.rsplit("/", 1)[-1]
     return len(name) > 8 and name not in [str(value) for value in given if isinstance(value, str)]
 
 
 def _document(stage: Stage, label: str) -> Any:
-    """The document of a policy, as its account holds it."""
+    """The document of a policy, as deployed.
+
+    Raises:
+        CannotDraft: no account has the policy.
+    """
     arn, _, name = label.partition("#")
     for snapshot in stage.snapshots().values():
         for carrier in snapshot.resource_policies:
@@ -343,9 +348,9 @@ def _document(stage: Stage, label: str) -> Any:
     raise CannotDraft(f"{label} is in no account.")
 
 
-def _that_exists(statement: Any) -> tuple[Any, list[str]]:
-    """A statement without actions that do not exist, which a contract refuses, and these; None where no other is left.
-    What the policy says of them is for the verification to find."""
+def _without_unknown_actions(statement: Any) -> tuple[Any, list[str]]:
+    """A statement without actions that do not exist, which a contract rejects, and the list of these. None instead of
+    the statement where no action is left. The verification reports the unknown actions of the policy."""
     for element in ("Action", "NotAction"):
         written = statement.get(element, [])
         named = [written] if isinstance(written, str) else written
@@ -364,7 +369,7 @@ def _lets_assume(statement: Any, role: str) -> bool:
 
 
 def _arn(held: Held | str) -> str:
-    """The ARN of an entity, or of a managed policy, which is spoken of by it."""
+    """The ARN of an entity, or of a managed policy, which is given as its ARN."""
     return held if isinstance(held, str) else held.arn
 
 

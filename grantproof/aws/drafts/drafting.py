@@ -1,7 +1,7 @@
-"""Drafting a contract from templates that exist: deploy them, and write down what they give.
+"""Drafts a contract from existing templates: deploys them, and writes the access that they give.
 
-A draft says what is, not what was meant. What only a person can know (account numbers, parameter values, whether this
-much access was wanted at all) is marked `DECIDE`.
+A draft describes the actual access, not the intended one. What cannot be derived (account numbers, parameter values,
+whether the access is intended) is marked `DECIDE`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["CannotDraft", "draft", "draft_from_snapshot"]
 
 
 def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owner: str = OWNER) -> Path:
-    """Deploy templates and write the contract of what they give beside them.
+    """Deploy templates and write the contract of the access that they give into their folder; the path of the contract.
 
     Raises:
-        CannotDraft: as `skeleton`; or they create no role, group, user or policy to speak of.
+        CannotDraft: as `skeleton`; or they create no role, group, user or policy that a contract can declare.
         DeploymentFailed: a stack could not be created.
     """
     paths = [path.resolve() for path in templates]
@@ -49,7 +49,7 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
 
 
 def _refuse_malformed(templates: Sequence[Path]) -> None:
-    """Before anything is worked out from their parameters. What cannot be read at all is said by `skeleton`."""
+    """Reject malformed parameters before they are evaluated. A file that cannot be read is reported by `skeleton`."""
     for path in templates:
         with suppress(SourceError):
             found = placed_once(read(path))
@@ -59,12 +59,12 @@ def _refuse_malformed(templates: Sequence[Path]) -> None:
                 raise CannotDraft(f"{error.place or shown(path)}: {error}.") from None
 
 
-#: What may make anything at all.
+#: Types that may create any resource.
 _STACKS = frozenset({"AWS::CloudFormation::Stack", "AWS::CloudFormation::StackSet"})
 
 
-def _giving(stage: Stage) -> Iterator[str]:
-    """What may let somebody in all the same, and why nothing can be promised of it."""
+def _undeclarable(stage: Stage) -> Iterator[str]:
+    """Resources that may give access and that no contract can declare, with the reason, one text each."""
     for stack in stage.deployment.stacks:
         number = stage.contract.accounts[stack.account]
         for resource in stack.resources:
@@ -83,8 +83,8 @@ def _giving(stage: Stage) -> Iterator[str]:
                 yield f"{where}{name} ({missing.type}) is not deployed: the mocked world cannot create {because}"
 
 
-def _made_up(found: Skeleton) -> str:
-    """Which parameters have a value that nobody gave, and how to give one."""
+def _invented_values_hint(found: Skeleton) -> str:
+    """A sentence for errors: the parameters with invented values, and how to give real ones; empty without any."""
     names = [
         name
         for stack in found.contract.stacks
@@ -94,8 +94,8 @@ def _made_up(found: Skeleton) -> str:
     return f" Made up for this: {', '.join(names)}; give what is real with --parameter NAME=VALUE." if names else ""
 
 
-def _stands_at(stage: Stage, error: str) -> str:
-    """Where the templates write the policy that an error begins with."""
+def _place_of(stage: Stage, error: str) -> str:
+    """The place, as `place: `, of the policy whose label an error begins with; empty where it has none."""
     label, _, statement = error.partition(" Statement[")
     place = stage.origins.place(label, int(statement.partition("]")[0] or 0)) if statement else None
     return f"{place}: " if place else ""
@@ -105,7 +105,7 @@ def _drafted(found: Skeleton) -> Path:
     try:
         return _written(found)
     except (CannotDraft, DeploymentFailed) as error:
-        raise type(error)(f"{error}{_made_up(found)}") from None
+        raise type(error)(f"{error}{_invented_values_hint(found)}") from None
 
 
 def _written(found: Skeleton) -> Path:
@@ -117,11 +117,11 @@ def _written(found: Skeleton) -> Path:
         except SnapshotIncomplete as error:
             raise CannotDraft(f"{error}: no template creates it. Name one that does as well.") from None
         except IamError as error:
-            where = _stands_at(stage, str(error))
+            where = _place_of(stage, str(error))
             raise CannotDraft(f"{where}AWS would not accept a policy of the templates: {error}.") from None
         found_ = (*policies.held, *policies.managed, *policies.resource_policies)
         if not any(stage.origins.resource(arn) for arn in found_) and not senders(stage.deployment):
-            giving = list(_giving(stage))
+            giving = list(_undeclarable(stage))
             none = "the templates create no role, group, user or policy to promise anything of"
             lost = "nothing is deployed that a contract can promise"
             raise CannotDraft("; ".join([lost if any("is not deployed" in g for g in giving) else none, *giving]) + ".")
@@ -138,10 +138,10 @@ def _written(found: Skeleton) -> Path:
 
 
 def draft_from_snapshot(export: Path, folder: Path, region: str, only: Sequence[str]) -> Path:
-    """Write a template that creates what an export holds, and its contract, into a folder.
+    """Write a template that creates the entities of an export, and its contract, into a folder; the contract's path.
 
     Raises:
-        CannotDraft: as `template_of`, or the folder holds such files.
+        CannotDraft: as `template_of`, or the folder contains such files already.
         DeploymentFailed: the template could not be deployed.
     """
     try:

@@ -1,4 +1,4 @@
-"""From the export of an account to a template that creates what it holds."""
+"""Converts the export of an account to a template that creates its IAM entities."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _GIVEN = "`aws iam get-account-authorization-details` prints; give that, unchang
 
 
 def template_of(export: Mapping[str, Any], only: Sequence[str] = ()) -> dict[str, Any]:
-    """A template that creates what an account holds: the document that GetAccountAuthorizationDetails gives.
+    """A template that creates the IAM entities in a response of GetAccountAuthorizationDetails.
 
-    Service-linked roles are left out: AWS makes them. `only` narrows to entities of these names.
+    Service-linked roles are omitted, since AWS creates them. `only` restricts the template to entities of these names.
 
     Raises:
-        CannotDraft: it is no such document, or holds none of the names.
+        CannotDraft: `export` is no such response, is cut off, or lacks one of the names.
     """
     try:
         return _template_of(export, only)
@@ -63,7 +63,7 @@ def _template_of(export: Mapping[str, Any], only: Sequence[str]) -> dict[str, An
 
 
 def _names(export: Mapping[str, Any]) -> Iterator[str]:
-    """What of an export can become a resource."""
+    """The names of the entities and policies of an export that can become resources."""
     yield from (policy["PolicyName"] for policy in export.get("Policies") or () if ":iam::aws:" not in policy["Arn"])
     yield from (group["GroupName"] for group in export.get("GroupDetailList") or ())
     yield from (user["UserName"] for user in export.get("UserDetailList") or ())
@@ -115,7 +115,7 @@ def _role(role: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(document: Any) -> Any:
-    """The CLI gives documents as objects, the API as text, percent-encoded."""
+    """A policy document, which the CLI gives as an object and the API as percent-encoded text."""
     if not isinstance(document, str):
         return document
     try:
@@ -125,7 +125,7 @@ def _decoded(document: Any) -> Any:
 
 
 def _order(resources: dict[str, Any]) -> None:
-    """Who names a policy or a group of the template waits for it."""
+    """Add DependsOn to resources that name a policy or group of the template."""
     by_arn_end = {
         f":policy{r['Properties']['Path']}{r['Properties']['ManagedPolicyName']}": name
         for name, r in resources.items()
@@ -142,7 +142,7 @@ def _order(resources: dict[str, Any]) -> None:
 
 
 def account_of_export(export: Mapping[str, Any]) -> str:
-    """The account that an export is of."""
+    """The account number of an export."""
     for entries in ("RoleDetailList", "UserDetailList", "GroupDetailList"):
         for entity in export.get(entries) or ():
             return str(entity["Arn"]).split(":")[4]

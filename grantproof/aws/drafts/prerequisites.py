@@ -1,7 +1,7 @@
-"""What templates take from the account in which they are deployed: networks, groups, zones, stored parameters.
+"""Creates what templates require in their account: networks, security groups, hosted zones, stored parameters.
 
-Real accounts have them (every synthesised CDK template asks for `/cdk-bootstrap/.../version`); mocked ones are empty. A
-draft gets a template beside the others that creates them, in the place of what the real account holds.
+Real accounts have these (every synthesised CDK template requires `/cdk-bootstrap/.../version`); mocked ones are empty.
+A draft gets an additional template that creates them, in place of what exists in the real account.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from grantproof.aws.drafts.skeleton import nested_in, required_kinds
 from grantproof.aws.templates import parameters
 from grantproof.source import SourceError, read
 
-#: The template that stands for what a real account holds.
+#: The file name of that template.
 NAME = "already-there.yaml"
 _STORED = "AWS::SSM::Parameter::Value<"
 _CANDIDATES = ("21", "example", "ami-0123456789abcdef0", "vpc-0123456789abcdef0", "subnet-0123456789abcdef0")
 
 _NETWORK = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
-#: Resources of the types whose ids parameters take, by logical id. Two of what lists take: one might not be enough.
+#: Resources whose ids parameters take, by logical id. Two of those that lists take, since some templates use two.
 _RESOURCES: Mapping[str, Mapping[str, Any]] = {
     "AWS::EC2::VPC::Id": {"Network": _NETWORK},
     "AWS::EC2::Subnet::Id": {
@@ -57,7 +57,7 @@ _RESOURCES: Mapping[str, Mapping[str, Any]] = {
         "Zone": {"Type": "AWS::Route53::HostedZone", "Properties": {"Name": "example.com"}}
     },
 }
-#: What a parameter of a type is given: the one, and all that a list takes.
+#: By type of parameter, the values for a single parameter and for a list.
 _GIVEN: Mapping[str, tuple[Any, ...]] = {
     "AWS::EC2::AvailabilityZone::Name": tuple({"Fn::Select": [n, {"Fn::GetAZs": ""}]} for n in (0, 1)),
     "AWS::EC2::VPC::Id": ({"Ref": "Network"},),
@@ -69,10 +69,10 @@ _GIVEN: Mapping[str, tuple[Any, ...]] = {
 
 
 def write_prerequisites(templates: Sequence[Path], given: Mapping[str, str]) -> Path | None:
-    """Write a template that creates what the templates take and none of them creates; None where nothing is missing,
-    or the file is there. Its outputs are called as the parameters are that take them.
+    """Write a template that creates what the templates require and none of them creates; returns its path, or None
+    where nothing is missing or the file exists. Its outputs have the names of the parameters that take them.
 
-    Stored parameters whose names begin with `/aws/` are AWS's own, and nobody's to create.
+    Stored parameters under `/aws/` belong to AWS and are not created.
     """
     documents = {path: _data(path) for path in templates}
     outputs = dict(_outputs([documents[path] for path in templates if path not in nested_in(documents)], given))
@@ -93,12 +93,12 @@ def write_prerequisites(templates: Sequence[Path], given: Mapping[str, str]) -> 
     return path
 
 
-#: A template has to have a resource.
+#: A template needs at least one resource.
 _NOTHING = {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
 
 
 def _outputs(roots: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, Any]]]:
-    """The parameters that take what an account holds, and nobody gives: the type of one value, and the value."""
+    """(name, (type of one value, value)) of the parameters that take existing resources and have no given value."""
     made = {name for document in roots for name in document.get("Outputs") or {}}
     for document in roots:
         for name, declared in (document.get("Parameters") or {}).items():
@@ -110,7 +110,7 @@ def _outputs(roots: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> It
 
 
 def _stored(documents: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """The stored parameters whose values are taken, as resources."""
+    """The stored parameters that templates read, as resources by logical id."""
     for number, (name, value) in enumerate(dict(_missing(documents, given)).items(), 1):
         properties = {"Name": name, "Type": "String", "Value": value}
         yield f"Parameter{number}", {"Type": "AWS::SSM::Parameter", "Properties": properties}
@@ -141,5 +141,5 @@ def _data(path: Path) -> Mapping[str, Any]:
     try:
         value = read(path).value
     except SourceError:
-        return {}  # said by whoever reads the template next
+        return {}  # reported by `skeleton`, which reads the template next
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""From templates that exist to a grant that can be deployed: stacks, parameter values, accounts; no promise yet."""
+"""Derives a deployable contract from existing templates: stacks, parameter values and accounts, without promises."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OWNER = "111111111111"
 
 
 class CannotDraft(Exception):
-    """Templates of which no contract can be drafted: which, why, what to do."""
+    """No contract can be drafted; names the template, the reason and the next step."""
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A contract without promises, and which of its values were invented."""
+    """A contract without promises, and the parameters whose values were invented."""
 
     contract: Contract
     invented: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -36,15 +36,17 @@ class Skeleton:
 
 
 def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], owner: str = OWNER) -> Skeleton:
-    """A stack for each template that is not nested in another, in the order given, but for those that take what others
-    export, or put into the Parameter Store.
+    """The contract with a stack for each template that is not nested in another, in the given order, except that
+    templates which import exports or read stored parameters come last.
 
     Args:
         templates: files in one folder, or in folders below it.
+        region: in which all stacks are deployed.
         given: parameter values by name, for every template that has a parameter of that name.
+        owner: the number of the account in which the stacks are deployed.
 
     Raises:
-        CannotDraft: a file is no template, a parameter needs a value that cannot be made up, a contract is there.
+        CannotDraft: a file is no template, a parameter needs a value that cannot be invented, or a contract exists.
     """
     folder = _folder(templates)
     documents = {path: _data(path) for path in templates}
@@ -55,7 +57,7 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
             raise CannotDraft(f"{shown(path)} is not a CloudFormation template: it has no Resources.")
     invented: dict[str, frozenset[str]] = {}
     stacks: list[Stack] = []
-    for path in sorted(templates, key=lambda path: _takes(documents[path])):
+    for path in sorted(templates, key=lambda path: _sort_key(documents[path])):
         if path in nested:
             continue
         alias = alias_of(path.stem, [stack.alias for stack in stacks])
@@ -81,12 +83,12 @@ def skeleton(templates: Sequence[Path], region: str, given: Mapping[str, str], o
 
 
 def _at_their_defaults(contract: Contract, invented: Mapping[str, frozenset[str]]) -> Skeleton:
-    """Parameters on which access may turn are given their defaults, for a person to decide: a contract that leaves them
-    open would have to say what every other value changes."""
+    """Set parameters that may change access to their defaults, for review: a contract that leaves them open would have
+    to state what every other value changes."""
     try:
         found = open_parameters(Space(contract))
     except NotResolved:
-        return Skeleton(contract, invented)  # the draft's verification says what cannot be followed
+        return Skeleton(contract, invented)  # what cannot be evaluated is reported when the draft is verified
     given: dict[str, dict[str, str]] = {}
     for item in found:
         default = read(item.stack.template).value["Parameters"][item.parameter].get("Default", "")
@@ -125,8 +127,8 @@ def _data(path: Path) -> Any:
         raise CannotDraft(str(error)) from None
 
 
-def _takes(template: Any) -> tuple[bool, bool]:
-    """What templates are ordered by: first those that take nothing of others, last those that give nothing."""
+def _sort_key(template: Any) -> tuple[bool, bool]:
+    """Sort key: first templates that take no values from others, last those that take some and provide none."""
     text = json.dumps(template, default=str)
     takes = '"Fn::ImportValue"' in text or '"AWS::SSM::Parameter::Value<' in text
     gives = '"Export"' in text or '"AWS::SSM::Parameter"' in text
@@ -138,7 +140,7 @@ def _is_template(value: Any) -> bool:
 
 
 def nested_in(documents: Mapping[Path, Any]) -> set[Path]:
-    """Those of some templates that others of them name as nested."""
+    """The templates that another of them names as nested."""
     urls = {path: list(_urls(text)) for path, text in documents.items()}
     return {
         path
@@ -155,7 +157,7 @@ def _urls(template: Any) -> Iterator[str]:
 
 
 def _bucket(documents: Any, stacks: Sequence[Stack]) -> tuple[str, str]:
-    """Bucket and prefix of the nested templates, as the addresses say once parameters are filled in."""
+    """Bucket and prefix of the nested templates, from their URLs after parameters are replaced."""
     given = {name: value for stack in stacks for name, value in stack.parameters.items()}
     for template in filter(_is_template, documents):
         defaults = {n: str(p["Default"]) for n, p in (template.get("Parameters") or {}).items() if "Default" in p}
@@ -169,7 +171,7 @@ def _bucket(documents: Any, stacks: Sequence[Stack]) -> tuple[str, str]:
 
 
 def alias_of(text: str, taken: Sequence[str]) -> str:
-    """An alias from the words of a name, with a number where it is taken."""
+    """An alias derived from a name, with a number where it is taken."""
     bare = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text)).strip("-").lower()
     bare = bare if re.match(r"[a-z]", bare) else f"x-{bare}".strip("-")
     number, out = 2, bare
@@ -178,18 +180,18 @@ def alias_of(text: str, taken: Sequence[str]) -> str:
     return out
 
 
-#: Twelve digits by themselves, and not the end of a UUID.
+#: Twelve digits that are no part of a longer number or a UUID.
 _NUMBERS = re.compile(r"(?<![0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-)(?<!\d)\d{12}(?!\d)")
 
 
 def accounts_in(texts: Any, owner: str) -> dict[str, str]:
-    """The owner, and every other account that is written out."""
+    """Account numbers by alias: the owner, and every other account number in the texts."""
     found = [n for n in dict.fromkeys(_NUMBERS.findall(json.dumps(texts))) if n != owner]
     return {"owner": owner, **{f"account-{n}": number for n, number in enumerate(found, 2)}}
 
 
 def _outputs(stacks: Sequence[Stack]) -> dict[str, str]:
-    """References to the outputs of stacks, by the outputs' names."""
+    """References to the outputs of stacks, by name of the output."""
     out = {}
     for stack in stacks:
         for name in read(stack.template).value.get("Outputs") or {}:
@@ -198,8 +200,8 @@ def _outputs(stacks: Sequence[Stack]) -> dict[str, str]:
 
 
 def _exporting(template: Any, stacks: Sequence[Stack]) -> dict[str, str]:
-    """Names of stacks, by the parameters that stand for them in what a template imports: `${Network}-VpcId` where one
-    exports `${AWS::StackName}-VpcId`."""
+    """Names of stacks, by the parameter of a template that takes such a name for an import: `Network` in
+    `${Network}-VpcId`, where a stack exports `${AWS::StackName}-VpcId`."""
     out: dict[str, str] = {}
     for parameter, rest in re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "\$\{(\w+)\}([^"]*)"', json.dumps(template)):
         for stack in stacks:
@@ -208,7 +210,7 @@ def _exporting(template: Any, stacks: Sequence[Stack]) -> dict[str, str]:
     return out
 
 
-#: What is tried where a parameter has no default, in this order.
+#: Values that are tried in this order for a parameter without a default.
 _CANDIDATES = (
     "example",
     "222222222222",
@@ -234,8 +236,8 @@ _CANDIDATES = (
 def _values(
     template: Any, path: Path, given: Mapping[str, str], outputs: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Values for the parameters of a template, and which of them were made up or guessed. An output of the same name of
-    a stack before it is taken for what is meant."""
+    """Values for the parameters of a template, and the names of those that were invented or guessed. An output of an
+    earlier stack with the name of a parameter is used as its value."""
     values: dict[str, str] = {}
     made_up: list[str] = []
     for name, declared in (template.get("Parameters") or {}).items():
@@ -245,14 +247,14 @@ def _values(
             values[name] = outputs[name]
             made_up.append(name)
         elif "Default" not in declared:
-            values[name] = _made_up(name, declared, path, required_kinds(name, template["Resources"]))
+            values[name] = _invented(name, declared, path, required_kinds(name, template["Resources"]))
             made_up.append(name)
     return values, made_up
 
 
 _ACCOUNT = "222222222222"
 _ROLE = f"arn:aws:iam::{_ACCOUNT}:role/example"
-#: What an ARN is of, by the word before `Arn` in a parameter's name.
+#: Example ARNs, by the word before `Arn` in a parameter's name.
 _ARNS = {
     "bus": f"arn:aws:events:us-east-1:{_ACCOUNT}:event-bus/example",
     "bucket": "arn:aws:s3:::example",
@@ -272,8 +274,7 @@ _ORGANIZATION = re.compile(r"org(anization)?_?id$")
 
 
 def required_kinds(name: str, resources: Any) -> list[str]:
-    """What the template's own use of a parameter asks of its value: the number of an account, somebody who can be named
-    as a principal, an organization."""
+    """The values that a template's use of a parameter requires: an account number, a principal, an organization."""
     text = json.dumps(resources, default=str)
     ref = re.escape(json.dumps({"Ref": name}))
     out = []
@@ -288,11 +289,11 @@ def required_kinds(name: str, resources: Any) -> list[str]:
     return out
 
 
-def _made_up(name: str, declared: Mapping[str, Any], path: Path, asked_for: Sequence[str] = ()) -> str:
+def _invented(name: str, declared: Mapping[str, Any], path: Path, asked_for: Sequence[str] = ()) -> str:
     candidates = [*(str(value) for value in declared.get("AllowedValues") or ()), *asked_for]
     hint = name.lower()
     candidates += [_ACCOUNT] if "account" in hint and "arn" not in hint else []
-    # A number of seconds that any session may last, and a port, and a size.
+    # 3600: valid as a session duration in seconds, as a port, and as a size.
     candidates += ["3600"] if declared.get("Type") == "Number" else []
     candidates += [_ACCOUNT] if "account" in hint else []
     candidates += [arn for word, arn in _ARNS.items() if "arn" in hint and word in hint]

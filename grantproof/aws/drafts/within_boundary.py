@@ -1,4 +1,4 @@
-"""What a permissions boundary leaves of policies, as the statements that a contract promises."""
+"""The intersection of identity policies and a permissions boundary, as Allow statements for a contract."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MOST = 40
 
 
 def within_boundary(identity: Sequence[Policy], boundary: Sequence[Policy]) -> list[dict[str, Any]] | None:
-    """Statements that allow exactly what a principal with these policies may do under this boundary; None where no few
-    plain Allows say it."""
+    """Allow statements for exactly what a principal with these policies may do under this boundary; None where a few
+    statements without exceptions cannot express it."""
     cut = Layers(identity=tuple(identity), boundary=tuple(boundary))
     found = compare(Layers(), cut, every_reading=False)
     clauses = [difference.clause for difference in found.new_access]
@@ -40,6 +40,6 @@ def _statement(clause: Clause) -> dict[str, Any] | None:
     for test in sorted(clause.conditions, key=str):
         of_operator = block.setdefault(test.operator.name, {})
         if test.key in of_operator:
-            return None  # two tests of one key, which one block cannot hold
+            return None  # two tests of one key with one operator, which a Condition block cannot express
         of_operator[test.key] = [value.text for value in test.values]
     return {**out, "Condition": block} if block else out
