@@ -1,7 +1,7 @@
-"""What a contract promises when options of its templates are set.
+"""A contract under a combination of its variants.
 
-A variant of a contract says what one choice of parameters changes. A combination of variants is a contract again, so
-that everything which is verified of a contract can be verified of every combination.
+A variant sets parameters of templates and says what that changes in the contract. A contract under a combination of
+variants is again a contract, so everything that is verified of a contract can be verified of every combination.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from grantproof.contract import (
 
 
 class Incompatible(Exception):
-    """Variants that cannot hold together: they give one parameter two values, or one condition key two."""
+    """Variants that contradict each other: they give one parameter, or one required condition key, two values."""
 
 
 def with_variants(contract: Contract, aliases: Iterable[str]) -> Contract:
-    """The contract under a combination of its variants, in the contract's order. Its own variants stay listed.
+    """The contract under a combination of its variants, applied in the order of the contract. Its `variants` are kept.
 
     Raises:
-        Incompatible: two of them contradict each other.
+        Incompatible: two variants contradict each other.
         KeyError: no variant has this alias.
-        Cycle: under these parameters the stacks wait for each other.
+        Cycle: with these parameters the stacks depend on each other in a cycle.
     """
     known = {variant.alias: variant for variant in contract.variants}
     chosen = [known[alias] for alias in known if alias in {known[a].alias for a in aliases}]
@@ -42,28 +42,32 @@ def with_variants(contract: Contract, aliases: Iterable[str]) -> Contract:
     more = contract.additions
     return replace(
         contract,
-        stacks=ordered(_with_parameters(stack, chosen) for stack in (*contract.stacks, *_there(more.stacks, here))),
+        stacks=ordered(
+            _with_parameters(stack, chosen) for stack in (*contract.stacks, *_under_variants(more.stacks, here))
+        ),
         principals=tuple(
-            _changed(principal, chosen)
-            for principal in (*contract.principals, *_there(more.principals, here))
+            _changed_principal(principal, chosen)
+            for principal in (*contract.principals, *_under_variants(more.principals, here))
             if principal.alias not in gone
         ),
         resources=tuple(
-            replace(resource, policy=_all(resource.policy, [v.resources.get(resource.alias) for v in chosen]))
-            for resource in (*contract.resources, *_there(more.resources, here))
+            replace(
+                resource, policy=_changed_statements(resource.policy, [v.resources.get(resource.alias) for v in chosen])
+            )
+            for resource in (*contract.resources, *_under_variants(more.resources, here))
             if resource.alias not in gone
         ),
-        setup=(*contract.setup, *_there(more.setup, here)),
-        sends=tuple(s for s in (*contract.sends, *_there(more.sends, here)) if s.alias not in gone),
+        setup=(*contract.setup, *_under_variants(more.setup, here)),
+        sends=tuple(s for s in (*contract.sends, *_under_variants(more.sends, here)) if s.alias not in gone),
     )
 
 
-def _there(items: Iterable[Any], here: set[str]) -> list[Any]:
+def _under_variants(items: Iterable[Any], here: set[str]) -> list[Any]:
     return [item for item in items if set(item.variants) & here]
 
 
 def needed(contract: Contract, variant: Variant) -> tuple[str, ...]:
-    """A variant and those without which it is refused, by alias, in the contract's order."""
+    """The aliases of a variant and of all that it needs, transitively, in the contract's order."""
     by_alias = {v.alias: v for v in contract.variants}
     out: set[str] = set()
     todo = [variant.alias]
@@ -79,12 +83,12 @@ def subsets(variants: Sequence[Variant]) -> Iterator[tuple[Variant, ...]]:
     """Every combination of variants that do not give one parameter two values, the empty one first."""
     for size in range(len(variants) + 1):
         for chosen in combinations(variants, size):
-            if agree(chosen):
+            if have_consistent_parameters(chosen):
                 yield chosen
 
 
-def agree(chosen: Sequence[Variant]) -> bool:
-    """Does no parameter get two values?"""
+def have_consistent_parameters(chosen: Sequence[Variant]) -> bool:
+    """Does no parameter get two different values?"""
     seen: dict[tuple[str, str], str] = {}
     for variant in chosen:
         for stack, values in variant.parameters.items():
@@ -106,12 +110,12 @@ def _with_parameters(stack: Stack, chosen: Sequence[Variant]) -> Stack:
     return replace(stack, parameters=given)
 
 
-def _changed(principal: DeclaredPrincipal, chosen: Sequence[Variant]) -> DeclaredPrincipal:
+def _changed_principal(principal: DeclaredPrincipal, chosen: Sequence[Variant]) -> DeclaredPrincipal:
     changes = [variant.changes[principal.alias] for variant in chosen if principal.alias in variant.changes]
     out = replace(
         principal,
-        trust=_all(principal.trust, [change.trust for change in changes]),
-        allows=_all(principal.allows, [change.allows for change in changes]),
+        trust=_changed_statements(principal.trust, [change.trust for change in changes]),
+        allows=_changed_statements(principal.allows, [change.allows for change in changes]),
     )
     for name in ("max_session", "boundary", "entered_by"):
         for change in changes:
@@ -121,8 +125,10 @@ def _changed(principal: DeclaredPrincipal, chosen: Sequence[Variant]) -> Declare
     return out
 
 
-def _all(statements: tuple[DeclaredStatement, ...], changes: Sequence[Change | None]) -> tuple[DeclaredStatement, ...]:
-    """First what goes, then what comes, then what all of them require: the order of variants does not matter."""
+def _changed_statements(
+    statements: tuple[DeclaredStatement, ...], changes: Sequence[Change | None]
+) -> tuple[DeclaredStatement, ...]:
+    """Apply all `drops`, then all `adds`, then all `requires`, so that the order of the variants does not matter."""
     real = [change for change in changes if change is not None]
     dropped = {sid for change in real for sid in change.drops}
     out = [s for s in statements if s.document.get("Sid") not in dropped]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from grantproof.contract.declared import Stack, Upload
 from grantproof.contract.node import Node, did_you_mean
-from grantproof.contract.references import references, strangers
+from grantproof.contract.references import references, unknown_references
 from grantproof.contract.templates import section, template_of
 
 _PARTS = ("stacks", "setup", "principals", "resources", "sends", "variants")
@@ -28,7 +28,7 @@ def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Uploa
         if part in top:
             _check(top[part], known, stacks)
             if part != "setup":  # which holds texts of all kinds
-                _refuse_strangers(top[part], known)
+                _refuse_unknown_references(top[part], known)
     optional = tuple(f"stacks.{stack.alias}." for stack in stacks if stack.variants)
     known -= {name for name in known if name.startswith(optional)}
     for part in ("stacks", "principals", "resources", "sends"):
@@ -60,16 +60,16 @@ _OF_CLOUDFORMATION = {
 }
 
 
-def _refuse_strangers(node: Node, known: Collection[str]) -> None:
+def _refuse_unknown_references(node: Node, known: Collection[str]) -> None:
     """A mistyped reference would be taken for text, which promises what nobody meant."""
     if isinstance(node.value, Mapping):
         for key in node.value:
-            _refuse_strangers(node[key], known)
+            _refuse_unknown_references(node[key], known)
     elif isinstance(node.value, list):
         for number in range(len(node.value)):
-            _refuse_strangers(node[number], known)
+            _refuse_unknown_references(node[number], known)
     elif isinstance(node.value, str):
-        for name in strangers(node.value):
+        for name in unknown_references(node.value):
             meant = _OF_CLOUDFORMATION.get(name)
             hint = f"Here it is {meant}." if meant else did_you_mean(name, known)
             node.refuse(f"nothing is called ${{{name}}}. {hint}")

@@ -78,7 +78,7 @@ def references(value: Any) -> tuple[str, ...]:
     return ()
 
 
-def strangers(text: str) -> tuple[str, ...]:
+def unknown_references(text: str) -> tuple[str, ...]:
     """What stands in `${...}` in a text and is neither a reference nor a policy variable of IAM's."""
     found = (match[1] for match in _BRACED.finditer(_REFERENCE.sub("", text)))
     return tuple(name for name in found if not _OF_IAM.fullmatch(name))

@@ -1,4 +1,4 @@
-"""Two deployed states of one grant, compared for all requests: each piece of access that comes or goes."""
+"""Compares two deployed states of one grant over all requests: each piece of access that is gained or lost."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Promise:
 
 @dataclass(frozen=True)
 class Access:
-    """A piece of access that a change gives or takes.
+    """A piece of access that is gained or lost.
 
     Attributes:
-        subject: whose: the alias of a principal and what it may do, or the policy on a resource.
+        subject: in words, the principal and whether it may act or is assumed, or the policy on a resource.
         clause: the piece, in words.
-        witness: one request of it: principal, action, resource, context.
-        because: the statements that let the witness through on the side that allows it, by file and line.
-        place: where the first of these stands now, for gained access.
-        promise: what covers gained access; None where nothing does.
+        witness: a request that shows it: principal, action, resource, context.
+        because: the statements that allow the witness, on the side that allows it, by file and line.
+        place: for gained access, the place of the first of these statements.
+        promise: the statement of the contract that covers gained access; None where there is none.
     """
 
     way: Way
@@ -47,11 +47,11 @@ class Access:
     promise: Promise | None = None
 
 
-#: What stands in for policies of others: not of the grant, and no reason to show.
-_TAKEN_FOR_GRANTED = ("owner", EVERYTHING.label)
+#: Labels of placeholder policies that are not part of the grant, so that they are not shown as a reason.
+_PLACEHOLDER_POLICIES = ("owner", EVERYTHING.label)
 
 
-#: In place of an action, where a witness is no request.
+#: The action of a witness for an external destination, which is no request.
 SENDS = "sends"
 
 
@@ -61,7 +61,7 @@ def _written_at(sender: Sender) -> Place | None:
 
 
 def _both(old: Policy | None, new: Policy | None) -> tuple[Policy, Policy]:
-    """Two resource policies; one that is missing counts as a policy without statements."""
+    """Two resource policies, a missing one as a policy without statements."""
     some = new or old
     assert some is not None
     nothing = replace(some, statements=())
@@ -69,14 +69,14 @@ def _both(old: Policy | None, new: Policy | None) -> tuple[Policy, Policy]:
 
 
 class Compared:
-    """Compares two states of one grant; None is no grant."""
+    """Compares two states of one grant; None stands for a grant that does not exist."""
 
     def __init__(self, before: State | None, after: State | None) -> None:
         self._before, self._after = before, after
         self.doubts: list[str] = []
 
     def access(self) -> Iterator[Access]:
-        """What is gained and lost, principal by principal."""
+        """All access gained and lost."""
         states = [state for state in (self._after, self._before) if state is not None]
         aliases = dict.fromkeys(p.alias for state in states for p in state.contract.principals)
         for alias in (*aliases, *dict.fromkeys(arn for state in states for arn in state.undeclared())):
@@ -90,7 +90,7 @@ class Compared:
         yield from self._sent()
 
     def _sent(self) -> Iterator[Access]:
-        """What leaves its account, resource by resource: no policy shows it, and a contract may promise it."""
+        """The external destinations of resources, which no policy shows; the contract may promise them."""
         before, after = (state.sent() if state else {} for state in (self._before, self._after))
         for path, to in [key for key in (*before, *after) if not (key in before and key in after)]:
             way: Way = "gained" if (path, to) in after else "lost"
@@ -107,13 +107,13 @@ class Compared:
                 "what leaves its account",
                 f"{called} sends to {to}",
                 {"principal": called, "action": SENDS, "resource": to},
-                named if way == "gained" else tuple(map(_then, named)),
+                named if way == "gained" else tuple(map(_base_place, named)),
                 place if way == "gained" else None,
                 promise,
             )
 
     def _sessions(self, alias: str, arn: str) -> Iterator[Access]:
-        """How long sessions of a role may last: no policy shows it."""
+        """The maximum session duration of a role, which no policy shows."""
         before, after = (state.max_session(alias) if state else None for state in (self._before, self._after))
         if before is None or after is None or before == after or self._after is None:
             return
@@ -148,7 +148,8 @@ class Compared:
             ]
             before, after = _both(*found)
             seen: set[str] = set()
-            # In one account the resource policy may let somebody in by itself; from another one, only with its own.
+            # Within one account a resource policy alone can allow; across accounts an identity policy has to allow as
+            # well.
             for identity in ((), (EVERYTHING,)):
                 old, new = (Layers(identity=identity, resource=policy) for policy in (before, after))
                 for access in self._differences(arn, "policy", old, new, owner):
@@ -170,7 +171,7 @@ class Compared:
         for difference in beyond.new_access:
             yield self._access("gained", about, difference, None)
         for difference in found.new_access:
-            # What the contract covers in part is there twice: the rest of it is among what is beyond the contract.
+            # Partly covered access is reported twice: the part not covered is among `beyond.new_access`.
             if (covering := self._promise(alias, which, difference)) is not None:
                 yield self._access("gained", about, difference, covering)
         for difference in found.lost_access:
@@ -194,12 +195,12 @@ class Compared:
         alias, which, subject = about
         state = self._after if way == "gained" else self._before
         assert state is not None
-        cited = [state.place(c) for c in difference.because if c.policy not in _TAKEN_FOR_GRANTED]
+        cited = [state.place(c) for c in difference.because if c.policy not in _PLACEHOLDER_POLICIES]
         place = next((place for _, place in cited if place is not None), None)
-        named = tuple(dict.fromkeys(text if way == "gained" else _then(text) for text, _ in cited))
+        named = tuple(dict.fromkeys(text if way == "gained" else _base_place(text) for text, _ in cited))
         witness = _plain(difference.witness)
         if which == "allows":
-            # Who it is that calls does not matter to identity policies, so that the witness has somebody.
+            # Identity policies do not depend on the caller, so the witness has an arbitrary one.
             witness["principal"] = state.name(alias)
         if which == "trust":
             witness["resource"] = state.role_arn(alias) or alias
@@ -228,7 +229,7 @@ def _covers(policy: Policy, difference: Difference, which: str) -> bool:
     if which == "allows":
         layers = delegated(Layers(identity=(policy,)), request)
     else:
-        # In one account what the caller's own policies allow would hide what the resource's does.
+        # Within one account, an identity policy that allows everything would mask the resource policy.
         own = (EVERYTHING,) if which == "trust" or request.cross_account else ()
         layers = Layers(identity=own, resource=policy)
     try:
@@ -238,8 +239,8 @@ def _covers(policy: Policy, difference: Difference, which: str) -> bool:
 
 
 def _with(old: Layers, promise: Policy) -> Layers:
-    """The old state together with what the contract promises. Denies and boundaries of the old state stay, which errs
-    towards reporting new access as not covered."""
+    """The old state with the statements of the contract added. Denies and boundaries of the old state are kept, so that
+    in doubt new access is reported as not covered."""
     if promise.type is PolicyType.IDENTITY:
         return replace(old, identity=(*old.identity, promise))
     if old.resource is None:
@@ -256,6 +257,6 @@ def _plain(request: Request) -> dict[str, str]:
     return {**found, "context": context} if context else found
 
 
-def _then(text: str) -> str:
-    """A place in the base without the temporary folder into which that was checked out."""
+def _base_place(text: str) -> str:
+    """A place in the base, without the temporary folder that the base was written to."""
     return text.partition("/base/")[2] or text

@@ -1,4 +1,4 @@
-"""Two states of the same accounts: what each entity and resource newly allows, and what it no longer allows."""
+"""Compares two states of the same accounts: the access that each entity and resource policy gains or loses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grantproof.iam.comparison.compare import Comparison, compare
 
 @dataclass(frozen=True)
 class Changed:
-    """One entity or resource whose policies are not the same: its ARN, which of its policies, and how they compare."""
+    """An entity or resource whose policies differ: its ARN, which policies (in words), and their comparison."""
 
     arn: str
     what: str
@@ -20,9 +20,9 @@ class Changed:
 
 
 def changed(old: Policies, new: Policies) -> Iterator[Changed]:
-    """Everything that differs, in order of its ARN. What only one side has is compared with nothing.
+    """All differences, sorted by ARN. What only one side has is compared with no policies.
 
-    A user is compared with the policies of its groups, so that a group that gains something shows at its members too.
+    The policies of a user include those of its groups, so a change of a group also shows at its members.
     """
     for arn in sorted({*old.held, *new.held}):
         before, after = old.held.get(arn), new.held.get(arn)

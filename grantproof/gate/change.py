@@ -1,4 +1,4 @@
-"""What a change does to access: two deployed states of each grant, compared for all requests."""
+"""The effect of a change on access: two deployed states of each grant, compared over all requests."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from grantproof.gate.state import State, deployed
 from grantproof.iam import IamError
 from grantproof.variants import Incompatible, needed, with_variants
 
-#: What became of a grant; `compared` where two were given, and no history.
+#: What happened to a grant; `compared`: two grants were given instead of a history.
 Kind = Literal["new", "changed", "unchanged", "renamed", "deleted", "compared"]
 
 
 @dataclass(frozen=True)
 class GrantChange:
-    """What a change does to one grant.
+    """The effect of a change on one grant.
 
     Attributes:
         access: what is gained and lost.
         doubts: what could not be compared; each fails the gate.
-        notices: what else a reviewer has to see (`gate.notice`); they fail nothing by themselves.
-        renamed_from: the folder in which a renamed grant was.
-        nothing_before: why the grant counts as if there had been nothing at the base; empty where it does not.
+        notices: what else a reviewer should see (`gate.notice`); they do not fail the gate.
+        renamed_from: the former folder of a renamed grant.
+        nothing_before: why the grant counts as new although the base has it; empty where it does not.
     """
 
     grant: str
@@ -71,7 +71,7 @@ class GrantChange:
 
     @property
     def widened_with(self) -> tuple[Access, ...]:
-        """New access that the contract promises since this change only."""
+        """New access that the contract promises only since this change."""
         return tuple(access for access in self.gained if access.promise is not None and access.promise.new)
 
     @property
@@ -82,7 +82,7 @@ class GrantChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What a change does to all grants. `changed` are the lines that it touched, by file; `top` is the repository."""
+    """The effect of a change on all grants. `changed`: the lines that it touched, by file; `top`: the repository."""
 
     base: Base
     grants: tuple[GrantChange, ...]
@@ -96,10 +96,10 @@ class Change:
 
 
 def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text: None) -> Change:
-    """Compare every grant below a folder of a repository with what it was at the base of the change.
+    """Compare every grant below a folder of a repository with its state at the base of the change.
 
     Raises:
-        NotCompared: the base cannot be had.
+        NotCompared: the base is not available.
         ContractError: a contract of the working tree is wrong.
     """
     repository = Repository.of(directory if directory.is_dir() else Path())
@@ -110,22 +110,22 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
         folder = repository.within(directory)
         repository.write(base, folder, old)
         paths = sorted((old / folder).rglob("contract.yaml"))
-        # Where there was a grant, and there is none any more, all of its access is lost: no mistake of the call.
-        gone = paths and not _holds_anything(directory)
+        # If all grants were deleted, their access is lost; that is no mistake in the arguments.
+        gone = paths and not _has_templates(directory)
         now = () if gone else find(directory)
         pairs = _pairs(repository, base, folder, old, now, paths)
         found = tuple(_compared(pair, said) for pair in pairs)
     return Change(base, found, repository.top, repository.changed_lines(base, folder))
 
 
-def _holds_anything(directory: Path) -> bool:
-    """Is there a contract, or a template that needs one?"""
+def _has_templates(directory: Path) -> bool:
+    """Does a folder have a contract, or a template that needs one?"""
     files = directory.rglob("*") if directory.is_dir() else ()
     return any(file.suffix.lower() in TEMPLATE_SUFFIXES for file in files)
 
 
 def between(old: Contract, new: Contract) -> GrantChange:
-    """Two grants, deployed and compared as if the one were to become the other."""
+    """Deploy two grants and compare them as if the second replaced the first."""
     return _compared(_Pair(new.grant, new.path, old, new, "compared"), lambda text: None)
 
 
@@ -182,7 +182,7 @@ def _read(path: Path | None) -> tuple[Contract | None, str]:
 
 
 def _same(before: Contract, after: Contract) -> bool:
-    """Are the files the same, byte for byte? Then nothing has to be deployed."""
+    """Are all files byte-identical? Then nothing has to be deployed."""
     return _contents(before.path.parent) == _contents(after.path.parent)
 
 
@@ -200,16 +200,16 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     doubt = pair.doubt or doubt
     if before is not None and (moved := _moved(pair)):
         before, doubt = None, moved
-    notices = list(notice.of_contracts(pair.before, pair.after))
+    notices = list(notice.contract_notices(pair.before, pair.after))
     if broken:
         return replace(result, doubts=(broken,), notices=tuple(notices))
     found = Compared(before, after)
-    access, doubts = list(found.access()), [*found.doubts, *_no_longer_looked_at(pair)]
-    notices += notice.of_states(before, after) if before is not None and after is not None else ()
-    doubts += notice.lets_in(before, after) if after is not None else ()
+    access, doubts = list(found.access()), [*found.doubts, *_no_longer_compared(pair)]
+    notices += notice.property_notices(before, after) if before is not None and after is not None else ()
+    doubts += notice.new_access_by_property(before, after) if after is not None else ()
     if before is not None and after is not None:
-        doubts += [*notice.may_let_in(before, after), *notice.tags_asked_for(before, after)]
-    doubts += notice.accepted_beside(pair.before, pair.after) if pair.after is not None else ()
+        doubts += [*notice.possibly_widening_properties(before, after), *notice.changed_tags_in_policies(before, after)]
+    doubts += notice.waivers_with_changes(pair.before, pair.after) if pair.after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
         more, why = _under(pair, variant.alias, before)
@@ -225,8 +225,8 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     return replace(result, access=tuple(access), doubts=tuple(doubts), notices=tuple(notices), nothing_before=doubt)
 
 
-def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
-    """What could be compared at the base and no longer can."""
+def _no_longer_compared(pair: _Pair) -> Iterator[str]:
+    """What the base allowed to compare and the change does not."""
     if pair.away:
         yield f"it was not deleted: {pair.away[0]} is outside the folder that is looked at. Move it back, or delete it"
     both = (pair.before, pair.after)
@@ -234,7 +234,7 @@ def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
     if accounted == [True, False]:
         yield "the contract no longer accounts for options, so that what they open is not seen: keep `variants`"
     if pair.before is not None and pair.after is not None:
-        for alias in notice.struck(pair.before, pair.after):
+        for alias in notice.removed_variants(pair.before, pair.after):
             if any(variant.alias == alias for variant in pair.after.variants):
                 yield f"the contract gives the variant {alias!r} other values: keep it, and add one with the new ones"
             else:
@@ -242,7 +242,7 @@ def _no_longer_looked_at(pair: _Pair) -> Iterator[str]:
 
 
 def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access], list[str]]:
-    """What changes where an option of the templates is set. A new option is compared with the grant without it."""
+    """The differences under a variant. A new variant is compared with the grant without it."""
     assert pair.after is not None
     old, aliases = before, _with_needed(pair.after, variant)
     if (
@@ -260,8 +260,8 @@ def _under(pair: _Pair, variant: str, before: State | None) -> tuple[list[Access
 
 
 def _moved(pair: _Pair) -> str:
-    """The first stack that is now deployed in another account: what it gives there is new, even if its template is
-    not."""
+    """The first stack that is now deployed in another account, where all that it gives is new; empty where there is
+    none."""
     assert pair.before is not None
     was = {stack.alias: pair.before.accounts[stack.account] for stack in pair.before.stacks}
     for stack in pair.after.stacks if pair.after is not None else ():
@@ -272,7 +272,7 @@ def _moved(pair: _Pair) -> str:
 
 
 def _with_default(at: AtDefault, before: State | None) -> tuple[list[Access], list[str]]:
-    """What changes for those who leave a parameter out. A new default is compared with the grant as it was."""
+    """The differences with a parameter at its default. A new default is compared with the grant before the change."""
     old = before if at.before is None else _deployed(at.before)[0]
     new, broken = _deployed(at.after)
     start = f"with the default of {at.parameter},"
@@ -284,7 +284,7 @@ def _with_default(at: AtDefault, before: State | None) -> tuple[list[Access], li
 
 
 def _with_needed(contract: Contract, alias: str) -> tuple[str, ...]:
-    """A variant, and those without which the templates refuse it."""
+    """A variant and the variants that it needs."""
     (variant,) = (known for known in contract.variants if known.alias == alias)
     return tuple(needed(contract, variant))
 

@@ -1,7 +1,7 @@
 """`grantproof compare`: two policy documents, two exports of an account, or two grants, whichever they are.
 
-What exports and grants need is imported where they are compared: moto alone takes seven times as long to start as two
-documents to compare.
+The modules for exports and grants are imported only when needed: importing moto takes seven times as long as comparing
+two documents.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compared(old: Path, new: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[str, Document | None]:
-    """What kind of thing a path names, and where it is a policy, that: a pipe can be read only once."""
+    """The kind of a file or folder, and the document where it is a policy, since a pipe can be read only once."""
     if not path.exists():
         raise SourceError(path, "is not there. Name a policy, an export of an account, or a grant's folder.")
     if path.is_dir():
@@ -40,7 +40,7 @@ def _read(path: Path) -> tuple[str, Document | None]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        return "policy", read(path)  # which says what is wrong
+        return "policy", read(path)  # raises the error that says what is wrong
     if '"RoleDetailList"' not in text and '"UserDetailList"' not in text:
         return "policy", parse(text, path)
     if not path.is_file():
@@ -60,7 +60,7 @@ def _documents(old: Document, new: Document) -> dict[str, Any]:
 
 
 def _place(document: Document, error: IamError) -> Place:
-    """Where in a policy something is that cannot be judged."""
+    """The place in a policy that an error is about."""
     statement: tuple[Key, ...] = ()
     if error.statement is not None:
         statement = ("Statement",)
@@ -70,14 +70,15 @@ def _place(document: Document, error: IamError) -> Place:
 
 
 def _unknown_actions(document: Document) -> Iterator[str]:
-    """What may be mistyped. It is compared all the same: AWS saves such a policy, and may have the action one day."""
+    """Notes on actions that may be mistyped. They are compared all the same: AWS accepts unknown actions in
+    policies."""
     found = at(document.value, ("Statement",))
     for number, statement in enumerate(found if isinstance(found, list) else [found]):
         first: tuple[Key, ...] = ("Statement", number) if isinstance(found, list) else ("Statement",)
         for element in ("Action", "NotAction"):
             names = at(statement, (element,)) or ()
             for index, name in enumerate([names] if isinstance(names, str) else names):
-                # Looking through all services for `*:Get*` would take longer than to compare.
+                # Searching all services for `*:Get*` would take longer than the comparison.
                 if not re.match(r"[^:]*[*?]", name) and not actions.names_something(name):
                     near = actions.nearest(name)
                     hint = f". Did you mean {near}?" if near else ", or it is newer than the list of actions."
@@ -100,7 +101,7 @@ def _exports(old: Path, new: Path) -> dict[str, Any]:
 
 
 def _grants(old: Path, new: Path) -> dict[str, Any]:
-    """Both deployed, and everything that they allow compared."""
+    """Deploy both grants and compare everything that they allow."""
     from grantproof.contract import find
     from grantproof.gate.change import between
 

@@ -1,7 +1,6 @@
-"""The grant as it is where a parameter is left out that the contract sets.
+"""The grant with a parameter at its default that the contract sets.
 
-A contract is deployed with the values that it gives, so that another default of the template would not show; whoever
-deploys the template without a value gets it.
+A contract is deployed with its own values, which hides a changed default; a deployment without a value would use it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from grantproof.contract.templates import section
 
 @dataclass(frozen=True)
 class AtDefault:
-    """A grant at a default that is another one than before. `before` is the same at the old default; None where there
+    """A grant with a parameter at a new or changed default. `before`: the grant at the old default; None where there
     was none."""
 
     parameter: str

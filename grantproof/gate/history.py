@@ -1,4 +1,4 @@
-"""The repository before the change: files of a commit, renames, changed lines. Reads only: nothing is checked out."""
+"""The base of a change in git: files of a commit, renames, changed lines. Read-only: nothing is checked out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 
 class NotCompared(Exception):
-    """The base of a change that cannot be had: why, and what to do."""
+    """A change cannot be compared with its base. The message says why, and what to do."""
 
 
-#: CloudFormation takes templates of up to a megabyte.
+#: In bytes. CloudFormation accepts templates of up to 1 MB.
 LARGEST = 20_000_000
 TOO_LARGE = "is larger than 20 MB: no template is. Keep it outside the folder of the grants."
 
 
 @dataclass(frozen=True)
 class Base:
-    """What a change is measured by. `note` says where it is not the merge base that it should be."""
+    """The commit that a change is compared with. `note`: why it is not the merge base; empty where it is."""
 
     commit: str
     name: str
@@ -34,7 +34,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Repository:
-    """A git repository, by the top of its working tree."""
+    """A git repository. `top`: the root of its working tree."""
 
     top: Path
 
@@ -57,8 +57,8 @@ class Repository:
         return Repository(Path(os.fsdecode(done.stdout).rstrip("\n")))
 
     def _near(self, ref: str) -> str:
-        """What to do about a name that no commit has: the one that may be meant, and how to fetch it. A clone of one
-        branch keeps what is fetched of another only where it is told to."""
+        """A hint for an unknown reference: a similar one, and the command to fetch it. In a single-branch clone,
+        fetching another branch stores it only with an explicit refspec."""
         remote, _, branch = ref.partition("/")
         fetch = f"git fetch {remote} {branch}:refs/remotes/{ref}" if branch else f"git fetch origin {ref}"
         known = os.fsdecode(_git(self.top, "for-each-ref", "--format=%(refname:short)").stdout).split()
@@ -67,7 +67,7 @@ class Repository:
         return f"Did you mean {by_branch[near[0]]}? Or fetch it: {fetch}" if near else f"Fetch it: {fetch}"
 
     def base(self, ref: str) -> Base:
-        """Where the change began: the merge base of `ref` and HEAD.
+        """The base of the change: the merge base of `ref` and HEAD.
 
         Raises:
             NotCompared: there is no such commit, or no common one.
@@ -89,7 +89,8 @@ class Repository:
                 )
             return Base(found, ref)
         if self._shallow():
-            # Cut-off history hides the merge base. For the merge commit that CI systems check out it is the ref itself.
+            # A shallow clone lacks the merge base. For the merge commit that CI systems check out, the base is the ref
+            # itself.
             return Base(
                 commit, ref, f"the clone is shallow: compared with {ref} itself, not with where the change began"
             )
@@ -100,9 +101,9 @@ class Repository:
         return None if done.returncode else os.fsdecode(done.stdout).strip()
 
     def _meant(self, ref: str) -> list[str]:
-        """The references that a short name may stand for, where they lead to different commits. git takes a tag before
-        a branch, and either before what it fetched: whoever may push one could put another base in its place.
-        Source: gitrevisions(7)."""
+        """The references that an ambiguous short name can mean; empty if all are the same commit. git prefers a tag to
+        a branch, and both to a remote branch, so that somebody who can push a tag could substitute the base. Source:
+        gitrevisions(7)."""
         where = [f"refs/{kind}{ref}" for kind in ("", "tags/", "heads/", "remotes/")] + [f"refs/remotes/{ref}/HEAD"]
         commits = {name: commit for name in where if (commit := self._commit(name)) is not None}
         return list(commits) if len(set(commits.values())) > 1 else []
@@ -111,12 +112,13 @@ class Repository:
         return _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
     def within(self, folder: Path) -> str:
-        """A folder of the working tree as git names it."""
+        """A folder of the working tree, relative to the root; empty for the root."""
         name = folder.resolve().relative_to(self.top.resolve()).as_posix()
         return "" if name == "." else name
 
     def write(self, base: Base, folder: str, target: Path) -> None:
-        """Write the files that a commit has below a folder, byte by byte: no filter runs, and links are left out."""
+        """Write the files of a commit below a folder, unchanged: no git filter runs, and symbolic links are left
+        out."""
         listed = _git(
             self.top, "ls-tree", "-r", "-z", "-l", "--full-tree", base.commit, "--", *([f"{folder}/"] if folder else [])
         )
@@ -137,8 +139,8 @@ class Repository:
             path.write_bytes(found.stdout)
 
     def check(self, folder: Path) -> None:
-        """Refuse what would not be looked at below a folder and still be there for whoever deploys from it: links to
-        folders, submodules, files that are in git and not on the disk, or staged otherwise, and files too large to be
+        """Refuse content below a folder that would not be compared but could be deployed: links to folders, submodules,
+        files that are in git and not in the working tree or staged with other content, and files too large for
         templates.
 
         Raises:
@@ -167,13 +169,14 @@ class Repository:
                 raise NotCompared(f"{path} {TOO_LARGE}")
 
     def _names(self, folder: str, *options: str) -> set[str]:
-        """The files below a folder that differ: from what is staged, or as the options say."""
+        """The files below a folder that `git diff` lists with these options; without any, those that differ from the
+        index."""
         quiet = ("--no-ext-diff", "--no-textconv", "--no-renames", "--name-only", "-z")
         done = _git(self.top, "diff", *quiet, *options, "--", folder or ".")
         return set(filter(None, os.fsdecode(done.stdout).split("\0")))
 
     def renamed(self, base: Base, folder: str) -> dict[str, str]:
-        """New name to old one, of the files that were renamed since."""
+        """The files that were renamed since the base: new name to old name."""
         fields = os.fsdecode(self._diff(base, folder, "--name-status", "-z", "--find-renames=40%")).split("\0")
         out, position = {}, 0
         while position < len(fields) - 1:
@@ -186,8 +189,8 @@ class Repository:
         return out
 
     def changed_lines(self, base: Base, folder: str) -> dict[Path, list[int]]:
-        """The lines that a change touched, by file, as they are numbered now; for what was only taken away, the line
-        before it."""
+        """The lines that a change touched, by file, with their current numbers; for removed lines, the line before
+        them."""
         out: dict[Path, list[int]] = {}
         lines: list[int] = []
         for line in (
@@ -212,7 +215,7 @@ _HUNK = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git without what the user's or the repository's settings could make it do."""
+    """Run git without effects of the user's environment or the repository's settings."""
     command = ["git", "-C", str(folder), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
     where = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     clean = {
@@ -225,7 +228,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, check=False, env=clean)  # noqa: S603 - arguments are ours
 
 
-#: A hook runs with these, and the index of a commit that is being made may be another file.
+#: Variables that git sets for hooks, which are kept: a commit in progress can have an index file of its own.
 _KEPT = ("GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_OBJECT_DIRECTORY")
 
 

@@ -1,6 +1,5 @@
-"""What a reviewer has to see of a change beside the requests that it makes possible: what is promised or checked less
-than before, what is newly accepted, and properties that bear on access and are no policy. What of it may hide wider
-access fails the gate."""
+"""What a reviewer has to see of a change besides access gained and lost: promises and checks that were removed, new
+waivers, and changed properties that affect access without being policies. What can hide wider access fails the gate."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ from grantproof.gate.state import State
 from grantproof.source import SourceError
 
 
-def of_contracts(before: Contract | None, after: Contract | None) -> Iterator[str]:
-    """What a contract, and the waivers beside it, say less strictly than before."""
+def contract_notices(before: Contract | None, after: Contract | None) -> Iterator[str]:
+    """Notices: where a contract and its waivers are less strict than before."""
     if after is None:
         return
     yield from (said for _, said in _newly_accepted(before, after))
@@ -54,9 +53,9 @@ def _gone(before: tuple[DeclaredStatement, ...], after: tuple[DeclaredStatement,
             yield f"{json.dumps(statement.document.get('Action', statement.document.get('NotAction')))}{levels}"
 
 
-def accepted_beside(before: Contract | None, after: Contract) -> Iterator[str]:
-    """What is newly accepted of a grant in the change that makes it, but for how its templates are written: the
-    verification would be green over what the comparison does not see."""
+def waivers_with_changes(before: Contract | None, after: Contract) -> Iterator[str]:
+    """Doubts: new waivers in a change that also changes the grant, except for findings of style. They could make the
+    verification pass over access that the comparison does not find."""
     if before is not None and _without_waivers(before) == _without_waivers(after):
         return
     for claim, said in _newly_accepted(before, after):
@@ -71,18 +70,18 @@ def _without_waivers(contract: Contract) -> dict[str, bytes]:
 
 
 def _newly_accepted(before: Contract | None, after: Contract) -> Iterator[tuple[str, str]]:
-    """The claim and what is said."""
+    """The newly accepted findings: claim and message."""
     try:
         known = {accepted for accepted, _ in _accepted(before)} if before is not None else set()
     except SourceError:
-        known = set()  # what could not be read then accepted nothing
+        known = set()  # unreadable waivers accepted nothing
     for accepted, said in _accepted(after):
         if accepted not in known:
             yield accepted[0], said
 
 
 def _accepted(contract: Contract) -> Iterator[tuple[tuple[str, str, str, str], str]]:
-    """What is accepted and until when, and how that is said."""
+    """The accepted findings of a contract as (claim, finding, fingerprint, last day), each with its message."""
     for waiver in load(contract.path, contract.grant).entries:
         until = waiver.expires.isoformat()
         for one in waiver.accepts:
@@ -90,26 +89,26 @@ def _accepted(contract: Contract) -> Iterator[tuple[tuple[str, str, str, str], s
             yield (one.claim, one.finding, one.fingerprint, until), said
 
 
-def of_states(before: State, after: State) -> Iterator[str]:
-    """Properties that bear on access, are no policy, and let in nobody whom they did not let in before."""
+def property_notices(before: State, after: State) -> Iterator[str]:
+    """Notices: changed properties that affect access without being policies, and give no more of it."""
     yield from (said for said, narrows in _properties(before, after) if narrows)
 
 
-def may_let_in(before: State, after: State) -> Iterator[str]:
-    """Properties that bear on access, are no policy, and of which it is not sure that they let in nobody more."""
+def possibly_widening_properties(before: State, after: State) -> Iterator[str]:
+    """Doubts: changed properties that affect access without being policies, and may give more of it."""
     for said, narrows in _properties(before, after):
         if not narrows:
             yield f"{said}, which may let more in, and no contract can say whom"
 
 
 def _properties(before: State, after: State) -> Iterator[tuple[str, bool]]:
-    """How each such property changed, and whether it is sure that it lets in nobody more."""
-    old, new = _deciding(before), _deciding(after)
+    """How each such property changed, and whether it certainly gives no more access."""
+    old, new = _access_properties(before), _access_properties(after)
     gone = {_type(name) for name in old.keys() - new.keys()}
     for name in sorted({*old, *new}):
         was, now = old.get(name, {}), new.get(name, {})
-        # What is new by itself is for the verification, which asks whether a contract speaks of it. It may as well be
-        # what is gone, under another name.
+        # New resources are left to the verification, which checks them against the contract, unless a resource of the
+        # same type is gone: then it may be a renamed one.
         by_itself = name not in new or (name not in old and _type(name) not in gone)
         for key in sorted({*was, *now}):
             if was.get(key) != now.get(key):
@@ -122,12 +121,12 @@ def _type(name: str) -> str:
 
 
 def _narrows(key: str, was: Any, now: Any) -> bool:
-    if key in _LETS_NOBODY_IN:
-        return now in _LETS_NOBODY_IN[key]
+    if key in _NO_ACCESS_VALUES:
+        return now in _NO_ACCESS_VALUES[key]
     if key == "PublicAccessBlockConfiguration":
         old, new = (value if isinstance(value, Mapping) else {} for value in (was, now))
         return all(_is_true(new.get(flag)) for flag in old if _is_true(old[flag]))
-    if key in _LISTS_OF_WHO and isinstance(was, list) and isinstance(now, list):
+    if key in _PRINCIPAL_LISTS and isinstance(was, list) and isinstance(now, list):
         return all(item in was for item in now)
     return key in _ONLY_ADDS and now is None
 
@@ -136,20 +135,20 @@ def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
-#: Values that let nobody in, where None is that the property is not there. A new bucket has no lists of access in use:
+#: By property, values that give nobody access; None: it is absent. New buckets have ACLs disabled:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
-_LETS_NOBODY_IN: Mapping[str, tuple[Any, ...]] = {
+_NO_ACCESS_VALUES: Mapping[str, tuple[Any, ...]] = {
     "AccessControl": (None, *(ACCESS_PROPERTIES["AWS::S3::Bucket"]["AccessControl"] or ())),
     "AuthType": tuple(ACCESS_PROPERTIES["AWS::Lambda::Url"]["AuthType"] or ()),
     "OwnershipControls": (None, {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}),
 }
-_LISTS_OF_WHO = frozenset({"ClientIdList", "ThumbprintList", "Roles", "Users"})
+_PRINCIPAL_LISTS = frozenset({"ClientIdList", "ThumbprintList", "Roles", "Users"})
 _ONLY_ADDS = frozenset({"LoginProfile", "Cors", "ClientIdList"})
 
 
-def tags_asked_for(before: State, after: State) -> Iterator[str]:
-    """Tags of what is there before and after that changed, and that policies of the grant ask for: these say the same
-    and let in somebody else (attribute-based access control). Names of tags in condition keys know no case."""
+def changed_tags_in_policies(before: State, after: State) -> Iterator[str]:
+    """Doubts: changed tags of resources in both states that policies of the grant test (attribute-based access
+    control), so that an unchanged policy allows somebody else. Tag names in condition keys are case-insensitive."""
     policies = json.dumps([resource.properties for s in (before, after) for resource in _resources(s)], default=str)
     old, new = _tags(before), _tags(after)
     for name in sorted(old.keys() & new.keys()):
@@ -180,24 +179,24 @@ def _resources(state: State) -> Iterator[Resource]:
         yield from stack.resources
 
 
-def lets_in(before: State | None, after: State) -> Iterator[str]:
-    """What newly lets others in by a property, which no contract can promise; a waiver is no promise."""
-    known = set(_letting_in(before)) if before is not None else set()
-    for said in _letting_in(after):
+def new_access_by_property(before: State | None, after: State) -> Iterator[str]:
+    """Doubts: properties that newly give access, which no contract can promise. A waiver is no promise."""
+    known = set(_access_by_property(before)) if before is not None else set()
+    for said in _access_by_property(after):
         if said not in known:
             yield f"{said} lets others in, and no contract can promise that: grant it by a policy"
 
 
-def _letting_in(state: State) -> Iterator[str]:
+def _access_by_property(state: State) -> Iterator[str]:
     for stack in state.deployment.stacks:
         for resource in stack.resources:
             if by := granting_property(resource.type, resource.properties):
                 yield f"{'/'.join(resource.path)} ({resource.type}) by {by}"
 
 
-def struck(before: Contract, after: Contract) -> Iterator[str]:
-    """The variants that a contract no longer has, under this name or another, of which the templates still take a
-    parameter."""
+def removed_variants(before: Contract, after: Contract) -> Iterator[str]:
+    """The variants that a contract no longer has, under this name or another, although the templates still declare one
+    of their parameters."""
     kept = [variant.parameters for variant in after.variants]
     taken = {stack.alias: set(section(stack.template, "Parameters")) for stack in after.stacks}
     for variant in before.variants:
@@ -206,7 +205,7 @@ def struck(before: Contract, after: Contract) -> Iterator[str]:
             yield variant.alias
 
 
-def _deciding(state: State) -> dict[str, Mapping[str, Any]]:
+def _access_properties(state: State) -> dict[str, Mapping[str, Any]]:
     out: dict[str, Mapping[str, Any]] = {}
     for stack in state.deployment.stacks:
         for resource in stack.resources:

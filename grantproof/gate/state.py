@@ -1,8 +1,7 @@
-"""A grant as it is deployed, in names that two deployments share.
+"""A deployed grant, in names that two deployments share.
 
-CloudFormation generates names, other ones each time. What is generated is called by what it is: a principal by its
-alias in the contract, anything else by its logical id. A name that a template writes out stays, so that changing it is
-a change.
+CloudFormation generates other names in each deployment. Generated names are replaced: for a principal by its alias in
+the contract, otherwise by the logical ID. Names that a template sets are kept, so that changing one is a change.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from grantproof.source import Place, shown
 
 @dataclass(frozen=True)
 class State:
-    """A grant, deployed and looked at. Policies are in shared names; `_real` leads back to those of the deployment."""
+    """A deployed grant. Policies are in shared names; `_shared` maps generated names to them."""
 
     contract: Contract
     deployment: Deployment
@@ -49,7 +48,7 @@ class State:
         return next((p for p in self.contract.principals if p.alias == alias), None)
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
-        """What is deployed of a declared principal that is no managed policy."""
+        """The deployed entity of a declared principal that is no managed policy; None where there is none."""
         reference = self.resolved(principal.reference)
         for arn, held in self.policies.held.items():
             if held.kind == principal.kind and reference in (arn, arn.rsplit("/", 1)[1]):
@@ -57,7 +56,7 @@ class State:
         return None
 
     def layers(self, alias: str) -> Layers:
-        """What bears on what a principal may do; nothing, where there is no such principal."""
+        """The identity policies and boundary of a principal; empty where it does not exist."""
         principal = self.principal(alias)
         if principal is None:
             held, managed = self.policies.held.get(alias), self.policies.managed.get(alias)
@@ -81,12 +80,12 @@ class State:
         return held.arn if held else None
 
     def max_session(self, alias: str) -> int | None:
-        """The longest session of a declared role, in seconds; None where there is none."""
+        """The maximum session duration of a declared role, in seconds; None where there is no role."""
         held = self._role(alias)
         return held.max_session if held else None
 
     def written(self, alias: str) -> Place | None:
-        """Where the template writes a declared role."""
+        """The place in the templates of a declared role."""
         held = self._role(alias)
         back = {new: old for old, new in self._shared.items()}
         return self.origins.place(_renamed(held.arn, back)) if held else None
@@ -99,8 +98,8 @@ class State:
         return self.held(principal) if principal.kind == "role" else None
 
     def undeclared(self) -> tuple[str, ...]:
-        """The ARNs of what the stacks create and the contract does not declare. Verification fails on these; what they
-        may do is compared all the same."""
+        """The ARNs of entities that the stacks create and the contract does not declare. The verification fails on
+        them; their access is compared all the same."""
         declared = {self.resolved(p.reference) for p in self.contract.principals}
         back = {new: old for old, new in self._shared.items()}
         found = [*self.policies.held, *self.policies.managed]
@@ -111,7 +110,7 @@ class State:
         )
 
     def name(self, alias: str) -> str:
-        """How a principal is called in a witness: by its ARN, for a managed policy as whoever has it."""
+        """The name of a principal in a witness: its ARN, or "whoever has" a managed policy."""
         principal = self.principal(alias)
         held = self.held(principal) if principal is not None and principal.kind != "policy" else None
         if principal is None:
@@ -121,13 +120,13 @@ class State:
         return {"role": "a session of ", "group": "a member of "}.get(held.kind, "") + held.arn
 
     def promised(self, alias: str, which: str) -> tuple[tuple[DeclaredStatement, Policy], ...]:
-        """Each statement that the contract has under `allows` or `trust` for a principal, or under `policy` for the
-        resource with this ARN, alone as a policy."""
+        """The statements that the contract has under `allows` or `trust` for a principal, or under `policy` for the
+        resource with this ARN, each with a policy of this statement alone."""
         found, type_ = self._declared(alias, which)
         return tuple((statement, self._policy([statement], type_)) for statement in found)
 
     def promise(self, alias: str, which: str) -> Policy | None:
-        """The same as one policy, or None where there is nothing."""
+        """The same statements as one policy; None where there is none."""
         found, type_ = self._declared(alias, which)
         return self._policy(found, type_) if found else None
 
@@ -147,7 +146,7 @@ class State:
         return parse_policy(document, type_, "contract")
 
     def sent(self) -> Mapping[tuple[Path_, str], Sender]:
-        """What sends something out of its account, by its path and each destination in shared names."""
+        """The resources with external destinations, by path and destination in shared names."""
         return {
             (path, str(self.in_shared_names(destination))): sender
             for path, sender in senders(self.deployment).items()
@@ -155,7 +154,7 @@ class State:
         }
 
     def promised_sent(self, path: Path_, destination: str) -> DeclaredSending | None:
-        """What the contract says of a resource's sending to a destination in shared names; None where it does not."""
+        """The promise of the contract for a resource's destination in shared names; None where there is none."""
         for sending in self.contract.sends:
             if sending.path == path:
                 for promised in sending.to:
@@ -165,7 +164,7 @@ class State:
         return None
 
     def place(self, cited: Cited) -> tuple[str, Any]:
-        """Where a deciding statement is written: how a person would name it, and the place."""
+        """A deciding statement in words, with its place."""
         back = {new: old for old, new in self._shared.items()}
         label = _renamed(cited.policy, back)
         place = self.origins.place(label, cited.statement)
@@ -174,11 +173,11 @@ class State:
 
 
 def deployed(contract: Contract) -> State:
-    """Deploy a grant and look at it.
+    """Deploy a grant and read its state.
 
     Raises:
         DeploymentFailed: it cannot be deployed.
-        IamError, SnapshotIncomplete: what it holds cannot be read.
+        IamError, SnapshotIncomplete: its policies cannot be read.
     """
     for file in contract.files:
         if _SHARED.encode() in file.read_bytes():
@@ -198,7 +197,7 @@ def deployed(contract: Contract) -> State:
 
 
 def _names(contract: Contract, deployment: Deployment) -> Iterator[tuple[str, str]]:
-    """Generated name to shared name. Longest first, so that no name is cut by one that is part of it."""
+    """Generated name to shared name, longest first, so that no name is replaced within a longer one."""
     aliases = {}
     for principal in contract.principals:
         aliases[resolve(principal.reference, deployment.facts).rsplit("/", 1)[-1]] = principal.alias
@@ -217,7 +216,7 @@ def _names(contract: Contract, deployment: Deployment) -> Iterator[tuple[str, st
     yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
 
 
-#: What shared names begin with. No template may write such a name: it would be taken for what it is not.
+#: The prefix of shared names. No template may contain it, since its names would be taken for generated ones.
 _SHARED = "generated-name-of-"
 _LONGEST = 64
 _RANDOM = re.compile(r"-[A-Z0-9]{4,}", re.ASCII)
@@ -225,11 +224,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _generated(name: str, resource: Resource) -> bool:
-    """Is a name of the form that CloudFormation gives, STACK-LOGICALID-RANDOM, or one that AWS gives?"""
+    """Does a name have the form that CloudFormation generates, STACK-LOGICALID-RANDOM, or that AWS generates?"""
     if _UUID.fullmatch(name) or resource.type == "AWS::SecretsManager::Secret":
         return True
     if len(name) == _LONGEST:
-        return True  # cut to what IAM takes, so that not even the logical id need be whole
+        return True  # truncated to the limit of IAM, possibly within the logical ID
     head, dash, tail = name.rpartition("-")
     return f"-{resource.path[-1].lower()}" in f"{head.lower()}" and bool(_RANDOM.fullmatch(dash + tail.upper()))
 

@@ -18,7 +18,7 @@ from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, Variant, load, references
 from grantproof.source import Document, read
-from grantproof.variants import agree, needed, subsets, with_variants
+from grantproof.variants import have_consistent_parameters, needed, subsets, with_variants
 
 
 def space_of(contract: Contract) -> Space:
@@ -106,7 +106,7 @@ class Space:
             together = {alias: by_alias[alias] for alias in needed(self.contract, variant)}
             for group in out:
                 tried = tuple({**group, **together}.values())
-                if meets_requirements(tried) and agree(tried):
+                if meets_requirements(tried) and have_consistent_parameters(tried):
                     group.update(together)
                     break
             else:
