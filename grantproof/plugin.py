@@ -18,13 +18,13 @@ from grantproof.evidence.finding import Outcome
 from grantproof.evidence.subjects import SUBJECTS, Axis
 from grantproof.recording import (
     Record,
+    can_run,
     contracts,
     grant_of,
     hooks,
     is_placeholder,
     record_of,
     recorded,
-    runs,
 )
 from grantproof.stages import Stages
 
@@ -149,7 +149,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     end: only one world exists at a time in a process, so going back and forth would deploy again and again."""
 
     # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
-    items[:] = [item for item in items if not is_placeholder(item) and runs(item)]
+    items[:] = [item for item in items if not is_placeholder(item) and can_run(item)]
 
     def order(item: pytest.Item) -> tuple[str, int, str]:
         grant, fixtures = grant_of(item), getattr(item, "fixturenames", ())

@@ -1,4 +1,4 @@
-"""What a grant was found to consist of, as it was really deployed: who enters, what each may do, in numbers."""
+"""The facts of a deployed grant for reports: principals, trust, permissions, resource policies, and counts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Holder(Protocol):
 
 
 class Origins(Protocol):
-    """Where deployed statements stand in the templates."""
+    """The places of deployed statements in the templates."""
 
     def place(self, label: str, statement: int | None = None) -> Place | None: ...
 
 
 class Deployed(Protocol):
-    """A grant that is deployed, as far as a report reads it."""
+    """A deployed grant, as far as reports use it."""
 
     @property
     def origins(self) -> Any: ...
@@ -58,7 +58,7 @@ class Deployed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Of all known actions, how many a principal's deployed policies allow without conditions, allow under conditions,
+    """Numbers of known actions that a principal's deployed policies allow without conditions, allow under conditions,
     and deny on every resource. `release` is that of the action list."""
 
     allowed: int
@@ -70,9 +70,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A declared principal: what the contract says (`promised_...`) and what was deployed.
+    """A declared principal: the contract's clauses (`promised_...`) and the deployed ones.
 
-    `caller` is the ARN under which it calls in the mocked world; `arn` is empty where it is not deployed.
+    `caller` is the ARN with which it calls in the mocked world; `arn` is empty where it is not deployed.
     """
 
     alias: str
@@ -94,7 +94,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A declared resource that carries a policy: what the contract says of it, and what was deployed."""
+    """A declared resource with a policy: the contract's clauses and the deployed ones."""
 
     alias: str
     arn: str
@@ -105,8 +105,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What the contract promises to be sent out of its account: by which resource, `stack/logical ids`, and where
-    to."""
+    """An entry of the contract's `sends`: the sending resource as `stack/logical ids`, and its destinations."""
 
     alias: str
     resource: str
@@ -116,7 +115,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A grant. `all_options`: the contract accounts for every option of the templates."""
+    """The facts of a grant. `all_options`: the contract accounts for every option of the templates."""
 
     grant: str
     description: str
@@ -135,7 +134,7 @@ class Facts:
 
 
 def describe(contract: Contract, deployed: Deployed) -> Facts:
-    """Everything that a report says of a grant besides its claims."""
+    """Everything that reports show of a grant besides its claims."""
     stacks = tuple(
         {
             "alias": stack.alias,
@@ -176,7 +175,7 @@ def _resource(resource: DeclaredResource, deployed: Deployed) -> Resource:
 
 
 def _filled(deployed: Deployed, value: Any) -> Any:
-    """With its references filled; as it is written where an option makes what it refers to."""
+    """A value with its references replaced; as written where it refers to a resource that only an option creates."""
     if isinstance(value, Mapping):
         return {key: _filled(deployed, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -241,7 +240,7 @@ def _place(origins: Origins, policy: Policy, statement: Statement) -> str:
 
 
 def _caller(principal: DeclaredPrincipal, arn: str) -> str:
-    """Somebody who acts as the principal in the mocked world (`Stage.member`)."""
+    """The ARN with which `Stage.member` acts as the principal in the mocked world."""
     if principal.kind != "group" or not arn:
         return arn
     return f"{arn.rpartition(':')[0]}:user/{principal.alias}-member"
@@ -263,7 +262,7 @@ def numbers(statements: Sequence[Statement], boundary: Sequence[Statement] | Non
 
 
 def _counted(statements: Sequence[Statement]) -> tuple[set[str], set[str]]:
-    """The known actions that are allowed whatever the request, and those that are under conditions."""
+    """The known actions that are allowed without conditions, and those that are allowed under conditions."""
     free = _names(s for s in statements if s.allow and not s.conditions)
     bound = _names(s for s in statements if s.allow and s.conditions)
     taken = _names(s for s in statements if not s.allow and not s.conditions and _on_everything(s))

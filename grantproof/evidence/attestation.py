@@ -1,8 +1,8 @@
-"""An in-toto statement with the test-result predicate, unsigned: whoever runs the pipeline signs it.
+"""An in-toto statement with the test-result predicate, unsigned: the pipeline that runs grantproof has to sign it.
 
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md. Only passed claims are under
-`passedTests`; the predicate has no list for what was not run, could not be judged or was accepted, so these are
-warnings, and the result is no better than they are.
+`passedTests`. The predicate has no list for claims that were not run, could not be judged or were accepted: they are
+listed as warnings, and the result is at best WARNED.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _RESULTS = {"verified": "PASSED", "verified with accepted deviations": "WARNED",
 
 
 def render(evidence: Evidence, sums: bytes) -> str:
-    """The statement about the digests of the templates, of exports of accounts, and the commit.
+    """The statement, whose subjects are the digests of the templates and exports, and the commit.
 
-    `sums` is the text of SHA256SUMS, which covers every report but this one.
+    `sums` is the text of SHA256SUMS, which covers every report except this one.
     """
     about = evidence.about
     subject = [_file(name, digest) for name, digest in about.inputs.items() if _is_template(name)]

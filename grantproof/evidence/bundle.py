@@ -14,17 +14,17 @@ from grantproof.evidence.results import Results
 
 
 def prepare() -> None:
-    """Load what rendering needs, for whoever has time for it before there are results."""
+    """Compile the page's template ahead of the results, to use idle time."""
     page.prepare()
 
 
 def evidence_of(results: Results, about: Provenance, folder: Path) -> Evidence:
-    """Everything that the reports are made of. `folder` is where the seeded faults' file may stand."""
+    """The data of all reports. `folder` may contain the results of seeded faults (`mutation.NAME`)."""
     return Evidence(results, about, mutation.read(folder, results.grants, about.inputs, about.suites), assess(results))
 
 
 def render(evidence: Evidence, more: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """Every report by name. `more` are files that are there already; the sums cover them too."""
+    """The content of every report, by file name. `more` are existing files, which the sums cover too."""
     texts = {
         page.NAME: page.render(evidence),
         claims_csv.NAME: claims_csv.render(evidence),
@@ -34,7 +34,7 @@ def render(evidence: Evidence, more: Mapping[str, bytes] | None = None) -> dict[
         oscal.RESULTS: oscal.results(evidence),
         oscal.COMPONENT: oscal.component(evidence),
     }
-    # Half a surrogate, which JSON templates can hold, has no UTF-8; as `\\ud800` it can be read in every format.
+    # A lone surrogate, which JSON templates can contain, has no UTF-8; `\\ud800` is readable in every format.
     files = {name: text.encode(errors="backslashreplace") for name, text in texts.items()} | dict(more or {})
     files[sums.NAME] = sums.render(files).encode()
     files[attestation.NAME] = attestation.render(evidence, files[sums.NAME]).encode(errors="backslashreplace")
@@ -42,17 +42,17 @@ def render(evidence: Evidence, more: Mapping[str, bytes] | None = None) -> dict[
 
 
 def write(results: Results, about: Provenance, folder: Path, written: Path | None = None) -> tuple[Path, ...]:
-    """Render and write all of them. `written` is pytest's JUnit XML.
+    """Render and write all reports; their paths. `written` is pytest's JUnit XML.
 
     Raises:
-        OSError: something could not be written; then none of them is there.
+        OSError: a report could not be written; then none exists.
     """
     more = {}
     if written is not None and written.is_file():
         more[junit.NAME] = junit.whole(written.read_bytes(), results, about.time if stamp.given() else None)
     evidence = evidence_of(results, about, folder)
     if evidence.mutation.state == "run":
-        # The sums cover it too: its numbers are in the reports.
+        # The sums cover this file too, since its numbers are in the reports.
         more[mutation.NAME] = (folder / mutation.NAME).read_bytes()
     files = render(evidence, more)
     put(files, folder)

@@ -1,4 +1,4 @@
-"""Claims: what is verified, one test of one grant about one thing; and the population, all claims that there are."""
+"""Claims, each one test of one grant about one subject; and the population, the set of all claims."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, Literal
 
 from grantproof.evidence.finding import Finding, Outcome, Status, Tried, numbered
 
-#: The suites, in the order in which they are read.
+#: The suites, in the order in which reports show them.
 SUITES = ("lint", "trust", "permissions", "deployment", "access", "proof", "variants")
-#: The suites that judge what accounts hold, without making calls. The last is for real accounts only: a mocked world
-#: holds nothing but what the grant deploys.
+#: The suites that judge the state of accounts, without making calls. The last is for real accounts only: a mocked world
+#: contains nothing but what the grant deploys.
 ON_SNAPSHOTS = ("trust", "permissions", "proof", "drift")
-#: Suites that execute something; the others read what is written or deployed. The words are those of NIST SP 800-53A.
+#: Suites whose method is TEST in the terms of NIST SP 800-53A, since they execute something; others EXAMINE.
 EXECUTING = ("deployment", "access", "variants")
-#: From bad to good: where the phases of a test disagree, the first of them is its status.
+#: From worst to best: a test whose phases differ has the worst status of them.
 _WORST: tuple[Status, ...] = ("error", "fail", "unknown", "not run", "exception", "pass")
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A claim of the population, before anything ran.
+    """A claim of the population, before any test has run.
 
     Attributes:
-        nodeid: pytest's name of the test.
-        grant, suite, test: whose claim, in which suite, by which test function.
-        subject: what in the grant the claim is about (a principal, a template, a statement); empty for the grant.
+        nodeid: pytest's id of the test.
+        grant, suite, test: the grant, the suite, and the test function.
+        subject: the part of the grant that the claim is about (a principal, a template, a statement); empty for all.
         place: `file:line` of the clause in the contract, or of the template.
-        selected: is it to be run? `-k` deselects.
+        selected: False where `-k` deselected it.
     """
 
     nodeid: str
@@ -41,13 +41,13 @@ class Planned:
 
     @property
     def id(self) -> str:
-        """A name that stays the same from run to run: `grant/suite/test[subject]`."""
+        """The claim's name, the same in every run: `grant/suite/test[subject]`."""
         return f"{self.grant}/{self.suite}/{self.test}" + (f"[{self.subject}]" if self.subject else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim with what became of it. `reason` says why where findings do not; the counts are those of `Outcome`."""
+    """A claim with its result. `reason` explains the status where findings do not; counts are as in `Outcome`."""
 
     id: str
     grant: str
@@ -65,31 +65,31 @@ class Claim:
 
     @property
     def sentence(self) -> str:
-        """The claim in words; test functions are named as claims."""
+        """The claim in words, from the test function's name."""
         words = self.test.removeprefix("test_").replace("_", " ")
         return f"{words}: {self.subject}" if self.subject else words
 
     @property
     def method(self) -> Literal["TEST", "EXAMINE"]:
-        """SP 800-53A's word for how it was assessed."""
+        """The assessment method in the terms of NIST SP 800-53A."""
         return "TEST" if self.suite in EXECUTING else "EXAMINE"
 
     @property
     def coverage(self) -> str:
-        """How much was looked at, as a phrase; empty where nothing was counted."""
+        """What was proved and tried, as a phrase with counts; empty where nothing was counted."""
         parts = [f"{self.proved} settled for all requests"] if self.proved else []
         parts += [f"{self.calls} calls tried, {self.refused} of them denied"] if self.calls else []
         return "; ".join(parts)
 
     @property
     def shown(self) -> tuple[tuple[str, Finding], ...]:
-        """The findings, each with its fingerprint, a number behind those that repeat."""
+        """(fingerprint, finding) of each finding; a repeated fingerprint has a number appended."""
         return numbered(self.id, self.findings)
 
 
 def settle(population: Sequence[Planned], outcomes: Iterable[Outcome]) -> tuple[Claim, ...]:
-    """What became of every claim of the population, sorted. One of which no outcome arrived was not run, whatever the
-    others say; one with several outcomes has the worst of them."""
+    """The result of every claim of the population, sorted. A claim without outcome was not run; one with several
+    outcomes has the worst status of them."""
     arrived: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         arrived.setdefault(outcome.nodeid, []).append(outcome)
@@ -121,7 +121,7 @@ def _order(claim: Claim) -> tuple[Any, ...]:
 
 
 def counts(claims: Iterable[Claim]) -> Mapping[Status, int]:
-    """How many claims have each status, all statuses named."""
+    """The number of claims by status, for every status."""
     out: dict[Status, int] = dict.fromkeys(("pass", "fail", "unknown", "error", "not run", "exception"), 0)
     for claim in claims:
         out[claim.status] += 1

@@ -1,4 +1,4 @@
-"""One line a claim, as the upload forms of GRC tools take it."""
+"""CSV with one line per claim, for upload into GRC tools."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def render(evidence: Evidence) -> str:
         )
         writer.writerow([_plain(cell) for cell in cells])
     for gap in evidence.results.gaps:
-        # No claim of the population, and an error: lines that passed do not make a run that is whole.
+        # An error line that is no claim: without it, a CSV of an incomplete run could contain only passed claims.
         run = {"claim_id": RUN, "claim": "the run looked at everything", "status": "error", "finding": gap}
         run |= {"commit": evidence.about.commit, "time": evidence.about.time}
         writer.writerow([_plain(run.get(column, "")) for column in COLUMNS])
@@ -72,5 +72,5 @@ def _cells(claim: Claim) -> tuple[str, ...]:
 
 
 def _plain(cell: str) -> str:
-    """Template text is untrusted, and spreadsheets run cells that begin so (OWASP, CSV injection)."""
+    """A cell that spreadsheets do not take for a formula: template text is untrusted (OWASP, CSV injection)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,4 +1,4 @@
-"""Which controls a run is evidence for: a map kept as data (`controls.yaml`), applied to the claims of a run."""
+"""The controls for which a run is evidence: the mapping in `controls.yaml`, applied to the claims of a run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ State = Literal["supported", "not supported"]
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control, and which claims bear on it: suites, or `suite/test`.
+    """A control, and the claims that are evidence for it: suites, or `suite/test`.
 
     Attributes:
-        grade: `D` direct for the templates as written, `p` partial.
-        missing: what it takes besides, in one sentence.
+        grade: `D` direct evidence, for the templates as written; `p` partial.
+        missing: what the control requires besides, in one sentence.
         oscal: the id in NIST's OSCAL catalog; empty for other frameworks.
-        target: the objective or statement of that catalog that a finding judges; only for grade D.
+        target: the objective or statement of that catalog that an OSCAL finding judges; only for grade D.
     """
 
     id: str
@@ -36,13 +36,13 @@ class Control:
     target: str = ""
 
     def bears(self, claim: Claim) -> bool:
-        """Does the claim bear on the control?"""
+        """Is the claim evidence for the control?"""
         return claim.suite in self.claims or f"{claim.suite}/{claim.test}" in self.claims
 
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework with the controls that are evidenced, and those (id, why) that are not."""
+    """A framework with the controls for which there is evidence, and those (id, reason) for which there is none."""
 
     id: str
     short: str
@@ -54,8 +54,8 @@ class Framework:
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """A control and what the run says of it. Supported: all claims that bear on it passed, and there are some of each
-    suite and test that it names, unless no grant has anything that these are about."""
+    """A control and its state in a run. Supported: all claims for it passed, and each suite and test that it
+    names has a claim, unless no grant contains anything to which these apply."""
 
     framework: Framework
     control: Control
@@ -70,7 +70,7 @@ class Assessed:
 
 @cache
 def frameworks() -> tuple[Framework, ...]:
-    """The map."""
+    """The mapping, by framework."""
     data = read(Path(__file__).with_name("controls.yaml")).value
     return tuple(
         Framework(
@@ -86,7 +86,7 @@ def frameworks() -> tuple[Framework, ...]:
 
 
 def assess(results: Results) -> tuple[Assessed, ...]:
-    """Every control of the map, judged by the claims of a run. A run that is not whole supports none."""
+    """Every control of the mapping, judged by the claims of a run. An incomplete run supports none."""
     return tuple(_assessed(framework, control, results) for framework in frameworks() for control in framework.controls)
 
 
@@ -97,7 +97,7 @@ def _assessed(framework: Framework, control: Control, results: Results) -> Asses
 
 
 def _looked_at(name: str, claims: Iterable[Claim], results: Results) -> bool:
-    """Did what a control names run, or was there nothing for it to look at?"""
+    """Did a suite or test that a control names run, or had it nothing to examine in any grant?"""
     names = {f"{claim.suite}/{claim.test}" for claim in claims}
     names |= {test for tests in results.untouched.values() for test in tests}
     return any(name in (test, test.partition("/")[0]) for test in names)

@@ -1,4 +1,4 @@
-"""A finding: one clause of a contract, broken or not judged, with what shows it."""
+"""Findings and outcomes: a clause that does not hold or could not be judged, with its evidence."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args
 
 Verdict = Literal["broken", "unverified"]
 Status = Literal["pass", "fail", "unknown", "error", "not run", "exception"]
-#: The closed vocabulary of what can be said of a claim. Only `pass` counts as passed.
+#: The statuses of a claim. Only `pass` counts as passed.
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Why a finding does not fail its claim: a waiver's owner, reason and last day (ISO date), and where it stands."""
+    """The waiver under which a finding does not fail its claim: owner, reason, last day (ISO date), and place."""
 
     owner: str
     reason: str
@@ -27,20 +27,20 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a suite found about one clause.
+    """A clause that does not hold or could not be judged.
 
     Attributes:
         grant: the grant's name.
-        clause: what was claimed, as a sentence about the grant.
-        status: `unverified` where the claim could not be judged; it counts as a failure, never as a pass.
+        clause: the claim, as a sentence about the grant.
+        status: `broken`; or `unverified` where the claim could not be judged, which counts as a failure.
         detail: what was found instead.
-        place: `file:line:column` of the template or contract that shows it, as a person would look it up.
+        place: `file:line:column` in the template or contract.
         statement: the statement's Sid or index in its policy.
-        witness: a request that shows it: principal, action, resource, context.
-        covers: `digest` of what the text abbreviates or leaves out, such as the whole statement: another one is another
-            finding.
-        accepted: the waiver under which it is accepted, if there is one that has not expired.
-        note: what else is to be said of it, such as that a waiver has expired.
+        witness: a request that demonstrates it: principal, action, resource, context.
+        covers: `digest` of what the text abbreviates or omits, such as the whole statement. It is part of the
+            fingerprint, so that a changed statement is another finding.
+        accepted: the unexpired waiver under which it is accepted, if any.
+        note: an additional remark, such as that a waiver has expired.
     """
 
     grant: str
@@ -65,7 +65,7 @@ class Finding:
         return Finding(**{**data, "accepted": Acceptance(**accepted) if accepted else None})
 
     def fingerprint(self, claim: str) -> str:
-        """What stays the same while the finding does, whatever lines it moves to: 16 hexadecimal digits."""
+        """An identifier that does not depend on line numbers: 16 hexadecimal digits."""
         text = without_lines("\0".join((claim, self.clause, self.detail, self.statement)))
         return digest([text, dict(self.witness), self.covers])
 
@@ -84,17 +84,17 @@ _LINES = re.compile(r"(\.(?:yaml|yml|json|template)):\d+(?::\d+)?\b")
 
 
 def without_lines(text: str) -> str:
-    """Text in which places name their file only."""
+    """Text with places reduced to their file."""
     return _LINES.sub(r"\1", text)
 
 
 def digest(value: Any) -> str:
-    """16 hexadecimal digits that stand for a value, which is JSON-serialisable."""
+    """A hash of a JSON-serialisable value: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def numbered(claim: str, findings: Iterable[Finding]) -> tuple[tuple[str, Finding], ...]:
-    """The findings of a claim (`Claim.id`), each with its fingerprint, a number behind those that repeat."""
+    """(fingerprint, finding) of the findings of a claim (`Claim.id`); a repeated fingerprint has a number appended."""
     seen: dict[str, int] = {}
     out = []
     for finding in findings:
@@ -115,7 +115,7 @@ def request_in_words(witness: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Calls of one kind that a test made: who called what on what, how often it was allowed and refused."""
+    """Equal calls of a test: principal, action, resource, and how often they were allowed and denied."""
 
     principal: str
     action: str
@@ -126,11 +126,11 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one phase of one test says about one grant; plain data on its way from a worker to the run.
+    """The result of one phase of one test for one grant, as plain data that a worker sends to the controller.
 
-    `proved` counts the statements that the test settled for all requests; `calls` the boto3 calls that it made,
-    `refused` those of them that were refused. `reason` says why the status is what it is, where findings do not;
-    of what passed, what of it was not tried.
+    `proved` counts the statements that the test proved for all requests; `calls` the boto3 calls that it made,
+    `refused` those of them that were denied. `reason` explains the status where findings do not; for a passed claim, it
+    says what was proved but not tried.
     """
 
     nodeid: str
@@ -148,7 +148,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Did the claim hold?"""
+        """Does the claim hold?"""
         return self.status == "pass"
 
     def as_dict(self) -> dict[str, Any]:

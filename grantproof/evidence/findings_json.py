@@ -1,4 +1,4 @@
-"""All of it as plain JSON, for programs that want no standard's detour."""
+"""All results as plain JSON, for programs that do not read a standard format."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""pytest's own JUnit XML, with what it cannot say: that a run is not whole. It knows the tests that ran, so a run that
-lost some, or left them out, would read as passed."""
+"""Adds to pytest's JUnit XML that a run is incomplete. It contains only tests that ran, so that a run which lost or
+skipped some would otherwise read as passed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NAME = "junit.xml"
 
 
 def whole(text: bytes, results: Results, time: str | None = None) -> bytes:
-    """The file with an error for everything that keeps the run from being whole; with `time`, also without what differs
-    from run to run."""
+    """The XML with an error for every reason why the run is incomplete; with `time`, also without data that differs
+    between runs."""
     if not results.gaps and time is None:
         return text
     root = ElementTree.fromstring(text)  # noqa: S314 - pytest wrote it a moment ago
@@ -28,7 +28,7 @@ def whole(text: bytes, results: Results, time: str | None = None) -> bytes:
 
 
 def _steady(root: ElementTree.Element, time: str) -> None:
-    """Every duration 0, no host, the given time, and the tests sorted: xdist shuffles them."""
+    """Make the XML reproducible: durations 0, no host name, the given time, and tests sorted, which xdist shuffles."""
     for suite in root.iter("testsuite"):
         suite.set("time", "0.000")
         suite.set("timestamp", time.removesuffix("Z"))

@@ -1,4 +1,4 @@
-"""The access matrix: for each principal, what the contract says, what is deployed, and what was seen on the wire."""
+"""The access matrix: for each principal, access by the contract, as deployed, and as observed in calls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def of(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[Row, ...]
 
 
 def entries(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[tuple[str, int, int], ...]:
-    """Who tried to enter a role on the wire: (principal, how often it got in, how often it was refused)."""
+    """The calls that tried to assume a role: (principal, times allowed, times denied)."""
     out: dict[str, tuple[int, int]] = {}
     for tried in (t for claim in claims for t in claim.tried):
         if is_role_entry(tried.action.lower()) and tried.resource == principal["arn"]:

@@ -1,4 +1,4 @@
-"""Did the gate catch seeded faults? Read from the file that `grantproof mutants` writes beside the reports."""
+"""Results of mutation testing, read from the file that `grantproof mutants` writes beside the reports."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CAUGHT, _ALIVE, _SAME = "killed", ("survived", "killed for another reason"), "e
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """Seeded faults, tied to this run by the digests of what they were seeded in.
+    """Counts of seeded faults (mutants), tied to this run by the digests of the mutated files.
 
     Attributes:
-        state: `not run` where there are none for exactly these files; `why` says why.
-        seeded: all of them: caught, survived, equivalent and those that AWS would not deploy or that stand in a branch
-            that is not deployed.
-        caught: a suite failed over what was broken.
-        survived: nothing failed, or over something else.
+        state: `not run` where there are no results for exactly these files; `why` gives the reason.
+        seeded: all mutants: caught, survived, equivalent, and those that AWS would not deploy or that are in a branch
+            which is not deployed.
+        caught: a suite failed because of the fault.
+        survived: no suite failed, or for another reason.
         equivalent: proved to change no access.
     """
 
@@ -35,16 +35,16 @@ class Mutation:
 
     @property
     def due(self) -> int:
-        """Those that change access, and so have to be caught."""
+        """The mutants that change access, and so have to be caught."""
         return self.caught + self.survived
 
 
 def read(folder: Path, grants: Iterable[str], inputs: Mapping[str, str], judges: str) -> Mutation:
-    """The seeded faults of exactly these grants, caught by exactly these suites.
+    """The results for exactly these grants and suites.
 
     Args:
-        folder: where the file stands.
-        inputs: sha256 of templates, contracts, waivers by path.
+        folder: the folder of the file.
+        inputs: sha256 of templates, contracts and waivers, by path.
         judges: `provenance.judges` of the run.
     """
     file = folder / NAME

@@ -31,13 +31,13 @@ NAMES = (
     "SHA256SUMS",
     "attestation.json",
 )
-#: Where a run keeps what is not whole yet. A run that was killed leaves it; the next one takes it away.
+#: Prefix of the temporary folder of a run. A killed run leaves it behind; the next one removes it.
 PARTIAL = ".partial-"
 _ANOTHER = "name another folder with --report-dir"
 
 
 class InUse(OSError):
-    """Another run is writing into the same folder."""
+    """Another process is writing into the same folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(0, f"another run is at it; wait, or {_ANOTHER}", str(folder))

@@ -1,4 +1,4 @@
-"""On the controller of a run: gathers what tests noted, prints the verdicts and writes the reports."""
+"""The controller's part of a run: collects outcomes of tests, prints the verdicts and writes the reports."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from grantproof.source import shown, text_of
 if TYPE_CHECKING:
     from grantproof.contract import Contract
 
-#: The claims of a run, those that were deselected as well, and the functions that make them.
+#: The claims of a run, including deselected ones, and the test functions that make them.
 POPULATION = pytest.StashKey[Any]()
 
 
 class Collector:
-    """On the controller: gathers what arrives, prints the verdicts and writes the reports."""
+    """A pytest plugin of the controller: collects outcomes, prints the verdicts and writes the reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -42,7 +42,7 @@ class Collector:
         self._read: dict[str, str] = {}
 
     def pytest_sessionstart(self) -> None:
-        """Know the day, and with reports to write: have the folder to itself, and know what the inputs were."""
+        """Fix the day of the run; where reports are to be written, lock their folder and take digests of the inputs."""
         today(self._config)
         if folder := self._config.getoption("--grants-report"):
             from grantproof.evidence import report_folder
@@ -59,7 +59,7 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        # With xdist the controller collects nothing; the population then comes with the first report of each worker.
+        # With xdist the controller collects nothing; the first report of each worker then carries the population.
         if population := session.config.stash.get(POPULATION, None):
             self._collection.population(population)
 
@@ -112,7 +112,7 @@ class Collector:
         self._write(session, results, Path(folder))
 
     def _notice_changes(self) -> None:
-        """The reports' digests are those of files that were the same from the beginning of the run to its end."""
+        """Record a problem where an input changed during the run, since the reports' digests would not hold."""
         if not self._read:
             return
         try:
@@ -163,7 +163,8 @@ class Collector:
 
 
 def _undecided(contract: Contract) -> str:
-    """A draft promises whatever its templates give: that it is verified says little until somebody has read it."""
+    """A line for contracts with `DECIDE` marks: a draft promises whatever its templates give, so that a verdict on it
+    says little until it is reviewed. Empty for others."""
     lines = undecided(text_of(contract.path))
     if not lines:
         return ""
@@ -171,7 +172,7 @@ def _undecided(contract: Contract) -> str:
 
 
 def _ended(status: int) -> str:
-    """How the run ended, where that was not by running every test."""
+    """Why the run did not execute every test, by pytest's exit status; empty where it did."""
     return {
         pytest.ExitCode.INTERRUPTED: "the run was interrupted",
         pytest.ExitCode.INTERNAL_ERROR: "pytest met an error of its own",
@@ -181,7 +182,7 @@ def _ended(status: int) -> str:
 
 
 def _command(config: pytest.Config) -> str:
-    """What reproduces the run."""
+    """The command that reproduces the run."""
     only = config.getoption("keyword", "")
     more = [word for export in config.getoption("--snapshot") for word in ("--snapshot", export)]
     more += ["-k", only] if only else []

@@ -1,6 +1,6 @@
-"""The plugin's second part: around each test, what it noted becomes its outcome.
+"""Pytest hooks around each test, which turn the findings that it noted into its outcome.
 
-A worker of pytest-xdist attaches what its tests noted to their reports; the controller gathers it.
+A worker of pytest-xdist attaches outcomes to the test reports; the controller collects them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 from grantproof.evidence.finding import Finding, Outcome, Status
 from grantproof.recording.collector import POPULATION, Collector
 from grantproof.recording.inputs import ATTRIBUTE, today, waivers
-from grantproof.recording.item import function_of, grant_of, is_placeholder, planned, runs, suite_of
-from grantproof.recording.record import Record, forget, grouped, not_understood, record_of
+from grantproof.recording.item import can_run, function_of, grant_of, is_placeholder, planned, suite_of
+from grantproof.recording.record import Record, discard_record, grouped, not_understood, record_of
 from grantproof.source import shown
 
 if TYPE_CHECKING:
@@ -27,15 +27,17 @@ _COLLECTED = pytest.StashKey[list[pytest.Item]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that runs again has found nothing yet."""
-    forget(item)
+    """Discard the record of an earlier run of the same test."""
+    discard_record(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """A test that noted findings fails with them, in the words of the grant and without a traceback. What was not
-    understood is not verified, and says so in the same way. A test whose findings are all accepted is skipped: it did
-    not pass."""
+    """Fail a test that noted findings, with their texts and without a traceback.
+
+    An error of `not_understood` becomes an `unverified` finding. A test whose findings are all accepted under waivers
+    is skipped, since it did not pass.
+    """
     contract = grant_of(pyfuncitem)
     if contract is None:
         return (yield)
@@ -66,12 +68,12 @@ def _under_waivers(item: pytest.Item, contract: Contract, findings: tuple[Findin
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """First of all plugins, so that what others deselect is known as well."""
-    config.stash[_COLLECTED] = [item for item in items if (is_placeholder(item) or grant_of(item)) and runs(item)]
+    """Record all claims. Runs before other plugins, so that what they deselect is included."""
+    config.stash[_COLLECTED] = [item for item in items if (is_placeholder(item) or grant_of(item)) and can_run(item)]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note the population: what is to run, and what was deselected."""
+    """Record the population: selected and deselected claims."""
     collected = session.config.stash.get(_COLLECTED, [])
     if not collected:
         return
@@ -86,8 +88,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach what the test noted, as plain data, so that it survives the way from an xdist worker. The first report of
-    a process also carries the population."""
+    """Attach the outcome to the report as plain data, which pytest-xdist can transfer. The first report of a process
+    also carries the population."""
     report = yield
     contract = grant_of(item)
     if contract is None or (report.when != "call" and report.passed):
@@ -116,7 +118,7 @@ def pytest_runtest_makereport(
 
 
 def _status(report: pytest.TestReport, call: pytest.CallInfo[None], record: Record) -> tuple[Status, str]:
-    """Of the closed vocabulary, and why where findings do not say it."""
+    """The status of a test phase, and the reason where findings do not give it."""
     if hasattr(report, "wasxfail"):
         return "fail", f"expected to fail: {report.wasxfail}"
     if report.passed:
@@ -135,6 +137,6 @@ def _status(report: pytest.TestReport, call: pytest.CallInfo[None], record: Reco
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect outcomes where there is somebody to tell, which with xdist is the controller."""
+    """Register the collector, with xdist on the controller only."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Collector(config), "grantproof-verdicts")

@@ -1,7 +1,7 @@
-"""What a run is asked for: grants, exports of real accounts, waivers, and the day on which it judges them.
+"""The inputs of a run: grants, exports of real accounts, waivers, and the day on which waivers are judged.
 
-Each is read once in a process, and what reads it is imported then: whoever only has the plugin installed waits for
-nothing.
+Each is read once per process, and the modules that read it are imported only then, so that other projects' test runs
+with the plugin installed do not become slower.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from grantproof.aws.real.trial_run import Answer
     from grantproof.contract import Contract
 
-#: The suite that judges calls which were tried against real accounts.
+#: The suite that judges the outcomes of calls tried against real accounts.
 ON_CALLS = "calls"
-#: Where a report, or a worker's input, carries what the run needs; what is in a report's __dict__ survives the way from
-#: an xdist worker.
+#: The attribute of a report, and key of a worker's input, that carries our data; xdist transfers a report's __dict__.
 ATTRIBUTE = "grantproof"
 
 _CONTRACTS = pytest.StashKey[tuple["Contract", ...]]()
@@ -35,10 +34,10 @@ _TODAY = pytest.StashKey[date]()
 
 
 def contracts(config: pytest.Config) -> tuple[Contract, ...]:
-    """The contracts of every grant below `--grants`, read once.
+    """The contracts of every grant below `--grants`, read once per process.
 
     Raises:
-        pytest.UsageError: one of them cannot be read, or there is none.
+        pytest.UsageError: a contract cannot be read, or there is none.
     """
     if _CONTRACTS not in config.stash:
         from grantproof.contract import ContractError, find
@@ -51,10 +50,10 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
 
 
 def recorded(config: pytest.Config) -> dict[str, Recorded]:
-    """With `--snapshot`: every grant beside the exports, by name. Empty without.
+    """With `--snapshot`, every grant with its exports, by name; else empty.
 
     Raises:
-        pytest.UsageError: an export is not a whole snapshot of what the contracts need.
+        pytest.UsageError: an export is not a complete snapshot of what the contracts need.
     """
     if not config.getoption("--snapshot"):
         return {}  # what reads them takes a second to import
@@ -72,7 +71,7 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
 
 
 def answers(config: pytest.Config, grant: str) -> list[Answer]:
-    """What became of the calls that were tried for a grant. Empty where none were to be."""
+    """The outcomes of the calls that were tried for a grant; empty where none were to be tried."""
     file = config.getoption("--calls")
     if not file:
         return []
@@ -82,10 +81,10 @@ def answers(config: pytest.Config, grant: str) -> list[Answer]:
 
 
 def waivers(config: pytest.Config) -> tuple[Waivers, ...]:
-    """The waivers of every grant below `--grants`, read once.
+    """The waivers of every grant below `--grants`, read once per process.
 
     Raises:
-        pytest.UsageError: one of them cannot be read.
+        pytest.UsageError: a file of waivers cannot be read.
     """
     if _WAIVERS not in config.stash:
         try:

@@ -1,4 +1,4 @@
-"""What a test is about: its grant, its suite, and the claim that it makes."""
+"""The grant, the suite and the claim of a pytest item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def grant_of(item: pytest.Item) -> Contract | None:
-    """The contract that a test runs for, if it asks for one."""
+    """The contract for which a test runs; None where it takes none."""
     callspec = getattr(item, "callspec", None)
     found = callspec.params.get("grant") if callspec else None
     return found if hasattr(found, "grant") else None
@@ -28,17 +28,17 @@ def suite_of(item: pytest.Item) -> str:
 
 
 def function_of(item: pytest.Item) -> str:
-    """`suite/test`, whatever the test runs for."""
+    """`suite/test`, without parameters."""
     return f"{suite_of(item)}/{getattr(item, 'originalname', None) or item.name}"
 
 
 def is_placeholder(item: pytest.Item) -> bool:
-    """What pytest collects of a test that has nothing to run for."""
+    """Is it the item that pytest collects for a test with an empty parameter set?"""
     callspec = getattr(item, "callspec", None)
     return callspec is not None and "grant" in callspec.params and grant_of(item) is None
 
 
-def runs(item: pytest.Item) -> bool:
+def can_run(item: pytest.Item) -> bool:
     """Does the test have what it needs: a mocked world, or exports?"""
     suite = suite_of(item)
     if suite not in (*SUITES, "drift", ON_CALLS) or not (grant_of(item) or is_placeholder(item)):
@@ -47,7 +47,7 @@ def runs(item: pytest.Item) -> bool:
 
 
 def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
-    """The claim of a test that runs for a grant."""
+    """The claim of a test that runs for a grant, before it has run."""
     contract = grant_of(item)
     assert contract is not None
     callspec = item.callspec  # type: ignore[attr-defined]
@@ -57,7 +57,7 @@ def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
 
 
 def _place(params: dict[str, Any]) -> str:
-    """The clause that a test is about: the place of what it is given, or the contract."""
+    """`file:line` of a test's clause: the place of its parameter, or the contract."""
     for value in params.values():
         for part in value[::-1] if isinstance(value, tuple) else (value,):
             if hasattr(part, "place"):

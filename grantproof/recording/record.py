@@ -1,4 +1,4 @@
-"""What one test notes while it runs."""
+"""The record of one test: its findings, and the calls that it makes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Key = tuple[str, str, str, bool]
 
 @dataclass
 class Record(Notes):
-    """What one test notes, and the calls that it makes meanwhile."""
+    """The notes of one test, and the calls made on its stage while it runs."""
 
     facts: Any = None
     watched: tuple[tuple[Stage, tuple[int, int], Counter[Key]], ...] = ()
 
     def watch(self, stage: Stage) -> None:
-        """Count the calls made on this stage from now on."""
+        """Count calls on this stage from now on."""
         self.watched += ((stage, stage.calls, Counter(stage.tried)),)
 
     @property
     def calls(self) -> tuple[int, int]:
-        """Calls made by the test, and how many of them were refused."""
+        """Number of calls made by the test, and of those denied."""
         made = sum(stage.calls[0] - before[0] for stage, before, _ in self.watched)
         return made, sum(stage.calls[1] - before[1] for stage, before, _ in self.watched)
 
     @property
     def tried(self) -> Counter[Key]:
-        """The same calls by principal, action, resource and whether they were allowed."""
+        """These calls as (principal, action, resource, allowed), counted."""
         out: Counter[Key] = Counter()
         for stage, calls, before in self.watched:
             if stage.calls != calls:
@@ -50,18 +50,18 @@ _RECORD = pytest.StashKey[Record]()
 
 
 def record_of(item: pytest.Item) -> Record:
-    """Where a test notes what it finds."""
+    """The record of a test, created at the first call."""
     return item.stash.setdefault(_RECORD, Record())
 
 
-def forget(item: pytest.Item) -> None:
-    """A test that runs again has found nothing yet."""
+def discard_record(item: pytest.Item) -> None:
+    """Discard the record of an earlier run of the same test."""
     if _RECORD in item.stash:
         del item.stash[_RECORD]
 
 
 def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
-    """The calls, those that were refused and are named in no clause by service."""
+    """The calls as `Tried`; denied actions that no clause names are combined by service, as `s3:*`."""
     named = {name.lower() for p in contract.principals for s in p.allows for name in s.patterns}
     counted: dict[tuple[str, str, str], list[int]] = {}
     for (principal, action, resource, allowed), number in tried.items():
@@ -72,7 +72,7 @@ def grouped(contract: Contract, tried: Counter[Key]) -> tuple[Tried, ...]:
 
 
 def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
-    """The errors that say: this cannot be judged."""
+    """The exceptions by which a claim could not be judged; `more` are added to them."""
     from grantproof.aws.calls.authoriser import NotJudged
     from grantproof.aws.held.deployed import PrincipalNotDeployed
     from grantproof.aws.held.policies import SnapshotIncomplete

@@ -1,4 +1,4 @@
-"""Tests of one grant that failed with the same words are shown once: a principal that is not there fails thirty."""
+"""Shows failures of one grant with the same message once: a single missing principal makes some thirty tests fail."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from grantproof.recording.inputs import ATTRIBUTE
 
 
 def without_repeats(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
-    """The first of all failures of one grant that say the same, with how many more do, suite by suite. What is of no
-    grant is left as it is. What could not be judged comes last: it is mostly because of what is wrong."""
+    """The reports, of those of one grant with the same message only the first, with the number of others by suite.
+    Reports without a grant are kept. Claims that could not be judged come last, as mostly consequences of the others.
+    """
     groups: dict[tuple[str, str] | int, list[pytest.TestReport]] = {}
     for number, report in enumerate(reports):
         outcome = _outcome(report)
@@ -41,7 +42,7 @@ def _outcome(report: pytest.TestReport) -> dict[str, str]:
 
 
 class RepeatedFailures:
-    """Around pytest's own summary of failures and errors: each is shown once. What is counted and listed is all."""
+    """Removes repeats from pytest's summary of failures and errors. Counts and the list of `-r` stay complete."""
 
     _SUMMARIES = ("failed", "error")
 
@@ -50,12 +51,12 @@ class RepeatedFailures:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
-        """pytest shows them before anybody else has a word, and lists them (`-r`) after."""
+        """Replace the reports before pytest shows them; `-r` lists them later, when `shown` has restored all."""
         stats = terminalreporter.stats
         self._all = {name: stats[name] for name in self._SUMMARIES if name in stats}
         stats.update({name: without_repeats(reports) for name, reports in self._all.items()})
         return (yield)
 
     def shown(self, terminalreporter: Any) -> None:
-        """pytest has shown them: everything is there again."""
+        """Restore all reports, once pytest has shown them."""
         terminalreporter.stats.update(self._all)
