@@ -1,4 +1,4 @@
-"""What the stacks of a contract would make in one account, in the shape of snapshots."""
+"""What the stacks of a contract create in one account, in the shape of snapshots."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from grantproof.aws.templates.intrinsics import NotResolved
 
 @dataclass
 class MadeAccount:
-    """IAM's entities by kind and ARN, and policies on resources.
+    """IAM entities by kind and ARN, and resource policies.
 
     Attributes:
-        under: what other stacks have made in the account, where this is what one stack adds.
-        reached: has the stack reached for what is under it?
+        under: what earlier stacks have created, if this object holds only what one stack adds.
+        reached: whether the stack has used anything of `under`.
     """
 
     number: str
@@ -35,7 +35,7 @@ class MadeAccount:
         """An entity of the account by name.
 
         Raises:
-            NotResolved: no stack makes it.
+            NotResolved: no stack creates it.
         """
         for entity in self.entities[kind].values():
             if entity[f"{kind.capitalize()}Name"] == name:
@@ -46,8 +46,7 @@ class MadeAccount:
         raise NotResolved(f"the {kind} {name} is made by no stack")
 
     def add(self, more: MadeAccount) -> None:
-        """Take over what a stack adds. Stacks that come later may attach policies to its entities, of which this
-        account has its own."""
+        """Add what a stack adds, as copies, since later stacks may attach policies to its entities."""
         for kind, entities in more.entities.items():
             self.entities[kind] |= {
                 arn: {name: list(entry) if isinstance(entry, list) else entry for name, entry in entity.items()}
@@ -56,7 +55,7 @@ class MadeAccount:
         self.resource_policies += more.resource_policies
 
     def snapshot(self) -> AccountSnapshot:
-        """The account, with those policies of AWS that its entities have attached."""
+        """The account as a snapshot, with the AWS managed policies that are attached to its entities."""
         for kind in ("user", "group", "role"):
             for entity in self.entities[kind].values():
                 for attached in entity["AttachedManagedPolicies"]:
@@ -81,7 +80,7 @@ def _policies_of_aws() -> Mapping[str, Any]:
 
 
 def managed_policy(arn: str, path: str, document: Any) -> dict[str, Any]:
-    """A managed policy of one version."""
+    """A managed policy with one version."""
     version = {"VersionId": "v1", "IsDefaultVersion": True, "Document": as_document(document)}
     name = arn.rsplit("/", 1)[1]
     return {"PolicyName": name, "Arn": arn, "Path": path, "DefaultVersionId": "v1", "PolicyVersionList": [version]}

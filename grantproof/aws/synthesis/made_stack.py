@@ -1,4 +1,4 @@
-"""One stack, worked out from its template: conditions, resources as they need each other, outputs."""
+"""Synthesises one stack from its template: conditions, resources in order of dependency, outputs."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.contract import Contract
 from grantproof.source import read, shown
 
-#: Logical ids through nested stacks, the alias of the contract's stack first.
+#: The alias of the contract's stack, then logical IDs through nested stacks.
 StackPath = tuple[str, ...]
 _NESTED = "AWS::CloudFormation::Stack"
 
 
 class Refused(Exception):
-    """CloudFormation would refuse a stack under these parameters: which stack, and in which words."""
+    """CloudFormation would refuse a stack with these parameters. `stack`: its path; `message`: the refusal."""
 
     def __init__(self, stack: StackPath, message: str) -> None:
         super().__init__(f"stack {'/'.join(stack)}: {message}")
         self.stack, self.message = stack, message
 
     def again(self) -> Refused:
-        """The same refusal without its traceback, which keeps alive all that was worked out there."""
+        """The same refusal without its traceback, which would keep all objects of the synthesis alive."""
         return type(self)(self.stack, self.message)
 
 
 class NotMade(Refused, NotResolved):
-    """A reference to a resource that a template does not make, or not under these parameters."""
+    """A reference to a resource that a template does not create, or not with these parameters."""
 
 
 @dataclass
 class Shared:
-    """What all stacks of a contract share, and add to.
+    """What the stacks of a contract share and add to.
 
     Attributes:
         physical: physical ids of resources, by path, where those of a real deployment are to be used.
@@ -60,7 +60,7 @@ class Shared:
     scopes: dict[StackPath, Scope] = field(default_factory=dict)
 
     def stack(self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]) -> MadeStack:
-        """Check a stack's parameters, and make its resources.
+        """Check a stack's parameters and synthesise its resources.
 
         Raises:
             Refused, NotResolved: see `synthesise`.
@@ -72,7 +72,7 @@ class Shared:
             if isinstance(found, Refused) or not found.account.reached:
                 self.cache.stacks[key] = found
         if isinstance(found, Refused):
-            raise found.again()  # each way out has a traceback of its own
+            raise found.again()  # each raise gets a traceback of its own
         self.accounts[account].add(found.account)
         self.conditions |= found.conditions
         self.scopes |= found.scopes
@@ -105,7 +105,7 @@ class Shared:
 
 
 class MadeStack:
-    """One stack. Resources are made when first referred to, or in the template's order."""
+    """One stack. Resources are synthesised when first referred to, or in the template's order."""
 
     def __init__(
         self,
@@ -131,10 +131,10 @@ class MadeStack:
         self._outputs: dict[str, str] | None = None
 
     def create(self) -> None:
-        """Make every resource whose condition is true.
+        """Synthesise every resource whose condition is true.
 
         Raises:
-            NotResolved: one cannot be worked out.
+            NotResolved: a resource cannot be synthesised.
         """
         for name, entry in self._document["Resources"].items():
             if not isinstance(entry, Mapping):
@@ -149,11 +149,11 @@ class MadeStack:
         return "Condition" not in entry or self._conditions.get(entry["Condition"], False)
 
     def resource(self, name: str) -> Made:
-        """A resource, made if it is not yet.
+        """A resource, synthesised on first use.
 
         Raises:
             NotMade: there is none, or its condition is false.
-            NotResolved: it cannot be worked out, or resources wait for each other.
+            NotResolved: it cannot be synthesised, or resources depend on each other in a cycle.
         """
         if name in self._made:
             return self._made[name]
@@ -176,7 +176,7 @@ class MadeStack:
         except InvalidPrincipal as error:
             raise Refused(self._path, str(error)) from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            # Properties of another shape than AWS documents, such as a policy that names no entity.
+            # Properties of an undocumented shape, such as a policy that names no entity.
             raise NotResolved(f"{shown(self._template)}: {name} cannot be worked out: {error!r}") from None
         self._making.pop()
         self._made[name] = made
@@ -200,7 +200,7 @@ class MadeStack:
                 f"{shown(self._template)}: the template of {it.path[-1]} is not among the contract's uploads"
             )
         if template != nested_template(self._shared.contract, self._template, it.path[-1]):
-            # What each part of the grant depends on was read from another template, or from none.
+            # The dependencies of the grant were read from another template, or from none.
             raise NotResolved(
                 f"{shown(self._template)}: write the file's whole name in the TemplateURL of {it.path[-1]}"
             )
@@ -223,7 +223,7 @@ class MadeStack:
             return found.attributes[attribute]
         if (type_ in MAKERS and type_ not in CARRIERS) or type_ == _NESTED:
             raise NotResolved(f"{attribute} of {name} ({type_}) cannot be said without deploying")
-        # Made up, as the names of resources are. That a deployment has it otherwise would be seen there.
+        # Generated, as physical IDs are. The suites compare with a deployment, which shows a difference.
         return made_up(type_, attribute, found.physical_id, self._to_make(name, type_, self._properties[name]).where)
 
     def outputs(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""What each type of resource becomes when it is made: its physical id, its attributes, and what IAM then holds.
+"""Synthesises resources by type: physical ID, attributes, and the IAM entities and policies that result.
 
-Nothing is deployed. What only a deployment could tell is `NotResolved`.
+Nothing is deployed. What only a deployment could tell raises `NotResolved`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from grantproof.source import shown
 
 @dataclass(frozen=True)
 class Making:
-    """A resource to be made, and what its stack knows.
+    """A resource to be synthesised, with the context of its stack.
 
     Attributes:
-        path: logical ids through nested stacks, the alias of the contract's stack first.
+        path: the alias of the contract's stack, then logical IDs through nested stacks.
         properties: with functions resolved.
         known: the physical id that a real deployment gave it, where that is to be used; else empty.
         stack: the name of the stack.
@@ -50,11 +50,11 @@ class Making:
         return str(self.scope.pseudo["AWS::Partition"])
 
     def physical(self, given: Any, most: int = 64) -> str:
-        """What the resource is called: given, known, or made up in so many characters."""
+        """The physical ID: given by the template, known, or generated with at most `most` characters."""
         return str(given or self.known or f"{self.stack}-{self.path[-1]}"[:most])
 
     def iam_arn(self, kind: str, path: Any, name: str) -> str:
-        """The ARN of one of IAM's entities."""
+        """The ARN of an IAM entity."""
         return f"arn:{self.partition}:iam::{self.account.number}:{kind}{path or '/'}{name}"
 
     def arn(self, service: str, resource: str) -> str:
@@ -70,7 +70,7 @@ class Making:
         """The document of a policy that names principals.
 
         Raises:
-            InvalidPrincipal: AWS does not know one of them.
+            InvalidPrincipal: one of them does not exist in the partition.
         """
         made = as_document(document)
         for statement in listed(made.get("Statement")):
@@ -89,12 +89,12 @@ class Making:
 
 
 class InvalidPrincipal(Exception):
-    """A principal of another partition: AWS knows nobody of it here, and refuses the policy (rule P33)."""
+    """A policy names a principal of another partition, so AWS refuses it (rule P33)."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What `Ref` and `Fn::GetAtt` give."""
+    """A synthesised resource: the values of `Ref` and `Fn::GetAtt`."""
 
     physical_id: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -104,10 +104,10 @@ Maker = Callable[[Making], Made]
 
 
 def make(making: Making) -> Made:
-    """Make a resource.
+    """Synthesise a resource.
 
     Raises:
-        NotResolved: it cannot be said what access it gives.
+        NotResolved: the access that it gives cannot be computed.
         KeyError, TypeError, ValueError, AttributeError, IndexError: its properties are not of the documented shape.
     """
     if making.type in MAKERS:
@@ -116,14 +116,14 @@ def make(making: Making) -> Made:
         raise NotResolved(
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
-    # What gives nobody access by itself, wherever it sends to; referred to only by what it is called.
+    # The type gives nobody access by itself; only its name can be referred to.
     shaped = shaped_id(making.type, making.path)
     name = making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties))
     return Made(reference(making.type, name, making.where))
 
 
 def listed(item: Any) -> list[Any]:
-    """What a template writes as nothing, one thing or a list."""
+    """An optional value, single value or list, as a list."""
     return [] if item is None else list(item) if isinstance(item, list) else [item]
 
 
@@ -133,7 +133,7 @@ _ID = {"role": "AROA", "group": "AGPA", "user": "AIDA"}
 
 
 def _entity(kind: str) -> Maker:
-    """A role, group or user."""
+    """The maker of roles, groups or users."""
     word = kind.capitalize()
 
     def make(it: Making) -> Made:
@@ -217,7 +217,7 @@ def _bucket_policy(it: Making) -> Made:
 
 
 def _key(it: Making) -> Made:
-    # As long and as shaped as a real one: parameters have patterns for it.
+    # Of the form of a real key ID, because parameters have patterns for it.
     physical = it.known or str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(it.path)))
     arn = it.arn("kms", f"key/{physical}")
     it.attach(arn, it.type, it.properties["KeyPolicy"])
@@ -246,8 +246,7 @@ def _repository(it: Making) -> Made:
 
 
 def _carrier(it: Making) -> Made:
-    """What carries a policy, or attaches one to another, after the table. The policy itself is read once all is
-    made."""
+    """A resource of the tables in `carriers`. Its policy is read once all resources are synthesised."""
     where = it.where
     carrier = CARRIERS.get(it.type)
     if carrier is None:

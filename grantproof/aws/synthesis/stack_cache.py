@@ -1,5 +1,5 @@
-"""A cache of stacks that were worked out: most combinations of a grant give most stacks the same parameters, and a
-mutant changes one template only."""
+"""A cache of synthesised stacks: most combinations of a grant give most stacks the same parameters, and a mutant
+changes only one template."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CachedStack:
-    """A stack, and all that came of making it.
+    """A synthesised stack, and what it added.
 
     Attributes:
         account: what it and its nested stacks added to their account.
@@ -50,7 +50,7 @@ class StackCache:
     stacks: dict[Hashable, CachedStack | Refused] = field(default_factory=dict)
 
     def get(self, key: Hashable) -> CachedStack | Refused | None:
-        """A stack that was worked out, by `key_of`."""
+        """A synthesised stack, by `key_of`; None where there is none."""
         found = self.stacks.get(key)
         return found if found is not None or self.under is None else self.under.get(key)
 
@@ -58,8 +58,8 @@ class StackCache:
 def key_of(
     contract: Contract, path: tuple[str, ...], account: str, name: str, template: Path, given: Mapping[str, str]
 ) -> Hashable:
-    """All that a stack turns on, but for what other stacks have made and the contract's uploads, which no variant
-    changes. Documents are told apart by identity: what was read again is another."""
+    """All that a stack depends on, except what other stacks have created, and the contract's uploads, which no variant
+    changes. Documents are compared by identity: a file that was read again is another document."""
     document = read(template)
     documents: tuple[Document | None, ...] = (document,)
     if _nests(document):
@@ -68,7 +68,7 @@ def key_of(
 
 
 def _read(file: Path) -> Document | None:
-    """None of a file that is no template: it stands still."""
+    """The document of a file; None for a file that is no template, which does not change."""
     if file.suffix.lower() in TEMPLATE_SUFFIXES:
         with suppress(SourceError):
             return read(file)

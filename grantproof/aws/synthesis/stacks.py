@@ -1,8 +1,8 @@
-"""What a grant's stacks would hold, worked out from the templates without deploying them.
+"""Synthesis: computes what a grant's stacks would hold from the templates, without deploying them.
 
-Thousands of combinations of parameters can be checked in this way. The suites test that it agrees with a deployment:
-they deploy a grant's variants and compare (`tests/grants/test_variants.py`). A resource or a function whose access
-cannot be worked out is `NotResolved`.
+This makes it possible to check thousands of combinations of parameters. The suites deploy a grant's variants and test
+that the synthesis agrees (`tests/grants/test_variants.py`). A resource or function whose access cannot be computed
+raises `NotResolved`.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Synthesis:
 
     @cached_property
     def unknown_access(self) -> Mapping[StackPath, Resource]:
-        """What may let somebody in in a way that is not worked out: see `undeclarable.unknown_access`. It looks into
-        the templates, so that it is to be asked for first while they read as they did when this was worked out."""
+        """Resources that may give access in a way that is not modelled: see `undeclarable.unknown_access`. It reads the
+        templates, so its first use has to come before they change."""
         return unknown_access(self.deployment)
 
 
@@ -52,10 +52,10 @@ def synthesise(
     physical: Mapping[StackPath, str] | None = None,
     cache: StackCache | None = None,
 ) -> Synthesis:
-    """Work a contract's stacks out.
+    """Synthesise the stacks of a contract.
 
     Args:
-        region: instead of the contract's, to see another partition's branch.
+        region: another region than the contract's, for branches that depend on the region.
         physical: physical ids of resources, by path, where the generated ones of a real deployment are to be used.
         cache: stacks of this contract or of it under other variants, worked out before with the same physical ids.
 

@@ -1,4 +1,4 @@
-"""A contract and what its stacks would hold, with the same interface as a grant deployed in a mocked world."""
+"""A contract with the synthesis of its stacks, with the interface of a deployed grant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grantproof.contract import Contract, DeclaredPrincipal
 
 
 class Synthesised(Deployed):
-    """A contract, and what was worked out from its templates."""
+    """A contract with the synthesis of its stacks."""
 
     def __init__(self, contract: Contract, synthesis: Synthesis) -> None:
         self.contract, self.deployment = contract, synthesis.deployment
@@ -36,19 +36,19 @@ class Synthesised(Deployed):
         return self._synthesis.snapshots
 
     def held(self, principal: DeclaredPrincipal) -> Held | None:
-        """As `Deployed.held`, found once: nothing is created here after it was worked out."""
+        """As `Deployed.held`, cached: a synthesis does not change."""
         asked = principal.kind, principal.reference
         if asked not in self._held:
             self._held[asked] = super().held(principal)
         return self._held[asked]
 
     def located(self, arn: str) -> tuple[str, ...] | None:
-        """As `Deployed.located`, found once."""
+        """As `Deployed.located`, cached."""
         if arn not in self._located:
             self._located[arn] = super().located(arn)
         return self._located[arn]
 
     @property
     def unknown_access(self) -> Mapping[tuple[str, ...], Resource]:
-        """What may let somebody in in a way that is not worked out: see `undeclarable.unknown_access`."""
+        """Resources that may give access in a way that is not modelled: see `undeclarable.unknown_access`."""
         return self._synthesis.unknown_access

@@ -1,4 +1,4 @@
-"""Which characters the values of a template's parameter may hold, over every value that its constraints accept."""
+"""Which characters a value of a parameter can contain, over all values that its constraints accept."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from grantproof.aws.templates.constraints import form_of
 
 
 def may_hold(parameter: Mapping[str, Any], characters: str) -> bool:
-    """May some value that a parameter takes hold one of these characters? Never wrong when it says no: lengths and
-    lookarounds are not counted on, and a pattern that cannot be read may hold anything."""
+    """Can an accepted value contain one of these characters? A "no" is certain: lengths and lookarounds are ignored,
+    and a pattern that cannot be parsed counts as accepting anything."""
     type_ = str(parameter.get("Type", "String"))
     if "AWS::SSM::Parameter::Value<" in type_:
         return True  # the constraints are about the name: what is stored under it is anything
@@ -33,7 +33,7 @@ def _some(pattern: str, characters: str) -> bool:
 
 
 def could_widen(parameter: Mapping[str, Any]) -> str:
-    """What some value of a parameter could do to a policy that is built from it; empty where no value can."""
+    """How an accepted value could widen a policy that it is inserted into; empty where none can."""
     if may_hold(parameter, "*?"):
         return "a wildcard"
     if may_hold(parameter, "$"):
@@ -44,7 +44,7 @@ def could_widen(parameter: Mapping[str, Any]) -> str:
 
 
 def _takes(pattern: Any, character: str, flags: int) -> bool:
-    """May a match hold the character? Walks the parsed expression; what is not known may."""
+    """Can a match of a parsed expression contain the character? Unknown operators count as yes."""
     for op, argument in pattern:
         match str(op):
             case "AT" | "ASSERT" | "ASSERT_NOT" | "GROUPREF" | "FAILURE":

@@ -1,11 +1,10 @@
-"""Which resources carry a policy, and which attach one to another: a table, as data, for all who ask.
+"""The tables of resource types that carry a resource policy, and of types that attach one to another resource.
 
-Deploying, working out, finding places, drafting and reading all take it from here. A type that is not in it, and that
-carries a policy all the same, is not verified.
+Deployment, synthesis, drafting and reading of policies all use these tables. A policy on a type that is not in them is
+not verified.
 
-What is known of each service's rules stands in `docs/resource-policies.md`, with AWS's pages. In one account either the
-identity's policies or the resource's have to allow, across accounts both (rules E10, X2), except where `beyond` says
-that more than these policies decides.
+The rules of each service, with AWS's pages, are in `docs/resource-policies.md`. Within one account, either an identity
+policy or the resource policy has to allow; across accounts, both (rules E10, X2). Exceptions are in `beyond`.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ KeyPath = tuple[Key, ...]
 
 @dataclass(frozen=True)
 class Carrier:
-    """Resources of one type, on which a policy can be.
+    """A resource type that carries a resource policy.
 
     Attributes:
-        arn: with `{partition}`, `{region}`, `{account}`, `{id}` (the physical id) and the names of properties.
-        named: the property that gives the physical id; empty where AWS makes it up.
-        own: where the properties hold its policy; empty where only another resource attaches one to it.
-        ref: what `Ref` gives: the physical id, or the ARN.
-        attributes: what `Fn::GetAtt` gives, written as `arn` is.
-        beyond: actions, by how they begin, over which more than these policies decides, and what that is: nobody is
-            told that they are allowed.
+        arn: the ARN with `{partition}`, `{region}`, `{account}`, `{id}` (the physical ID) and names of properties.
+        named: the property that sets the physical ID; empty where AWS generates it.
+        own: the path of its policy in the properties; empty where only another resource attaches one.
+        ref: what `Ref` returns: "id" (the physical ID) or "arn".
+        attributes: what `Fn::GetAtt` returns, in the form of `arn`.
+        beyond: a prefix of actions that these policies alone do not decide, and what else does. Such an action is never
+            reported as allowed.
     """
 
     arn: str
@@ -41,19 +40,19 @@ class Carrier:
     beyond: tuple[str, str] | None = None
 
     def id_of(self, ref: str) -> str:
-        """The physical id, of what `Ref` gives."""
+        """The physical ID, from the value of `Ref`."""
         return ref.rpartition("/")[2].rpartition(":")[2] if self.ref == "arn" else ref
 
 
 @dataclass(frozen=True)
 class PolicyAttachment:
-    """Resources of one type, which put a policy on another.
+    """A resource type that attaches a policy to another resource.
 
     Attributes:
-        on: the type of the other.
-        target: the property that names it or several of them: by ARN, name or URL. Empty: everything that the service
-            has in the account and region.
-        document: where the properties hold the policy.
+        on: the type of the other resource.
+        target: the property that names one or more of them, by ARN, name or URL. Empty: all resources of the service in
+            the account and region.
+        document: the path of the policy in the properties.
     """
 
     on: str
@@ -63,7 +62,7 @@ class PolicyAttachment:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a resource is made."""
+    """Where a resource is created."""
 
     partition: str
     region: str
@@ -86,10 +85,10 @@ _SEARCH = _arn(
     others={"DomainEndpoint": "search-{id}-example.{region}.es.amazonaws.com", "Id": "{account}/{id}"},
 )
 
-#: What a stream is called by the time at which it is made; in the mocked world always by this one.
+#: The ARN of a stream ends in its creation time, which is fixed in the mocked world.
 STREAM = "arn:{partition}:dynamodb:{region}:{account}:table/{id}/stream/2024-01-01T00:00:00.000"
 
-#: By type. The account's own policy of a service stands for what has no ARN: `arn:...:logs:REGION:ACCOUNT:*`.
+#: By type. Account-level policies of a service have an ARN of the form `arn:...:logs:REGION:ACCOUNT:*`.
 CARRIERS: Mapping[str, Carrier] = {
     "AWS::APS::Workspace": _arn("aps", "workspace/{id}", ref="arn", others={"WorkspaceId": "{id}"}),
     "AWS::ApiGateway::RestApi": Carrier(
@@ -163,12 +162,12 @@ CARRIERS: Mapping[str, Carrier] = {
         others={"RegistryName": "{id}"},
     ),
     "AWS::Events::EventBus": _arn("events", "event-bus/{id}", named="Name", own=("Policy",), others={"Name": "{id}"}),
-    # Its own policy, whatever the primary key's says.
+    # Its policy is independent of the primary key's.
     "AWS::KMS::ReplicaKey": _arn("kms", "key/{id}", own=("KeyPolicy",), others={"KeyId": "{id}"}),
     "AWS::Kinesis::Stream": _arn("kinesis", "stream/{id}", named="Name"),
     "AWS::Lambda::Alias": _arn("lambda", "function:{function}:{id}", "AliasArn", named="Name", ref="arn"),
     "AWS::Lambda::Function": _arn("lambda", "function:{id}", named="FunctionName"),
-    # Every version is the first one here.
+    # Every version counts as version 1.
     "AWS::Lambda::Version": _arn("lambda", "function:{function}:1", "FunctionArn", ref="arn", others={"Version": "1"}),
     "AWS::Logs::DeliveryDestination": _arn(
         "logs",
@@ -243,12 +242,12 @@ ATTACHMENTS: Mapping[str, PolicyAttachment] = {
 }
 
 
-#: Types whose policy is a key's, without which nobody is allowed anything (rule K2).
+#: Types with a key policy, without which nobody has access (rule K2).
 KEYS = frozenset({"AWS::KMS::Key", "AWS::KMS::ReplicaKey"})
 
 
 class NoPolicy(ValueError):
-    """Properties of which it cannot be said which policy they attach to what."""
+    """The policy that properties attach, or its target, cannot be determined. The message says why."""
 
 
 def filled(template: str, properties: Any, id_: str, where: Location) -> str:
@@ -269,22 +268,22 @@ def filled(template: str, properties: Any, id_: str, where: Location) -> str:
 
 
 def more_than_policies(type_: str, action: str) -> str:
-    """What decides over an action on a carrier besides policies; empty where nothing does."""
+    """What decides over an action on a carrier besides policies (`Carrier.beyond`); empty where nothing does."""
     carrier = CARRIERS.get(type_)
     begins, what = carrier.beyond if carrier is not None and carrier.beyond is not None else ("", "")
     return what if action.lower().startswith(begins) else ""
 
 
 def registry(arn: str) -> str:
-    """The ARN of the account's policy that decides over a resource beside its own: a registry's, over each of its
-    repositories. Empty where there is none.
+    """The ARN of the account-level policy that applies to a resource besides its own policy: for a repository, that of
+    its ECR registry. Empty where there is none.
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-permissions.html"""
     head, _, resource = arn.rpartition(":repository/")
     return f"{head}:*" if resource and head.split(":")[2:3] == ["ecr"] else ""
 
 
 def carrying(arn: str) -> str:
-    """The ARN of what carries the policy for a resource: itself, or what it is a part of."""
+    """The ARN of the resource that carries the policy for a resource: itself, or one that contains it."""
     fields = arn.split(":", 5)
     if len(fields) < 6:
         return arn

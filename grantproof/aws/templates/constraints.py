@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-#: Looks a value of an AWS-specific type up in the account: (type, value) to its attributes, None if it does not exist.
+#: Looks up a value of an AWS-specific type in the account: (type, value) to its attributes; None: it does not exist.
 #: The attributes are those of rule functions (`VpcId`, `Tags.Department`).
 Existing = Callable[[str, str], Mapping[str, str] | None]
 
@@ -67,7 +67,7 @@ def text(value: Any) -> str:
 
 
 def form_of(type_: str) -> str:
-    """The form of the values of an AWS-specific type, as an expression; empty for a type without one."""
+    """The regular expression of the values of an AWS-specific type; empty for other types."""
     return _FORMS.get(_member_type(type_) or "", "")
 
 
@@ -110,13 +110,13 @@ def _broken(name: str, parameter: Mapping[str, Any], value: str) -> str:
 
 @lru_cache(maxsize=1024)
 def python_pattern(pattern: str) -> str:
-    """A Java pattern as Python reads it: a final `$` must not match before a newline."""
+    """A Java pattern for Python, where a final `$` would also match before a newline."""
     return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
 
 
 def only_in_java(pattern: str) -> str:
-    """What of a pattern Java reads, and Python reads otherwise: Java takes a class within a class for their union, and
-    `&&` in one for an intersection. Empty where there is nothing of the kind.
+    """The syntax in a pattern that Java and Python interpret differently: in Java, a class within a class is a union,
+    and `&&` an intersection. Empty where there is none.
 
     Source: https://docs.oracle.com/javase/8/docs/api/java/util/regex/Pattern.html
     """
@@ -153,7 +153,7 @@ class BadValue:
     why: str
 
 
-#: What people paste by mistake and attackers try in values that policies are built from.
+#: Values that users paste by mistake or attackers try, for parameters that are inserted into policies.
 _HOSTILE = {
     "": "empty",
     "*": "a wildcard",
@@ -168,7 +168,7 @@ _HOSTILE = {
 
 
 def bad_values(template: Mapping[str, Any]) -> Iterator[BadValue]:
-    """For each parameter, those hostile values and values just beyond its limits that its constraints refuse."""
+    """For each parameter, the hostile values and values just outside its limits that its constraints refuse."""
     for name, parameter in (template.get("Parameters") or {}).items():
         values = dict(_HOSTILE)
         if "MaxLength" in parameter:

@@ -1,8 +1,8 @@
-"""Where a template writes the value of a secret in clear.
+"""Finds properties that disclose the value of a secret.
 
-CloudFormation puts the value of a dynamic reference wherever it stands, and it may show up in the service of the
-resource. In a password it cannot be read again; in a parameter, a tag, a function's environment or the user data of an
-instance, whoever may look at the resource reads it, and no policy on the secret is asked.
+CloudFormation inserts the value of a dynamic reference into the property. Services do not return passwords, but a
+parameter, tag, function environment or user data can be read by everybody who may describe the resource, without any
+check of the policies on the secret.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-secretsmanager.html
 """
 
@@ -19,22 +19,22 @@ from grantproof.source import Document, Key, at
 
 KeyPath = tuple[Key, ...]
 _SECRET = re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")
-#: Properties that services take as a secret and do not tell again; and user names, of which AWS's own examples take
-#: those of databases from the secret that has the password.
+#: Properties that services do not return, and user names, which AWS's own examples take from the secret with the
+#: password of a database.
 #: https://docs.aws.amazon.com/secretsmanager/latest/userguide/cfn-example_reference-secret.html
 _KEPT = re.compile(
     r"\w*(password|passphrase|secret|token|credentials?|private_?key|auth_?key|api_?key|pre_?shared_?key)\w*"
     r"|\w*user_?(name)?",
     re.I,
 )
-#: Properties in which everything is told as it is, whatever its user calls it.
+#: Properties whose whole content services return, whatever its keys are.
 _TOLD = frozenset(
     """
     DefaultArguments Definition DefinitionSubstitutions DockerLabels Environment EnvironmentVariables Labels Metadata
     Options Parameters RequestParameters TagSpecifications Tags UserData Variables
     """.split()
 )
-#: Properties in which everything is kept.
+#: Properties whose whole content services do not return.
 #: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-target-connection-auth.html
 _KEEPING = frozenset({"AuthParameters"})
 
@@ -44,7 +44,7 @@ _ATTRIBUTES = {"AWS::Cognito::UserPoolClient": "ClientSecret", "AWS::IAM::Access
 
 
 def disclosed(type_: str, properties: Any, hidden: Collection[str] = ()) -> Iterator[KeyPath]:
-    """Where in the properties of a resource the value of a secret can be read by whoever may look at the resource.
+    """The paths in the properties at which everybody who may describe the resource can read the value of a secret.
 
     Args:
         hidden: of a nested stack, the parameters that CloudFormation does not tell (NoEcho).

@@ -1,4 +1,4 @@
-"""The options of a template: parameters that may be left alone."""
+"""The options of a template: parameters with AllowedValues, or with the empty text as default."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from grantproof.aws.templates import constraints
 
 @dataclass(frozen=True)
 class Option:
-    """A parameter that may be left alone. `values` are those that it lists, the default first; an option whose default
-    is the empty text lists only that, and what else it takes is for its AllowedPattern to say."""
+    """An option. `values`: its AllowedValues, the default first; only the empty text where it has no AllowedValues."""
 
     parameter: str
     values: tuple[str, ...]

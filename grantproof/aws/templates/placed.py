@@ -1,8 +1,8 @@
-"""Template data that knows where it is written.
+"""Template data with source positions.
 
-To moto, and to whoever else reads it, a plain dictionary. What CloudFormation does to a template (transforms, loops,
-conditions, intrinsic functions) moves objects about; each takes its place along, so that a deployed statement is found
-in its file whatever way it took.
+For moto and other readers, a `Placed` is a plain dictionary. CloudFormation's processing (transforms, loops,
+conditions, intrinsic functions) copies and moves objects; each keeps its source position, so that a deployed statement
+can be reported with file and line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grantproof.source import Document, Key, Place
 
 
 class Placed(dict[str, Any]):
-    """An object of a template. `place` is where it stands, `keys` where each of its entries does."""
+    """An object of a template. `place`: its source position; `keys_at`: the positions of its entries."""
 
     __slots__ = ("keys_at", "place")
 
@@ -38,7 +38,7 @@ class Placed(dict[str, Any]):
 
 
 class _Entries(Mapping[str, Place]):
-    """Where the entries of one object of a document stand, looked up when somebody asks: of most, nobody does."""
+    """The source positions of the entries of an object, looked up on demand, since most are never needed."""
 
     __slots__ = ("_document", "_object", "_path")
 
@@ -80,17 +80,17 @@ def placed(document: Document) -> Any:
 
 @lru_cache(maxsize=256)
 def placed_once(document: Document) -> Any:
-    """As `placed`, for those who only read: every finding asks where it stands, and the answer is built once."""
+    """As `placed`, but cached. The result must not be changed."""
     return placed(document)
 
 
 def like(original: Any, entries: Mapping[str, Any]) -> Any:
-    """New entries for an object, which keeps its place if it had one."""
+    """An object with other entries and the same position, if it had one."""
     return original.with_entries(entries) if isinstance(original, Placed) else dict(entries)
 
 
 def place_of(value: Any, path: tuple[Key, ...] = ()) -> Place | None:
-    """Where the value at a path stands; of its nearest part that has a place."""
+    """The position of the value at a path, or of the nearest enclosing value that has one."""
     found: Place | None = value.place if isinstance(value, Placed) else None
     for key in path:
         if isinstance(value, Mapping):
@@ -106,7 +106,7 @@ def place_of(value: Any, path: tuple[Key, ...] = ()) -> Place | None:
 
 
 def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
-    """The paths of the policy documents in a value: objects with a Statement, and `text` that is one."""
+    """The paths of the policy documents in a value: objects with a Statement; with `text`, also JSON text of one."""
     if isinstance(value, Mapping):
         if "Statement" in value:
             yield ()
@@ -121,7 +121,7 @@ def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
 
 
 def spelt_out(text: str) -> str:
-    """JSON with characters in place of their numbers: who reads it takes `\\u0053tatement` for `Statement`."""
+    """JSON text with unicode escapes replaced: a parser reads `\\u0053tatement` as `Statement`."""
     return _NUMBERED.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
 
 
@@ -129,8 +129,8 @@ _NUMBERED = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
 def policies_as_text(value: Any) -> Any:
-    """A value in which the numbers and truths of policy documents are text, as CloudFormation hands them to a service:
-    an account that is written without quotation marks, `true` in a condition."""
+    """A value in which numbers and booleans in policy documents are text, as CloudFormation passes them to a service:
+    an account ID without quotes, `true` in a condition."""
     if isinstance(value, list):
         return [policies_as_text(item) for item in value]
     if not isinstance(value, Mapping):
@@ -140,7 +140,7 @@ def policies_as_text(value: Any) -> Any:
 
 
 def _is_policy(value: Mapping[str, Any]) -> bool:
-    """A firewall's rules have a Statement as well."""
+    """Is an object with Statement a policy document? Rules of a firewall have a Statement too."""
     held = value.get("Statement")
     return any(isinstance(s, Mapping) and "Effect" in s for s in (held if isinstance(held, list) else [held]))
 

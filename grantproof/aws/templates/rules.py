@@ -18,8 +18,8 @@ _MOST = 20_000
 
 
 def refuses(contract: Contract, template: Path, rule: str) -> bool:
-    """Are there values of the parameters that a rule names, each of which its own constraints accept, which the rule
-    refuses? Tried are those of the contract, of the rule's own text, and made-up ones."""
+    """Does a rule refuse some values that the constraints of the parameters accept? Tried are values from the contract,
+    from the rule's text, and generated ones."""
     value = read(template).value
     expression = value["Rules"][rule]
     declared = {name: p for name, p in (value.get("Parameters") or {}).items() if name in referenced_names(expression)}

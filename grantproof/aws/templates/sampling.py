@@ -1,4 +1,4 @@
-"""Values that a parameter takes, made from its constraints."""
+"""Generates values that a parameter accepts, from its constraints."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from grantproof.aws.templates.accepted import in_class
 from grantproof.aws.templates.constraints import form_of, violation
 
-#: In an order in which nobody writes names, so that a made-up value is unlike those that a template knows.
+#: In an unusual order, so that a generated value differs from the values that a template compares with.
 _ALPHABETS = ("qx7jz4kw9v2y8mhb5n3g6t1d0pfcaeilorsu", "zk3vq8wj5xh1by6n4mg9t2fd7c0pusroliea")
 _MORE = "QXJZKWVYMHBNGTDPFCAEILORSU-_./:=+,@ "
 _LENGTHS = (5, 9, 3, 12, 16, 10, 1, 24, 32, 0)
 
 
 def samples(name: str, parameter: Mapping[str, Any], most: int = 2) -> tuple[str, ...]:
-    """Up to so many values that a parameter's own constraints accept and that are unlike each other; fewer, or none,
-    where no more are found. Empty text is never among them."""
+    """Up to `most` different values that a parameter's constraints accept; fewer, or none, where no more are found.
+    Never the empty text."""
     fitting = (value for value in _candidates(parameter) if value and not violation(name, parameter, value))
     return tuple(dict.fromkeys(islice(fitting, most)))
 
@@ -36,15 +36,14 @@ def _candidates(parameter: Mapping[str, Any]) -> Iterator[str]:
     except (re.error, RecursionError):
         return
     fitting = [_Fitting(alphabet + _MORE) for alphabet in _ALPHABETS]
-    # Each way through the alternatives, with a first and then a second alphabet, so that two samples differ throughout.
+    # Each path through the alternatives, with both alphabets, so that two samples differ in every character.
     for length, way in product(_LENGTHS, range(4)):
         for characters in fitting:
             yield _Walk(characters, length, way).text(parsed)
 
 
 class _Fitting:
-    """The characters of an alphabet that each class of one parsed expression holds, by the class's identity: every way
-    through the expression asks for the same."""
+    """The characters of an alphabet that match each class of a parsed expression, cached by the class's identity."""
 
     def __init__(self, alphabet: str) -> None:
         self._alphabet = alphabet
@@ -57,7 +56,7 @@ class _Fitting:
 
 
 class _Walk:
-    """One way through a parsed expression. What is not known gives nothing, and the value is then not accepted."""
+    """One path through a parsed expression. Unknown operators generate nothing, and the value is then not accepted."""
 
     def __init__(self, fitting: _Fitting, length: int, way: int) -> None:
         self._fitting, self._length, self._way = fitting, length, way
