@@ -1,4 +1,4 @@
-"""The values of a contract: what a grant promises, once it is read and checked."""
+"""The data of a contract, read and checked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class DeclaredStatement:
-    """A statement of the contract, in IAM's grammar with Effect filled in; references stay until `resolve`.
+    """A statement of the contract, in IAM's grammar with Effect filled in; `resolve` fills its references.
 
     `levels` narrows the actions to the known ones of these access levels; empty means no narrowing.
     """
@@ -68,8 +68,7 @@ class DeclaredStatement:
 
 @dataclass(frozen=True)
 class AwsPolicy:
-    """A managed policy of AWS's own, promised by its name: whatever it says in the account. References stay until
-    `resolve`."""
+    """An AWS managed policy, promised by name, whatever its content. `resolve` fills the references."""
 
     reference: str
     place: Place
@@ -77,7 +76,7 @@ class AwsPolicy:
 
 @dataclass(frozen=True)
 class DeclaredPrincipal:
-    """What one IAM entity of the grant is promised to be."""
+    """What the contract promises of one IAM entity."""
 
     alias: str
     kind: Kind
@@ -86,11 +85,11 @@ class DeclaredPrincipal:
     trust: tuple[DeclaredStatement, ...] = ()
     allows: tuple[DeclaredStatement, ...] = ()
     managed: tuple[AwsPolicy, ...] = ()
-    """What it is allowed besides `allows`."""
+    """The AWS managed policies that it has besides `allows`."""
     denies: tuple[DeclaredStatement, ...] = ()
     entered_by: tuple[str, ...] = ()
     max_session: int = 3600
-    """The longest session of a role, in seconds."""
+    """The maximum session duration of a role, in seconds."""
     boundary: str = ""
     """The alias of the managed policy that is its permissions boundary; empty where it has none."""
     variants: tuple[str, ...] = ()
@@ -99,7 +98,7 @@ class DeclaredPrincipal:
 
 @dataclass(frozen=True)
 class DeclaredResource:
-    """A resource that carries a policy: what that policy says. References stay until `resolve`."""
+    """A resource with its resource policy. `resolve` fills the references."""
 
     alias: str
     reference: str
@@ -111,28 +110,27 @@ class DeclaredResource:
 
 @dataclass(frozen=True)
 class DeclaredSending:
-    """A resource that sends what it holds or is given out of its account, and where to. References stay until
-    `resolve`."""
+    """A resource with its external destinations. `resolve` fills the references."""
 
     alias: str
     reference: str
     """The resource: `${stacks.ALIAS.resources.LOGICAL}`, in a nested stack `.../NESTED/LOGICAL`."""
     to: tuple[str, ...]
-    """ARNs and addresses, each of them once."""
+    """ARNs and addresses, each once."""
     place: Place
     variants: tuple[str, ...] = ()
     """The variants under which it sends there; empty: always."""
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The resource: the alias of the contract's stack, and logical ids through nested stacks."""
+        """The resource: the alias of the contract's stack, then logical IDs through nested stacks."""
         _, alias, _, logical = self.reference.removeprefix("${").removesuffix("}").split(".", 3)
         return (alias, *logical.split("/"))
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a variant makes of a list of statements: some go, some come, and all of them get conditions besides."""
+    """How a variant changes a list of statements: statements dropped, statements added, conditions added to all."""
 
     drops: tuple[str, ...] = ()
     """Sids."""
@@ -143,7 +141,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PrincipalChange:
-    """What a variant changes about one principal. None: as it is."""
+    """How a variant changes one principal. None: unchanged."""
 
     trust: Change | None = None
     allows: Change | None = None
@@ -154,10 +152,10 @@ class PrincipalChange:
 
 @dataclass(frozen=True)
 class Variant:
-    """Values of parameters, and what they change of the promise.
+    """Values of parameters, and how they change what the contract promises.
 
-    `absent` are principals and resources that the stacks then do not create, and what they then do not send; those
-    under `changes` that are nowhere else are created by this variant only.
+    `absent`: the aliases of principals, resources and sends that the stacks then do not have. An entry that is declared
+    only under `changes` is created only by this variant.
     """
 
     alias: str
@@ -175,8 +173,8 @@ class Variant:
 
 @dataclass(frozen=True)
 class Setup:
-    """A call that prepares what is not the stacks' to make, such as a SecureString: made by the owner of an account
-    after the stacks, before anything is tried. `variants` are those that need it; empty: always."""
+    """A call that prepares what stacks cannot create, such as a SecureString. The owner of the account makes it after
+    the deployment and before any test. `variants`: those that need it; empty: always."""
 
     account: str
     service: str
@@ -188,7 +186,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Additions:
-    """What is there only under some variants; see `Stack.variants` and its kin."""
+    """What exists only under some variants (`Stack.variants` and so on)."""
 
     stacks: tuple[Stack, ...] = ()
     principals: tuple[DeclaredPrincipal, ...] = ()
@@ -199,7 +197,7 @@ class Additions:
 
 @dataclass(frozen=True)
 class Contract:
-    """A contract, checked. `stacks` are in the order in which they can be deployed."""
+    """A checked contract. `stacks` are in an order in which they can be deployed."""
 
     grant: str
     path: Path
@@ -216,19 +214,19 @@ class Contract:
     additions: Additions = Additions()
     sends: tuple[DeclaredSending, ...] = ()
     accounts_for_options: bool = False
-    """Does it have `variants`, if only an empty list of them? Then every option and branch of its templates has to be
-    accounted for; else only what is deployed is verified."""
+    """Does it have `variants`, even an empty list? Then it has to account for every option and branch of its templates;
+    else only the deployment itself is verified."""
 
     @cached_property
     def templates(self) -> tuple[Path, ...]:
-        """Every template of the grant, nested ones included; which files are templates is looked up once."""
+        """Every template of the grant, nested ones included. Cached."""
         stacks = (*self.stacks, *self.additions.stacks)
         named = [stack.template for stack in stacks] + [f for upload in self.uploads for f in upload.files]
         return tuple(dict.fromkeys(path for path in named if is_template(path)))
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that decides over what is deployed: the contract, its templates, and whatever they include."""
+        """Every file that the deployment depends on: the contract, its templates, and the files that they include."""
         included = (file for upload in self.uploads for file in upload.files)
         return tuple(dict.fromkeys((self.path, *self.templates, *included)))
 

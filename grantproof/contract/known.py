@@ -1,4 +1,4 @@
-"""Holding the references of a contract against what there is to refer to."""
+"""Checks that the references of a contract exist."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PARTS = ("stacks", "setup", "principals", "resources", "sends", "variants")
 
 
 def check_references(top: Node, accounts: Iterable[str], uploads: Iterable[Upload], stacks: Sequence[Stack]) -> None:
-    """Every reference names something. What is always there may only refer to what is always there.
+    """Check that every reference exists, and that what always exists refers only to what always exists.
 
     Raises:
-        ContractError: at the first that does not.
+        ContractError: at the first reference that fails.
     """
     known = {"region", "partition"} | {f"accounts.{alias}" for alias in accounts}
     known |= {f"uploads.{u.alias}.{name}" for u in uploads for name in ("bucket", "prefix")}
@@ -51,7 +51,7 @@ def _check(node: Node, known: Collection[str], stacks: Sequence[Stack]) -> None:
             _check(node[number], known, stacks)
 
 
-#: What CloudFormation calls these, and whoever writes templates writes here.
+#: CloudFormation's names of these, which authors of templates write here by mistake.
 _OF_CLOUDFORMATION = {
     "AWS::Region": "${region}",
     "AWS::Partition": "${partition}",
@@ -61,7 +61,7 @@ _OF_CLOUDFORMATION = {
 
 
 def _refuse_unknown_references(node: Node, known: Collection[str]) -> None:
-    """A mistyped reference would be taken for text, which promises what nobody meant."""
+    """Refuse unknown references, which would otherwise be taken for text."""
     if isinstance(node.value, Mapping):
         for key in node.value:
             _refuse_unknown_references(node[key], known)
@@ -76,7 +76,7 @@ def _refuse_unknown_references(node: Node, known: Collection[str]) -> None:
 
 
 def _made_near(name: str, stacks: Iterable[Stack]) -> list[str]:
-    """The resources that may be meant by a reference to one that no template has."""
+    """The resources of a stack, as suggestions for a reference to an unknown resource."""
     start = ".".join(name.split(".", 3)[:3])
     return [
         f"{start}.{logical}"
@@ -87,9 +87,8 @@ def _made_near(name: str, stacks: Iterable[Stack]) -> list[str]:
 
 
 def _may_be_made(name: str, stacks: Iterable[Stack]) -> bool:
-    """Is this `stacks.ALIAS.resources.LOGICAL`, or `.../NESTED/LOGICAL`, or a queue's `.../LOGICAL.QueueName`, as far
-    as can be said before the stack is deployed? Loops and includes make resources and outputs of names that the
-    template does not have."""
+    """Can this be `stacks.ALIAS.resources.LOGICAL`, `.../NESTED/LOGICAL` or, for a queue, `.../LOGICAL.QueueName`?
+    Before the deployment this is certain only without transforms: loops and includes add resources and outputs."""
     parts = name.split(".", 3)
     stack = next((s for s in stacks if len(parts) == 4 and s.alias == parts[1]), None)
     if stack is None or parts[0] != "stacks" or parts[2] not in ("resources", "outputs"):

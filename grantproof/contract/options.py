@@ -1,4 +1,4 @@
-"""Reading the variants of a contract: values of parameters, and what they change of the promise."""
+"""Reads the variants of a contract: values of parameters, and how they change what it promises."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def variants_of(
     resources: Iterable[DeclaredResource],
     sends: Iterable[DeclaredSending],
 ) -> tuple[Variant, ...]:
-    """The variants, in the order of the file, which change these."""
+    """The variants, in the order of the file."""
     reader = _Reader(
         {stack.alias: stack for stack in stacks},
         {principal.alias: principal for principal in principals},
@@ -46,7 +46,7 @@ def variants_of(
 
 
 class _Reader:
-    """Reads variants of what is declared, by alias."""
+    """Reads variants, given the declared entries by alias."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ def _refuse_unknown(node: Node, name: str, known: Iterable[str], what: str) -> N
 
 
 def _change(node: Node, key: str, statements: tuple[DeclaredStatement, ...]) -> Change:
-    """What a variant makes of the statements under a key."""
+    """How a variant changes the statements under a key."""
     node.object(f"a change of {key!r}", _CHANGE)
     sids = [s.document["Sid"] for s in statements if "Sid" in s.document]
     drops = tuple(entry.one_of(sids, "no statement has the Sid") for entry in node.items_at("drops"))

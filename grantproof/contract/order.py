@@ -9,7 +9,7 @@ from grantproof.contract.references import references
 
 
 class Cycle(Exception):
-    """Stacks that wait for each other's outputs, by alias; the last is the first again."""
+    """Stacks that depend on each other's outputs in a cycle, by alias; the last is the first again."""
 
     def __init__(self, aliases: tuple[str, ...]) -> None:
         super().__init__(" -> ".join(aliases))
@@ -17,7 +17,7 @@ class Cycle(Exception):
 
 
 def ordered(stacks: Iterable[Stack]) -> tuple[Stack, ...]:
-    """Every stack after those whose outputs it takes.
+    """The stacks, each after those whose outputs it uses.
 
     Raises:
         Cycle: there is no such order.

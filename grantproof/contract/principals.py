@@ -1,4 +1,4 @@
-"""Reading the principals and resources of a contract."""
+"""Reads the principals and resources of a contract."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ _PRINCIPAL = (*KINDS, "entered_by", "max_session", "boundary", "trust", "allows"
 
 
 def principals_of(top: Node) -> tuple[DeclaredPrincipal, ...]:
-    """The principals, in the order of the file. Only where a resource carries a policy or sends something may there
-    be none."""
+    """The principals, in the order of the file. There can be none only if the contract has `resources` or `sends`."""
     node = top["principals"]
     none = node.value == {} and bool(top.value.get("resources") or top.value.get("sends"))
     nodes = {} if none else node.aliases("principals")
@@ -27,7 +26,7 @@ def principals_of(top: Node) -> tuple[DeclaredPrincipal, ...]:
 
 
 def check_named(node: Node, alias: str, kinds: Mapping[str, Kind]) -> None:
-    """Hold what an object says of other principals, by whom it is entered and its boundary, against their kinds."""
+    """Check that `entered_by` and `boundary` of an object name principals of the right kind."""
     for entry in node.items_at("entered_by"):
         name = entry.one_of(kinds, "no principal is called")
         if name == alias:
@@ -56,7 +55,7 @@ def _principal(alias: str, node: Node) -> DeclaredPrincipal:
 
 
 def _kind(alias: str, node: Node) -> Kind:
-    """The kind of a principal, which has only what its kind has."""
+    """The kind of a principal, whose keys are checked against it."""
     what = f"principal {alias!r}"
     node.object(what, _PRINCIPAL)
     kinds = [kind for kind in KINDS if kind in node]
@@ -90,7 +89,7 @@ def _aws_policy(node: Node) -> AwsPolicy:
 
 
 def max_session(node: Node) -> int:
-    """The longest session of a role, in seconds."""
+    """The maximum session duration of a role, in seconds."""
     longest = node.value
     if not isinstance(longest, int) or isinstance(longest, bool) or not 3600 <= longest <= 43200:
         node.refuse(f"max_session is {longest!r}; it is 3600 to 43200 seconds.")
@@ -98,7 +97,7 @@ def max_session(node: Node) -> int:
 
 
 def resources_of(top: Node) -> tuple[DeclaredResource, ...]:
-    """The resources that carry a policy, in the order of the file."""
+    """The resources with a policy, in the order of the file."""
     out = []
     for alias, node in top.aliases_at("resources").items():
         node.object(f"resource {alias!r}", ("arn", "policy", "variants"), ("arn", "policy"))

@@ -1,4 +1,4 @@
-"""References in a contract, such as `${stacks.owner.outputs.RoleArn}`, and what they stand for."""
+"""References in a contract, such as `${stacks.owner.outputs.RoleArn}`, and their values."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from grantproof.contract.declared import Contract
 
 _BRACED = re.compile(r"\$\{([^{}]*)\}")
-#: A policy variable of IAM's: a condition key, which has a colon, or one of three characters.
+#: An IAM policy variable: a condition key, which has a colon, or one of three characters.
 _OF_IAM = re.compile(r"[*?$]|[^:]+:(?!:).*")
 _REFERENCE = re.compile(r"\$\{(accounts|region|partition|uploads|stacks)((?:\.[^{}]*)?)\}")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What references stand for: the dotted name of each (`stacks.owner.outputs.RoleArn`) and its value."""
+    """The values of references, by dotted name (`stacks.owner.outputs.RoleArn`)."""
 
     values: Mapping[str, str] = field(default_factory=dict)
 
     def with_values(self, more: Mapping[str, str]) -> Facts:
-        """These facts and more."""
+        """These facts with further values."""
         return Facts({**self.values, **more})
 
 
 def facts_of(contract: Contract) -> Facts:
-    """What is known before anything is deployed."""
+    """The facts known before a deployment."""
     values = {"region": contract.region, "partition": contract.partition}
     values |= {f"accounts.{alias}": number for alias, number in contract.accounts.items()}
     values |= {f"stacks.{stack.alias}.name": stack.name for stack in contract.stacks}
@@ -37,14 +37,14 @@ def facts_of(contract: Contract) -> Facts:
 
 
 class UnknownFact(KeyError):
-    """A reference to what is not known: an output of a stack that has no value."""
+    """A reference without a value, such as an output that the deployed stack does not have."""
 
     def __str__(self) -> str:
         return f"nothing is known of ${{{self.args[0]}}}: the deployed stack has no such output"
 
 
 def resolve(value: Any, facts: Facts) -> Any:
-    """Fill the references in text, lists and objects. IAM's own variables (`${aws:username}`) stay as they are.
+    """Fill the references in text, lists and objects. IAM policy variables (`${aws:username}`) are kept.
 
     Raises:
         UnknownFact: a fact is not known (yet).
@@ -79,19 +79,19 @@ def references(value: Any) -> tuple[str, ...]:
 
 
 def unknown_references(text: str) -> tuple[str, ...]:
-    """What stands in `${...}` in a text and is neither a reference nor a policy variable of IAM's."""
+    """The names in `${...}` in a text that are neither references nor IAM policy variables."""
     found = (match[1] for match in _BRACED.finditer(_REFERENCE.sub("", text)))
     return tuple(name for name in found if not _OF_IAM.fullmatch(name))
 
 
 def with_stand_ins(value: Any) -> Any:
-    """References filled with harmless values of the same shape, so that what is around them can be judged."""
+    """A value with references replaced by placeholder values of the same form, so that the rest can be checked."""
 
     def stand_in(match: re.Match[str]) -> str:
         name = match[1] + match[2]
         if match[1] == "accounts":
             return "123456789012"
-        # What an output or a resource at the beginning is called does not say that it is no ARN.
+        # An output or resource at the start of a text may be an ARN, whatever its name is.
         arn = name.endswith(("Arn", "ARN")) or (match.start() == 0 and (".outputs." in name or ".resources." in name))
         return "arn:aws:iam::123456789012:role/name" if arn else "name"
 

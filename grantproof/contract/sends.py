@@ -1,4 +1,4 @@
-"""Reading where the stacks of a contract send what they hold or are given, out of the account that holds it."""
+"""Reads the external destinations that a contract promises (`sends`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SENDING = ("from", "to", "variants")
 _RESOURCE = re.compile(r"\$\{stacks\.[^.{}]+\.resources\.[^.{}]+\}")
 #: https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html has the endpoints that are no ARN.
 _ADDRESS = re.compile(r"https?://[^\s/?#]+\S*|[^@\s/:]+@[^@\s/:]+\.[^@\s/:]+|\+\d{7,15}")
-#: The account may be an output, for which `name` stands.
+#: The account can be an output, whose placeholder is `name`.
 _ARN = re.compile(r"arn:[\w-]+:([\w-]+):[\w-]*:(\d{12}|name)?:\S+")
-#: Where API Gateway has a service do something: it names that in place of an account.
+#: The URI of an API Gateway integration, with a service in place of an account ID.
 _INTEGRATION = re.compile(r"arn:[\w-]+:apigateway:[\w-]+:[\w.-]+:(path|action)/[^\s*]+")
 
 
 def sends_of(top: Node, others: Iterable[DeclaredPrincipal | DeclaredResource]) -> tuple[DeclaredSending, ...]:
-    """What resources send elsewhere, in the order of the file. `others` are what else `absent` of a variant names."""
+    """The declared sends, in the order of the file. `others`: further aliases that `absent` of a variant can name."""
     taken = {other.alias for other in others}
     out: list[DeclaredSending] = []
     for alias, node in top.aliases_at("sends").items():
@@ -42,7 +42,7 @@ def sends_of(top: Node, others: Iterable[DeclaredPrincipal | DeclaredResource]) 
 
 
 def _refuse_twice(node: Node, before: DeclaredSending, sending: DeclaredSending) -> None:
-    """Nothing is promised twice at a time: one of both could be stale, and nobody would be told."""
+    """Refuse a destination that is promised twice under the same variants: one promise could be stale unnoticed."""
     both = set(before.variants) & set(sending.variants) or not (before.variants and sending.variants)
     if before.reference == sending.reference and both:
         for destination in sending.to:
@@ -68,7 +68,7 @@ def _destination(node: Node) -> str:
 
 
 def why_no_destination(written: str) -> str:
-    """Why a text can be promised as a destination of nothing, and what to do about it; empty where it can."""
+    """Why a text is no valid destination, and what to do about it; empty where it is valid."""
     text = str(with_stand_ins(written))
     if "{{" in text or "${" in text:
         return "is not known before it is deployed. Write the ARN or address that it stands for."

@@ -1,4 +1,4 @@
-"""Reading the accounts, uploads and stacks of a contract, and the calls that prepare them."""
+"""Reads the accounts, uploads and stacks of a contract, and the setup calls."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 
 
 def accounts_of(top: Node) -> Mapping[str, str]:
-    """The number of each account, by alias."""
+    """The account IDs, by alias."""
     numbers: dict[str, str] = {}
     for alias, node in top["accounts"].aliases("accounts").items():
         number = node.value
         if not isinstance(number, str):
-            # What YAML makes of digits without quotes may be another number: 011111111111 is octal.
+            # YAML reads unquoted digits as a number, possibly another one: 011111111111 is octal.
             node.refuse(f"account {alias!r} is {named(number)}; put its 12 digits in quotes, with zeros in front.")
         if not re.fullmatch(r"[0-9]{12}", number):
             bare = re.sub(r"[^0-9]", "", number)
@@ -93,13 +93,13 @@ def _stack(alias: str, node: Node, accounts: Iterable[str]) -> Stack:
 
 
 def default_name(folder: Path, alias: str) -> str:
-    """The name of a stack that is given none: from its grant's folder and its alias, as CloudFormation takes it."""
+    """The default name of a stack: a valid name made of the grant's folder and its alias."""
     bare = re.sub(r"[^A-Za-z0-9]+", "-", f"{folder.resolve().name}-{alias}").strip("-")
     return (bare if bare[:1].isalpha() else f"stack-{bare}")[:128].rstrip("-")
 
 
 def parameters_of(node: Node, template: Path, what: str) -> Mapping[str, str]:
-    """Parameters for a template, each of which it has."""
+    """The parameters of a stack, all of which its template declares."""
     given: Mapping[str, Any] = node.object(f"parameters of {what}").value
     declared = section(template, "Parameters")
     for name, text in given.items():
@@ -120,7 +120,7 @@ def in_order(top: Node, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
 
 
 def setup_of(top: Node, accounts: Iterable[str]) -> tuple[Setup, ...]:
-    """The calls that prepare what is not the stacks' to make, in the order of the file."""
+    """The setup calls, in the order of the file."""
     what = "an entry of 'setup'"
     out = []
     for node in top["setup"].items("setup") if top.value.get("setup") else ():
@@ -140,6 +140,6 @@ def _account(node: Node, accounts: Iterable[str], what: str) -> str:
 
 
 def under_variants(node: Node) -> tuple[str, ...]:
-    """The variants under which something is there; none: always."""
+    """The variants under which an entry exists; none: always."""
     known = node.document.value.get("variants") or {}
     return tuple(entry.one_of(known, "no variant is called") for entry in node.items_at("variants"))

@@ -1,4 +1,4 @@
-"""Reading the statements of a contract, which are in IAM's grammar and name actions that exist."""
+"""Reads the statements of a contract, which are in IAM's grammar and name existing actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grantproof.contract.stacks import regions
 from grantproof.iam import MalformedPolicy, PolicyType, actions, parse_policy
 
 _IDENTITY = ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
-#: What a statement may have, by the key of the contract under which it stands.
+#: The elements that a statement can have, by its key in the contract.
 _ELEMENTS = {
     "trust": ("Sid", "Effect", "Principal", "Action", "NotAction", "Condition"),
     "allows": _IDENTITY,
@@ -24,14 +24,14 @@ _TYPES = {"trust": PolicyType.TRUST, "policy": PolicyType.RESOURCE}
 
 
 def statements_at(node: Node, key: str) -> tuple[DeclaredStatement, ...]:
-    """The statements under a key of an object, none where it has no such key. A principal may be allowed nothing."""
+    """The statements under a key of an object; none where the key is missing. `allows` can be empty."""
     if key == "allows" and node.value.get(key) == []:
         return ()
     return tuple(statement(entry, key) for entry in node.items_at(key))
 
 
 def statement(node: Node, key: str) -> DeclaredStatement:
-    """One statement of those that stand under `key`: trust, allows, denies or policy."""
+    """One statement under `key`: trust, allows, denies or policy."""
     raw = dict(node.object(f"an entry of {key!r}").object(f"a statement under {key!r}", _ELEMENTS[key]).value)
     levels = _levels(node)
     raw.pop("AccessLevel", None)
@@ -54,10 +54,10 @@ def _levels(node: Node) -> tuple[str, ...]:
 
 
 def check_grammar(node: Node, raw: Mapping[str, Any], type_: PolicyType) -> None:
-    """Hold a statement against IAM's grammar, with the evaluator's own parser.
+    """Check a statement against IAM's grammar with the evaluator's parser.
 
     Raises:
-        ContractError: at the element that is wrong.
+        ContractError: at the invalid element.
     """
     try:
         parse_policy({"Version": "2012-10-17", "Statement": [with_stand_ins(raw)]}, type_, "contract")
@@ -67,7 +67,7 @@ def check_grammar(node: Node, raw: Mapping[str, Any], type_: PolicyType) -> None
 
 
 def _check_regions(node: Node, raw: Mapping[str, Any]) -> None:
-    """A region that cannot be one. Whether there is one of a likely name, AWS may know better than our list."""
+    """Refuse ARNs whose region has an invalid form. Regions are not looked up: our list may be older than AWS's."""
     for element in ("Resource", "NotResource"):
         found = raw.get(element, [])
         for arn in [found] if isinstance(found, str) else found:

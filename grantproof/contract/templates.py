@@ -13,17 +13,17 @@ from grantproof.source import SourceError, read
 TEMPLATE_SUFFIXES = (".yaml", ".yml", ".json", ".template")
 
 
-#: CloudFormation takes templates of up to a megabyte.
+#: In bytes. CloudFormation accepts templates of up to 1 MB.
 _LARGEST = 1_000_000
 
 
 def is_template(path: Path) -> bool:
-    """Is a file a CloudFormation template, whatever it is called? One that cannot be read is none."""
+    """Is a file a CloudFormation template, whatever its name? An unreadable file is none."""
     return may_be_template(path) and _is_readable(path)
 
 
 def may_be_template(path: Path) -> bool:
-    """The same, but for what cannot be read: CloudFormation may read what we refuse."""
+    """As `is_template`, but also true for unreadable files, since CloudFormation may accept what we refuse."""
     if not path.is_file():
         return False
     named = is_named_as_template(path)
@@ -48,12 +48,12 @@ _READS_LIKE_ONE = re.compile(rb"Resources\W.*AWS::", re.DOTALL)
 
 
 def is_named_as_template(path: Path) -> bool:
-    """Has a file the name of a template, so that it is read as one wherever it is put?"""
+    """Does a file have a template's suffix, so that it is always read as one?"""
     return path.suffix.lower() in TEMPLATE_SUFFIXES
 
 
 def readable(path: Path) -> Any:
-    """What a file holds.
+    """The data in a file.
 
     Raises:
         ContractError: it cannot be read.
