@@ -1,4 +1,4 @@
-"""What one test notes while it runs: what it proved, and what it found."""
+"""The notes of one test: the number of statements that it proved, and its findings."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Notes:
     untried: tuple[str, ...] = ()
 
     def proves(self, number: int = 1) -> None:
-        """Note that so many statements are settled for all requests."""
+        """Record that `number` statements were proved for all requests."""
         self.proved += number
 
     def leaves_untried(self, what: str) -> None:
-        """Note what was proved and could not be tried: it is said of the claim, which holds all the same."""
+        """Record something that was proved and could not be tried. Reports show it; the claim holds nevertheless."""
         self.untried += (what,)
 
     def broken(self, clause: str, detail: str, **shown: Any) -> None:
-        """Note that a clause does not hold, with what shows it (`place`, `statement`, `witness`)."""
+        """Record that a clause does not hold; `shown` are fields of `Finding`: `place`, `statement`, `witness`."""
         self.findings += (Finding(self.grant, clause, "broken", detail, **shown),)
 
     def unverified(self, clause: str, detail: str, **shown: Any) -> None:
-        """Note that a clause could not be judged: it fails, because not understood is not verified."""
+        """Record that a clause could not be judged, which makes its claim fail; `shown` as in `broken`."""
         self.findings += (Finding(self.grant, clause, "unverified", detail, **shown),)

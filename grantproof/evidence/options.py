@@ -1,4 +1,4 @@
-"""What each option of a grant's templates changes in its contract, in words."""
+"""Describes in words what each option of a grant's templates changes in its contract."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Option:
 
 
 def options(contract: Contract, filled: Callable[[Any], Any]) -> tuple[Option, ...]:
-    """Every variant of a contract. `filled` fills the references of a value as far as they are known."""
+    """The description of every variant of a contract. `filled` replaces the references of a value that are known."""
     return tuple(_ChangeSummary(contract, variant, filled).option() for variant in contract.variants)
 
 
 class _ChangeSummary:
-    """Says what one variant changes."""
+    """Describes what one variant changes."""
 
     def __init__(self, contract: Contract, variant: Variant, filled: Callable[[Any], Any]) -> None:
         self._contract, self._variant, self._filled = contract, variant, filled

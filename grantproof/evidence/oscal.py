@@ -1,8 +1,8 @@
 """OSCAL: the assessment plan (the population), the assessment results, and the verifier as a component definition.
 
-Only what both OSCAL 1.1.3 and 1.2.3 accept is written, labelled 1.1.3, for the widest reach. A finding judges an
-objective of a control, and only where the run is direct evidence for it (grade D): OSCAL knows `satisfied` and
-`not-satisfied` and no third, so what could not be judged is `not-satisfied`, for the reason `other`.
+The documents are valid under both OSCAL 1.1.3 and 1.2.3 and labelled 1.1.3, for the widest compatibility. A finding
+judges an objective of a control, and only where the run is direct evidence for it (grade D). OSCAL has only `satisfied`
+and `not-satisfied`, so that what could not be judged is `not-satisfied` for the reason `other`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ VERSION = "1.1.3"
 CATALOG = "https://doi.org/10.6028/NIST.SP.800-53r5"
 NIST = "nist-800-53-r5"
 _NS = "urn:grantproof:oscal"
-#: For how long an observation is taken to say something of the templates; FedRAMP 20x asks for a run every seven days.
+#: How long an observation is valid; FedRAMP 20x requires a run every seven days.
 _FRESH = timedelta(days=7)
 
 
 def _line(text: str) -> str:
-    """Text as OSCAL's strings take it: one line, without white space around it, never empty."""
+    """Text in the form of OSCAL strings: one line, without surrounding white space, never empty."""
     return " ".join(text.split()) or "-"
 
 
@@ -61,7 +61,7 @@ def _metadata(title: str, evidence: Evidence) -> dict[str, Any]:
 
 
 def _document(kind: str, body: Mapping[str, Any]) -> str:
-    """With an identifier of its own, which changes with the content."""
+    """A document as JSON text, with a UUID derived from its content."""
     digest = hashlib.sha256(dumps(body).encode(errors="backslashreplace")).hexdigest()
     return dumps({kind: {"uuid": identifier(kind, digest), **body}})
 
@@ -75,7 +75,7 @@ def _subject(grant: str) -> str:
 
 
 def _components(evidence: Evidence) -> list[dict[str, Any]]:
-    """The verifier and every grant, as components that plan and results refer to."""
+    """The verifier and every grant, as components to which plan and results refer."""
     operational = {"state": "operational"}
     return [
         {
@@ -112,7 +112,7 @@ def _reviewed(controls: Iterable[Control]) -> dict[str, Any]:
 
 
 def plan(evidence: Evidence) -> str:
-    """What should run: one activity a claim, one task a grant. This is the population."""
+    """The assessment plan, which is the population: one activity per claim, one task per grant."""
     claims = evidence.results.claims
     controls = [assessed.control for assessed in _nist(evidence)]
     source = identifier("resource", "grants")
@@ -167,7 +167,7 @@ def _task(grant: str, claims: Iterable[Claim]) -> dict[str, Any]:
 
 
 def results(evidence: Evidence) -> str:
-    """What came of it: one observation a claim, one finding for each control for which the run is direct evidence."""
+    """The assessment results: one observation per claim, one finding per control with direct evidence."""
     claims = evidence.results.claims
     controls = [assessed.control for assessed in _nist(evidence)]
     result: dict[str, Any] = {
@@ -263,7 +263,7 @@ def _finding(assessed: Assessed) -> dict[str, Any]:
 
 
 def component(evidence: Evidence) -> str:
-    """The verifier, and to which controls what it does contributes."""
+    """The verifier as a component definition, with the controls to which it contributes."""
     nist = next(framework for framework in frameworks() if framework.id == NIST)
     requirements = [
         {

@@ -1,7 +1,7 @@
 """The page: one self-contained file for an auditor, a manager and a reviewer.
 
-Complete without script and without network, under a policy (CSP) that allows its own style and script by their digest
-and nothing else. Whatever comes from templates is untrusted and is escaped by the template engine.
+It is complete without script and network. Its Content Security Policy allows only its own style and script, by digest.
+Text from templates is untrusted and escaped by the template engine.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from grantproof.evidence.sources import Sources, anchor
 
 NAME = "evidence.html"
 ASSETS = Path(__file__).with_name("assets")
-#: Above so many claims, passes are counted and not listed; `claims.csv` has all of them.
+#: Above this number of claims, passed ones are counted and not listed; `claims.csv` has all of them.
 LISTED = 2_000
-#: Above so many deviations the others are counted; `claims.csv` has all of them.
+#: Deviations above this number are counted and not listed; `claims.csv` has all of them.
 DEVIATIONS = 1_000
-#: Status by shape and word as well as by colour.
+#: Symbols of statuses, so that they do not differ in colour only.
 MARKS = {"pass": "✓", "fail": "✗", "unknown": "?", "error": "!", "not run": "–", "exception": "~"}
 SAID = {
     "pass": "passed",
@@ -45,7 +45,7 @@ SAID = {
 
 
 def render(evidence: Evidence) -> str:
-    """The page."""
+    """The page as HTML."""
     style, script = _asset("page.css"), _asset("page.js")
     sources = Sources(evidence)
     text: str = _template().render(
@@ -80,12 +80,12 @@ def render(evidence: Evidence) -> str:
 
 
 def prepare() -> None:
-    """Compile the page's template, for whoever has time before there is evidence."""
+    """Compile the page's template ahead of `render`, to use idle time."""
     _template()
 
 
 def _lead(evidence: Evidence) -> str:
-    """The verdict in a sentence: of how many grants, by how many claims."""
+    """The verdict in a sentence, with the numbers of grants and claims."""
     results, totals = evidence.results, evidence.totals
     many = len(results.grants)
     bad = [grant for grant in results.grants if results.word(grant) == "not verified"]
@@ -128,12 +128,12 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-#: Characters that are not seen, or that turn the direction of what follows, by which a name could pose as another.
+#: Invisible characters and those that change text direction, with which one name could imitate another.
 _INVISIBLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def visible(text: object) -> str:
-    """Text in which such characters are written out."""
+    """Text with such characters written as escapes, as in `\\u202e`."""
     return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
@@ -151,7 +151,7 @@ def _deviations(evidence: Evidence, sources: Sources) -> list[dict[str, Any]]:
 
 
 def _bearing(evidence: Evidence) -> dict[str, list[tuple[str, str]]]:
-    """By claim, the controls for which it is direct evidence: (short name, anchor)."""
+    """(short name, anchor) of the controls for which a claim is direct evidence, by claim."""
     out: dict[str, list[tuple[str, str]]] = {}
     for assessed in evidence.assessed:
         if assessed.control.grade == "D":
@@ -185,7 +185,7 @@ def _deviation(claim: Claim, print_: str, finding: Finding | None, sources: Sour
 
 
 def _waiver(claim: Claim, print_: str, finding: Finding) -> str:
-    """What to write into waivers.yaml, were somebody to accept it. JSON is YAML, and quotes whatever it holds."""
+    """The entry for waivers.yaml that would accept a finding. Values are JSON, which is valid YAML."""
     entry = {"claim": claim.id.removeprefix(f"{claim.grant}/"), "finding": finding.detail, "fingerprint": print_}
     return json.dumps(entry, ensure_ascii=False)
 
@@ -219,8 +219,8 @@ def _clauses(principal: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _beside(deployed: Sequence[Mapping[str, Any]], promised: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Statements as deployed and those of the contract, as one where they read the same. `side` says where one stands
-    alone, which the proof may still find to come to the same."""
+    """Deployed and declared statements, merged where their sentences are equal. `side` marks one that only one side
+    has; the proof may still find both sides equivalent."""
     out: dict[str, dict[str, Any]] = {}
     for side, clauses in (("deployed", deployed), ("contract", promised)):
         for clause in clauses:
@@ -231,7 +231,7 @@ def _beside(deployed: Sequence[Mapping[str, Any]], promised: Sequence[Mapping[st
 
 
 def _exactly(clause: Mapping[str, Any]) -> str:
-    """A clause's sentence, whatever the case of its condition keys, in which alone case does not matter."""
+    """A clause's sentence with condition keys in lower case, since only they are case-insensitive."""
     text: str = clause["sentence"]
     for keys in (clause["document"].get("Condition") or {}).values():
         for key in keys:
@@ -240,7 +240,7 @@ def _exactly(clause: Mapping[str, Any]) -> str:
 
 
 def _reach(facts: Mapping[str, Any]) -> list[str]:
-    """Who enters each role, or what carries a policy, and what may then be called: a line each for the overview."""
+    """One line for the overview per role, resource policy and sending: who gets access, and to which actions."""
     lines = []
     for principal in facts["principals"]:
         if principal["kind"] == "role":
@@ -287,7 +287,7 @@ def _frameworks(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _suites(evidence: Evidence) -> Mapping[str, Mapping[str, int]]:
-    """Claims by suite and status: the population's table."""
+    """Numbers of claims by suite and status."""
     out: dict[str, Counter[str]] = {}
     for claim in evidence.results.claims:
         out.setdefault(claim.suite, Counter())[claim.status] += 1

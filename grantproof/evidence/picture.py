@@ -1,7 +1,7 @@
-"""The chain of a grant as a picture: who enters, through what conditions, with what they may then do.
+"""The layout of a grant's access diagram: callers, conditions, role, permissions.
 
-Only geometry: boxes and arrows with their lines of text, which the page's template draws as SVG. It is a column, so
-that it can be read on a phone.
+Only geometry: boxes and arrows with lines of text, which the page's template draws as SVG, in one column so that it is
+readable on a phone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LINE, _PAD, _ARROW, _CHARACTERS, _MOST = 18, 10, 26, 54, 8
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box at `y`, `height` high; `lines` are (y, text), the first of them its title."""
+    """A box at `y` with `height`; `lines` are (y, text), the first of them its title."""
 
     kind: str
     y: int
@@ -29,7 +29,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An arrow from `y` downwards, `height` high, with lines (y, text) beside it."""
+    """An arrow down from `y`, of length `height`, with lines (y, text) beside it."""
 
     y: int
     height: int
@@ -38,7 +38,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw, and how high it is."""
+    """Boxes and arrows, and the total height."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
@@ -46,13 +46,13 @@ class Picture:
 
 
 def wrapped(text: str, most: int = _MOST) -> list[str]:
-    """Text in lines that fit, with a mark where some are left out."""
+    """Text broken into lines that fit, with a mark where some are omitted."""
     lines = textwrap.wrap(" ".join(text.split()), _CHARACTERS, subsequent_indent="  ", break_on_hyphens=False) or ["-"]
     return lines if len(lines) <= most else [*lines[: most - 1], "  … in full below"]
 
 
 def draw(principal: Mapping[str, Any]) -> Picture:
-    """The chain of one principal of `access.Facts`."""
+    """The diagram of one principal of `access.Facts`."""
     pen = _Pen()
     for clause in principal["trust"]:
         document = clause["document"]
@@ -73,7 +73,7 @@ def draw(principal: Mapping[str, Any]) -> Picture:
 
 
 class _Pen:
-    """Draws downwards."""
+    """Adds boxes and arrows from top to bottom."""
 
     def __init__(self) -> None:
         self._y = 4

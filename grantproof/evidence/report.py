@@ -1,4 +1,4 @@
-"""Everything that reports are made of. Each report is a pure rendering of one `Evidence`."""
+"""The data of all reports. Each report is a pure rendering of one `Evidence`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grantproof.evidence.mutation import Mutation
 from grantproof.evidence.provenance import Provenance
 from grantproof.evidence.results import Results
 
-#: What no report of a kind can say, said in each of them.
+#: The limits of any run, stated in each report.
 IN_MOCKED = (
     "This is evidence about templates at a commit and about mocked accounts: that the templates are written as the "
     "contract says, and that this was tested. It says nothing of live accounts, of drift, of service or resource "
@@ -33,7 +33,7 @@ _NAMESPACE = uuid.UUID("6f1c1f0e-6b0c-5f0e-9d55-0f5b1d0a7c11")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run's results, where they come from, what the seeded faults showed, and the controls that they bear on."""
+    """A run's results, their provenance, the results of mutation testing, and the assessed controls."""
 
     results: Results
     about: Provenance
@@ -42,7 +42,7 @@ class Evidence:
 
     @property
     def limits(self) -> str:
-        """What the run cannot say."""
+        """The limits of what the run shows."""
         return IN_EXPORTS if self.results.against else IN_MOCKED
 
     @property
@@ -52,7 +52,7 @@ class Evidence:
 
     @property
     def totals(self) -> dict[str, int]:
-        """The population, which has to add up: `population` is the sum of the statuses."""
+        """Totals for the reports; `population` is the sum of the statuses."""
         by_status = {status.replace(" ", "_"): number for status, number in self.counts.items()}
         claims = self.results.claims
         return {
@@ -66,8 +66,8 @@ class Evidence:
         }
 
     def deviations(self) -> Iterator[tuple[Claim, str, Finding | None]]:
-        """Every finding of every claim that neither passed nor was left out, with its fingerprint; a claim without
-        findings stands for itself."""
+        """(claim, fingerprint, finding) for every finding of claims whose status is neither `pass` nor `not run`;
+        a claim without findings gives one entry with None."""
         for claim in self.results.claims:
             if claim.status in ("pass", "not run"):
                 continue
@@ -78,13 +78,12 @@ class Evidence:
 
 
 def identifier(*parts: str) -> str:
-    """A UUID (version 5) that stays the same as long as what it names does."""
+    """A UUID (version 5) derived from the parts."""
     return str(uuid.uuid5(_NAMESPACE, "\0".join(parts).encode(errors="backslashreplace").decode()))
 
 
 def dumps(value: Any) -> str:
-    """JSON with a line for each entry of a list, so that two runs can be compared line by line. Keys stay in the order
-    in which they were written."""
+    """JSON with a line for each entry of a list, so that runs can be compared line by line. Keys keep their order."""
     return "".join(_pieces(value, "")) + "\n"
 
 
@@ -117,8 +116,8 @@ _PLACE = re.compile(r"(?:.* \(written at )?(?P<file>[^()]+?):(?P<line>\d+)(?::(?
 
 
 def position(place: str) -> tuple[str, int, int] | None:
-    """A place taken apart: file, line, column, where the last two are 1 if it does not say; None where it is no place
-    in a file, such as the ARN of a policy that no template has."""
+    """(file, line, column) of a place, with 1 where line or column is missing; None where it is no place in a file,
+    such as the ARN of a policy that no template contains."""
     match = _PLACE.fullmatch(place)
     if match and not match["file"].startswith("arn:"):
         return match["file"], int(match["line"]), int(match["column"] or 1)
@@ -126,7 +125,7 @@ def position(place: str) -> tuple[str, int, int] | None:
 
 
 def remedy(claim: Claim, finding: Finding | None) -> str:
-    """What to do about a deviation."""
+    """The recommended action for a deviation."""
     if claim.status == "error":
         return "Find out why the claim could not be examined; until then nothing is known of it."
     if finding is not None and finding.accepted:
@@ -149,7 +148,7 @@ _REMEDIES = {
 
 
 def risk(claim: Claim) -> str:
-    """Why a deviation matters: what could happen, or what would not be known."""
+    """The risk of a deviation, as a sentence."""
     if claim.status in ("unknown", "error"):
         return "Nobody knows whether this holds, so it may be as bad as anything that it is about."
     return _RISKS.get(claim.suite, "What is deployed is not what was agreed.")

@@ -1,6 +1,6 @@
-"""The folder of a run's reports: one run's own, and written whole or not at all.
+"""The folder of a run's reports: locked by one run, and written completely or not at all.
 
-It imports none of the reports' formats, so that a mistake in a contract is said before they are loaded.
+It imports none of the reports' formats, so that a mistake in a contract is reported before they are loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: What a bundle consists of, in the order in which it is put in place: a folder without the last is not whole.
+#: The files of a bundle, in the order in which they are put in place: a folder without the last is incomplete.
 NAMES = (
     "evidence.html",
     "claims.csv",
@@ -45,20 +45,21 @@ class InUse(OSError):
 
 @contextmanager
 def exclusive(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Make a folder this run's own, and empty of reports: what an earlier run left must not be taken for this one's.
-    The lock is the kernel's and goes with the process, however that ends; nested calls of one process share it. `wait`
-    for another run to end.
+    """Lock a folder for this run, and remove earlier reports from it, so that they are not taken for this run's.
+
+    The lock is the kernel's and ends with the process, however that ends; nested calls in one process share it. `wait`:
+    block until another run has ended.
 
     Raises:
-        InUse: another process has it.
-        OSError: it cannot be made, or an earlier report is still there.
+        InUse: another process holds the lock.
+        OSError: the folder cannot be created, or an earlier report cannot be removed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, f"it is a file; {_ANOTHER}", str(folder)) from None
     if not os.access(folder, os.W_OK):
-        # Said before the tests are run, and not after.
+        # Reported before the tests are run, not after.
         raise PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)}; {_ANOTHER}", str(folder))
     key = folder.resolve()
     if key in _HELD:
@@ -90,14 +91,14 @@ _HELD: set[Path] = set()
 
 
 def put(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files into a folder: first all of them beside their places, then each to its place; where that fails,
-    none is left.
+    """Write files into a folder: all of them into a temporary folder first, then each is moved to its place. If that
+    fails, none is left.
 
     Raises:
-        OSError: one of them could not be written.
+        OSError: a file could not be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # A folder of its own, so that two runs that write into the same folder do not mix.
+    # A temporary folder per run, so that two runs that write into the same folder do not mix.
     partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
         for name, data in files.items():
@@ -116,7 +117,7 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the reports of an earlier run, so that none of them can be taken for this one's.
+    """Remove the reports of an earlier run, so that none is taken for this run's.
 
     Raises:
         OSError: one of them is still there; the others are gone.

@@ -1,4 +1,4 @@
-"""What a run found: the claims of every grant, and whatever keeps the run from being whole."""
+"""The results of a run: the claims of every grant, and the reasons why a run is incomplete."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Word = Literal["verified", "verified with accepted deviations", "not verified"]
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All claims, sorted, and what else has to be known to judge them.
+    """All claims, sorted, and what is needed to judge them.
 
     Attributes:
         grants: the names of all grants that were to be verified.
-        claims: what became of each claim of the population.
-        problems: why the run is not whole; a run with a problem verifies nothing.
-        facts: what each grant was found to consist of (`access.describe`), by grant.
-        untouched: tests that found nothing to look at in a grant, by grant.
-        unused: accepted deviations that were not found, as lines.
-        seconds: of tests, by grant.
-        against: where real accounts were looked at, which exports of them, in words, by grant.
-        undecided: what nobody has decided yet in a drafted contract, in words, by grant.
+        claims: the result of each claim of the population.
+        problems: why the run is incomplete; a run with a problem verifies nothing.
+        facts: `access.describe` as data, by grant.
+        untouched: tests (`suite/test`) for which a grant has no subject, by grant.
+        unused: lines on accepted deviations that were not found.
+        seconds: duration of tests, by grant.
+        against: for real accounts, a line on the exports, by grant.
+        undecided: for drafts, a line on the open `DECIDE` marks, by grant.
     """
 
     grants: tuple[str, ...]
@@ -49,8 +49,8 @@ class Results:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What keeps the run from having looked at everything, one line each: for reports that tell of failures only,
-        which would read as passed without."""
+        """The reasons why the run is incomplete, one line each. Reports that list failures only need them, since they
+        would otherwise read as passed."""
         out = [f"the run is not whole, so it verifies nothing: {problem}" for problem in self.problems]
         for grant in self.grants:
             claims = self.of(grant)
@@ -62,7 +62,7 @@ class Results:
 
     @property
     def verdict(self) -> Word:
-        """The verdict on all of them: the worst."""
+        """The verdict on the run: the worst of its grants."""
         words = {self.word(grant) for grant in self.grants}
         if not words or "not verified" in words:
             return "not verified"
@@ -70,7 +70,7 @@ class Results:
 
 
 def verdict(claims: Sequence[Claim], problems: Sequence[str]) -> Word:
-    """Nothing but passed and accepted claims, at least one of them passed, in a run that is whole."""
+    """The verdict on claims: verified needs a complete run, a passed claim, and only passed or accepted claims."""
     statuses = {claim.status for claim in claims}
     if problems or "pass" not in statuses or not statuses <= {"pass", "exception"}:
         return "not verified"
@@ -78,7 +78,7 @@ def verdict(claims: Sequence[Claim], problems: Sequence[str]) -> Word:
 
 
 class Collection:
-    """Gathers what arrives from the tests of one process or many, in whatever order."""
+    """Collects the data that tests of one or many processes send, in any order."""
 
     def __init__(self) -> None:
         self._planned: dict[str, Planned] = {}
@@ -88,11 +88,11 @@ class Collection:
         self._problems: list[str] = []
 
     def has_outcomes_of(self, suites: Iterable[str]) -> bool:
-        """Has anything of one of these suites arrived?"""
+        """Has an outcome of one of these suites arrived?"""
         return any(outcome.suite in suites for outcome in self._outcomes)
 
     def population(self, data: Mapping[str, Any]) -> None:
-        """What one process is to run (see `population_of`). Processes that disagree are a problem."""
+        """Add the claims of one process. Processes with different claims are a problem."""
         planned = {entry["nodeid"]: Planned(**entry) for entry in data["claims"]}
         if self._planned and planned != self._planned:
             self.problem("two processes collected different claims")
@@ -100,20 +100,20 @@ class Collection:
         self._functions |= set(data["functions"])
 
     def outcome(self, data: Mapping[str, Any]) -> None:
-        """What one test says."""
+        """Add the outcome of one test phase. One without claim is a problem."""
         outcome = Outcome.from_dict(data)
         if outcome.nodeid not in self._planned:
             self.problem(f"{outcome.nodeid} has a result and belongs to no claim")
         self._outcomes.append(outcome)
 
     def facts(self, grant: str, data: Mapping[str, Any]) -> None:
-        """What a grant consists of. Deployments that differ are a problem."""
+        """Add the facts of a grant. Different facts from two deployments are a problem."""
         if self._facts.setdefault(grant, data) != data:
             self.problem(f"two deployments of {grant} differ")
 
     def failed_without_outcome(self, nodeid: str, why: str) -> None:
-        """A test that ended without saying anything: its worker died, say. Where it belongs to no claim, it is a
-        problem of the run."""
+        """Add an error for a test that ended without outcome, for example since its worker died. Where it belongs to no
+        claim, it is a problem of the run."""
         planned = self._planned.get(nodeid)
         if planned is None:
             self.problem(f"{nodeid or 'the run'} failed: {why}")
@@ -121,7 +121,7 @@ class Collection:
         self._outcomes.append(Outcome(nodeid, planned.grant, planned.suite, planned.test, "error", 0.0, why))
 
     def problem(self, text: str) -> None:
-        """Something that keeps the run from being whole."""
+        """Add a reason why the run is incomplete."""
         if text not in self._problems:
             self._problems.append(text)
 
@@ -135,8 +135,8 @@ class Collection:
         against: Mapping[str, str] | None = None,
         undecided: Mapping[str, str] | None = None,
     ) -> Results:
-        """What has arrived, all in all. `ended` says how the run ended where that was not as usual; `suites` are those
-        that have to be there."""
+        """The results of all data so far. `ended` is the reason where the run ended abnormally; `suites` are those that
+        must have been collected."""
         claims = settle(tuple(self._planned.values()), self._outcomes)
         problems = list(self._problems)
         if not claims:
