@@ -1,8 +1,8 @@
-"""SARIF 2.1.0, for code scanning and editors: what failed or could not be judged, at its line.
+"""SARIF 2.1.0, for code scanning and editors: claims that failed or could not be judged, at their lines.
 
-GitHub shows results of kind `pass` as alerts and ignores suppressions, so passes and accepted deviations are left to
-the other reports; it refuses results without a location and keeps 5,000 of a run, so those come first that come from
-the templates themselves, and what is left out is counted in the run's properties.
+GitHub shows results of kind `pass` as alerts and ignores suppressions, so that passed claims and accepted deviations
+are omitted. It rejects results without a location and keeps 5,000 of a run, so that results about the templates come
+first; the number of omitted ones is in the run's properties.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grantproof.evidence.report import Evidence, dumps, position, remedy
 NAME = "results.sarif"
 MOST = 5_000
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-#: The rule that a run breaks which did not look at everything.
+#: The rule of results that report an incomplete run.
 _WHOLE = "run/whole"
 _LEVELS = {"fail": "error", "error": "error", "unknown": "error"}
 
@@ -91,8 +91,8 @@ def _described(rule: str, claim: Claim | None) -> dict[str, Any]:
 
 
 def _gap(evidence: Evidence, gap: str, rule: int) -> dict[str, Any]:
-    """Without it a run that looked at nothing would close every alert. It stands on a contract, because results without
-    a place are refused."""
+    """A result for an incomplete run: without it, a run that verified nothing would close every alert. It is located at
+    a contract, since results without a location are rejected."""
     contracts = [name for name in evidence.about.inputs if PurePath(name).name == "contract.yaml"]
     place = {"artifactLocation": {"uri": uri(min(contracts, default="contract.yaml"))}, "region": {"startLine": 1}}
     return {
@@ -147,7 +147,7 @@ def _location(claim: Claim, finding: Finding | None) -> tuple[str, int, int]:
 
 
 def uri(file: str) -> str:
-    """A file as a URI reference: relative to the repository where the file lies in it. A Windows drive is no scheme."""
+    """A file as a URI reference, relative to the repository for files in it. A Windows drive letter is not a scheme."""
     path = PurePath(file)
     text = quote(re.sub(r"\\", "/", str(path)))
     return f"file://{text}" if path.is_absolute() else text

@@ -1,4 +1,4 @@
-"""The files of the grants with their lines, as the page shows them."""
+"""The source lines of the grants' files, as the page shows them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 from grantproof.evidence.finding import digest
 from grantproof.evidence.report import Evidence, position
 
-#: Above so many characters, of the sources only the lines around those that are cited are shown.
+#: Above this number of characters, only lines near cited ones are shown.
 SOURCES = 400_000
 _AROUND = 3
 
 
 def anchor(text: str) -> str:
-    """An id for whatever text: itself where it is plain, else what is plain of it and a digest."""
+    """An HTML id for a text: the text itself where it is a valid id, else its valid characters and a digest."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:60].strip("-")
     return plain if plain == text else f"{plain}-{digest(text)[:8]}"
 
 
 class Sources:
-    """The files of the grants with their lines, and links into them, so that a link survives being mailed."""
+    """The files of the grants with their lines, and links to them inside the page, which work wherever it is copied."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._lines = {name: text.splitlines() for name, text in evidence.about.contents.items()}
@@ -32,7 +32,7 @@ class Sources:
         }
 
     def link(self, place: str) -> str:
-        """The href of a place, empty where the page does not show it."""
+        """The href of a place; empty where the page does not show it."""
         found = position(place)
         if found is None or found[1] not in self._shown.get(found[0], ()):
             return ""

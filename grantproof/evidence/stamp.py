@@ -1,4 +1,4 @@
-"""The time of a run: given by SOURCE_DATE_EPOCH, so that the same inputs give the same bytes, or now."""
+"""The time of a run: SOURCE_DATE_EPOCH, for reproducible reports, or the present time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ VARIABLE = "SOURCE_DATE_EPOCH"
 
 
 class BadStamp(ValueError):
-    """A SOURCE_DATE_EPOCH that is no number of seconds."""
+    """SOURCE_DATE_EPOCH is not a number of seconds."""
 
 
 def given() -> datetime | None:
-    """The time that the environment gives, UTC; None where it gives none.
+    """The time of SOURCE_DATE_EPOCH, UTC; None where it is not set.
 
     Raises:
-        BadStamp: it gives something else.
+        BadStamp: its value is not a number of seconds.
     """
     text = os.environ.get(VARIABLE, "")
     if not text:
@@ -38,5 +38,5 @@ def now() -> datetime:
 
 
 def text(time: datetime) -> str:
-    """As reports write it: `2026-11-25T18:00:00Z`."""
+    """A time in the format of reports: `2026-11-25T18:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

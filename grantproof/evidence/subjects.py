@@ -1,4 +1,4 @@
-"""What a test can be about, besides a whole grant: the parts of its contract, each with a name."""
+"""The subjects that a test can have besides a whole grant: the named parts of its contract."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _statements(which: str) -> Axis:
     return of
 
 
-#: By the name under which a test asks for it.
+#: By the name of the test's argument.
 SUBJECTS: Mapping[str, Axis] = {
     "principal": _principals(),
     "role": _principals("role"),

@@ -1,4 +1,4 @@
-"""The terminal's last lines: one verdict for each grant."""
+"""The summary on the terminal: one verdict per grant."""
 
 from __future__ import annotations
 

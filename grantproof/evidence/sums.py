@@ -9,5 +9,5 @@ NAME = "SHA256SUMS"
 
 
 def render(files: Mapping[str, bytes]) -> str:
-    """One line a file, sorted by name."""
+    """One line per file, sorted by name."""
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))

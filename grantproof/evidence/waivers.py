@@ -1,8 +1,8 @@
 """Accepted deviations: `waivers.yaml` beside a contract, each with owner, reason and last day.
 
-A waiver accepts one finding: by its claim and its text, for a person to read, and by its fingerprint, which also stands
-for the statement, the witness and whatever the text abbreviates. So a deviation that grows, or a second one that reads
-the same, is not the one that somebody accepted. What could not be judged cannot be accepted: nobody knows what that is.
+A waiver names each finding by its claim and text, for readers, and by its fingerprint, which also covers the statement,
+the witness and what the text abbreviates. So a deviation that grows, or another with the same text, is not accepted.
+Findings that could not be judged cannot be accepted, since their effect is unknown.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from grantproof.evidence.finding import Acceptance, Finding, numbered, without_l
 from grantproof.source import Document, Key, Place, SourceError, read
 
 NAME = "waivers.yaml"
-#: What a draft puts where a person has to decide.
+#: Marks a value in a draft that has to be filled in by hand.
 DECIDE = "DECIDE"
 
 
 class WaiverError(SourceError):
-    """A waiver that cannot be read: place, what is wrong, next step."""
+    """A waiver is invalid; names the place, the fault and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """One decision: these findings are accepted until a day, which is the last."""
+    """One decision: findings that are accepted until `expires`, the last day."""
 
     owner: str
     reason: str
@@ -52,7 +52,7 @@ class Waiver:
 
     @property
     def acceptance(self) -> Acceptance:
-        """What a finding says of the waiver under which it is accepted."""
+        """The waiver's data, as a finding carries it."""
         return Acceptance(self.owner, self.reason, self.expires.isoformat(), str(self.place))
 
 
@@ -87,13 +87,13 @@ class Waivers:
             note = f"was accepted by {expired.owner} until {expired.expires}, which is over ({expired.place})"
             return replace(finding, note=note)
         if alike:
-            # Not an expired waiver but another finding: what stands behind the same words has changed.
+            # Not an expired waiver but another finding: the text is the same, but what the fingerprint covers changed.
             note = f"reads like what {alike[0][1].place} accepts, and is another finding: fingerprint {print_}"
             return replace(finding, note=note)
         return finding
 
     def unused(self, claims: Iterable[Claim]) -> tuple[str, ...]:
-        """What is accepted and was not found, each as one line. Where the claim did not run, that is not known."""
+        """One line for each accepted finding that was not found, of claims that have run, or whose claim is unknown."""
         own = {claim.id.removeprefix(f"{self.grant}/"): claim for claim in claims if claim.grant == self.grant}
         out = []
         for accepted in (a for waiver in self.entries for a in waiver.accepts):
@@ -108,7 +108,7 @@ class Waivers:
         return tuple(out)
 
 
-#: The claims about how templates are written, which say nothing of who may do what.
+#: Prefixes of claims about the style of templates, which do not concern access.
 OF_STYLE = ("lint/", "deployment/test_bad_parameter_values_are_refused", "deployment/test_no_parameter_that_reaches_")
 
 
@@ -117,16 +117,17 @@ def _is_of_style(claim: Mapping[str, Any], grant: str) -> bool:
 
 
 def _is_unwanted_style(finding: Mapping[str, Any]) -> bool:
-    """cfn-lint's errors (E1031 and the like) are what CloudFormation refuses: nobody accepts these."""
+    """Is a style finding one that a waiver may accept? cfn-lint's errors (E1031 and others) are not, since
+    CloudFormation rejects these templates."""
     return finding["status"] == "broken" and not re.match(r"E\d{4} ", finding["detail"])
 
 
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
-    """Waivers for what a run found about how a grant's templates are written; empty where there is nothing. `load`
-    refuses them until a person has decided. Findings about access are for nobody to accept unseen: these are left out.
+    """The text of waivers for a run's style findings in a grant's templates; empty without any. `load` rejects it until
+    its `DECIDE` marks are replaced. Findings about access are omitted, since each needs a review.
 
     Args:
-        findings: what `findings.json` holds.
+        findings: the content of `findings.json`.
         expires: the last day of the waivers.
     """
     accepts = [
@@ -149,7 +150,7 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
 
 
 def count_remaining_failures(findings: Mapping[str, Any], grant: str) -> int:
-    """How many claims of a run would not hold if `drafted` were accepted."""
+    """The number of claims of a grant that would still fail if the waivers of `drafted` were accepted."""
     return sum(
         claim["status"] in ("error", "unknown")
         or (claim["status"] == "fail" and not _is_of_style(claim, grant))
@@ -160,10 +161,10 @@ def count_remaining_failures(findings: Mapping[str, Any], grant: str) -> int:
 
 
 def load(contract: Path, grant: str) -> Waivers:
-    """The waivers beside a contract.
+    """Read the waivers beside a contract.
 
     Raises:
-        WaiverError: whatever is wrong with the file.
+        WaiverError: the file is invalid.
     """
     path = contract.parent / NAME
     if not path.exists():
@@ -210,7 +211,7 @@ class _Reader:
         return value.strip()
 
     def _decided(self, value: Any, path: Sequence[Key], what: str, next_step: str) -> str:
-        """Text, and no longer the draft's: what nobody decided accepts nothing."""
+        """Text without a `DECIDE` mark, since a draft accepts nothing."""
         text = self._text(value, path, what)
         if re.search(rf"\b{DECIDE}\b", text):
             message = f"{what} is still marked {DECIDE}, and nothing is accepted"

@@ -1,4 +1,4 @@
-"""Statements in words, and back in IAM's own grammar."""
+"""Renders statements in words, and parsed statements as IAM documents again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _principals(element: PrincipalElement) -> Any:
 
 
 def who(document: Mapping[str, Any]) -> list[str]:
-    """Whom a statement names, one entry each."""
+    """The principals of a statement in words, one entry each."""
     element = document.get("Principal", document.get("NotPrincipal", {}))
     if element == "*":
         return ["everybody"]
@@ -87,7 +87,7 @@ def who(document: Mapping[str, Any]) -> list[str]:
 
 
 def _account(name: str) -> str:
-    """A root ARN, or its account's number, names everybody whom that account lets (rule P5)."""
+    """A root ARN or account number in words: it delegates to the account's own policies (rule P5)."""
     number = name.split(":")[4] if name.startswith("arn:") and name.endswith(":root") else name
     return f"account {number}" if number.isdigit() else name
 
