@@ -13,6 +13,7 @@ from grantproof.aws.combinations.combined import CombinedFindings, compare_rest,
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, undeclared_sends
+from grantproof.aws.held.undeclarable import undeclarable
 from grantproof.aws.mocked.deploy import Deployment, NotDeployed, Resource
 from grantproof.aws.real.export import join
 from grantproof.aws.real.recorded import recorded
@@ -329,6 +330,19 @@ def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Pa
     found.deployment = replace(found.deployment, stacks=(replace(stack, resources=others, missing=(missing,)),))
     ((said, _),) = undeclared_sends(found)
     assert said.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
+
+
+def test_what_the_mocked_world_cannot_create_names_principals_as_it_is_written(tmp_path: Path) -> None:
+    """Who accepts that it is not deployed accepts nobody whom a later change names."""
+    contract = grant(tmp_path, rule("!Ref Bus"))
+    found = Synthesised(contract, synthesise(contract))
+    written = {"Type": "AWS::Cloud9::EnvironmentEC2", "Properties": {"OwnerArn": "arn:aws:iam::999999999999:user/m"}}
+    missing = NotDeployed(("Desk",), written["Type"], Place(tmp_path / "app.yaml", 1, 1), "it", (), written)
+    stack = replace(found.deployment.stacks[0], missing=(missing,))
+    found.deployment = replace(found.deployment, stacks=(stack,))
+    assert [said.partition(", of")[0] for said, _ in undeclarable(found)] == [
+        "Desk (AWS::Cloud9::EnvironmentEC2) names OwnerArn: arn:aws:iam::999999999999:user/m"
+    ]
 
 
 def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> None:

@@ -24,6 +24,15 @@ def account_of(deployment: Deployment, stack: DeployedStack) -> str:
     return deployment.facts.values.get(f"accounts.{stack.account}", stack.account)
 
 
+def not_created(stack: DeployedStack) -> tuple[Resource, ...]:
+    """The resources of a stack that the mocked world could not create, as written. That they are missing is a finding
+    which can be waived; what their properties say is still compared."""
+    return tuple(
+        Resource(one.path, one.type, "", stack.account, one.place.file if one.place else None, one.written)
+        for one in stack.missing
+    )
+
+
 def known_properties(deployment: Deployment, stack: DeployedStack, resource: Resource) -> Any:
     """The properties of a resource, with functions resolved.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from grantproof.aws.held.agreement import Disagreement
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.known import account_of, addresses_of, known_properties
+from grantproof.aws.held.known import account_of, addresses_of, known_properties, not_created
 from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.undeclarable import place_of
@@ -56,7 +56,7 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
     for stack in deployment.stacks:
         buckets = _buckets_of(deployment, stack.account)
         own = OwnAccount(account_of(deployment, stack), buckets, deployment.facts.values["partition"])
-        for resource in (*stack.resources, *_not_made(stack)):
+        for resource in (*stack.resources, *not_created(stack)):
             known = known_properties(deployment, stack, resource)
             to = external_destinations(resource.type, known, own)
             if any("://" in str(place) or not isinstance(place, str) for place in to):
@@ -68,14 +68,6 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
             if to:
                 out[stack.alias, *resource.path] = Sender(resource, to)
     return out
-
-
-def _not_made(stack: DeployedStack) -> Iterator[Resource]:
-    """Resources that the mocked world could not create, as written: that finding can be waived, their sending is still
-    compared."""
-    for missing in stack.missing:
-        template = missing.place.file if missing.place is not None else None
-        yield Resource(missing.path, missing.type, "", stack.account, template, missing.written)
 
 
 def _destination_is_not_exported(stack: DeployedStack, resource: Resource) -> bool:

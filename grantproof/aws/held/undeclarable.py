@@ -8,7 +8,7 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
-from grantproof.aws.held.known import account_of, known_properties
+from grantproof.aws.held.known import account_of, known_properties, not_created
 from grantproof.aws.held.non_policy_access import (
     AccessKind,
     access_kind,
@@ -27,17 +27,22 @@ from grantproof.source import at, read, shown
 
 def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
     """Resources that give access by other means than a policy that can be compared with the contract: (detail, place)
-    of each."""
+    of each. Of what was not created only what its properties say: that it is there is a finding already."""
     for stack in deployed.deployment.stacks:
-        for resource in stack.resources:
+        missing = not_created(stack)
+        for resource in (*stack.resources, *missing):
             name, place = resource.path[-1], place_of(resource, deployed)
-            if access_kind(resource.type) is AccessKind.DIRECT and not is_declared(deployed, resource):
+            if (
+                resource not in missing
+                and access_kind(resource.type) is AccessKind.DIRECT
+                and not is_declared(deployed, resource)
+            ):
                 yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
             number = account_of(deployed.deployment, stack)
             written = known_properties(deployed.deployment, stack, resource)
             if named := external_principal_in_properties(resource.type, written, number):
                 yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
-            if has_unexported_policy(resource, properties_of(resource)):
+            if resource not in missing and has_unexported_policy(resource, properties_of(resource)):
                 yield f"{name} writes a policy, and exports hold none of {resource.type}", place
             operation = operation_without_iam(at(written, ("Body",))) if resource.type == _API else ""
             if operation and not has_policy(deployed, resource.physical_id):
