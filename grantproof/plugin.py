@@ -155,7 +155,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         grant, fixtures = grant_of(item), getattr(item, "fixturenames", ())
         own = 2 if "deploy" in fixtures else 1 if "varied" in fixtures else 0
         own += 1 if item.get_closest_marker("destroys") else 0
-        return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]
+        return (grant.grant if grant else "", own, item.callspec.id if own == 1 else "")  # type: ignore[attr-defined]  # only parametrized items
 
     items.sort(key=order)
 

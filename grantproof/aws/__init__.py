@@ -7,4 +7,4 @@ AWS_PROFILE would end the run. So moto is imported here, once, without them.
 from grantproof.aws.isolation import isolated
 
 with isolated():
-    import moto.cloudformation  # noqa: F401
+    import moto.cloudformation  # noqa: F401 - for its imports, as said above

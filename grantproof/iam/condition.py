@@ -248,7 +248,7 @@ def _ip(test: Test, value: str, wanted: Pattern, request: Context, judge: Judge)
     right = network(wanted.text, prefix)
     if address is None or right is None:
         return _of_another_type(test, value, wanted, "IP address or range", in_request=address is None)
-    return address.version == right.version and address.subnet_of(right)  # type: ignore[arg-type]
+    return address.version == right.version and address.subnet_of(right)  # type: ignore[arg-type]  # of the same version, as just asked
 
 
 _COMPARE: dict[Type, Compare] = {

@@ -389,7 +389,7 @@ def _resource_pattern(text: str, *, variables: bool) -> Pattern:
     if after.fixed is None:
         return Pattern(text, (*before.parts, *after.parts), None)
     # Of patterns without a variable the parts are a glob's tokens, which their type does not say.
-    fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]
+    fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]  # as said above
     return Pattern(text, fixed.tokens, fixed)
 
 

@@ -50,7 +50,7 @@ def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
     """The claim of a test that runs for a grant, before it has run."""
     contract = grant_of(item)
     assert contract is not None
-    callspec = item.callspec  # type: ignore[attr-defined]
+    callspec = item.callspec  # type: ignore[attr-defined]  # only parametrized items have one
     subject = callspec.id.removeprefix(contract.grant).removeprefix("-")
     test = function_of(item).partition("/")[2]
     return Planned(item.nodeid, contract.grant, suite_of(item), test, subject, _place(callspec.params), selected)
