@@ -89,7 +89,7 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
     from grantproof.aws.combinations.regions_to_check import regions_to_check
     from grantproof.aws.combinations.space import space_of
     from grantproof.aws.synthesis.stacks import Refused
-    from grantproof.aws.templates.intrinsics import NotResolved
+    from grantproof.aws.templates.scope import NotResolved
 
     try:
         several = len(regions_to_check(contract)) > 1

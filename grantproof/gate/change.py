@@ -10,7 +10,7 @@ from typing import Literal
 
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.deploy import DeploymentFailed
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract, ContractError, Cycle, find, load
 from grantproof.gate import notice
 from grantproof.gate.access import Access, Compared

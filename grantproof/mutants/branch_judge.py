@@ -24,7 +24,7 @@ from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.synthesis.stacks import Refused
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, ContractError, UnknownFact
 from grantproof.evidence.finding import Finding
 from grantproof.iam import IamError, MalformedPolicy

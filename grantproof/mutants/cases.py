@@ -25,7 +25,7 @@ from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.mocked.deploy import Deployment
 from grantproof.aws.synthesis.stacks import Refused, Synthesis
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.intrinsics import NotResolved, Scope
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.evidence.finding import Finding
 from grantproof.iam import IamError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from grantproof.aws.synthesis.stacks import Refused
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract
 from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.catalogue import Mutant

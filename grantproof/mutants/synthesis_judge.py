@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, ContractError
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.baseline import Baseline, Suites, check_contract, malformed

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from grantproof.aws.templates.constraints import text, violation
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, value
+from grantproof.aws.templates.intrinsics import condition_holds, resolve
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.mutants.deployed_access import PERMISSIONS, TRUST
 from grantproof.mutants.equivalence import gives_same_access
 from grantproof.source import Key
@@ -133,11 +134,11 @@ def _changes(before: Any, after: Any, path: Path_, *, whole: bool = True) -> Ite
 def _is_made(scope: Scope, resources: Any, path: Path_) -> bool:
     """Is a part of Resources in a branch that is taken?"""
     entry, item = resources[path[0]] if path else {}, resources
-    if "Condition" in entry and not condition(entry["Condition"], scope):
+    if "Condition" in entry and not condition_holds(entry["Condition"], scope):
         return False
     for number, key in enumerate(path):
         if key == "Fn::If" and number + 1 < len(path):
-            taken = 1 if condition(item[key][0], scope) else 2
+            taken = 1 if condition_holds(item[key][0], scope) else 2
             if path[number + 1] not in (0, taken):
                 return False
         item = item[key]
@@ -151,7 +152,7 @@ def _way(scope: Scope, before: Any, after: Any, path: Path_) -> Any:
     for key in path:
         before, after = before[key], after[key]
     try:
-        values = value(before, scope), value(after, scope)
+        values = resolve(before, scope), resolve(after, scope)
     except NotResolved as error:
         return str(error)
     return values if values[0] != values[1] else None

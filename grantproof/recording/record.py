@@ -77,7 +77,7 @@ def not_understood(*more: type[Exception]) -> tuple[type[Exception], ...]:
     from grantproof.aws.held.deployed import PrincipalNotDeployed
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.staged.attempts import EntryDenied, UnsupportedCondition
-    from grantproof.aws.templates.intrinsics import NotResolved
+    from grantproof.aws.templates.scope import NotResolved
     from grantproof.aws.templates.wellformed import Malformed
     from grantproof.contract import UnknownFact
     from grantproof.iam import IamError

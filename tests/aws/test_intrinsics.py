@@ -9,7 +9,8 @@ import pytest
 
 from grantproof.aws.mocked.created import UnsupportedResource
 from grantproof.aws.mocked.stack_scope import NotCreated
-from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, truth, value
+from grantproof.aws.templates.intrinsics import resolve, truth
+from grantproof.aws.templates.scope import NO_VALUE, NotResolved, Scope
 
 
 def reference(name: str) -> Any:
@@ -79,7 +80,7 @@ SCOPE = Scope(
     ids=str,
 )
 def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) -> None:
-    assert value(item, SCOPE) == expected
+    assert resolve(item, SCOPE) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) ->
 def test_what_has_no_value_is_refused(item: Any, error: type[Exception], message: str) -> None:
     """Left in place or left out, it would make another policy than AWS's."""
     with pytest.raises(error, match=message):
-        value(item, SCOPE)
+        resolve(item, SCOPE)
 
 
 @pytest.mark.parametrize(

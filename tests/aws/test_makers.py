@@ -10,7 +10,7 @@ from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import Making, make
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.inert import usual_arn
-from grantproof.aws.templates.intrinsics import Scope
+from grantproof.aws.templates.scope import Scope
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.templates.intrinsics import Scope
 from grantproof.aws.templates.placed import place_of, placed
 from grantproof.aws.templates.processed import TemplateError, UnknownTransform, process
+from grantproof.aws.templates.scope import Scope
 from grantproof.source import parse
 
 LOOP = """

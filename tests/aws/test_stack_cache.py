@@ -14,7 +14,7 @@ from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.synthesis.stack_cache import StackCache
 from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, load
 from grantproof.mutants.catalogue import chosen, mutants
 from grantproof.source import overlay

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from grantproof.aws.templates.intrinsics import Scope, value
+from grantproof.aws.templates.intrinsics import resolve
 from grantproof.aws.templates.pseudo import pseudo_parameters
+from grantproof.aws.templates.scope import Scope
 from grantproof.contract import Contract
 from grantproof.mutants.catalogue import mutants, operators
 from grantproof.mutants.equivalence import constraints
@@ -72,7 +73,7 @@ def policies(path: Path, document: Any) -> dict[str, list[Any]]:
             assert json.loads(mutant.text)["Resources"] | {"Shared": 0} == {"Shared": 0}, "and nothing else"
             after = parse(mutant.text, path)
             assert all(after.lines(*touched) for touched in mutant.touched), mutant.id
-            said = value(found, SCOPE)
+            said = resolve(found, SCOPE)
             out.setdefault(mutant.operator.name, []).append(json.loads(said) if isinstance(said, str) else said)
     return out
 
@@ -103,7 +104,7 @@ def test_plain_text_stays_plain_until_something_in_it_has_a_name(tmp_path: Path)
     assert changed() is text or changed() == text
     assert json.loads(changed(Action="*"))["Statement"][0] == {**plain["Statement"][0], "Action": "*"}
     found = changed(Action={"Fn::Sub": "s3:${Name}"})
-    assert json.loads(value(found, SCOPE))["Statement"][0] == {**plain["Statement"][0], "Action": "s3:shared"}
+    assert json.loads(resolve(found, SCOPE))["Statement"][0] == {**plain["Statement"][0], "Action": "s3:shared"}
     with pytest.raises(NotText):
         changed(Action={"Fn::If": ["A", "b", "c"]})
 

@@ -18,7 +18,7 @@ from grantproof.aws.combinations.regions_to_check import regions_to_check, undis
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.synthesis.stacks import Refused
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, UnknownFact, Variant
 from grantproof.iam import IamError
 from grantproof.source import Place, read, shown

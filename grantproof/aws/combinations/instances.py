@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws.mocked.deploy import nested_template
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, Stack
 from grantproof.source import Document, read, shown
 

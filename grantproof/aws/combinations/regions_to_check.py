@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.intrinsics import NotResolved, truth, value
+from grantproof.aws.templates.intrinsics import resolve, truth
 from grantproof.aws.templates.pseudo import pseudo_parameters, regions
 from grantproof.aws.templates.referenced_names import referenced_names
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract
 from grantproof.source import Document, read
 
@@ -71,7 +72,7 @@ def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping
     missing = 0
     for lookup in lookups:
         try:
-            value(lookup, scope)
+            resolve(lookup, scope)
         except NotResolved:
             missing += 1
     here = [str(pseudo[name]) for name in sorted(LOCATION_PARAMETERS)]

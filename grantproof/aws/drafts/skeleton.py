@@ -13,8 +13,8 @@ from typing import Any
 from grantproof.aws.combinations.open_parameters import open_parameters
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.templates import constraints, parameters
-from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.pseudo import regions
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, Stack, Upload
 from grantproof.contract.stacks import default_name
 from grantproof.source import Place, SourceError, read, shown

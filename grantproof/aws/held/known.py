@@ -11,10 +11,11 @@ from grantproof.aws.held.origin import properties_of, written_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.external_principals import is_function
-from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
+from grantproof.aws.templates.intrinsics import resolve
 from grantproof.aws.templates.own_addresses import as_sub, own_addresses
 from grantproof.aws.templates.property_destinations import PropertyPath
 from grantproof.aws.templates.pseudo import pseudo_parameters
+from grantproof.aws.templates.scope import NO_VALUE, NotResolved, Scope
 from grantproof.aws.templates.text_destinations import SAME_TEMPLATE
 from grantproof.source import at, read
 
@@ -84,7 +85,7 @@ def _resolved(written: Any, scope: Scope) -> Any:
         return written
     if is_function(written):
         try:
-            return value(written, scope)
+            return resolve(written, scope)
         except (NotResolved, KeyError, TypeError, ValueError, AttributeError, IndexError):
             return written
     entries = {key: _resolved(item, scope) for key, item in written.items()}

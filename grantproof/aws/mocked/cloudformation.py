@@ -44,12 +44,12 @@ from grantproof.aws.mocked.defaults import with_defaults
 from grantproof.aws.mocked.existing_values import ClientOf, existing_values
 from grantproof.aws.mocked.stack_scope import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, constraints, intrinsics, parameters, wellformed
-from grantproof.aws.templates.intrinsics import NotResolved
 from grantproof.aws.templates.placed import placed, policies_as_text
 from grantproof.aws.templates.processed import TemplateError, process
 from grantproof.aws.templates.pseudo import partition_of
 from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.aws.templates.s3_address import s3_address
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.source import Document, at, parse
 
 #: Types that create nothing by design.
@@ -382,7 +382,7 @@ def _number(given: str) -> int | float:
 def _load_conditions(names: Any) -> None:
     """moto's `ResourceMap.load_conditions`."""
     known = scope(names)
-    names.lazy_condition_map = {name: intrinsics.condition(name, known) for name in known.conditions}
+    names.lazy_condition_map = {name: intrinsics.condition_holds(name, known) for name in known.conditions}
 
 
 def _exports(outputs: Any) -> list[Any]:

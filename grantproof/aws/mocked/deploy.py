@@ -14,11 +14,12 @@ from botocore.exceptions import ClientError, ParamValidationError, UnknownServic
 from grantproof.aws.mocked.cloudformation import Built
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters, wellformed
-from grantproof.aws.templates.intrinsics import NotResolved, text
+from grantproof.aws.templates.intrinsics import text
 from grantproof.aws.templates.placed import documents, place_of, placed_once
 from grantproof.aws.templates.processed import TemplateError
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.s3_address import s3_address
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.contract.templates import is_named_as_template, is_template

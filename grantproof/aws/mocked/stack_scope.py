@@ -8,7 +8,8 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 
 from grantproof.aws.mocked import stand_ins
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource
-from grantproof.aws.templates.intrinsics import NO_VALUE, NotResolved, Scope, value
+from grantproof.aws.templates import intrinsics
+from grantproof.aws.templates.scope import NO_VALUE, NotResolved, Scope
 
 #: moto's `ResourceMap`.
 Names = Any
@@ -37,13 +38,13 @@ class NotCreated:
 
 
 def resolve(item: Any, names: Names) -> Any:
-    """A value with its functions carried out, in the way of moto's `clean_json`.
+    """A value with its intrinsic functions carried out; takes the place of moto's `clean_json`. None for AWS::NoValue.
 
     Raises:
-        NotResolved: it has no value, or none that is known here.
+        NotResolved: the value of a function or reference cannot be determined.
         UnsupportedResource: it takes something from a resource that could not be created.
     """
-    found = value(item, scope(names))
+    found = intrinsics.resolve(item, scope(names))
     return None if found is NO_VALUE else found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.templates.intrinsics import NotResolved
+from grantproof.aws.templates.scope import NotResolved
 
 
 @dataclass

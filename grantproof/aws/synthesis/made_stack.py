@@ -14,9 +14,10 @@ from grantproof.aws.synthesis.stack_cache import CachedStack, StackCache, key_of
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.inert import made_up
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, value
+from grantproof.aws.templates.intrinsics import resolve
 from grantproof.aws.templates.placed import placed_once, policies_as_text
 from grantproof.aws.templates.pseudo import pseudo_parameters
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.contract import Contract
 from grantproof.source import read, shown
 
@@ -120,7 +121,7 @@ class MadeStack:
         self._shared, self._path, self._account, self._name, self._template = shared, path, account, name, template
         self._document = placed_once(read(template))
         self._scope = replace(scope, reference=self.reference, attribute=self.attribute)
-        self._scope.settled.update(truths)
+        self._scope.evaluated.update(truths)
         self._conditions = dict(truths)
         shared.conditions[path], shared.scopes[path] = self._conditions, self._scope
         self._making: list[str] = []
@@ -171,7 +172,7 @@ class MadeStack:
                 self.resource(other)
         self._making.append(name)
         try:
-            self._properties[name] = policies_as_text(value(entry.get("Properties") or {}, self._scope))
+            self._properties[name] = policies_as_text(resolve(entry.get("Properties") or {}, self._scope))
             made = self._make(name, entry["Type"], self._properties[name])
         except InvalidPrincipal as error:
             raise Refused(self._path, str(error)) from None
@@ -230,7 +231,7 @@ class MadeStack:
         """The outputs whose conditions are true."""
         if self._outputs is None:
             self._outputs = {
-                name: str(value(output["Value"], self._scope))
+                name: str(resolve(output["Value"], self._scope))
                 for name, output in (self._document.get("Outputs") or {}).items()
                 if self._exists(output)
             }

@@ -19,8 +19,8 @@ from grantproof.aws.held.non_policy_access import (
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
-from grantproof.aws.templates.intrinsics import NotResolved, Scope
 from grantproof.aws.templates.resource_policies import resource_policies
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.source import shown
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grantproof.aws.synthesis.made_account import MadeAccount
-from grantproof.aws.templates.intrinsics import Scope
+from grantproof.aws.templates.scope import Scope
 from grantproof.contract import TEMPLATE_SUFFIXES, Contract
 from grantproof.source import Document, SourceError, read
 

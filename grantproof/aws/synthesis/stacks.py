@@ -18,8 +18,8 @@ from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
 from grantproof.aws.synthesis.stack_cache import StackCache
-from grantproof.aws.templates.intrinsics import Scope
 from grantproof.aws.templates.pseudo import partition_of
+from grantproof.aws.templates.scope import Scope
 from grantproof.contract import Contract, facts_of, resolve
 
 

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from grantproof.aws.templates.constraints import Existing, as_typed, text, violation
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, condition, truth
+from grantproof.aws.templates.intrinsics import condition_holds, truth
 from grantproof.aws.templates.pseudo import pseudo_parameters
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.source import Document
 
 
@@ -99,7 +100,7 @@ def _read(sections: str) -> Mapping[str, Any]:
 @lru_cache(maxsize=8192)
 def _truths(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> Mapping[str, bool]:
     scope = scope_of(_read(asking), dict(given), dict(pseudo))
-    return {name: condition(name, scope) for name in scope.conditions}
+    return {name: condition_holds(name, scope) for name in scope.conditions}
 
 
 @lru_cache(maxsize=8192)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grantproof.aws.templates import serverless, wellformed
-from grantproof.aws.templates.intrinsics import NotResolved, Scope, text, value
+from grantproof.aws.templates.intrinsics import resolve, text
 from grantproof.aws.templates.placed import Placed, like, place_of
+from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.source import Place
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
@@ -78,7 +79,7 @@ class UnknownTransform(TemplateError):
 
 def _value(item: Any, names: Scope) -> Any:
     try:
-        return value(item, names)
+        return resolve(item, names)
     except NotResolved as error:
         raise TemplateError(str(error)) from None
 

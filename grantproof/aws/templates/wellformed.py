@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grantproof.aws.templates.constraints import only_in_java, python_pattern
-from grantproof.aws.templates.intrinsics import NotResolved, taken
+from grantproof.aws.templates.function_arguments import checked_argument
 from grantproof.aws.templates.placed import documents, place_of
+from grantproof.aws.templates.scope import NotResolved
 from grantproof.source import Document, Key, Place
 
 _Path = tuple[Key, ...]
@@ -111,7 +112,7 @@ def _functions(template: Any, path: _Path, value: Any) -> None:
         for key, item in value.items():
             if len(value) == 1:
                 try:
-                    taken(key, item)
+                    checked_argument(key, item)
                 except NotResolved as error:
                     raise Malformed(str(error), place_of(template, path)) from None
             _functions(template, (*path, key), item)
