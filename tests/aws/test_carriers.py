@@ -19,7 +19,7 @@ from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, NoPolicy, carrying
+from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, NoPolicy, carrier_arn
 from grantproof.aws.templates.placed import documents
 from grantproof.aws.templates.resource_policies import resource_policies, snapshot_entries
 from grantproof.contract import Facts, load
@@ -48,8 +48,8 @@ def entries(*resources: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def test_the_table_names_types_properties_and_attributes_that_cloudformation_has(type_: str) -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     properties = schema["properties"]
-    named = [ATTACHMENTS[type_].target] if type_ in ATTACHMENTS else [CARRIERS[type_].named]
-    path = ATTACHMENTS[type_].document if type_ in ATTACHMENTS else CARRIERS[type_].own
+    named = [ATTACHMENTS[type_].target_property] if type_ in ATTACHMENTS else [CARRIERS[type_].name_property]
+    path = ATTACHMENTS[type_].policy_path if type_ in ATTACHMENTS else CARRIERS[type_].policy_path
     assert {name for name in [*named, *path[:1]] if name} <= set(properties)
     if type_ in CARRIERS:
         assert set(CARRIERS[type_].attributes) <= {*properties, "Name", "Alias"}
@@ -73,7 +73,7 @@ def test_the_table_names_types_properties_and_attributes_that_cloudformation_has
     ],
 )
 def test_what_carries_the_policy_of_a_resource_is_known(resource: str, carrier: str) -> None:
-    assert carrying(resource) == carrier
+    assert carrier_arn(resource) == carrier
 
 
 # --- how policies are written -----------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_every_statement_is_found_where_it_is_written(stage: Stage) -> None:
     assert "Statement:" in text[int(places["rules"].split(":")[1]) - 1]
 
 
-def test_more_than_policies_is_said_and_nobody_is_told_that_it_is_allowed(stage: Stage) -> None:
+def test_what_else_decides_is_said_and_nobody_is_told_that_it_is_allowed(stage: Stage) -> None:
     with pytest.raises(Undecided, match="policy of the bucket behind an access point"):
         stage.policies.resource_policy(
             "s3:GetObject", "arn:aws:s3:us-east-1:111111111111:accesspoint/orders/object/some"

@@ -298,7 +298,7 @@ def _own_policy(type_: str) -> str:
     """The property with a resource's own policy, which is compared with the contract; empty where there is none."""
     carrier = CARRIERS.get(type_)
     if carrier is not None:
-        return str(next(iter(carrier.own), ""))
+        return str(next(iter(carrier.policy_path), ""))
     return {"AWS::ECR::Repository": "RepositoryPolicyText", "AWS::KMS::Key": "KeyPolicy"}.get(type_, "")
 
 

@@ -28,7 +28,7 @@ _ATTACHED_BY_PROPERTY: Mapping[str, tuple[str, ...]] = {
     "AWS::SNS::TopicPolicy": ("Topics",),
     "AWS::SNS::TopicInlinePolicy": ("TopicArn",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
-    **{type_: (attachment.target,) for type_, attachment in ATTACHMENTS.items()},
+    **{type_: (attachment.target_property,) for type_, attachment in ATTACHMENTS.items()},
 }
 
 
@@ -219,9 +219,9 @@ def written_of(resource: Resource) -> Any:
 def _document(resource: Resource) -> KeyPath:
     properties = properties_of(resource)
     if resource.type in ATTACHMENTS:
-        return ATTACHMENTS[resource.type].document
+        return ATTACHMENTS[resource.type].policy_path
     if resource.type in CARRIERS:
-        return CARRIERS[resource.type].own
+        return CARRIERS[resource.type].policy_path
     return next(((name,) for name in _DOCUMENTS if isinstance(properties, Mapping) and name in properties), ())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from grantproof.aws.held.parsed import parsed
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.templates.carriers import KEYS, carrying, more_than_policies, registry
+from grantproof.aws.templates.carriers import KEYS, carrier_arn, registry_policy_arn, what_else_decides
 from grantproof.iam import Layers, Policy, PolicyType, Request
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import is_role_entry, resource_type
@@ -79,7 +79,7 @@ class Policies:
 
     def owner(self, resource: str) -> str | None:
         """The account that owns a resource whose ARN has no account, such as a bucket; None where it is not known."""
-        entry = self._resource.get(carrying(resource))
+        entry = self._resource.get(carrier_arn(resource))
         return None if entry is None else str(entry[0]["Account"])
 
     def resource_policy(self, action: str, resource: str | None) -> Policy | None:
@@ -94,14 +94,14 @@ class Policies:
         if is_role_entry(action):
             role = self.held.get(resource)
             return role.trust if role else None
-        if whole := self._resource.get(registry(resource)):
+        if whole := self._resource.get(registry_policy_arn(resource)):
             raise Undecided(
                 f"{action} on {resource}: the registry's policy decides over each repository", whole[1].label
             )
-        found = self._resource.get(carrying(resource))
+        found = self._resource.get(carrier_arn(resource))
         if found is None:
             return None
-        if beyond := more_than_policies(found[0]["Type"], action):
+        if beyond := what_else_decides(found[0]["Type"], action):
             raise Undecided(f"{action} on {resource}: {beyond}", found[1].label)
         wanted = resource_type(action, resource)
         return found[1] if found[1].type is wanted or wanted is PolicyType.RESOURCE else None

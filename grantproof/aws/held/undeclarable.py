@@ -95,7 +95,7 @@ def has_unexported_policy(resource: Resource, written: Any) -> bool:
         return False
     carrier = CARRIERS.get(resource.type)
     return resource.type in ATTACHMENTS or (
-        carrier is not None and bool(carrier.own) and bool(at(written, carrier.own))
+        carrier is not None and bool(carrier.policy_path) and bool(at(written, carrier.policy_path))
     )
 
 

@@ -5,7 +5,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
 
 1. A nested stack's outputs, `!GetAtt Stack.Outputs.Name` and `${Stack.Outputs.Name}` in `Fn::Sub`: moto cuts the
    attribute at every dot, looks at the first piece only, and its stacks answer no attribute. See `intrinsics`.
-2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources` and `carrying`.
+2. IAM resources: see `iam_resources`; policies of other services' resources: see `policy_resources` and `stand_ins`.
 3. A resource that moto cannot create is left out with a warning, and whatever takes something from it is created with a
    hole. Here it is noted, and so is whatever takes something from it.
 4. The partition is `aws` and the URL suffix `amazonaws.com` in every region.

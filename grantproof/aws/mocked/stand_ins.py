@@ -92,7 +92,7 @@ def _stand_in(type_: str) -> Callable[[Location, Properties, str], CreatedResour
         carrier = CARRIERS.get(type_)
         if carrier is None:
             return CreatedResource(None, generated)
-        name = str(p.get(carrier.named) or carrier.id_of(generated).lower())
+        name = str(p.get(carrier.name_property) or carrier.id_of(generated).lower())
         ref = filled(carrier.arn, p, name, where) if carrier.ref == "arn" else name
         return CreatedResource(
             None, ref, {key: filled(text, p, name, where) for key, text in carrier.attributes.items()}

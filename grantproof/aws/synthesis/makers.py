@@ -253,7 +253,7 @@ def _carrier(it: Making) -> Made:
         made = Made(it.physical(None))
     else:
         known = carrier.id_of(it.known) if it.known else f"{it.stack}-{it.path[-1]}"[:64].lower()
-        name = str(it.properties.get(carrier.named) or known)
+        name = str(it.properties.get(carrier.name_property) or known)
         ref = filled(carrier.arn, it.properties, name, where) if carrier.ref == "arn" else name
         made = Made(ref, {key: filled(text, it.properties, name, where) for key, text in carrier.attributes.items()})
     for one in resource_policies(it.type, it.properties, made.physical_id, where):

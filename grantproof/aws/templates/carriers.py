@@ -4,7 +4,8 @@ Deployment, synthesis, drafting and reading of policies all use these tables. A 
 not verified.
 
 The rules of each service, with AWS's pages, are in `docs/resource-policies.md`. Within one account, either an identity
-policy or the resource policy has to allow; across accounts, both (rules E10, X2). Exceptions are in `beyond`.
+policy or the resource policy has to allow; across accounts, both (rules E10, X2). The exceptions are in
+`Carrier.decided_elsewhere`.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ class Carrier:
 
     Attributes:
         arn: the ARN with `{partition}`, `{region}`, `{account}`, `{id}` (the physical ID) and names of properties.
-        named: the property that sets the physical ID; empty where AWS generates it.
-        own: the path of its policy in the properties; empty where only another resource attaches one.
+        name_property: the property that sets the physical ID; empty where AWS generates it.
+        policy_path: the path of its policy in the properties; empty where only another resource attaches one.
         ref: what `Ref` returns: "id" (the physical ID) or "arn".
         attributes: what `Fn::GetAtt` returns, in the form of `arn`.
-        beyond: a prefix of actions that these policies alone do not decide, and what else does. Such an action is never
-            reported as allowed.
+        decided_elsewhere: a prefix of actions that these policies alone do not decide, and what else does. Such an
+            action is never reported as allowed.
     """
 
     arn: str
-    named: str = ""
-    own: KeyPath = ()
+    name_property: str = ""
+    policy_path: KeyPath = ()
     ref: str = "id"
     attributes: Mapping[str, str] = field(default_factory=dict)
-    beyond: tuple[str, str] | None = None
+    decided_elsewhere: tuple[str, str] | None = None
 
     def id_of(self, ref: str) -> str:
         """The physical ID, from the value of `Ref`."""
@@ -49,15 +50,15 @@ class PolicyAttachment:
     """A resource type that attaches a policy to another resource.
 
     Attributes:
-        on: the type of the other resource.
-        target: the property that names one or more of them, by ARN, name or URL. Empty: all resources of the service in
-            the account and region.
-        document: the path of the policy in the properties.
+        carrier_type: the type of the other resource.
+        target_property: the property that names one or more of them, by ARN, name or URL. Empty: all resources of the
+            service in the account and region.
+        policy_path: the path of the policy in the properties.
     """
 
-    on: str
-    target: str
-    document: KeyPath
+    carrier_type: str
+    target_property: str
+    policy_path: KeyPath
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ _SEARCH = _arn(
     "es",
     "domain/{id}",
     "Arn DomainArn",
-    named="DomainName",
-    own=("AccessPolicies",),
+    name_property="DomainName",
+    policy_path=("AccessPolicies",),
     others={"DomainEndpoint": "search-{id}-example.{region}.es.amazonaws.com", "Id": "{account}/{id}"},
 )
 
@@ -93,118 +94,127 @@ CARRIERS: Mapping[str, Carrier] = {
     "AWS::APS::Workspace": _arn("aps", "workspace/{id}", ref="arn", others={"WorkspaceId": "{id}"}),
     "AWS::ApiGateway::RestApi": Carrier(
         "arn:{partition}:apigateway:{region}::/restapis/{id}",
-        own=("Policy",),
+        policy_path=("Policy",),
         attributes={"RestApiId": "{id}"},
-        beyond=("execute-api:", "the API's methods say whom they ask for an identity"),
+        decided_elsewhere=("execute-api:", "the API's methods say whom they ask for an identity"),
     ),
     "AWS::Backup::BackupVault": _arn(
         "backup",
         "backup-vault:{id}",
         "BackupVaultArn",
-        named="BackupVaultName",
-        own=("AccessPolicy",),
+        name_property="BackupVaultName",
+        policy_path=("AccessPolicy",),
         others={"BackupVaultName": "{id}"},
-        beyond=("backup:", "AWS Backup refuses calls across accounts whatever the vault's policy says"),
+        decided_elsewhere=("backup:", "AWS Backup refuses calls across accounts whatever the vault's policy says"),
     ),
     "AWS::Backup::LogicallyAirGappedBackupVault": _arn(
         "backup",
         "backup-vault:{id}",
         "BackupVaultArn",
-        named="BackupVaultName",
-        own=("AccessPolicy",),
+        name_property="BackupVaultName",
+        policy_path=("AccessPolicy",),
         others={"BackupVaultName": "{id}"},
-        beyond=("backup:", "such a vault is shared by AWS RAM, too"),
+        decided_elsewhere=("backup:", "such a vault is shared by AWS RAM, too"),
     ),
     "AWS::CloudTrail::EventDataStore": _arn("cloudtrail", "eventdatastore/{id}", "EventDataStoreArn", ref="arn"),
     "AWS::CodeArtifact::Domain": _arn(
         "codeartifact",
         "domain/{id}",
-        named="DomainName",
+        name_property="DomainName",
         ref="arn",
-        own=("PermissionsPolicyDocument",),
+        policy_path=("PermissionsPolicyDocument",),
         others={"Name": "{id}", "Owner": "{account}"},
     ),
     "AWS::CodeArtifact::Repository": _arn(
         "codeartifact",
         "repository/{DomainName}/{id}",
-        named="RepositoryName",
+        name_property="RepositoryName",
         ref="arn",
-        own=("PermissionsPolicyDocument",),
+        policy_path=("PermissionsPolicyDocument",),
         others={"Name": "{id}", "DomainName": "{DomainName}", "DomainOwner": "{account}"},
     ),
     "AWS::DSQL::Cluster": _arn(
-        "dsql", "cluster/{id}", "ResourceArn", own=("PolicyDocument",), others={"Identifier": "{id}"}
+        "dsql", "cluster/{id}", "ResourceArn", policy_path=("PolicyDocument",), others={"Identifier": "{id}"}
     ),
     "AWS::DynamoDB::GlobalTable": _arn(
-        "dynamodb", "table/{id}", named="TableName", others={"StreamArn": STREAM, "TableId": "{id}"}
+        "dynamodb", "table/{id}", name_property="TableName", others={"StreamArn": STREAM, "TableId": "{id}"}
     ),
     "AWS::DynamoDB::Table": _arn(
         "dynamodb",
         "table/{id}",
-        named="TableName",
-        own=("ResourcePolicy", "PolicyDocument"),
+        name_property="TableName",
+        policy_path=("ResourcePolicy", "PolicyDocument"),
         others={"StreamArn": STREAM},
     ),
     "AWS::EFS::FileSystem": _arn(
         "elasticfilesystem",
         "file-system/{id}",
-        own=("FileSystemPolicy",),
+        policy_path=("FileSystemPolicy",),
         others={"FileSystemId": "{id}"},
-        beyond=("elasticfilesystem:client", "who mounts a file system without IAM is anonymous"),
+        decided_elsewhere=("elasticfilesystem:client", "who mounts a file system without IAM is anonymous"),
     ),
     "AWS::Elasticsearch::Domain": _SEARCH,
     "AWS::EventSchemas::Registry": _arn(
         "schemas",
         "registry/{id}",
         "RegistryArn",
-        named="RegistryName",
+        name_property="RegistryName",
         ref="arn",
         others={"RegistryName": "{id}"},
     ),
-    "AWS::Events::EventBus": _arn("events", "event-bus/{id}", named="Name", own=("Policy",), others={"Name": "{id}"}),
+    "AWS::Events::EventBus": _arn(
+        "events", "event-bus/{id}", name_property="Name", policy_path=("Policy",), others={"Name": "{id}"}
+    ),
     # Its policy is independent of the primary key's.
-    "AWS::KMS::ReplicaKey": _arn("kms", "key/{id}", own=("KeyPolicy",), others={"KeyId": "{id}"}),
-    "AWS::Kinesis::Stream": _arn("kinesis", "stream/{id}", named="Name"),
-    "AWS::Lambda::Alias": _arn("lambda", "function:{function}:{id}", "AliasArn", named="Name", ref="arn"),
-    "AWS::Lambda::Function": _arn("lambda", "function:{id}", named="FunctionName"),
+    "AWS::KMS::ReplicaKey": _arn("kms", "key/{id}", policy_path=("KeyPolicy",), others={"KeyId": "{id}"}),
+    "AWS::Kinesis::Stream": _arn("kinesis", "stream/{id}", name_property="Name"),
+    "AWS::Lambda::Alias": _arn("lambda", "function:{function}:{id}", "AliasArn", name_property="Name", ref="arn"),
+    "AWS::Lambda::Function": _arn("lambda", "function:{id}", name_property="FunctionName"),
     # Every version counts as version 1.
     "AWS::Lambda::Version": _arn("lambda", "function:{function}:1", "FunctionArn", ref="arn", others={"Version": "1"}),
     "AWS::Logs::DeliveryDestination": _arn(
         "logs",
         "delivery-destination:{id}",
-        named="Name",
-        own=("DeliveryDestinationPolicy", "DeliveryDestinationPolicy"),
+        name_property="Name",
+        policy_path=("DeliveryDestinationPolicy", "DeliveryDestinationPolicy"),
         others={"Name": "{id}"},
     ),
-    "AWS::Logs::Destination": _arn("logs", "destination:{id}", named="DestinationName", own=("DestinationPolicy",)),
-    "AWS::Oam::Sink": _arn("oam", "sink/{id}", ref="arn", own=("Policy",)),
+    "AWS::Logs::Destination": _arn(
+        "logs", "destination:{id}", name_property="DestinationName", policy_path=("DestinationPolicy",)
+    ),
+    "AWS::Oam::Sink": _arn("oam", "sink/{id}", ref="arn", policy_path=("Policy",)),
     "AWS::OpenSearchService::Domain": _SEARCH,
     "AWS::PaymentCryptography::Key": _arn(
-        "payment-cryptography", "key/{id}", "KeyIdentifier", ref="arn", own=("Policy",)
+        "payment-cryptography", "key/{id}", "KeyIdentifier", ref="arn", policy_path=("Policy",)
     ),
     "AWS::S3::AccessPoint": _arn(
         "s3",
         "accesspoint/{id}",
-        named="Name",
-        own=("Policy",),
+        name_property="Name",
+        policy_path=("Policy",),
         others={"Name": "{id}", "Alias": "{id}-s3alias"},
-        beyond=("s3:", "the policy of the bucket behind an access point has to allow, too"),
+        decided_elsewhere=("s3:", "the policy of the bucket behind an access point has to allow, too"),
     ),
-    "AWS::S3Express::DirectoryBucket": _arn("s3express", "bucket/{id}", named="BucketName"),
+    "AWS::S3Express::DirectoryBucket": _arn("s3express", "bucket/{id}", name_property="BucketName"),
     "AWS::S3ObjectLambda::AccessPoint": _arn(
         "s3-object-lambda",
         "accesspoint/{id}",
-        named="Name",
-        beyond=("s3-object-lambda:", "the access point, the bucket and the function behind it have to allow, too"),
+        name_property="Name",
+        decided_elsewhere=(
+            "s3-object-lambda:",
+            "the access point, the bucket and the function behind it have to allow, too",
+        ),
     ),
-    "AWS::S3Tables::TableBucket": _arn("s3tables", "bucket/{id}", "TableBucketARN", named="TableBucketName", ref="arn"),
+    "AWS::S3Tables::TableBucket": _arn(
+        "s3tables", "bucket/{id}", "TableBucketARN", name_property="TableBucketName", ref="arn"
+    ),
     "AWS::SageMaker::ModelPackageGroup": _arn(
         "sagemaker",
         "model-package-group/{id}",
         "ModelPackageGroupArn",
-        named="ModelPackageGroupName",
+        name_property="ModelPackageGroupName",
         ref="arn",
-        own=("ModelPackageGroupPolicy",),
+        policy_path=("ModelPackageGroupPolicy",),
     ),
 }
 
@@ -267,14 +277,16 @@ def filled(template: str, properties: Any, id_: str, where: Location) -> str:
         raise NoPolicy(f"it has no property {error.args[0]}") from None
 
 
-def more_than_policies(type_: str, action: str) -> str:
-    """What decides over an action on a carrier besides policies (`Carrier.beyond`); empty where nothing does."""
+def what_else_decides(type_: str, action: str) -> str:
+    """What decides about an action on a resource of this type besides policies; empty where nothing does."""
     carrier = CARRIERS.get(type_)
-    begins, what = carrier.beyond if carrier is not None and carrier.beyond is not None else ("", "")
-    return what if action.lower().startswith(begins) else ""
+    if carrier is None or carrier.decided_elsewhere is None:
+        return ""
+    prefix, decider = carrier.decided_elsewhere
+    return decider if action.lower().startswith(prefix) else ""
 
 
-def registry(arn: str) -> str:
+def registry_policy_arn(arn: str) -> str:
     """The ARN of the account-level policy that applies to a resource besides its own policy: for a repository, that of
     its ECR registry. Empty where there is none.
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-permissions.html"""
@@ -282,7 +294,7 @@ def registry(arn: str) -> str:
     return f"{head}:*" if resource and head.split(":")[2:3] == ["ecr"] else ""
 
 
-def carrying(arn: str) -> str:
+def carrier_arn(arn: str) -> str:
     """The ARN of the resource that carries the policy for a resource: itself, or one that contains it."""
     fields = arn.split(":", 5)
     if len(fields) < 6:

@@ -58,9 +58,11 @@ def resource_policies(type_: str, properties: Any, ref: str, where: Location) ->
     if attachment is not None:
         for arn in _targets(attachment, properties, where):
             written = (
-                at(properties, attachment.document) if attachment.document else _BY_PROPERTIES[type_](properties, arn)
+                at(properties, attachment.policy_path)
+                if attachment.policy_path
+                else _BY_PROPERTIES[type_](properties, arn)
             )
-            yield ResourcePolicy(arn, attachment.on, _document(written, type_), attachment.document)
+            yield ResourcePolicy(arn, attachment.carrier_type, _document(written, type_), attachment.policy_path)
 
 
 def merged(found: Iterable[ResourcePolicy]) -> dict[str, list[ResourcePolicy]]:
@@ -112,22 +114,22 @@ def _of_text(written: Any) -> Any:
 
 
 def _targets(attachment: PolicyAttachment, properties: Mapping[str, Any], where: Location) -> Iterator[str]:
-    if not attachment.target:
-        service = attachment.on.split("::")[1].lower()
+    if not attachment.target_property:
+        service = attachment.carrier_type.split("::")[1].lower()
         yield f"arn:{where.partition}:{service}:{where.region}:{where.account}:*"
         return
-    given = properties.get(attachment.target)
-    if given is None and attachment.on == "AWS::Events::EventBus":
+    given = properties.get(attachment.target_property)
+    if given is None and attachment.carrier_type == "AWS::Events::EventBus":
         given = "default"
     for name in given if isinstance(given, list) else [given]:
         if not isinstance(name, str) or not name:
-            raise NoPolicy(f"its {attachment.target} names nothing")
-        carrier = CARRIERS.get(attachment.on)
-        if not name.startswith("arn:") and (carrier is None or attachment.target.lower().endswith("arn")):
-            raise NoPolicy(f"its {attachment.target} is no ARN: {name}")
+            raise NoPolicy(f"its {attachment.target_property} names nothing")
+        carrier = CARRIERS.get(attachment.carrier_type)
+        if not name.startswith("arn:") and (carrier is None or attachment.target_property.lower().endswith("arn")):
+            raise NoPolicy(f"its {attachment.target_property} is no ARN: {name}")
         whole = carrier is None or name.startswith("arn:")
         # A function may also be named by part of its ARN.
-        part = name.rpartition(":function:")[2] if attachment.on == "AWS::Lambda::Function" else name
+        part = name.rpartition(":function:")[2] if attachment.carrier_type == "AWS::Lambda::Function" else name
         yield name if whole or carrier is None else filled(carrier.arn, properties, part, where)
 
 
@@ -205,7 +207,7 @@ def _own(
     type_: str, carrier: Carrier, properties: Mapping[str, Any], id_: str, where: Location
 ) -> Iterator[tuple[KeyPath, str]]:
     """Where a resource writes policies of its own, and the ARN of what each is on."""
-    paths = [carrier.own] if carrier.own and at(properties, carrier.own) else []
+    paths = [carrier.policy_path] if carrier.policy_path and at(properties, carrier.policy_path) else []
     if type_ == "AWS::ApiGateway::RestApi":
         paths += _in_definition(properties)
         if len(paths) > 1:
