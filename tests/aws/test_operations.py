@@ -281,6 +281,16 @@ def test_where_there_are_no_such_parameters_none_are_invented() -> None:
     assert parameters_for("ssm", "GetParameter", KEY, HERE, minimal) is None
 
 
+@pytest.mark.parametrize("operation", ["GetBucketLocation", "GetBucketPolicy", "GetBucketVersioning"])
+def test_the_arn_of_an_object_is_no_bucket(operation: str) -> None:
+    """As in AWS's own S3ReadPolicy of SAM: s3:GetBucketLocation on a bucket and all that is in it."""
+    operation_model = model("s3").operation_model(operation)
+    known = list(operation_model.input_shape.members)
+    minimal = minimal_parameters(operation_model)
+    assert parameters_for("s3", operation, "arn:aws:s3:::b/k", HERE, minimal, known) is None
+    assert parameters_for("s3", operation, "arn:aws:s3:::b", HERE, minimal, known) == {"Bucket": "b"}
+
+
 # --- names that are almost alike --------------------------------------------------------------------------------------
 
 ARN = f"arn:aws:{{}}:eu-west-1:{A}:{{}}".format

@@ -286,6 +286,11 @@ def _lower(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
+#: The characters of variables in ARN templates, where they are not any: a bucket's name has no slash, so that the ARN
+#: of an object is no bucket's.
+_CHARACTERS = {"BucketName": "[^/]"}
+
+
 @lru_cache(maxsize=4096)
 def _expression(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """An ARN template as a regular expression, and its variables other than the places."""
@@ -296,7 +301,8 @@ def _expression(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
         if match is None:
             expression += re.escape(part)
         else:
-            expression += f"(?P<{match[1]}>.*?)" if match[1] not in seen else f"(?P={match[1]})"
+            characters = _CHARACTERS.get(match[1], ".")
+            expression += f"(?P<{match[1]}>{characters}*?)" if match[1] not in seen else f"(?P={match[1]})"
             seen.add(match[1])
     variables = tuple(v for v in dict.fromkeys(_VARIABLE.findall(template)) if v not in _PLACES)
     return re.compile(expression), variables
