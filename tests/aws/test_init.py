@@ -361,6 +361,21 @@ def test_a_policy_on_a_resource_alone_is_worth_a_contract(tmp_path: Path) -> Non
     assert declared.policy[0].document["Action"] == "sns:Publish"
 
 
+def test_a_repository_whose_name_has_slashes_is_drafted(tmp_path: Path) -> None:
+    """Beside one that is called like the end of the other."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "ecr:BatchGetImage"}
+
+    def repository(name: str, **more: object) -> object:
+        return {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": name, **more}}
+
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    parts = {"Api": repository("shop/api", RepositoryPolicyText=policy), "Other": repository("api")}
+    path = draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})
+    (declared,) = load(path).resources
+    assert (declared.alias, declared.reference.rpartition(":")[2]) == ("api", "repository/shop/api")
+    assert "  api: # Api\n" in path.read_text(encoding="utf-8")
+
+
 def test_how_templates_are_written_is_waived_until_a_person_decides(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

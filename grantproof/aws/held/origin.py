@@ -98,7 +98,11 @@ class Origins:
         fields = arn.split(":", 5)
         kind, _, name = fields[-1].partition("/")
         account = self._accounts.get(fields[4], "") if len(fields) == 6 else ""
-        found = self._resources.get(arn) or self._resources.get(f"{account}:{kind}/{name.rsplit('/', 1)[-1]}")
+        # Names of repositories contain slashes; of an IAM entity, what stands before the last is its path.
+        names = (name, name.rsplit("/", 1)[-1])
+        found = self._resources.get(arn) or next(
+            (of for n in names if (of := self._resources.get(f"{account}:{kind}/{n}"))), None
+        )
         # The physical id of buckets, keys and queues is a name, an id or a URL, not an ARN.
         return found or self._resources.get(name.rsplit("/", 1)[-1] or kind) or self._by_ending(fields)
 
