@@ -9,7 +9,7 @@ import pytest
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import Making, make
 from grantproof.aws.templates import parameters
-from grantproof.aws.templates.inert import usual_arn
+from grantproof.aws.templates.assumed_values import assumed_arn
 from grantproof.aws.templates.scope import Scope
 
 
@@ -27,7 +27,7 @@ def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name:
     scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
     account = MadeAccount("111111111111")
     making = Making(("stack", "R"), type_, name, "", "stack", Path("t.yaml"), account, scope)
-    assert usual_arn(type_, making.physical(next(iter(name.values()))), making.where) == expected
+    assert assumed_arn(type_, making.physical(next(iter(name.values()))), making.where) == expected
 
 
 @pytest.mark.parametrize(

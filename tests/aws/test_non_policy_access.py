@@ -27,9 +27,10 @@ from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
+from grantproof.aws.templates.assumed_values import assumed_attribute, assumed_ref
 from grantproof.aws.templates.carriers import Location
 from grantproof.aws.templates.destinations import external_destinations
-from grantproof.aws.templates.inert import INERT, made_up, reference
+from grantproof.aws.templates.inert import INERT
 from grantproof.aws.templates.text_destinations import OwnAccount
 from grantproof.contract import load
 from grantproof.iam import actions
@@ -334,11 +335,11 @@ def test_a_stand_in_is_called_as_the_real_one_would_be(type_: str) -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     identifiers = schema["primaryIdentifier"]
     by_arn = len(identifiers) == 1 and identifiers[0].lower().endswith("arn")
-    ref = reference(type_, "name", Location("aws", "eu-west-1", "111111111111"))
+    ref = assumed_ref(type_, "name", Location("aws", "eu-west-1", "111111111111"))
     assert ref.startswith("arn:") is by_arn
     given = {path.rsplit("/", 1)[-1] for path in schema.get("readOnlyProperties", ())}
     for attribute in given & {"Arn", "ARN"}:
-        arn = made_up(type_, attribute, ref, Location("aws", "eu-west-1", "111111111111"))
+        arn = assumed_attribute(type_, attribute, ref, Location("aws", "eu-west-1", "111111111111"))
         assert arn.split(":")[2] in actions.services()
         assert "name" in arn
 

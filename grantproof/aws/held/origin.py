@@ -12,7 +12,7 @@ from grantproof.aws.held.non_policy_access import LIMITING_PROPERTIES, AccessKin
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
-from grantproof.aws.templates.resource_policies import ResourcePolicy, merged
+from grantproof.aws.templates.resource_policies import ResourcePolicy, by_arn
 from grantproof.source import Key, Place, at, read
 
 KeyPath = tuple[Key, ...]
@@ -84,7 +84,7 @@ class Origins:
             for one in policies_put_by(resource, self._where(resource)) if resource.properties is not None else ():
                 by[id(one)] = resource
                 found.append(one)
-        return {arn: [(by[id(one)], one) for one in several] for arn, several in merged(found).items()}
+        return {arn: [(by[id(one)], one) for one in several] for arn, several in by_arn(found).items()}
 
     def _where(self, resource: Resource) -> Location:
         values = self._deployment.facts.values

@@ -15,8 +15,9 @@ from typing import Any
 from moto.cloudformation import parsing
 
 from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
+from grantproof.aws.templates.assumed_values import assumed_attribute, assumed_ref, given_name
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
-from grantproof.aws.templates.inert import INERT, made_up, name_of, reference
+from grantproof.aws.templates.inert import INERT
 from grantproof.aws.templates.pseudo import partition_of
 
 
@@ -68,7 +69,7 @@ def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
 
 
 def _inert(type_: str, where: Location, p: Properties, generated: str) -> CreatedResource:
-    ref = reference(type_, str(name_of(type_, p) or generated), where)
+    ref = assumed_ref(type_, str(given_name(type_, p) or generated), where)
     return CreatedResource(None, ref, _MadeUp(type_, ref, where))
 
 
@@ -84,7 +85,7 @@ class _MadeUp(dict[str, str]):
 
     def __missing__(self, attribute: str) -> str:
         type_, name, where = self._of
-        return made_up(type_, attribute, name, where)
+        return assumed_attribute(type_, attribute, name, where)
 
 
 def _stand_in(type_: str) -> Callable[[Location, Properties, str], CreatedResource]:

@@ -12,8 +12,8 @@ from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.synthesis.stack_cache import CachedStack, StackCache, key_of
 from grantproof.aws.templates import parameters
+from grantproof.aws.templates.assumed_values import assumed_attribute
 from grantproof.aws.templates.carriers import CARRIERS
-from grantproof.aws.templates.inert import made_up
 from grantproof.aws.templates.intrinsics import resolve
 from grantproof.aws.templates.placed import placed_once, policies_as_text
 from grantproof.aws.templates.pseudo import pseudo_parameters
@@ -225,7 +225,8 @@ class MadeStack:
         if (type_ in MAKERS and type_ not in CARRIERS) or type_ == _NESTED:
             raise NotResolved(f"{attribute} of {name} ({type_}) cannot be said without deploying")
         # Generated, as physical IDs are. The suites compare with a deployment, which shows a difference.
-        return made_up(type_, attribute, found.physical_id, self._to_make(name, type_, self._properties[name]).where)
+        where = self._to_make(name, type_, self._properties[name]).where
+        return assumed_attribute(type_, attribute, found.physical_id, where)
 
     def outputs(self) -> dict[str, str]:
         """The outputs whose conditions are true."""

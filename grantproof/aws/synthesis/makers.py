@@ -17,8 +17,8 @@ from grantproof.aws.held.non_policy_access import (
     without_limiting_property,
 )
 from grantproof.aws.synthesis.made_account import MadeAccount, as_document, managed_policy
+from grantproof.aws.templates.assumed_values import assumed_id, assumed_ref, given_name, plain_arn
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
-from grantproof.aws.templates.inert import name_of, plain_arn, reference, shaped_id
 from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.aws.templates.scope import NotResolved, Scope
 from grantproof.source import shown
@@ -117,9 +117,9 @@ def make(making: Making) -> Made:
             f"{shown(making.template)}: {making.path[-1]} is a {making.type} that says who may do something"
         )
     # The type gives nobody access by itself; only its name can be referred to.
-    shaped = shaped_id(making.type, making.path)
-    name = making.physical((making.known or shaped) if shaped else name_of(making.type, making.properties))
-    return Made(reference(making.type, name, making.where))
+    shaped = assumed_id(making.type, making.path)
+    name = making.physical((making.known or shaped) if shaped else given_name(making.type, making.properties))
+    return Made(assumed_ref(making.type, name, making.where))
 
 
 def listed(item: Any) -> list[Any]:

@@ -1,7 +1,7 @@
-"""Which policies resources put on themselves and on others, read from their properties after the table `carriers`.
+"""The resource policies that a resource's properties create, on the resource itself or on another one.
 
-Most write a policy down. Some are a permission, of which their service makes a statement; some write it as text, or in
-the definition of something else.
+Which properties hold them is in the tables of `carriers`. Most hold a policy document. Some types instead hold a single
+permission, from which the service builds a statement; some hold the policy as JSON text, or within an API definition.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from grantproof.source import at
 
 @dataclass(frozen=True)
 class ResourcePolicy:
-    """A policy that a resource puts on itself or on another.
+    """A resource policy that a resource's properties create.
 
     Attributes:
-        arn, type: what carries the policy.
-        document: with its statements in a list.
-        path: where the policy stands in the properties.
+        arn, type: those of the resource that the policy is attached to.
+        document: the policy; its Statement is a list.
+        path: where the policy is in the properties.
     """
 
     arn: str
@@ -44,49 +44,54 @@ class ResourcePolicy:
 
 
 def resource_policies(type_: str, properties: Any, ref: str, where: Location) -> Iterator[ResourcePolicy]:
-    """The policies that a resource puts on itself or on others. `ref` is what `Ref` gives.
+    """The policies that a resource creates on itself or on others.
+
+    Args:
+        properties: with intrinsic functions resolved.
+        ref: the value of `Ref` of the resource.
 
     Raises:
-        NoPolicy: they cannot be told.
+        NoPolicy: a policy, or the resource that it is attached to, cannot be determined.
     """
     properties = properties if isinstance(properties, Mapping) else {}
     carrier, attachment = CARRIERS.get(type_), ATTACHMENTS.get(type_)
     if carrier is not None:
-        for path, arn in _own(type_, carrier, properties, carrier.id_of(ref), where):
-            written = _document(at(properties, path), type_)
-            yield ResourcePolicy(arn, type_, _OWN.get(type_, _as_it_is)(written, carrier.id_of(ref), where), path)
+        for path, arn in _own_policies(type_, carrier, properties, carrier.id_of(ref), where):
+            document = _document(at(properties, path), type_)
+            if type_ == "AWS::ApiGateway::RestApi":
+                document = _with_whole_arns(document, carrier.id_of(ref), where)
+            yield ResourcePolicy(arn, type_, document, path)
     if attachment is not None:
+        path = attachment.policy_path
         for arn in _targets(attachment, properties, where):
-            written = (
-                at(properties, attachment.policy_path)
-                if attachment.policy_path
-                else _BY_PROPERTIES[type_](properties, arn)
-            )
-            yield ResourcePolicy(arn, attachment.carrier_type, _document(written, type_), attachment.policy_path)
+            written = at(properties, path) if path else _PERMISSIONS[type_](properties, arn)
+            yield ResourcePolicy(arn, attachment.carrier_type, _document(written, type_), path)
 
 
-def merged(found: Iterable[ResourcePolicy]) -> dict[str, list[ResourcePolicy]]:
-    """Those attached to the same resource, by its ARN. Their statements are one policy, in an order that does not
-    depend on which of them was made first."""
+def by_arn(policies: Iterable[ResourcePolicy]) -> dict[str, list[ResourcePolicy]]:
+    """The policies of each resource, by its ARN. Several policies of one resource take effect as one; they are sorted
+    by their text, so that their order does not depend on the order in which they were created."""
     out: dict[str, list[ResourcePolicy]] = {}
-    for one in found:
-        out.setdefault(one.arn, []).append(one)
+    for policy in policies:
+        out.setdefault(policy.arn, []).append(policy)
     for several in out.values():
-        several.sort(key=lambda one: json.dumps(one.document, sort_keys=True, default=str))
+        several.sort(key=lambda policy: json.dumps(policy.document, sort_keys=True, default=str))
     return out
 
 
-def snapshot_entries(found: Iterable[ResourcePolicy], account: str) -> Iterator[dict[str, Any]]:
-    """The policies of one account in the shape of a snapshot's."""
-    for arn, several in sorted(merged(found).items()):
+def snapshot_entries(policies: Iterable[ResourcePolicy], account: str) -> Iterator[dict[str, Any]]:
+    """The policies of one account as entries of `AccountSnapshot.resource_policies`, one for each resource."""
+    for arn, several in sorted(by_arn(policies).items()):
         document = dict(several[0].document)
         if len(several) > 1:
-            document = {"Version": "2012-10-17", "Statement": [s for one in several for s in _as_of_2012(one.document)]}
+            statements = [statement for policy in several for statement in _statements_of_2012(policy.document)]
+            document = {"Version": "2012-10-17", "Statement": statements}
         yield {"Arn": arn, "Type": several[0].type, "Account": account, "Policy": document}
 
 
-def _as_of_2012(document: Mapping[str, Any]) -> list[Any]:
-    """The statements of a policy that becomes part of a newer one: in the old language a variable is ordinary text."""
+def _statements_of_2012(document: Mapping[str, Any]) -> list[Any]:
+    """The statements of a policy, as they read in version 2012-10-17: `${` begins no variable in older versions, so
+    there it is escaped."""
     statements: list[Any] = document["Statement"]
     if document.get("Version") == "2012-10-17":
         return statements
@@ -95,18 +100,18 @@ def _as_of_2012(document: Mapping[str, Any]) -> list[Any]:
 
 
 def _document(written: Any, type_: str) -> Mapping[str, Any]:
-    """A policy as it is written: an object, or text."""
-    written = _of_text(written)
+    """A policy that is written as an object or as JSON text, its Statement as a list."""
+    written = _parsed(written)
     if not isinstance(written, Mapping) or "Statement" not in written:
         raise NoPolicy(f"the policy of this {type_} has no Statement")
-    statements = _of_text(written["Statement"])
+    statements = _parsed(written["Statement"])
     listed = statements if isinstance(statements, list) else [statements]
     document: Mapping[str, Any] = like(written, {**written, "Statement": listed})
     return document
 
 
-def _of_text(written: Any) -> Any:
-    """What text says as JSON; all else as it is."""
+def _parsed(written: Any) -> Any:
+    """The value of JSON text; any other value unchanged."""
     try:
         return json.loads(written) if isinstance(written, str) else written
     except ValueError as error:
@@ -114,6 +119,7 @@ def _of_text(written: Any) -> Any:
 
 
 def _targets(attachment: PolicyAttachment, properties: Mapping[str, Any], where: Location) -> Iterator[str]:
+    """The ARNs of the resources to which a policy is attached."""
     if not attachment.target_property:
         service = attachment.carrier_type.split("::")[1].lower()
         yield f"arn:{where.partition}:{service}:{where.region}:{where.account}:*"
@@ -127,10 +133,12 @@ def _targets(attachment: PolicyAttachment, properties: Mapping[str, Any], where:
         carrier = CARRIERS.get(attachment.carrier_type)
         if not name.startswith("arn:") and (carrier is None or attachment.target_property.lower().endswith("arn")):
             raise NoPolicy(f"its {attachment.target_property} is no ARN: {name}")
-        whole = carrier is None or name.startswith("arn:")
-        # A function may also be named by part of its ARN.
-        part = name.rpartition(":function:")[2] if attachment.carrier_type == "AWS::Lambda::Function" else name
-        yield name if whole or carrier is None else filled(carrier.arn, properties, part, where)
+        if carrier is None or name.startswith("arn:"):
+            yield name
+        elif attachment.carrier_type == "AWS::Lambda::Function":  # its name can be part of an ARN
+            yield filled(carrier.arn, properties, name.rpartition(":function:")[2], where)
+        else:
+            yield filled(carrier.arn, properties, name, where)
 
 
 def _needed(properties: Any, name: str) -> Any:
@@ -139,12 +147,13 @@ def _needed(properties: Any, name: str) -> Any:
     return properties[name]
 
 
-def _of_bus(properties: Mapping[str, Any], bus: str) -> Any:
-    """The policy of an AWS::Events::EventBusPolicy: a statement, or what PutPermission makes of its other properties.
+def _event_bus_policy(properties: Mapping[str, Any], bus: str) -> Any:
+    """The policy that an AWS::Events::EventBusPolicy creates: of its Statement, or of its other properties, as
+    PutPermission does. `bus` is the ARN of the event bus.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html"""
     sid = properties.get("StatementId")
     if "Statement" in properties:
-        statement = _of_text(properties["Statement"])
+        statement = _parsed(properties["Statement"])
         if not isinstance(statement, Mapping):
             raise NoPolicy("its Statement is no object")
         return {"Version": "2012-10-17", "Statement": [like(statement, {"Sid": sid, **statement})]}
@@ -159,22 +168,22 @@ def _of_bus(properties: Mapping[str, Any], bus: str) -> Any:
         "Action": _needed(properties, "Action"),
         "Resource": bus,
     }
-    if asked := properties.get("Condition"):
-        operator, key, value = (_needed(asked, name) for name in ("Type", "Key", "Value"))
+    if condition := properties.get("Condition"):
+        operator, key, value = (_needed(condition, name) for name in ("Type", "Key", "Value"))
         made["Condition"] = {operator: {key: value}}
     return {"Version": "2012-10-17", "Statement": [made]}
 
 
-def _of_function(properties: Mapping[str, Any], function: str) -> Any:
-    """The policy that AddPermission makes of an AWS::Lambda::Permission.
+def _function_policy(properties: Mapping[str, Any], function: str) -> Any:
+    """The policy that an AWS::Lambda::Permission creates, as AddPermission does. `function` is the function's ARN.
     https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
-    named = str(_needed(properties, "Principal"))
-    kind = "AWS" if named.startswith("arn:") or named.isdigit() else "Service"
-    if kind == "Service" and named != "*" and not _SERVICE.fullmatch(named):
-        raise NoPolicy(f"its Principal is neither account, role, user nor service: {named!r}")
+    principal = str(_needed(properties, "Principal"))
+    kind = "AWS" if principal.startswith("arn:") or principal.isdigit() else "Service"
+    if kind == "Service" and principal != "*" and not _SERVICE.fullmatch(principal):
+        raise NoPolicy(f"its Principal is neither account, role, user nor service: {principal!r}")
     made: dict[str, Any] = {
         "Effect": "Allow",
-        "Principal": "*" if named == "*" else {kind: named},
+        "Principal": "*" if principal == "*" else {kind: principal},
         "Action": _needed(properties, "Action"),
         "Resource": function,
     }
@@ -189,6 +198,7 @@ def _of_function(properties: Mapping[str, Any], function: str) -> Any:
 
 
 _SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+#: Properties of an AWS::Lambda::Permission that become conditions of the statement: property, operator, condition key.
 _PERMISSION_CONDITIONS = (
     ("SourceArn", "ArnLike", "AWS:SourceArn"),
     ("SourceAccount", "StringEquals", "AWS:SourceAccount"),
@@ -197,19 +207,21 @@ _PERMISSION_CONDITIONS = (
     ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
     ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
 )
-_BY_PROPERTIES: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
-    "AWS::Events::EventBusPolicy": _of_bus,
-    "AWS::Lambda::Permission": _of_function,
+#: By type that holds no policy document: the policy as a function of its properties and of the target's ARN.
+_PERMISSIONS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
+    "AWS::Events::EventBusPolicy": _event_bus_policy,
+    "AWS::Lambda::Permission": _function_policy,
 }
 
 
-def _own(
+def _own_policies(
     type_: str, carrier: Carrier, properties: Mapping[str, Any], id_: str, where: Location
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Where a resource writes policies of its own, and the ARN of what each is on."""
+    """The paths in the properties of a resource at which its own policies are, each with the ARN that it applies to: a
+    table also has the policy of its stream, a global table those of its replicas."""
     paths = [carrier.policy_path] if carrier.policy_path and at(properties, carrier.policy_path) else []
     if type_ == "AWS::ApiGateway::RestApi":
-        paths += _in_definition(properties)
+        paths += _path_in_definition(properties)
         if len(paths) > 1:
             raise NoPolicy("it has a Policy, and another in its Body")
     yield from ((path, filled(carrier.arn, properties, id_, where)) for path in paths)
@@ -228,8 +240,8 @@ def _own(
                     yield path, filled(arn, properties, id_, there)
 
 
-def _in_definition(properties: Mapping[str, Any]) -> list[KeyPath]:
-    """The policy in an API's definition.
+def _path_in_definition(properties: Mapping[str, Any]) -> list[KeyPath]:
+    """The path of the policy in an API's OpenAPI definition; empty where there is none.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/openapi-extensions-policy.html"""
     if "BodyS3Location" in properties:
         raise NoPolicy("its definition is in S3 (BodyS3Location), and may hold a policy")
@@ -239,12 +251,8 @@ def _in_definition(properties: Mapping[str, Any]) -> list[KeyPath]:
     return [inside] if at(properties, inside) else []
 
 
-def _as_it_is(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[str, Any]:
-    return document
-
-
-def _of_api(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[str, Any]:
-    """API Gateway takes `execute-api:/stage/method/path` for the API that has the policy.
+def _with_whole_arns(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[str, Any]:
+    """The policy of an API with whole ARNs: a resource `execute-api:/stage/method/path` is one of the API itself.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-examples.html"""
     start = f"arn:{where.partition}:execute-api:{where.region}:{where.account}:{id_}"
 
@@ -260,8 +268,3 @@ def _of_api(document: Mapping[str, Any], id_: str, where: Location) -> Mapping[s
     ]
     made: Mapping[str, Any] = like(document, {**document, "Statement": statements})
     return made
-
-
-_OWN: Mapping[str, Callable[[Mapping[str, Any], str, Location], Mapping[str, Any]]] = {
-    "AWS::ApiGateway::RestApi": _of_api
-}
