@@ -23,7 +23,7 @@ class Results:
         problems: why the run is incomplete; a run with a problem verifies nothing.
         facts: `access.describe` as data, by grant.
         untouched: tests (`suite/test`) for which a grant has no subject, by grant.
-        unused: lines on accepted deviations that were not found.
+        unused: lines on accepted deviations that were not found, and on waivers that are still drafts.
         seconds: duration of tests, by grant.
         against: for real accounts, a line on the exports, by grant.
         undecided: for drafts, a line on the open `DECIDE` marks, by grant.

@@ -51,6 +51,12 @@ class Waiver:
     place: Place
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """Which of owner and reason are still marked `DECIDE`. A draft accepts nothing."""
+        texts = {"owner": self.owner, "reason": self.reason}
+        return tuple(name for name, text in texts.items() if re.search(rf"\b{DECIDE}\b", text))
+
+    @property
     def acceptance(self) -> Acceptance:
         """The waiver's data, as a finding carries it."""
         return Acceptance(self.owner, self.reason, self.expires.isoformat(), str(self.place))
@@ -58,11 +64,13 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True)
 class Waivers:
-    """The waivers of one grant. `path` is None where it has no such file."""
+    """The waivers of one grant. `path` is None where it has no such file; `drafts` are those that still have a `DECIDE`
+    mark, and accept nothing."""
 
     grant: str
     path: Path | None = None
     entries: tuple[Waiver, ...] = field(default=())
+    drafts: tuple[Waiver, ...] = field(default=())
 
     def apply(self, claim: str, findings: Iterable[Finding], today: date) -> tuple[Finding, ...]:
         """The findings of a claim (`Claim.id`), accepted where a waiver that has not expired accepts them."""
@@ -93,19 +101,36 @@ class Waivers:
         return finding
 
     def unused(self, claims: Iterable[Claim]) -> tuple[str, ...]:
-        """One line for each accepted finding that was not found, of claims that have run, or whose claim is unknown."""
+        """One line for each accepted finding that was not found, of claims that have run, or whose claim is unknown,
+        and one for each draft."""
         own = {claim.id.removeprefix(f"{self.grant}/"): claim for claim in claims if claim.grant == self.grant}
-        out = []
+        out = [_open_draft(draft, own) for draft in self.drafts]
         for accepted in (a for waiver in self.entries for a in waiver.accepts):
             claim = own.get(accepted.claim)
             if claim is None:
                 out.append(f"{accepted.place}: there is no claim {accepted.claim!r}; remove it or correct its name")
-            elif claim.status not in ("not run", "error") and (
-                (accepted.fingerprint, without_lines(accepted.finding))
-                not in {(print_, without_lines(f.detail)) for print_, f in claim.shown}
-            ):
+            elif claim.status not in ("not run", "error") and not _is_found(accepted, claim):
                 out.append(f"{accepted.place}: {accepted.finding!r} is accepted and was not found; remove it")
         return tuple(out)
+
+
+def _is_found(accepted: Accepted, claim: Claim) -> bool:
+    found = {(print_, without_lines(f.detail)) for print_, f in claim.shown}
+    return (accepted.fingerprint, without_lines(accepted.finding)) in found
+
+
+def _open_draft(draft: Waiver, claims: Mapping[str, Claim]) -> str:
+    """A line on a waiver that nobody has decided on yet. `claims`: those of its grant, by name without the grant."""
+    named = [(accepted, claims.get(accepted.claim)) for accepted in draft.accepts]
+    found = sum(claim is not None and _is_found(accepted, claim) for accepted, claim in named)
+    which = f"{' and '.join(draft.undecided)} {'is' if len(draft.undecided) == 1 else 'are'}"
+    marked = f"{draft.place}: {which} still marked {DECIDE}, so that it accepts nothing"
+    if found:
+        what = f"what it lists ({found} of the findings above)"
+        return f"{marked}. To accept {what}, say who answers for it and why; or mend the templates and delete it"
+    if any(claim is None or claim.status in ("not run", "error") for _, claim in named):
+        return marked
+    return f"{marked}, and nothing of it is found any more; delete it"
 
 
 #: Prefixes of claims about the style of templates, which do not concern access.
@@ -123,8 +148,8 @@ def _is_unwanted_style(finding: Mapping[str, Any]) -> bool:
 
 
 def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
-    """The text of waivers for a run's style findings in a grant's templates; empty without any. `load` rejects it until
-    its `DECIDE` marks are replaced. Findings about access are omitted, since each needs a review.
+    """The text of waivers for a run's style findings in a grant's templates; empty without any. It accepts nothing
+    until its `DECIDE` marks are replaced. Findings about access are omitted, since each needs a review.
 
     Args:
         findings: the content of `findings.json`.
@@ -173,7 +198,9 @@ def load(contract: Path, grant: str) -> Waivers:
         document = read(path)
     except SourceError as error:
         raise WaiverError(error.place, error.message) from None
-    return Waivers(grant, path, _Reader(document).waivers())
+    found = _Reader(document).waivers()
+    decided = tuple(waiver for waiver in found if not waiver.undecided)
+    return Waivers(grant, path, decided, tuple(waiver for waiver in found if waiver.undecided))
 
 
 _PRINT = re.compile(r"[0-9a-f]{16}(-[0-9]+)?")
@@ -210,14 +237,6 @@ class _Reader:
             self._refuse(path, f"{what} is text, and not empty.")
         return value.strip()
 
-    def _decided(self, value: Any, path: Sequence[Key], what: str, next_step: str) -> str:
-        """Text without a `DECIDE` mark, since a draft accepts nothing."""
-        text = self._text(value, path, what)
-        if re.search(rf"\b{DECIDE}\b", text):
-            message = f"{what} is still marked {DECIDE}, and nothing is accepted"
-            self._refuse(path, f"{message}. {next_step}, or delete the waiver.")
-        return text
-
     def waivers(self) -> tuple[Waiver, ...]:
         top = self._object(self._document.value, ("version", "waivers"), (), "a file of waivers")
         if top["version"] != 1:
@@ -236,8 +255,8 @@ class _Reader:
         entry = self._object(value, ("owner", "reason", "expires", "accepts"), path, "a waiver")
         items = self._list(entry["accepts"], [*path, "accepts"], "accepts")
         return Waiver(
-            owner=self._decided(entry["owner"], [*path, "owner"], "owner", "Name who answers for it"),
-            reason=self._decided(entry["reason"], [*path, "reason"], "reason", "Say why it is accepted"),
+            owner=self._text(entry["owner"], [*path, "owner"], "owner"),
+            reason=self._text(entry["reason"], [*path, "reason"], "reason"),
             expires=self._day(entry["expires"], [*path, "expires"]),
             accepts=tuple(self._accepted(item, [*path, "accepts", n]) for n, item in enumerate(items)),
             place=self._document.place(*path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def run(options: argparse.Namespace) -> int:
         return BAD_USAGE
     marks = len(undecided(path.read_text(encoding="utf-8")))
     print(f"{shown(path)}: drafted; go through the {marks} lines marked DECIDE, which only a person can decide")
-    return _verified(path.parent)
+    status = _verified(path.parent)
+    print(f"next: decide what is marked DECIDE, then `grantproof verify {shlex.quote(shown(path.parent))}`")
+    return status
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -143,8 +146,7 @@ def _verified(folder: Path) -> int:
         )
     if text and left:
         print(
-            f"not verified: {left} of the claims above {'are' if left > 1 else 'is'} about what the templates give. "
-            f"Mend the templates, or accept in {waivers.NAME} what is meant: `grantproof verify "
-            f"{shown(folder)}` writes the text for it into evidence.html"
+            f"{left} of the claims above {'are' if left > 1 else 'is'} about what the templates give: mend the "
+            f"templates, or accept what is meant in {waivers.NAME}; evidence.html of `grantproof verify` has the text"
         )
     return status

@@ -120,6 +120,30 @@ def test_an_unused_one_is_reported_where_its_claim_ran(tmp_path: Path) -> None:
     assert f"there is no claim '{CLAIM}'" in other
 
 
+@pytest.mark.parametrize(
+    ("decided", "text"),
+    [("owner", "security@example.com"), ("reason", "The old role goes with the next release.")],
+)
+def test_a_draft_accepts_nothing_until_owner_and_reason_are_decided(decided: str, text: str, tmp_path: Path) -> None:
+    waivers = written(tmp_path, GOOD.replace(text, '"DECIDE: who, and why?"'))
+    (found,) = applied(waivers, OLD)
+    assert (waivers.entries, found) == ((), OLD)
+    (plan,) = [planned("a", *f) for f in FUNCTIONS if f[1] == "test_nothing_else_came_along"]
+    said = {
+        "found": collection(plan, outcomes=[outcome(plan, "fail", findings=(OLD,))]),
+        "mended": collection(plan),
+        "not run": collection(plan, outcomes=[]),
+    }
+    unused = {how: run.results(["a"], [waivers]).unused for how, run in said.items()}
+    marked = f"{waivers.drafts[0].place}: {decided} is still marked DECIDE, so that it accepts nothing"
+    how = "say who answers for it and why; or mend the templates and delete it"
+    assert unused == {
+        "found": (f"{marked}. To accept what it lists (1 of the findings above), {how}",),
+        "mended": (f"{marked}, and nothing of it is found any more; delete it",),
+        "not run": (marked,),
+    }
+
+
 BROKEN = {
     "waivers.yaml: is empty.": "",
     "waivers.yaml:1: a file of waivers is an object with the keys version, waivers.": "[]",
@@ -131,9 +155,6 @@ BROKEN = {
     "waivers.yaml:3: owner is text, and not empty.": GOOD.replace("security@example.com", "''"),
     "waivers.yaml:3: a waiver has no key 'onwer'. Known: owner, reason, expires, accepts.": GOOD.replace(
         "owner", "onwer"
-    ),
-    "waivers.yaml:4: reason is still marked DECIDE, and nothing is accepted. Say why it is": GOOD.replace(
-        "The old role goes", "DECIDE it goes"
     ),
     "waivers.yaml:4: reason is text, and not empty.": GOOD.replace("The old role goes with the next release.", "[]"),
     "waivers.yaml:5: expires is 'never'; it is the last day, as in 2027-01-31.": GOOD.replace("2027-01-31", "never"),
