@@ -101,7 +101,7 @@ def _malformed(document: Document) -> str:
     if is_transformed(document):
         return ""
     try:
-        wellformed.whole(document.value)
+        wellformed.check_template(document.value)
     except wellformed.NotUnderstood:
         return ""
     except wellformed.Malformed as error:

@@ -20,7 +20,7 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, NoPolicy, carrier_arn
-from grantproof.aws.templates.placed import documents
+from grantproof.aws.templates.placed import policy_paths
 from grantproof.aws.templates.resource_policies import resource_policies, snapshot_entries
 from grantproof.contract import Facts, load
 from grantproof.iam.errors import Undecided
@@ -263,15 +263,15 @@ def test_each_of_them_that_says_something_else_disagrees_with_the_contract(sid: 
 
 
 def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
-    assert list(documents({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
+    assert list(policy_paths({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
     numbered = json.dumps(policy(ALLOW)).replace("Statement", r"\u0053tatement")
     assert json.loads(numbered) == policy(ALLOW)
-    assert list(documents({"A": numbered})) == [("A",)]
+    assert list(policy_paths({"A": numbered})) == [("A",)]
     text = {"Policy": json.dumps(policy(ALLOW))}
     resources = tuple(Resource(("x",), t, "x", "owner", None, {}, text) for t in ("AWS::X::Y", "AWS::SSM::Parameter"))
     stack = DeployedStack("s", "owner", "s", SHAPE, {}, {}, resources)
     origins = Origins(Deployment((stack,), Facts()))
-    assert [at(r.properties, path) for r in resources[:1] for path in documents(r.properties)] == [text["Policy"]]
+    assert [at(r.properties, path) for r in resources[:1] for path in policy_paths(r.properties)] == [text["Policy"]]
     assert list(origins.written()) == []  # neither has a place here; the parameter's value is none of a policy
 
 

@@ -34,7 +34,7 @@ def template(text: str) -> Any:
 
 
 def test_what_is_well_formed_is_not_refused() -> None:
-    wellformed.whole(template(RIGHT))
+    wellformed.check_template(template(RIGHT))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_well_formed_is_not_refused() -> None:
 def test_what_is_malformed_is_refused_where_it_is(right: str, wrong: str, said: str, line: int) -> None:
     assert right in RIGHT
     with pytest.raises(wellformed.Malformed) as refused:
-        wellformed.whole(template(RIGHT.replace(right, wrong)))
+        wellformed.check_template(template(RIGHT.replace(right, wrong)))
     assert said in str(refused.value)
     assert refused.value.place is not None
     assert refused.value.place.line == line
@@ -88,14 +88,14 @@ def test_a_number_of_which_readers_make_different_ones_is_refused_in_a_policy(wr
     age = f"{{NumericLessThan: {{x: {written}}}}}"
     policy = parse(f"Mode: 0644\nPolicy: {{Statement: [{{Effect: Allow, Condition: {age}}}]}}", Path("t.yaml"))
     if not refused:
-        wellformed.numbers(policy)
+        wellformed.check_numbers(policy)
         return
     with pytest.raises(wellformed.NotUnderstood, match="readers make different numbers of it") as told:
-        wellformed.numbers(policy)
+        wellformed.check_numbers(policy)
     assert (told.value.place.line if told.value.place else 0) == 2
 
 
 def test_properties_are_an_object() -> None:
     wrong = RIGHT.replace('\n      RoleName: !Sub "${Stage}-role"\n', " ").partition("Description")[0] + "[x]"
     with pytest.raises(wellformed.Malformed, match="the properties of a resource are an object"):
-        wellformed.whole(template(wrong))
+        wellformed.check_template(template(wrong))

@@ -176,7 +176,7 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
     """What a template's own constraints refuse is refused before anything exists; and no parameter takes just anything,
     because what a parameter takes may end up in a policy."""
     template = read(stack.template)
-    wellformed.parameters(placed_once(template))
+    wellformed.check_parameters(placed_once(template))
     for name in constraints.unconstrained(template.value):
         verdict.broken(
             f"parameters of stack {stack.alias} are constrained",

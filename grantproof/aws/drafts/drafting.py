@@ -54,7 +54,7 @@ def _refuse_malformed(templates: Sequence[Path]) -> None:
         with suppress(SourceError):
             found = placed_once(read(path))
             try:
-                wellformed.parameters(found if isinstance(found, Mapping) else {})
+                wellformed.check_parameters(found if isinstance(found, Mapping) else {})
             except wellformed.Malformed as error:
                 raise CannotDraft(f"{error.place or shown(path)}: {error}.") from None
 

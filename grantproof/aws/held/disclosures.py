@@ -9,7 +9,14 @@ from pathlib import Path
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.origin import Origins, properties_of, written_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.disclosing import attributes_in, disclosed, kept_beside, may_take, secrets_in, taken
+from grantproof.aws.templates.disclosing import (
+    attributes_in,
+    disclosed,
+    disclosed_attributes,
+    may_refer_to_secret,
+    secret_attributes,
+    secrets_in,
+)
 from grantproof.aws.templates.placed import place_of
 from grantproof.source import Key, at, read, shown
 
@@ -26,10 +33,10 @@ def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
                     "needs the value ask Secrets Manager for it",
                     str(place or shown(resource.template or deployed.contract.path)),
                 )
-    for template in sorted({t for s in deployed.deployment.stacks for t in (s.template, *_of(s.resources))}):
+    for template in sorted({t for s in deployed.deployment.stacks for t in (s.template, *_templates_of(s.resources))}):
         document = read(template)
         outputs = document.value.get("Outputs") or {}
-        for path in (*secrets_in(outputs), *attributes_in(outputs, kept_beside(document))):
+        for path in (*secrets_in(outputs), *attributes_in(outputs, secret_attributes(document))):
             yield (
                 f"the output {path[0]} has the value of a secret in clear: whoever may look at the stack reads it",
                 str(document.place("Outputs", path[0])),
@@ -42,18 +49,22 @@ def discloses(deployment: Deployment, resource: Resource) -> bool:
 
 
 def _disclosed(deployment: Deployment, resource: Resource) -> Iterator[tuple[Key, ...]]:
+    """The paths in the properties of a resource at which the value of a secret can be read."""
     properties = properties_of(resource)
     written = at(written_of(resource), ("Properties",))
-    kept: Collection[str] = ()
-    if may_take(written) and resource.template is not None:
-        kept = kept_beside(read(resource.template))
-    if any(True for _ in (*disclosed(resource.type, properties), *taken(resource.type, written, kept))):
-        hidden = _hidden(deployment, resource)
+    secrets: Collection[str] = ()
+    if may_refer_to_secret(written) and resource.template is not None:
+        secrets = secret_attributes(read(resource.template))
+
+    def found(hidden: Collection[str] = ()) -> Iterator[tuple[Key, ...]]:
         yield from disclosed(resource.type, properties, hidden)
-        yield from taken(resource.type, written, kept, hidden)
+        yield from disclosed_attributes(resource.type, written, secrets, hidden)
+
+    if next(found(), None) is not None:  # only then is a nested template read for what it hides
+        yield from found(_hidden(deployment, resource))
 
 
-def _of(resources: Collection[Resource]) -> Iterator[Path]:
+def _templates_of(resources: Collection[Resource]) -> Iterator[Path]:
     return (resource.template for resource in resources if resource.template is not None)
 
 

@@ -11,7 +11,7 @@ from grantproof.aws.held.carried import policies_put_by
 from grantproof.aws.held.non_policy_access import LIMITING_PROPERTIES, AccessKind, access_kind
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
-from grantproof.aws.templates.placed import Placed, documents, place_of, placed_once
+from grantproof.aws.templates.placed import Placed, place_of, placed_once, policy_paths
 from grantproof.aws.templates.resource_policies import ResourcePolicy, by_arn
 from grantproof.source import Key, Place, at, read
 
@@ -115,7 +115,7 @@ class Origins:
         """The place of every policy document in the properties of every deployed resource."""
         for resource in self._all:
             properties = properties_of(resource)
-            for path in documents(properties, text=access_kind(resource.type) is not AccessKind.NONE):
+            for path in policy_paths(properties, text=access_kind(resource.type) is not AccessKind.NONE):
                 if path[:1] != (LIMITING_PROPERTIES.get(resource.type),) and (place := place_of(properties, path)):
                     yield place
 

@@ -90,7 +90,7 @@ class Built:
     def template(self, text: str, where: str) -> Any:
         """A template's data, its objects `Placed` where it is a file of the grant."""
         document = self.documents[text] if text in self.documents else parse(text, Path(where))
-        wellformed.numbers(document)
+        wellformed.check_numbers(document)
         return placed(document)
 
 

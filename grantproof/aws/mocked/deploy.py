@@ -15,7 +15,7 @@ from grantproof.aws.mocked.cloudformation import Built
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import text
-from grantproof.aws.templates.placed import documents, place_of, placed_once
+from grantproof.aws.templates.placed import place_of, placed_once, policy_paths
 from grantproof.aws.templates.processed import TemplateError
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.s3_address import s3_address
@@ -238,7 +238,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     try:
         number = world.number(stack.account)
         pseudo = pseudo_parameters(number, world.region, stack.name)
-        wellformed.parameters(placed_once(document))
+        wellformed.check_parameters(placed_once(document))
         parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,
@@ -287,7 +287,7 @@ def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -
     for (stack, logical_id), because in built.refused.items():
         if stack in ids:
             written = built.templates[stack]["Resources"][logical_id]
-            policies = tuple(place for path in documents(written) if (place := place_of(written, path)))
+            policies = tuple(place for path in policy_paths(written) if (place := place_of(written, path)))
             place = place_of(built.templates[stack], ("Resources", logical_id))
             yield NotDeployed((*ids[stack], logical_id), str(written.get("Type")), place, because, policies, written)
 

@@ -41,9 +41,15 @@ _SINGLE = frozenset({"AWS::EC2::KeyPair::KeyName", "AWS::SSM::Parameter::Name"})
 _SSM_VALUE = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
 
 
-def _member_type(type_: str) -> str | None:
-    """The type of a parameter's single values: String, Number, an AWS-specific type, or `AWS::SSM::Parameter::Name` for
-    the types whose values are names of parameters. None for a type that CloudFormation does not know."""
+def member_type(type_: str) -> str:
+    """The type of the members of a list type `List<X>`; any other type unchanged."""
+    return type_.removeprefix("List<").removesuffix(">")
+
+
+def _value_type(type_: str) -> str | None:
+    """The type of a parameter's value, or of each member of a list: String, Number, an AWS-specific type, or
+    `AWS::SSM::Parameter::Name` for the types whose values are names of parameters. None for a type that CloudFormation
+    does not know."""
     if type_ in ("String", "CommaDelimitedList"):
         return "String"
     if type_ in ("Number", "List<Number>"):
@@ -51,9 +57,9 @@ def _member_type(type_: str) -> str | None:
     if type_ == "AWS::SSM::Parameter::Name":
         return type_
     if match := _SSM_VALUE.fullmatch(type_):
-        inner = match[1].removeprefix("List<").removesuffix(">")
+        inner = member_type(match[1])
         return "AWS::SSM::Parameter::Name" if inner == "String" or inner in _FORMS else None
-    inner = type_.removeprefix("List<").removesuffix(">")
+    inner = member_type(type_)
     return inner if inner in _FORMS and (type_ == inner or inner not in _SINGLE) else None
 
 
@@ -68,13 +74,13 @@ def text(value: Any) -> str:
 
 def form_of(type_: str) -> str:
     """The regular expression of the values of an AWS-specific type; empty for other types."""
-    return _FORMS.get(_member_type(type_) or "", "")
+    return _FORMS.get(_value_type(type_) or "", "")
 
 
 def violation(name: str, parameter: Mapping[str, Any], value: str, existing: Existing | None = None) -> str:
     """Which constraint of a parameter a value violates, in CloudFormation's words; empty if none."""
     type_ = parameter.get("Type", "String")
-    kind = _member_type(type_)
+    kind = _value_type(type_)
     if kind is None:
         return f"Template format error: Unrecognized parameter type: {type_}"
     typed = as_typed(type_, value) if not type_.startswith("AWS::SSM::") else value

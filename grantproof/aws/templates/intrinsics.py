@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from grantproof.aws.templates.constraints import member_type
 from grantproof.aws.templates.function_arguments import checked_argument
 from grantproof.aws.templates.placed import like
 from grantproof.aws.templates.scope import NO_VALUE, NotResolved, Scope
@@ -205,12 +206,8 @@ def _base64(argument: Any, scope: Scope) -> str:
 
 
 def _ref_all(argument: Any, scope: Scope) -> list[Any]:
-    found = [scope.parameters[name] for name, type_ in scope.types.items() if _member_type(type_) == argument]
+    found = [scope.parameters[name] for name, type_ in scope.types.items() if member_type(type_) == argument]
     return [item for entry in found for item in (entry if isinstance(entry, list) else [entry])]
-
-
-def _member_type(type_: str) -> str:
-    return type_.removeprefix("List<").removesuffix(">")
 
 
 def _value_of(argument: Any, scope: Scope) -> Any:

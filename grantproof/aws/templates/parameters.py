@@ -1,4 +1,4 @@
-"""What CloudFormation checks about parameters before it creates anything, and moto does not."""
+"""CloudFormation's checks of parameter values, which moto does not make: constraints of each parameter, and Rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from grantproof.aws.templates.constraints import Existing, as_typed, text, violation
+from grantproof.aws.templates.constraints import Existing, as_typed, member_type, text, violation
 from grantproof.aws.templates.intrinsics import condition_holds, truth
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.scope import NotResolved, Scope
@@ -16,7 +16,7 @@ from grantproof.source import Document
 
 
 class RefusedParameters(Exception):
-    """CloudFormation would refuse the stack because of a parameter."""
+    """CloudFormation would refuse to create the stack with these parameter values. The message says why."""
 
 
 def check(
@@ -29,12 +29,13 @@ def check(
     MinLength, MaxLength, MinValue, MaxValue, and Rules with all rule functions.
 
     Args:
-        pseudo: `AWS::Region` and its kin, for Rules; see `pseudo_parameters`, whose defaults are used where None.
-        existing: looks AWS-specific and SSM types up; where None only their form is checked.
+        given: parameter to value, as text; defaults apply to the others.
+        pseudo: the pseudo parameters, such as `AWS::Region`, for Rules; None: the defaults of `pseudo_parameters`.
+        existing: looks up values of AWS-specific and SSM types; None: only their form is checked.
 
     Raises:
-        RefusedParameters: with CloudFormation's own words, as far as they are documented; a rule with its
-            AssertDescription. Also for a rule that cannot be evaluated here: not understood is not accepted.
+        RefusedParameters: in CloudFormation's words, as far as these are documented; for a rule with its
+            AssertDescription. Also for a rule that cannot be evaluated here.
 
     Source: CloudFormation User Guide, "Parameters" and "Rules".
     """
@@ -66,9 +67,9 @@ def _check(
 
 def refusal(document: Document, given: Mapping[str, str], pseudo: Mapping[str, Any]) -> str:
     """Why `check` refuses parameter values for a template; empty if it does not. Cached for all templates with the same
-    parameters and rules. Pseudo parameters are strings."""
-    asking = _sections(document, ("Parameters", "Rules", "Mappings"))
-    return _refusal(asking, tuple(given.items()), tuple(pseudo.items()))
+    parameters and rules. The values of pseudo parameters are strings."""
+    sections = _sections(document, ("Parameters", "Rules", "Mappings"))
+    return _refusal(sections, tuple(given.items()), tuple(pseudo.items()))
 
 
 def truths(document: Document, given: Mapping[str, str], pseudo: Mapping[str, Any]) -> Mapping[str, bool]:
@@ -77,52 +78,55 @@ def truths(document: Document, given: Mapping[str, str], pseudo: Mapping[str, An
     Raises:
         NotResolved: one cannot be evaluated here.
     """
-    asking = _sections(document, ("Parameters", "Conditions", "Mappings"))
-    return _truths(asking, tuple(given.items()), tuple(pseudo.items()))
+    sections = _sections(document, ("Parameters", "Conditions", "Mappings"))
+    return _truths(sections, tuple(given.items()), tuple(pseudo.items()))
 
 
 @lru_cache(maxsize=512)
 def _sections(document: Document, names: tuple[str, ...]) -> str:
-    return _same(json.dumps({name: document.value[name] for name in names if name in document.value}))
+    """These sections of a template as JSON, which is a key for the caches below."""
+    return _interned(json.dumps({name: document.value[name] for name in names if name in document.value}))
 
 
 @lru_cache(maxsize=512)
-def _same(text: str) -> str:
-    return text  # one object for equal texts: caches then compare them by identity
+def _interned(text: str) -> str:
+    return text  # the same object for equal texts, so that the caches can compare keys by identity
 
 
 @lru_cache(maxsize=512)
-def _read(sections: str) -> Mapping[str, Any]:
+def _parsed(sections: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = json.loads(sections)
     return found
 
 
 @lru_cache(maxsize=8192)
-def _truths(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> Mapping[str, bool]:
-    scope = scope_of(_read(asking), dict(given), dict(pseudo))
+def _truths(
+    sections: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]
+) -> Mapping[str, bool]:
+    scope = scope_of(_parsed(sections), dict(given), dict(pseudo))
     return {name: condition_holds(name, scope) for name in scope.conditions}
 
 
 @lru_cache(maxsize=8192)
-def _refusal(asking: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> str:
+def _refusal(sections: str, given: tuple[tuple[str, str], ...], pseudo: tuple[tuple[str, Any], ...]) -> str:
     try:
-        _check(_read(asking), dict(given), dict(pseudo), lambda name, _, value: _violation(asking, name, value))
+        _check(_parsed(sections), dict(given), dict(pseudo), lambda name, _, value: _violation(sections, name, value))
     except RefusedParameters as error:
         return str(error)
     return ""
 
 
 @lru_cache(maxsize=32768)
-def _violation(asking: str, name: str, value: str) -> str:
-    # Most combinations give most parameters the same value.
-    return violation(name, _read(asking)["Parameters"][name], value)
+def _violation(sections: str, name: str, value: str) -> str:
+    # Cached by parameter: most combinations of options give most parameters the same value.
+    return violation(name, _parsed(sections)["Parameters"][name], value)
 
 
 def scope_of(
     template: Mapping[str, Any], given: Mapping[str, str], pseudo: Mapping[str, Any], existing: Existing | None = None
 ) -> Scope:
-    """What the names of a template stand for under these parameter values, defaults filled in; resources stay
-    unknown."""
+    """The scope of a template with these parameter values, and the defaults of the others. References to resources are
+    not resolved in it."""
     declared: Mapping[str, Any] = template.get("Parameters") or {}
     types = {name: parameter.get("Type", "String") for name, parameter in declared.items()}
     values = {
@@ -132,7 +136,7 @@ def scope_of(
 
     def attribute(value: str, name: str) -> str:
         kinds = [
-            types[parameter].removeprefix("List<").removesuffix(">")
+            member_type(types[parameter])
             for parameter, held in values.items()
             if value in (held if isinstance(held, list) else [held])
         ]
@@ -152,8 +156,11 @@ def scope_of(
 
 
 def _check_rules(template: Mapping[str, Any], scope: Scope) -> None:
-    """Source: CloudFormation User Guide, "Rules": assertions are evaluated where the RuleCondition is true, or is not
-    there. Conditions of the template cannot be named in rules."""
+    """Check the Rules of a template. Assertions apply if the RuleCondition is true, or if there is none. A rule cannot
+    refer to the template's Conditions.
+
+    Source: CloudFormation User Guide, "Rules".
+    """
     bare = replace(scope, conditions={})
     for name, rule in (template.get("Rules") or {}).items():
         try:

@@ -105,27 +105,28 @@ def place_of(value: Any, path: tuple[Key, ...] = ()) -> Place | None:
     return found
 
 
-def documents(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
-    """The paths of the policy documents in a value: objects with a Statement; with `text`, also JSON text of one."""
+def policy_paths(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
+    """The paths of the policy documents in a value: objects with a Statement; with `text`, also such objects as JSON
+    text."""
     if isinstance(value, Mapping):
         if "Statement" in value:
             yield ()
             return
         for key, item in value.items():
-            yield from ((key, *path) for path in documents(item, text=text))
+            yield from ((key, *path) for path in policy_paths(item, text=text))
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from ((number, *path) for path in documents(item, text=text))
+            yield from ((number, *path) for path in policy_paths(item, text=text))
     elif text and isinstance(value, str) and value.lstrip().startswith("{") and '"Statement"' in spelt_out(value):
         yield ()
 
 
 def spelt_out(text: str) -> str:
-    """JSON text with unicode escapes replaced: a parser reads `\\u0053tatement` as `Statement`."""
-    return _NUMBERED.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
+    """JSON text with its Unicode escapes replaced: `\\u0053tatement` is `Statement` to a parser."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
 
 
-_NUMBERED = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 
 
 def policies_as_text(value: Any) -> Any:
@@ -140,9 +141,9 @@ def policies_as_text(value: Any) -> Any:
 
 
 def _is_policy(value: Mapping[str, Any]) -> bool:
-    """Is an object with Statement a policy document? Rules of a firewall have a Statement too."""
-    held = value.get("Statement")
-    return any(isinstance(s, Mapping) and "Effect" in s for s in (held if isinstance(held, list) else [held]))
+    """Is an object a policy document? Firewall rules have a Statement too, but one without Effect."""
+    found = value.get("Statement")
+    return any(isinstance(s, Mapping) and "Effect" in s for s in (found if isinstance(found, list) else [found]))
 
 
 def _as_text(value: Any) -> Any:

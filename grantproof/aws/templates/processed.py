@@ -1,7 +1,8 @@
-"""Templates processed as CloudFormation processes them before it creates anything: includes, loops.
+"""Transforms, as CloudFormation applies them to a template before it creates anything.
 
-Known transforms: AWS::LanguageExtensions, AWS::Include and SAM's. Any other (CodeDeploy's, a macro of one's own) runs
-code elsewhere: what comes out is not known here, so the template is refused, with what to deploy instead.
+Known are AWS::LanguageExtensions (the loops of Fn::ForEach), AWS::Include and SAM's. Any other transform, such as
+CodeDeploy's or a user's own macro, runs in AWS and its result is not known here: the template is refused, with a
+message that says what to deploy instead.
 
 Source: CloudFormation Template Reference, "Transform reference", "Fn::ForEach".
 """
@@ -21,7 +22,7 @@ from grantproof.source import Place
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
 INCLUDE = "AWS::Include"
-#: Gives the snippet at an s3:// address, its objects `Placed`.
+#: Returns the snippet at an s3:// address, its objects `Placed`.
 Fetch = Callable[[str], Any]
 _LOOP = "Fn::ForEach::"
 
@@ -31,17 +32,21 @@ class TemplateError(ValueError):
 
 
 def process(template: Any, names: Scope, fetch: Fetch) -> Any:
-    """A template with its transforms carried out. `names` are its parameters, pseudo parameters and mappings.
+    """A template with its transforms applied.
+
+    Args:
+        names: its parameters, pseudo parameters and mappings.
+        fetch: reads what AWS::Include includes.
 
     Raises:
         TemplateError: CloudFormation would refuse it.
-        Malformed: so it would, over its shape.
-        UnknownTransform: a transform whose outcome is not known.
+        Malformed: likewise, because a part of it has the wrong shape.
+        UnknownTransform: it has a transform whose result is not known.
     """
     transforms = _transforms(template)
     for name, arguments in transforms:
         if name == INCLUDE:
-            template = _merged(template, fetch(text(_value(arguments["Location"], names))))
+            template = _merged(template, fetch(text(_resolved(arguments["Location"], names))))
         elif name not in (LANGUAGE_EXTENSIONS, serverless.TRANSFORM):
             raise UnknownTransform(name, place_of(template, ("Transform",)))
     template = _included(template, names, fetch)
@@ -49,9 +54,9 @@ def process(template: Any, names: Scope, fetch: Fetch) -> Any:
         template = _unrolled(template, names)
     if serverless.TRANSFORM in [name for name, _ in transforms]:
         template = _serverless(template, names)
-    elif any(_loops(part) for part in template.values()):
+    elif any(_has_loop(part) for part in template.values()):
         raise TemplateError(f"Fn::ForEach needs the transform {LANGUAGE_EXTENSIONS}")
-    wellformed.whole(template)
+    wellformed.check_template(template)
     return template
 
 
@@ -64,7 +69,7 @@ def _serverless(template: Any, names: Scope) -> Any:
 
 
 class UnknownTransform(TemplateError):
-    """A transform that runs elsewhere, and where it is called."""
+    """A transform that runs in AWS. `place`: where the template names it."""
 
     def __init__(self, name: str, place: Place | None = None) -> None:
         self.place = place
@@ -77,7 +82,7 @@ class UnknownTransform(TemplateError):
         )
 
 
-def _value(item: Any, names: Scope) -> Any:
+def _resolved(item: Any, names: Scope) -> Any:
     try:
         return resolve(item, names)
     except NotResolved as error:
@@ -91,7 +96,8 @@ def _transforms(template: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
 
 
 def _included(value: Any, names: Scope, fetch: Fetch) -> Any:
-    """Every Fn::Transform replaced by the snippet that it names; the snippet's entries join those beside it."""
+    """A value with every Fn::Transform replaced by the snippet that it includes. The entries of the snippet are added
+    to the object that Fn::Transform is in."""
     if isinstance(value, list):
         return [_included(item, names, fetch) for item in value]
     if not isinstance(value, Mapping):
@@ -101,18 +107,19 @@ def _included(value: Any, names: Scope, fetch: Fetch) -> Any:
         return out
     call = value["Fn::Transform"]
     if isinstance(call, list) and len(call) == 1:
-        (call,) = call  # so do macros' authors write it, and CloudFormation takes it
+        (call,) = call  # CloudFormation accepts a list of one here
     called = call.get("Name") if isinstance(call, Mapping) else call
     if called != INCLUDE:
         raise UnknownTransform(str(called), place_of(value, ("Fn::Transform",)))
-    snippet = fetch(text(_value(call["Parameters"]["Location"], names)))
+    snippet = fetch(text(_resolved(call["Parameters"]["Location"], names)))
     if not out and not isinstance(snippet, Mapping):
         return snippet
     return _merged(out, snippet)
 
 
 def _merged(value: Any, snippet: Any) -> Any:
-    """Two objects as one: sections that both have are joined. Which of two values counts is not documented."""
+    """The entries of both objects. Objects under the same key are merged too; two different values under the same key
+    are refused, since AWS does not document which one takes effect."""
     if not isinstance(snippet, Mapping):
         raise TemplateError("the included snippet is not an object")
     entries, keys_at = dict(snippet), dict(getattr(snippet, "keys_at", {}))
@@ -125,14 +132,14 @@ def _merged(value: Any, snippet: Any) -> Any:
     return Placed(entries, getattr(value, "place", None), keys_at)
 
 
-def _loops(value: Any) -> bool:
+def _has_loop(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return any(str(key).startswith(_LOOP) or _loops(item) for key, item in value.items())
-    return isinstance(value, list) and any(_loops(item) for item in value)
+        return any(str(key).startswith(_LOOP) or _has_loop(item) for key, item in value.items())
+    return isinstance(value, list) and any(_has_loop(item) for item in value)
 
 
 def _unrolled(value: Any, names: Scope) -> Any:
-    """Every Fn::ForEach written out."""
+    """A value with every Fn::ForEach replaced by the entries that it generates."""
     if isinstance(value, list):
         return [_unrolled(item, names) for item in value]
     if not isinstance(value, Mapping):
@@ -143,7 +150,7 @@ def _unrolled(value: Any, names: Scope) -> Any:
         if not key.startswith(_LOOP):
             entries[key] = _unrolled(item, names)
             continue
-        for name, found, place in _turns(key, item, names):
+        for name, found, place in _iterations(key, item, names):
             if name in entries:
                 raise TemplateError(f"{key} makes {name} twice")
             entries[name] = found
@@ -152,16 +159,17 @@ def _unrolled(value: Any, names: Scope) -> Any:
     return Placed(entries, getattr(value, "place", None), keys_at)
 
 
-def _turns(loop: str, arguments: Any, names: Scope) -> list[tuple[str, Any, Place | None]]:
+def _iterations(loop: str, arguments: Any, names: Scope) -> list[tuple[str, Any, Place | None]]:
+    """The entries that a loop generates: key, value and position of each."""
     if not isinstance(arguments, list) or len(arguments) != 3 or not isinstance(arguments[2], Mapping):
         raise TemplateError(f"{loop} needs an identifier, a collection and one output")
     identifier, collection, output = arguments
-    values = _value(collection, names)
+    values = _resolved(collection, names)
     if not isinstance(values, list):
         raise TemplateError(f"the collection of {loop} is not a list: {values!r}")
     out = []
     for given in values:
-        # The object is unrolled after the identifier is filled, so that inner loops see the outer value.
+        # Inner loops are unrolled after the outer identifier is replaced, because they may use it.
         filled = _unrolled(_filled(output, identifier, text(given)), names)
         at = getattr(filled, "keys_at", {})
         out += [(name, item, at.get(name)) for name, item in filled.items()]
@@ -169,7 +177,7 @@ def _turns(loop: str, arguments: Any, names: Scope) -> list[tuple[str, Any, Plac
 
 
 def _filled(value: Any, identifier: str, given: str) -> Any:
-    """`${Identifier}`, `&{Identifier}` (without what is no letter or digit) and `Ref` to it, replaced."""
+    """A value with `${Identifier}`, `Ref` to it, and `&{Identifier}` (letters and digits only) replaced."""
     if isinstance(value, str):
         bare = re.sub(r"[^A-Za-z0-9]", "", given)
         return value.replace("${" + identifier + "}", given).replace("&{" + identifier + "}", bare)

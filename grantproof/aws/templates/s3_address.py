@@ -1,4 +1,4 @@
-"""Which object of S3 an address stands for, as CloudFormation takes the address of a template.
+"""The bucket and key in the URL of a template in S3, as CloudFormation accepts it for nested stacks.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html and
 https://docs.aws.amazon.com/AmazonS3/latest/API/dual-stack-endpoints.html
@@ -15,11 +15,13 @@ _ADDRESS = re.compile(r"https://([a-z0-9.-]+)/([^?#%]+)")
 
 
 def s3_address(url: str, partition: str) -> tuple[str, str] | None:
-    """Bucket and key of `https://BUCKET.s3.REGION.amazonaws.com/KEY`, or with the bucket in the path.
+    """The bucket and key in `https://BUCKET.s3.REGION.amazonaws.com/KEY`, or in a URL with the bucket in its path.
 
-    None for whatever else it is: another host, whose name may begin with the bucket's; an access point; another
-    partition, where the same bucket may be somebody else's; a version of the object, which is not the file that lies
-    beside the contract.
+    None for any other URL: of another host; of an access point; of another partition, in which a bucket of this name
+    may be another customer's; and with the version of an object, which need not be the file next to the contract.
+
+    Args:
+        partition: the partition of the stack, such as `aws`.
     """
     if (match := _ADDRESS.fullmatch(url)) is None:
         return None
@@ -32,7 +34,7 @@ def s3_address(url: str, partition: str) -> tuple[str, str] | None:
 
 @cache
 def _hosts(partition: str) -> str:
-    """The hosts of S3 in a partition, as an expression with the bucket."""
+    """A regular expression for the hosts of S3 in a partition. Its group is the bucket, where the host has one."""
     within = [region for region, other in regions().items() if other == partition]
     suffixes = "|".join({re.escape(partition_of(region)[1]) for region in within})
     return rf"(?:([a-z0-9.-]+)\.)?s3(?:[.-](?:dualstack\.)?(?:{'|'.join(within)}))?\.(?:{suffixes})"

@@ -1,7 +1,8 @@
-"""SAM's source, made into CloudFormation by AWS's own translator, without a call; every object with its place.
+"""SAM templates, translated into CloudFormation by AWS's own translator, without calls to AWS.
 
-What is made keeps the place of what it was made from: an object that comes through as it was written its own, a role
-of a function and what a policy template of SAM's gives the place of the function and of the policy template.
+The objects of the result have source positions. An object that the translator leaves unchanged keeps its own. A
+generated one gets the position of what it was generated from: the role of a function that of the function, a policy
+that of the SAM policy template.
 
 Source: SAM Developer Guide, "AWS SAM template anatomy", "Generated CloudFormation resources", "Policy templates".
 """
@@ -21,7 +22,8 @@ from grantproof.source import Key, Place, at
 
 TRANSFORM = "AWS::Serverless-2016-10-31"
 _PREFIX = "AWS::Serverless::"
-#: Where code is that `sam package` would put into a bucket, and what stands in for it: what code does is not looked at.
+#: By resource type: the property with the code that `sam package` would upload, and the property and value that replace
+#: it. The content of code is not examined.
 _CODE: Mapping[str, tuple[str, str, str]] = {
     "Function": ("CodeUri", "InlineCode", "packaged by SAM"),
     "LayerVersion": ("ContentUri", "ContentUri", "s3://packaged-by-sam/layer"),
@@ -29,14 +31,18 @@ _CODE: Mapping[str, tuple[str, str, str]] = {
 
 
 class CannotTranslate(Exception):
-    """A template that SAM refuses, or that it would have to call AWS for."""
+    """The translator refuses the template, or would need a call to AWS."""
 
 
 def translated(template: Any, parameters: Mapping[str, Any], region: str, partition: str) -> Any:
-    """A template as SAM makes it, its objects `Placed` where those of the source are.
+    """The CloudFormation template that SAM generates from a SAM template, its objects `Placed`.
+
+    Args:
+        template: a SAM template, its objects `Placed`.
+        parameters: the values of its parameters.
 
     Raises:
-        CannotTranslate: names the resource and says why.
+        CannotTranslate: the message names the resource and says why.
     """
     plain = json.loads(json.dumps(template))
     _check(plain)
@@ -53,7 +59,7 @@ def _check(template: Mapping[str, Any]) -> None:
 
 
 def _package(template: dict[str, Any]) -> None:
-    """Local folders with code become code, as `sam package` makes addresses of them."""
+    """Replace the paths of local code by stand-ins, as `sam package` replaces them by the addresses of uploads."""
     for kind, (key, instead, stand_in) in _CODE.items():
         shared = at(template, ("Globals", kind))
         code_of_all = shared.pop(key) if isinstance(shared, dict) and _is_local(shared.get(key)) else None
@@ -78,7 +84,7 @@ def _translate(template: dict[str, Any], known: Mapping[str, Any], region: str) 
         from samtranslator.translator.transform import transform
     except ImportError:
         raise CannotTranslate("the package aws-sam-translator is missing: install grantproof again") from None
-    logging.getLogger("samtranslator").setLevel(logging.CRITICAL)  # it warns of metrics that nobody collects
+    logging.getLogger("samtranslator").setLevel(logging.CRITICAL)  # it warns that nobody collects its metrics
     try:
         with patch.dict(os.environ, AWS_DEFAULT_REGION=region), patch.object(
             ArnGenerator, "BOTO_SESSION_REGION_NAME", region
@@ -88,12 +94,12 @@ def _translate(template: dict[str, Any], known: Mapping[str, Any], region: str) 
         raise CannotTranslate("; ".join(str(cause.message) for cause in error.causes)) from None
     except ExceptionWithMessage as error:
         raise CannotTranslate(str(error.message)) from None
-    except Exception as error:  # what the library cannot read, it meets with whatever its own code runs into
+    except Exception as error:  # malformed templates make the library fail with arbitrary errors
         raise CannotTranslate(f"SAM's translator failed: {type(error).__name__} {error}") from error
 
 
 class _OnlyWhatTheLibraryKnows:
-    """AWS's managed policies by name, beside those that the library has a list of: none, since asking takes a call."""
+    """AWS's managed policies that are not in the library's own list: none here, since to list them takes a call."""
 
     def load(self) -> dict[str, str]:
         return {}
@@ -103,7 +109,7 @@ class _OnlyWhatTheLibraryKnows:
 
 
 def _replaced(source: Any, made: Mapping[str, Any]) -> Any:
-    """What was made, with the places of what it was made from."""
+    """A translated template, with the source positions of what each part was generated from."""
     out: dict[str, Any] = {}
     for section, content in made.items():
         if section != "Resources":
@@ -116,7 +122,7 @@ def _replaced(source: Any, made: Mapping[str, Any]) -> Any:
 
 
 def _owner(source: Any, name: str) -> str | None:
-    """The resource of the source that a resource was made for: SAM's names begin with its name."""
+    """The resource of the source that a resource was generated for: SAM begins the new name with the name of that."""
     written = at(source, ("Resources",)) or {}
     if name in written:
         return name
@@ -146,13 +152,13 @@ def _resource(source: Any, name: str, made: Any) -> Any:
 
 
 def _of_policy(source: Any, owner: str, number: int) -> Place | None:
-    """Where the policy with this number stands in the list of a function, which may be one alone."""
+    """The position of the policy with this number in the Policies of a function, which are a list or a single one."""
     path: tuple[Key, ...] = ("Resources", owner, "Properties", "Policies")
     return place_of(source, (*path, number) if isinstance(at(source, path), list) else path)
 
 
 def _move(value: Any, before: Place | None, place: Place) -> None:
-    """What has no better place than that of its resource gets the one of its policy."""
+    """Change the position of each object that only has the position of its resource to that of its policy."""
     if isinstance(value, Placed):
         if value.place == before:
             value.place = place
@@ -165,7 +171,7 @@ def _move(value: Any, before: Place | None, place: Place) -> None:
 
 
 def _by_content(value: Any) -> Iterator[tuple[str, Placed]]:
-    """The objects of the source by what they say; those inside another come after it."""
+    """Each object of the source with its content as JSON; an object comes before those inside it."""
     if isinstance(value, Placed):
         if value:
             yield json.dumps(value, sort_keys=True, default=str), value
@@ -177,6 +183,8 @@ def _by_content(value: Any) -> Iterator[tuple[str, Placed]]:
 
 
 def _like(value: Any, known: Mapping[str, Placed], place: Place | None) -> Any:
+    """A generated value with source positions: of the object with the same content, if the source has one, else
+    `place`."""
     if isinstance(value, Mapping):
         same = known.get(json.dumps(value, sort_keys=True, default=str))
         if same is not None:
