@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote
@@ -667,6 +668,39 @@ def test_what_is_made_up_for_a_parameter_is_what_the_template_makes_of_it(tmp_pa
         "EventBusArn": "arn:aws:events:us-east-1:222222222222:event-bus/example",
         "KeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-55555555555a",
     }
+
+
+def vendor(number: object, **parameters: object) -> object:
+    """A template whose role a vendor enters, with an external id of eight characters or more."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": {"Fn::Sub": ["arn:aws:iam::${Number}:root", {"Number": number}]}},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}},
+    }
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [statement]}}}
+    external = {"ExternalId": {"Type": "String", "MinLength": 8, "AllowedPattern": "[a-z0-9-]+"}}
+    return {"Parameters": {**external, **parameters}, "Resources": {"R": role}}
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (vendor("333333333333"), {"account-2": "named in the templates; whose is it?"}),
+        (
+            vendor({"Ref": "Vendor"}, Vendor={"Type": "String", "AllowedPattern": "[0-9]{12}"}),
+            {"account-2": "made up for Vendor; whose number is to stand here?"},
+        ),
+    ],
+    ids=["in a template", "made up"],
+)
+def test_an_account_that_was_made_up_is_not_said_to_be_in_the_templates(
+    template: object, said: dict[str, str], tmp_path: Path
+) -> None:
+    """And what is no account's number is not made up as one."""
+    text = draft(written(tmp_path / "g", t=template), "eu-west-1", {}).read_text(encoding="utf-8")
+    assert dict(re.findall(r'  (account-\d+): "\d{12}" # DECIDE: (.+)', text)) == said
+    assert "      ExternalId: example-name # DECIDE: guessed\n" in text
 
 
 READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource": "*"}]}

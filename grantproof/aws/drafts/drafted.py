@@ -18,7 +18,7 @@ from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Stack
 from grantproof.contract.sends import why_no_destination
 from grantproof.iam import actions
-from grantproof.source import read
+from grantproof.source import read, text_of
 
 DECIDE = "DECIDE"
 _OF_AWS = ":iam::aws:policy/"
@@ -83,8 +83,7 @@ class _Writer:
         yield ""
         yield "accounts:"
         for alias, number in contract.accounts.items():
-            mark = "the account that owns these stacks" if alias == "owner" else "named in the templates; whose is it?"
-            yield f'  {alias}: "{number}" # {DECIDE}: {mark}'
+            yield f'  {alias}: "{number}" # {DECIDE}: {self._whose(alias, number)}'
         yield f"region: {contract.region} # {DECIDE}"
         yield from self._uploads()
         yield ""
@@ -104,6 +103,21 @@ class _Writer:
         for arn, resource in carriers:
             yield from self._resource(arn, resource)
         yield from self._sends()
+
+    def _whose(self, alias: str, number: str) -> str:
+        """What has to be decided about an account. One that only stands in values that were made up is nobody's."""
+        if alias == "owner":
+            return "the account that owns these stacks"
+        made_up = [
+            name
+            for stack in self._contract.stacks
+            for name in self._found.invented.get(stack.alias, ())
+            if number in stack.parameters[name] and "Default" not in _parameter(stack, name)
+        ]
+        written = any(number in text_of(stack.template) for stack in self._contract.stacks)
+        if not made_up or written:
+            return "named in the templates; whose is it?"
+        return f"made up for {', '.join(sorted(made_up))}; whose number is to stand here?"
 
     def _uploads(self) -> Iterator[str]:
         for upload in self._contract.uploads:
@@ -128,7 +142,7 @@ class _Writer:
             yield f"      {name}: {scalar(self._abstract(value, outputs=False) if '${' not in value else value)}{mark}"
 
     def _mark(self, stack: Stack, name: str) -> str:
-        if "Default" in read(stack.template).value["Parameters"][name]:
+        if "Default" in _parameter(stack, name):
             return f" # {DECIDE}: its default, on which access may turn; others belong under `variants`"
         return f" # {DECIDE}: guessed"
 
@@ -287,6 +301,12 @@ class _Writer:
             value = re.sub(rf"(?<!\d){number}(?!\d)", f"${{accounts.{alias}}}", value)
         value = re.sub(rf"\barn:{contract.partition}:", "arn:${partition}:", value)
         return re.sub(rf"(?<=:){re.escape(contract.region)}(?=:)", "${region}", value)
+
+
+def _parameter(stack: Stack, name: str) -> Mapping[str, Any]:
+    """The declaration of a parameter in the stack's template."""
+    declared: Mapping[str, Any] = read(stack.template).value["Parameters"][name]
+    return declared
 
 
 def _promisable(sender: Sender) -> list[str]:

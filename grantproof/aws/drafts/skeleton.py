@@ -210,14 +210,15 @@ def _exporting(template: Any, stacks: Sequence[Stack]) -> dict[str, str]:
     return out
 
 
-#: Values that are tried in this order for a parameter without a default.
+#: Values that are tried in this order for a parameter without a default: what reads as somebody's account or role only
+#: where no plain text will do.
 _CANDIDATES = (
     "example",
+    "example-name",
+    "Example1",
     "222222222222",
     "arn:aws:iam::222222222222:role/example",
     "arn:aws:iam::222222222222:root",
-    "example-name",
-    "Example1",
     "example/example",
     "example.com",
     "https://example.com",
