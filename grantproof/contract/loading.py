@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from grantproof.contract.declared import Additions, Contract
 from grantproof.contract.errors import ContractError
-from grantproof.contract.known import check_references
 from grantproof.contract.node import Node
 from grantproof.contract.options import variants_of
 from grantproof.contract.principals import principals_of, resources_of
+from grantproof.contract.reference_checks import check_references
 from grantproof.contract.sends import sends_of
 from grantproof.contract.stacks import accounts_of, in_order, region_of, setup_of, stacks_of, uploads_of
 from grantproof.contract.templates import is_named_as_template, may_be_template

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.held.known import account_of
 from grantproof.aws.held.non_policy_access import (
     ACCESS_PROPERTIES,
     AccessKind,
@@ -15,6 +14,7 @@ from grantproof.aws.held.non_policy_access import (
     external_principal_in_properties,
     granting_property,
 )
+from grantproof.aws.held.resource_properties import account_of
 from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES
 from grantproof.contract import Contract, DeclaredStatement

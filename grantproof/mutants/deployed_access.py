@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.known import account_of
 from grantproof.aws.held.non_policy_access import (
     ACCESS_PROPERTIES,
     AccessKind,
     access_kind,
     external_principal_in_properties,
 )
+from grantproof.aws.held.resource_properties import account_of
 from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import Resource
-from grantproof.aws.templates.disclosing import disclosed
+from grantproof.aws.templates.disclosed_secrets import disclosed
 
 Documents = Mapping[str, Any]
 

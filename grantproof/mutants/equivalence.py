@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from grantproof.aws.templates.accepted import could_widen
 from grantproof.aws.templates.carriers import KEYS
+from grantproof.aws.templates.possible_characters import could_widen
 from grantproof.contract import Contract
 from grantproof.iam import IamError, Layers, Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict

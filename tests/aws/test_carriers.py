@@ -12,16 +12,16 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from grantproof.aws.held.agreement import disagreements, resource_policy
-from grantproof.aws.held.carried import joined
 from grantproof.aws.held.origin import Origins
+from grantproof.aws.held.property_policies import merged_entries
 from grantproof.aws.held.undeclarable import has_unexported_policy
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, NoPolicy, carrier_arn
-from grantproof.aws.templates.placed import policy_paths
 from grantproof.aws.templates.resource_policies import resource_policies, snapshot_entries
+from grantproof.aws.templates.template_data import policy_paths
 from grantproof.contract import Facts, load
 from grantproof.iam.errors import Undecided
 from grantproof.source import at
@@ -345,7 +345,7 @@ def test_a_principal_that_lambda_does_not_take_is_no_policy() -> None:
 def test_what_a_service_holds_beside_what_stacks_put_there_is_not_lost() -> None:
     held = {"Arn": FUNCTION, "Type": "T", "Account": "1", "Policy": {"Statement": {"Sid": "by a call"}}}
     own = {**held, "Policy": policy({"Sid": "by a stack"})}
-    (both,) = joined([own], [held])
+    (both,) = merged_entries([own], [held])
     assert [s["Sid"] for s in both["Policy"]["Statement"]] == ["by a stack", "by a call"]
     assert own["Policy"]["Statement"] == [{"Sid": "by a stack"}]
 

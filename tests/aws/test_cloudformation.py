@@ -13,7 +13,7 @@ from grantproof.aws.held.non_policy_access import AccessKind, access_kind
 from grantproof.aws.held.snapshot import AccountSnapshot, take
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
-from grantproof.aws.templates.placed import policies_as_text
+from grantproof.aws.templates.template_data import policies_as_text
 
 OWNER = "111111111111"
 TRUST = {

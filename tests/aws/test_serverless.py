@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.templates.placed import place_of, placed
-from grantproof.aws.templates.processed import TemplateError, process
 from grantproof.aws.templates.scope import Scope
+from grantproof.aws.templates.template_data import place_of, with_places
+from grantproof.aws.templates.transforms import TemplateError, process
 from grantproof.source import at, parse
 
 SOURCE = """\
@@ -41,7 +41,7 @@ Outputs:
 
 def made(text: str, region: str = "eu-west-1", partition: str = "aws") -> Any:
     names = Scope(pseudo={"AWS::Region": region, "AWS::Partition": partition})
-    return process(placed(parse(text, Path("t.yaml"))), names, lambda location: pytest.fail(location))
+    return process(with_places(parse(text, Path("t.yaml"))), names, lambda location: pytest.fail(location))
 
 
 def line_of(mark: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from grantproof.aws.templates import wellformed
 from grantproof.aws.templates.constraints import only_in_java
-from grantproof.aws.templates.placed import placed
+from grantproof.aws.templates.template_data import with_places
 from grantproof.source import parse
 
 RIGHT = """
@@ -30,7 +30,7 @@ Outputs:
 
 
 def template(text: str) -> Any:
-    return placed(parse(text, Path("t.yaml")))
+    return with_places(parse(text, Path("t.yaml")))
 
 
 def test_what_is_well_formed_is_not_refused() -> None:

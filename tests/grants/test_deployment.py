@@ -12,8 +12,8 @@ from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformat
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import constraints, parameters, wellformed
-from grantproof.aws.templates.accepted import could_widen
-from grantproof.aws.templates.placed import placed_once
+from grantproof.aws.templates.possible_characters import could_widen
+from grantproof.aws.templates.template_data import with_places_cached
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
 from grantproof.source import read, shown
 
@@ -176,7 +176,7 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
     """What a template's own constraints refuse is refused before anything exists; and no parameter takes just anything,
     because what a parameter takes may end up in a policy."""
     template = read(stack.template)
-    wellformed.check_parameters(placed_once(template))
+    wellformed.check_parameters(with_places_cached(template))
     for name in constraints.unconstrained(template.value):
         verdict.broken(
             f"parameters of stack {stack.alias} are constrained",

@@ -22,7 +22,7 @@ from grantproof.aws.held.sends import senders
 from grantproof.aws.mocked.deploy import DeploymentFailed
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import wellformed
-from grantproof.aws.templates.placed import placed_once
+from grantproof.aws.templates.template_data import with_places_cached
 from grantproof.contract import ContractError, load
 from grantproof.iam import IamError
 from grantproof.source import SourceError, read, shown
@@ -52,7 +52,7 @@ def _refuse_malformed(templates: Sequence[Path]) -> None:
     """Reject malformed parameters before they are evaluated. A file that cannot be read is reported by `skeleton`."""
     for path in templates:
         with suppress(SourceError):
-            found = placed_once(read(path))
+            found = with_places_cached(read(path))
             try:
                 wellformed.check_parameters(found if isinstance(found, Mapping) else {})
             except wellformed.Malformed as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.origin import Origins, properties_of, written_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
-from grantproof.aws.templates.disclosing import (
+from grantproof.aws.templates.disclosed_secrets import (
     attributes_in,
     disclosed,
     disclosed_attributes,
@@ -17,7 +17,7 @@ from grantproof.aws.templates.disclosing import (
     secret_attributes,
     secrets_in,
 )
-from grantproof.aws.templates.placed import place_of
+from grantproof.aws.templates.template_data import place_of
 from grantproof.source import Key, at, read, shown
 
 

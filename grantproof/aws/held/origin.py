@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.held.carried import policies_put_by
 from grantproof.aws.held.non_policy_access import LIMITING_PROPERTIES, AccessKind, access_kind
+from grantproof.aws.held.property_policies import policies_of_resource
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
-from grantproof.aws.templates.placed import Placed, place_of, placed_once, policy_paths
 from grantproof.aws.templates.resource_policies import ResourcePolicy, by_arn
+from grantproof.aws.templates.template_data import Placed, place_of, policy_paths, with_places_cached
 from grantproof.source import Key, Place, at, read
 
 KeyPath = tuple[Key, ...]
@@ -81,7 +81,7 @@ class Origins:
         by: dict[int, Resource] = {}
         found: list[ResourcePolicy] = []
         for resource in self._all:
-            for one in policies_put_by(resource, self._where(resource)) if resource.properties is not None else ():
+            for one in policies_of_resource(resource, self._where(resource)) if resource.properties is not None else ():
                 by[id(one)] = resource
                 found.append(one)
         return {arn: [(by[id(one)], one) for one in several] for arn, several in by_arn(found).items()}
@@ -215,7 +215,7 @@ def written_of(resource: Resource) -> Any:
     if resource.written is not None or resource.template is None:
         return resource.written
     document = read(resource.template)
-    found = at(placed_once(document), ("Resources", resource.path[-1]))
+    found = at(with_places_cached(document), ("Resources", resource.path[-1]))
     place = document.place("Resources", resource.path[-1])
     return Placed(found, place, found.keys_at) if isinstance(found, Placed) else found
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from grantproof.aws.held.agreement import Disagreement
 from grantproof.aws.held.deployed import Deployed
-from grantproof.aws.held.known import account_of, addresses_of, known_properties, not_created
 from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
+from grantproof.aws.held.resource_properties import account_of, addresses_of, known_properties, not_created
 from grantproof.aws.held.undeclarable import place_of
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.definition_destinations import UnresolvedDestination

@@ -8,7 +8,6 @@ from typing import Any
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
-from grantproof.aws.held.known import account_of, known_properties, not_created
 from grantproof.aws.held.non_policy_access import (
     AccessKind,
     access_kind,
@@ -20,6 +19,7 @@ from grantproof.aws.held.non_policy_access import (
 )
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
+from grantproof.aws.held.resource_properties import account_of, known_properties, not_created
 from grantproof.aws.mocked.deploy import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
 from grantproof.source import at, read, shown

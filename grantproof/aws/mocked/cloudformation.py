@@ -10,7 +10,7 @@ module as well, and fails as soon as moto does one of these by itself, so that i
    hole. Here it is noted, and so is whatever takes something from it.
 4. The partition is `aws` and the URL suffix `amazonaws.com` in every region.
 5. `AWS::NoValue` stays in lists as null; intrinsic functions that moto does not know stay in place: see `intrinsics`.
-6. Transforms: moto carries out none: see `processed`.
+6. Transforms: moto carries out none: see `transforms`.
 7. Constraints of parameters, AWS-specific types and Rules are not checked, for nested stacks either; a default of a
    list type stays text, and spaces stay in lists. See `parameters`.
 8. Exports of outputs whose condition is false.
@@ -44,12 +44,12 @@ from grantproof.aws.mocked.defaults import with_defaults
 from grantproof.aws.mocked.existing_values import ClientOf, existing_values
 from grantproof.aws.mocked.stack_scope import NotCreated, resolve, scope
 from grantproof.aws.templates import carriers, constraints, intrinsics, parameters, wellformed
-from grantproof.aws.templates.placed import placed, policies_as_text
-from grantproof.aws.templates.processed import TemplateError, process
 from grantproof.aws.templates.pseudo import partition_of
 from grantproof.aws.templates.resource_policies import resource_policies
 from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.scope import NotResolved
+from grantproof.aws.templates.template_data import policies_as_text, with_places
+from grantproof.aws.templates.transforms import TemplateError, process
 from grantproof.source import Document, at, parse
 
 #: Types that create nothing by design.
@@ -91,7 +91,7 @@ class Built:
         """A template's data, its objects `Placed` where it is a file of the grant."""
         document = self.documents[text] if text in self.documents else parse(text, Path(where))
         wellformed.check_numbers(document)
-        return placed(document)
+        return with_places(document)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from grantproof.aws.mocked.cloudformation import Built
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import text
-from grantproof.aws.templates.placed import place_of, placed_once, policy_paths
-from grantproof.aws.templates.processed import TemplateError
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.scope import NotResolved
+from grantproof.aws.templates.template_data import place_of, policy_paths, with_places_cached
+from grantproof.aws.templates.transforms import TemplateError
 from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.contract.templates import is_named_as_template, is_template
@@ -40,7 +40,7 @@ class Resource:
     file of the grant.
 
     Of a resource of the mocked world, `written` is its entry in the processed template and `properties` are its
-    properties with functions resolved; objects in both are `placed.Placed`. None where only a real account has it.
+    properties with functions resolved; their objects are `Placed`. None where only a real account has it.
     """
 
     path: tuple[str, ...]
@@ -238,7 +238,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     try:
         number = world.number(stack.account)
         pseudo = pseudo_parameters(number, world.region, stack.name)
-        wellformed.check_parameters(placed_once(document))
+        wellformed.check_parameters(with_places_cached(document))
         parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,

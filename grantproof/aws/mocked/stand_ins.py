@@ -3,7 +3,7 @@
 moto 5.2.5 creates some of the types of `carriers` and drops their policies, and knows nothing of others. What it can
 create is created by it; of the rest there is a stand-in, with the name and the attributes that CloudFormation gives, on
 which no call can be carried out. The policies are held by nobody here: they are read from the resolved properties of
-what is deployed (`held/carried`), which is where CloudFormation takes them from.
+what is deployed (`held/property_policies`), which is where CloudFormation takes them from.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from grantproof.aws.real.joined import DECODER, DuplicateKey, Export, ExportRefused, Part, RecordedStack, join
+from grantproof.aws.real.export_parts import DECODER, DuplicateKey, Export, ExportRefused, Part, RecordedStack, join
 
 __all__ = ["Export", "ExportRefused", "RecordedStack", "by_alias", "join", "named", "read_export"]
 

@@ -1,4 +1,4 @@
-"""Takes the export of a real account through boto3, read-only: the documents that `joined` joins, or one error.
+"""Takes the export of a real account through boto3, read-only: the documents that `export_parts` joins, or one error.
 
 `CALLS` lists every call, and `templates/snapshot-reader` allows exactly these; a test compares the two.
 """

@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 
 from grantproof.aws.calls.authoriser import Authoriser
 from grantproof.aws.calls.operations import Authorisation
-from grantproof.aws.held.carried import carried, joined
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Policies
+from grantproof.aws.held.property_policies import merged_entries, property_policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
 from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, advance, begin, put_uploads, set_up
 from grantproof.aws.mocked.world import World
@@ -178,8 +178,8 @@ class Stage(Deployed):
         """The snapshot, with resource policies for which moto has no service."""
         gone = self.world.built.deleted
         stacks = (s for s in self.deployment.stacks if (s.account, s.name) not in gone)
-        found = tuple(carried(stacks, number, self.contract))
-        return replace(taken, resource_policies=joined(found, taken.resource_policies)) if found else taken
+        found = tuple(property_policies(stacks, number, self.contract))
+        return replace(taken, resource_policies=merged_entries(found, taken.resource_policies)) if found else taken
 
     def _as_shown(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         """The snapshot, with the old unique id in trust policies that name a principal which was deleted or created

@@ -15,9 +15,9 @@ from grantproof.aws.templates import parameters
 from grantproof.aws.templates.assumed_values import assumed_attribute
 from grantproof.aws.templates.carriers import CARRIERS
 from grantproof.aws.templates.intrinsics import resolve
-from grantproof.aws.templates.placed import placed_once, policies_as_text
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.scope import NotResolved, Scope
+from grantproof.aws.templates.template_data import policies_as_text, with_places_cached
 from grantproof.contract import Contract
 from grantproof.source import read, shown
 
@@ -82,7 +82,7 @@ class Shared:
     def _made(
         self, path: StackPath, account: str, name: str, template: Path, given: Mapping[str, str]
     ) -> CachedStack | Refused:
-        document = placed_once(read(template))
+        document = with_places_cached(read(template))
         pseudo = pseudo_parameters(account, self.contract.region, name)
         if refused := parameters.refusal(read(template), given, pseudo):
             return Refused(path, refused)
@@ -119,7 +119,7 @@ class MadeStack:
         truths: Mapping[str, bool],
     ) -> None:
         self._shared, self._path, self._account, self._name, self._template = shared, path, account, name, template
-        self._document = placed_once(read(template))
+        self._document = with_places_cached(read(template))
         self._scope = replace(scope, reference=self.reference, attribute=self.attribute)
         self._scope.evaluated.update(truths)
         self._conditions = dict(truths)

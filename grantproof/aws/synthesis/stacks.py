@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from grantproof.aws.held.carried import carried
+from grantproof.aws.held.property_policies import property_policies
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.held.undeclarable import unknown_access
 from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
@@ -79,7 +79,7 @@ def synthesise(
         facts = facts.with_values(stacks[-1].facts)
     snapshots = {number: account.snapshot() for number, account in shared.accounts.items()}
     for number, snapshot in snapshots.items():
-        held = (*snapshot.resource_policies, *carried(stacks, number, contract))
+        held = (*snapshot.resource_policies, *property_policies(stacks, number, contract))
         snapshots[number] = replace(snapshot, resource_policies=held)
     return Synthesis(Deployment(tuple(stacks), facts), snapshots, shared.conditions, shared.scopes)
 

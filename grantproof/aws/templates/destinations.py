@@ -100,19 +100,20 @@ def external_destinations(
 
 def _is_own(target: Any, own: OwnAccount) -> bool:
     if not isinstance(target, str) or not target.startswith("arn:"):
-        # An address, a function by name only, or an unresolved function.
-        return isinstance(target, str) and _BY_ITSELF.fullmatch(target) is not None
+        # An address, the name of a Lambda function, or an unresolved CloudFormation function.
+        return isinstance(target, str) and _ALWAYS_OWN.fullmatch(target) is not None
     return is_own(target, own, AWS_OWNED_SERVICES)
 
 
 #: Types that store text: what it names is not a destination.
 _STORED_TEXT = frozenset({"AWS::SSM::Parameter", "AWS::SecretsManager::Secret"})
-#: The ID of a file system, which is one of the same account, or the name of a rule managed by AWS Config.
-_BY_ITSELF = re.compile(r"fs-[0-9a-f]+|[A-Z][A-Z0-9_]+")
+#: The ID of a file system, which is always one of the same account, or the name of a rule managed by AWS Config.
+_ALWAYS_OWN = re.compile(r"fs-[0-9a-f]+|[A-Z][A-Z0-9_]+")
 
 
 def _at(value: Any, path: list[str]) -> Iterator[Any]:
-    """The values at a path; a value of an undocumented shape on the way is yielded itself."""
+    """The values at a path, `*` in it for each entry of a list. If something on the way has an undocumented shape, that
+    is yielded instead."""
     if not path:
         yield value
         return

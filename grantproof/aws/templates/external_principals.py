@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.templates.placed import spelt_out
+from grantproof.aws.templates.template_data import spelt_out
 from grantproof.source import Key
 
 #: Properties whose value is a principal, whatever its form.

@@ -17,8 +17,8 @@ from typing import Any
 
 from grantproof.aws.templates.constraints import member_type
 from grantproof.aws.templates.function_arguments import checked_argument
-from grantproof.aws.templates.placed import like
 from grantproof.aws.templates.scope import NO_VALUE, NotResolved, Scope
+from grantproof.aws.templates.template_data import like
 
 
 def resolve(item: Any, scope: Scope) -> Any:

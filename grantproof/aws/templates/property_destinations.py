@@ -134,7 +134,7 @@ def property_destinations(
         ):
             yield from document_destinations(document, own)
         else:
-            yield from _destinations_of_value(type_, steps, value, own, steps in addresses)
+            yield from _destinations_of_value(type_, steps, value, own, is_own_address=steps in addresses)
     if type_ == "AWS::Scheduler::Schedule" and isinstance(target := properties.get("Target"), Mapping):
         called = str(target.get("Arn"))
         if ":::aws-sdk:" in called:
@@ -146,8 +146,8 @@ def property_destinations(
 def leaves(type_: str, properties: Any) -> Iterator[tuple[PropertyPath, Any]]:
     """The scalar values in the properties of a resource with their paths; functions and definition documents are not
     divided."""
-    own_words = not type_.startswith("AWS::") or type_ == "AWS::CloudFormation::CustomResource"
-    if own_words and isinstance(properties, Mapping):
+    is_custom = not type_.startswith("AWS::") or type_ == "AWS::CloudFormation::CustomResource"
+    if is_custom and isinstance(properties, Mapping):
         properties = {key: value for key, value in properties.items() if key == "ServiceToken"}
     yield from _leaves(type_, properties, ())
 
@@ -171,11 +171,12 @@ def _leaves(type_: str, value: Any, steps: PropertyPath) -> Iterator[tuple[Prope
 
 
 def _destinations_of_value(
-    type_: str, steps: PropertyPath, value: Any, own: OwnAccount, is_own_address: bool
+    type_: str, steps: PropertyPath, value: Any, own: OwnAccount, *, is_own_address: bool
 ) -> Iterator[Any]:
+    """The external destinations in a single value. `steps`: the property names that lead to it."""
     name = next((step for step in reversed(steps) if step != "*"), "").rpartition(".")[2]
-    called = len(steps) == 1 and _BUCKET_TYPE.fullmatch(type_) is not None
-    bucket = (type_, *steps) in _BUCKETS or (BUCKET.fullmatch(name) is not None and not called)
+    is_own_name = len(steps) == 1 and _BUCKET_TYPE.fullmatch(type_) is not None
+    bucket = (type_, *steps) in _BUCKETS or (BUCKET.fullmatch(name) is not None and not is_own_name)
     read = any(_READ.fullmatch(step) for step in steps)
     if _is_not_a_destination(type_, steps) or value in ("", {"Ref": "AWS::NoValue"}):
         return
@@ -195,6 +196,7 @@ def _destinations_of_value(
 
 
 def _is_not_a_destination(type_: str, steps: PropertyPath) -> bool:
+    """Do the property names say that nothing is sent to the value? The innermost name that says something decides."""
     for step in reversed(steps):
         if _DESTINATION_NAME.fullmatch(step) and (type_, step) not in _READ_BY_TYPE:
             return False

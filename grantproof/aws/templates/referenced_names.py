@@ -10,15 +10,15 @@ from grantproof.aws.templates.intrinsics import SUBSTITUTION
 
 def referenced_names(value: Any) -> set[str]:
     """Every name that a value refers to: parameters, pseudo parameters, resources, attributes as `RESOURCE.ATTRIBUTE`,
-    and conditions as `Condition:NAME`. The value depends on nothing else."""
+    and conditions as `Condition:NAME`. What the value resolves to depends on these alone."""
     found: set[str] = set()
     if isinstance(value, list):
         return found.union(*map(referenced_names, value))
     if not isinstance(value, Mapping):
         return found
     for key, argument in value.items():
-        if key in _NAMED_BY:
-            found.update(_NAMED_BY[key](argument))
+        if key in _NAMES_IN:
+            found.update(_NAMES_IN[key](argument))
         found |= referenced_names(argument)
     return found
 
@@ -44,8 +44,8 @@ def _substituted(argument: Any) -> Iterable[str]:
     return {match[2].strip() for match in SUBSTITUTION.finditer(template) if not match[1]}
 
 
-#: The names that a function's argument names by itself, beside those that its parts refer to.
-_NAMED_BY: Mapping[str, Callable[[Any], Iterable[str]]] = {
+#: By function: the names that its argument itself refers to. Functions inside the argument are examined separately.
+_NAMES_IN: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "Ref": _name,
     "Condition": _condition,
     "Fn::If": _branches,

@@ -23,7 +23,7 @@ from grantproof.aws.templates.carriers import (
     PolicyAttachment,
     filled,
 )
-from grantproof.aws.templates.placed import like
+from grantproof.aws.templates.template_data import like
 from grantproof.source import at
 
 

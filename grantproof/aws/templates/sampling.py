@@ -8,8 +8,8 @@ from itertools import islice, product
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
 
-from grantproof.aws.templates.accepted import in_class
 from grantproof.aws.templates.constraints import form_of, violation
+from grantproof.aws.templates.possible_characters import in_class
 
 #: In an unusual order, so that a generated value differs from the values that a template compares with.
 _ALPHABETS = ("qx7jz4kw9v2y8mhb5n3g6t1d0pfcaeilorsu", "zk3vq8wj5xh1by6n4mg9t2fd7c0pusroliea")

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
 
-from grantproof.aws.templates.placed import Placed, place_of
+from grantproof.aws.templates.template_data import Placed, place_of
 from grantproof.source import Key, Place, at
 
 TRANSFORM = "AWS::Serverless-2016-10-31"

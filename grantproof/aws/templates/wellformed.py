@@ -13,8 +13,8 @@ from typing import Any
 
 from grantproof.aws.templates.constraints import only_in_java, python_pattern
 from grantproof.aws.templates.function_arguments import checked_argument
-from grantproof.aws.templates.placed import place_of, policy_paths
 from grantproof.aws.templates.scope import NotResolved
+from grantproof.aws.templates.template_data import place_of, policy_paths
 from grantproof.source import Document, Key, Place
 
 _Path = tuple[Key, ...]

@@ -1,8 +1,7 @@
-"""Template data with source positions.
+"""Template data whose objects know their source positions.
 
-For moto and other readers, a `Placed` is a plain dictionary. CloudFormation's processing (transforms, loops,
-conditions, intrinsic functions) copies and moves objects; each keeps its source position, so that a deployed statement
-can be reported with file and line.
+To moto and other code a `Placed` is a plain dictionary. Transforms, conditions and intrinsic functions copy and move
+objects; each keeps its source position, so that a deployed statement can be reported with file and line.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class _Entries(Mapping[str, Place]):
         return (dict, (dict(self),))  # without the whole document
 
 
-def placed(document: Document) -> Any:
+def with_places(document: Document) -> Any:
     """The value of a document, its objects `Placed`."""
 
     def build(value: Any, path: tuple[Key, ...]) -> Any:
@@ -79,9 +78,9 @@ def placed(document: Document) -> Any:
 
 
 @lru_cache(maxsize=256)
-def placed_once(document: Document) -> Any:
-    """As `placed`, but cached. The result must not be changed."""
-    return placed(document)
+def with_places_cached(document: Document) -> Any:
+    """As `with_places`, but cached. The result must not be changed."""
+    return with_places(document)
 
 
 def like(original: Any, entries: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.templates.accepted import could_widen, may_hold
+from grantproof.aws.templates.possible_characters import could_widen, may_hold
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from typing import Any
 
 from grantproof.aws.templates import serverless, wellformed
 from grantproof.aws.templates.intrinsics import resolve, text
-from grantproof.aws.templates.placed import Placed, like, place_of
 from grantproof.aws.templates.scope import NotResolved, Scope
+from grantproof.aws.templates.template_data import Placed, like, place_of
 from grantproof.source import Place
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"

@@ -13,7 +13,7 @@ from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
-from grantproof.aws.templates.disclosing import disclosed
+from grantproof.aws.templates.disclosed_secrets import disclosed
 from grantproof.contract import load
 
 VALUE = "{{resolve:secretsmanager:database:SecretString:password}}"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.templates.placed import place_of, placed
-from grantproof.aws.templates.processed import TemplateError, UnknownTransform, process
 from grantproof.aws.templates.scope import Scope
+from grantproof.aws.templates.template_data import place_of, with_places
+from grantproof.aws.templates.transforms import TemplateError, UnknownTransform, process
 from grantproof.source import parse
 
 LOOP = """
@@ -31,7 +31,7 @@ Resources:
 
 
 def document(text: str, name: str = "template.yaml") -> Any:
-    return placed(parse(text, Path(name)))
+    return with_places(parse(text, Path(name)))
 
 
 def names(given: list[str]) -> Scope:
@@ -136,7 +136,7 @@ def test_what_template_and_snippet_say_otherwise_is_refused() -> None:
 
 def test_each_entry_of_a_template_knows_where_it_stands_and_one_that_is_not_there_nowhere() -> None:
     document = parse("Resources:\n  Role:\n    Type: AWS::IAM::Role\n", Path("t.yaml"))
-    resources = placed(document)["Resources"]
+    resources = with_places(document)["Resources"]
     assert dict(resources.keys_at) == {"Role": document.place("Resources", "Role")}
     assert dict(resources["Role"].keys_at) == {"Type": document.place("Resources", "Role", "Type")}
     assert "Other" not in resources.keys_at
