@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,11 +41,20 @@ def find(directory: Path) -> tuple[Contract, ...]:
             directory, "holds no grant: no folder in it has a contract.yaml. Draft one: grantproof init TEMPLATE."
         )
     covered = {path.parent for path in paths}
+    alone = []
     for file in sorted(directory.rglob("*")):
         if file.is_symlink() and file.is_dir():
             raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
         if is_named_as_template(file) and not covered.intersection(file.parents) and may_be_template(file):
-            raise ContractError(file, "is a template without a contract. Put a contract.yaml beside it.")
+            alone.append(file)
+    if alone:
+        left = len(alone) - 1
+        others = f", as {'is' if left == 1 else 'are'} {left} more here" if left else ""
+        raise ContractError(
+            alone[0],
+            f"is a template without a contract{others}. Draft one: grantproof init {shlex.quote(shown(alone[0]))}; or "
+            f"name a folder in which every template has one, such as {shown(paths[0].parent)}.",
+        )
     contracts = tuple(load(path) for path in paths)
     seen: dict[str, Path] = {}
     for contract in contracts:
