@@ -11,6 +11,8 @@ import pytest
 from grantproof.cli import main
 from grantproof.gate import report
 from grantproof.gate.history import NotCompared
+from grantproof.gate.sarif import sarif
+from grantproof.gate.wording import headline
 from grantproof.source import SourceError
 from tests.gate.repositories import CONTRACT, GOOD, READ, ROLE, commit, edit, found, git
 
@@ -104,7 +106,7 @@ def test_a_contract_that_is_widened_in_the_same_change_is_said_first_of_all(repo
     for file in (ROLE, CONTRACT):
         edit(file, READ, WIDER)
     change = found(repository)
-    assert report.headline(change).startswith("Access changes: 1 gained (1 BY WIDENING THE CONTRACT), ")
+    assert headline(change).startswith("Access changes: 1 gained (1 BY WIDENING THE CONTRACT), ")
     assert "THE CONTRACT WAS WIDENED for it" in report.markdown(change)
 
 
@@ -134,7 +136,7 @@ def test_what_is_accepted_in_the_same_change_is_said(repository: Path) -> None:
     said = report.text(change)
     assert said.startswith("Access changes: 0 gained, 0 lost, 1 more to look at;")
     assert "  ! newly accepted by nobody until 2027-01-01, at grants/reader/waivers.yaml:7:9: lint/" in said
-    assert [r["level"] for r in report.sarif(change)["runs"][0]["results"]] == ["warning"]
+    assert [r["level"] for r in sarif(change)["runs"][0]["results"]] == ["warning"]
     commit(repository)
     edit(Path("grants/reader/waivers.yaml"), "2027-01-01", "2037-01-01")
     assert "until 2037-01-01" in report.text(found(repository, "HEAD"))
@@ -393,7 +395,7 @@ def test_another_account_under_the_same_name_is_new_access(repository: Path) -> 
     commit(repository)
     edit(CONTRACT, "222222222222", "333333333333")
     change = found(repository, "HEAD")
-    assert "BY WIDENING THE CONTRACT" in report.headline(change)
+    assert "BY WIDENING THE CONTRACT" in headline(change)
     assert "account 'partner' of the contract is 333333333333 instead of 222222222222" in report.text(change)
 
 
@@ -444,5 +446,5 @@ def test_a_stack_that_is_deployed_in_another_account_gives_everything_anew(repos
     commit(repository)
     edit(CONTRACT, "account: owner", "account: other")
     change = found(repository, "HEAD")
-    assert "BY WIDENING THE CONTRACT" in report.headline(change)
+    assert "BY WIDENING THE CONTRACT" in headline(change)
     assert "stack 'owner' is deployed in account 222222222222 instead of 111111111111" in change.grants[0].what

@@ -12,6 +12,8 @@ import pytest
 from grantproof.cli import main
 from grantproof.gate import report
 from grantproof.gate.history import NotCompared
+from grantproof.gate.sarif import sarif
+from grantproof.gate.wording import headline
 from tests.evidence.schemas import errors
 from tests.gate.repositories import CONTRACT, READ, ROLE, commit, edit, found, git
 
@@ -31,7 +33,7 @@ def test_a_refactoring_is_one_line(repository: Path) -> None:
     git(repository, "mv", "grants/reader", "grants/database")
     commit(repository)
     change = found(repository)
-    assert report.headline(change).startswith("No change in access: 1 grant compared")
+    assert headline(change).startswith("No change in access: 1 grant compared")
     assert [grant.what for grant in change.grants] == ["renamed from reader"]
     assert len(report.text(change).splitlines()) == 1
 
@@ -47,7 +49,7 @@ def test_widened_access_beyond_the_contract_fails_with_place_and_witness(reposit
     assert access.witness["resource"].startswith(f"arn:aws:ssm:eu-west-1:111111111111:{READ}")
     assert access.witness["principal"].startswith("a session of arn:aws:iam::111111111111:role/")
     assert access.because == ("grants/reader/role.yaml:17:17 Statement[0]",)
-    (result,) = report.sarif(change)["runs"][0]["results"]
+    (result,) = sarif(change)["runs"][0]["results"]
     location = result["locations"][0]["physicalLocation"]
     assert (result["ruleId"], result["level"]) == ("access-beyond-contract", "error")
     assert location["artifactLocation"]["uri"] == "grants/reader/role.yaml"
@@ -76,7 +78,7 @@ def test_access_that_the_contract_is_widened_for_passes_and_the_clause_is_shown(
     assert access.promise is not None
     assert access.promise.new
     assert "promised since this change by grants/reader/contract.yaml:19:9" in report.text(change)
-    assert {r["ruleId"] for r in report.sarif(change)["runs"][0]["results"]} == {"access-gained"}
+    assert {r["ruleId"] for r in sarif(change)["runs"][0]["results"]} == {"access-gained"}
 
 
 def test_what_the_contract_covers_only_in_part_fails(repository: Path) -> None:
@@ -232,7 +234,7 @@ def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
     change = found(repository)
     assert not change.passes
     assert "could not be deployed" in report.text(change)
-    assert report.sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
+    assert sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
 
 
 def test_a_name_that_looks_like_a_generated_one_is_no_way_past(repository: Path) -> None:

@@ -12,6 +12,7 @@ from grantproof.gate import report
 from grantproof.gate.access import Access, Promise
 from grantproof.gate.change import Change, GrantChange
 from grantproof.gate.history import Base
+from grantproof.gate.sarif import sarif
 from grantproof.source import Place
 from tests.evidence.schemas import errors
 
@@ -42,7 +43,7 @@ CHANGE = Change(
 
 
 def test_every_kind_of_result_is_valid_sarif_at_a_line_with_a_rule_and_a_fingerprint_of_its_own() -> None:
-    text = report.dumps(report.sarif(CHANGE))
+    text = report.dumps(sarif(CHANGE))
     assert errors("sarif-2.1.0/sarif-schema-2.1.0.json", text.encode(errors="backslashreplace").decode()) == []
     (run,) = json.loads(text)["runs"]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
@@ -56,7 +57,7 @@ def test_every_kind_of_result_is_valid_sarif_at_a_line_with_a_rule_and_a_fingerp
 
 def test_a_fingerprint_stays_when_lines_move() -> None:
     def prints(change: Change) -> list[str]:
-        return [r["partialFingerprints"]["grantproof/v1"] for r in report.sarif(change)["runs"][0]["results"]]
+        return [r["partialFingerprints"]["grantproof/v1"] for r in sarif(change)["runs"][0]["results"]]
 
     moved = replace(BEYOND, because=("role.yaml:99:3 Sid x",), place=replace(PLACE, line=99))
     one, other = (Change(CHANGE.base, (replace(CHANGE.grants[0], access=(a,)),), TOP) for a in (BEYOND, moved))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from grantproof.gate import report
+from grantproof.gate.wording import headline
 from tests.gate.repositories import CONTRACT, ROLE, commit, edit, found, git
 
 BUS = "arn:aws:events:eu-west-1:222222222222:event-bus/central"
@@ -53,7 +54,7 @@ def test_a_promise_that_is_new_is_a_contract_that_was_widened(repository: Path) 
     (gained,) = change.grants[0].widened_with
     assert gained.promise is not None
     assert str(gained.promise.place).endswith("contract.yaml:22:3")
-    assert "1 BY WIDENING THE CONTRACT" in report.headline(change)
+    assert "1 BY WIDENING THE CONTRACT" in headline(change)
 
 
 def test_what_is_sent_to_somebody_else_is_new_however_it_is_called(repository: Path) -> None:
@@ -76,7 +77,7 @@ def test_another_target_of_the_same_account_is_no_access(repository: Path) -> No
     edit(ROLE, own, f"{own}2")
     change = found(repository)
     assert change.passes
-    assert report.headline(change).startswith("No change in access")
+    assert headline(change).startswith("No change in access")
 
 
 def test_what_a_variant_sends_is_seen_beside_what_is_sent_anyway(repository: Path) -> None:
