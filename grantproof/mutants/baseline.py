@@ -15,9 +15,9 @@ from grantproof.aws.combinations.instances import is_transformed
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.templates import wellformed
 from grantproof.contract import Contract, load
-from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import Access, access, changes
 from grantproof.mutants.equivalence import constraints, difference
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.reasons import declared_references, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, KILLED, Result
 from grantproof.mutants.trial import Trial

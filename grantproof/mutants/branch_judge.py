@@ -30,9 +30,9 @@ from grantproof.evidence.finding import Finding
 from grantproof.iam import IamError, MalformedPolicy
 from grantproof.mutants.baseline import check_contract, malformed
 from grantproof.mutants.cases import Case, Cases
-from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import TRUST, Change, access, changes
 from grantproof.mutants.deployment_judge import undeployable
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.reasons import Traces, declared_references, names_fault, original_place, traces_of, with_changes
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, Result
 from grantproof.mutants.template_diff import TemplateDiff, given_wherever_used, passed

@@ -1,32 +1,26 @@
-"""The catalogue of mutation operators, and the mutants that they make of a grant.
+"""The catalogue of mutation operators, read from YAML.
 
-Operators are data, one file a group. Each says what it simulates, at which sites of a template it applies, and what it
-does there; nothing in one knows the template that it will meet.
+There is a file for each group of operators. An operator says what mistake it simulates, at which sites of a template it
+applies, and which edit it makes there. It works on any template.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
-from itertools import islice
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.contract import Contract
 from grantproof.mutants import sites
 from grantproof.mutants.edits import TEXT
-from grantproof.mutants.sites import Site, at
 from grantproof.mutants.structure import EDITS
-from grantproof.mutants.texts import NotText, opened, outside
-from grantproof.mutants.touched import Surroundings
 from grantproof.source import Document, Key, SourceError, read
 
 
 class CatalogueError(Exception):
-    """An operator that cannot be read: which, and why."""
+    """The catalogue, or an operator in it, cannot be read, or no operator has the given name."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +28,19 @@ class Operator:
     """One way to break a template.
 
     Attributes:
-        on: where it looks: statements, policies, resources, parameters, template.
-        kinds: for statements and policies: trust, identity, resource.
-        effect: for statements: only those with this Effect.
-        types: for resources: only these.
-        reaching: for parameters: only those that policies are built from (True), or only others (False).
-        has, without: keys that the site must or must not have.
-        at: the value below the site that is changed.
-        each: each single value below that one; `intrinsic`: each use of this function below it; `conditions`: each
-            entry of the statement's Condition.
-        edit, argument: what is done there.
+        name, group: how it is called; the group is the name of its file.
+        simulates: the mistake, as a sentence.
+        on: what it applies to: statements, policies, resources, parameters or template.
+        edit, argument: the edit (a key of `structure.EDITS`) and its argument.
+        kinds: of statements and policies, only those of these kinds: trust, identity, resource.
+        effect: of statements, only those with this Effect; empty: all.
+        types: of resources, only those of these types; empty: all.
+        reaching: of parameters, only those that policies refer to (True) or do not refer to (False); None: all.
+        has, without: keys that the statement, policy or other object must have, or must not have.
+        at: the path from there to the value that is edited.
+        each: edit each single value in that one, in a mutant of its own.
+        intrinsic: edit each use of this intrinsic function in it, likewise.
+        conditions: edit each entry of the statement's Condition, likewise.
     """
 
     name: str
@@ -64,33 +61,11 @@ class Operator:
     conditions: bool = False
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A grant with one fault in one of its templates.
-
-    Attributes:
-        id: `operator template[n]`, n counting the sites of the operator in the template.
-        template: the file that differs.
-        text: what it reads now, as JSON.
-        site: the path of what was changed in the original.
-        touched: the paths of what differs, in the new text.
-        names: what came along, by logical id.
-    """
-
-    id: str
-    operator: Operator
-    template: Path
-    text: str = field(repr=False)
-    site: tuple[Key, ...]
-    touched: tuple[tuple[Key, ...], ...]
-    names: tuple[str, ...]
-
-
 def folder() -> Path:
-    """Where the operators are: inside an installed package, or in the working copy.
+    """The folder with the operators: in the installed package, or in the working copy.
 
     Raises:
-        CatalogueError: neither is there.
+        CatalogueError: there is neither.
     """
     package = Path(__file__).resolve().parent
     for candidate in (package / "operators", package.parent.parent / "fixtures" / "mutants" / "operators"):
@@ -101,10 +76,10 @@ def folder() -> Path:
 
 @cache
 def operators() -> tuple[Operator, ...]:
-    """Every operator, by group and in the order in which they stand in their file.
+    """Every operator, by group, and within a group in the order of its file.
 
     Raises:
-        CatalogueError: one cannot be read.
+        CatalogueError: one cannot be read; names the file and line.
     """
     out: list[Operator] = []
     for path in sorted(folder().glob("*.yaml")):
@@ -117,10 +92,10 @@ def operators() -> tuple[Operator, ...]:
 
 
 def chosen(patterns: Sequence[str]) -> tuple[Operator, ...]:
-    """The operators whose name or group matches one of the patterns, with `*` and `?`.
+    """The operators whose name or group matches one of these patterns with `*` and `?`.
 
     Raises:
-        CatalogueError: for one of them there is none.
+        CatalogueError: a pattern matches none.
     """
     out: dict[str, Operator] = {}
     for pattern in patterns:
@@ -133,9 +108,7 @@ def chosen(patterns: Sequence[str]) -> tuple[Operator, ...]:
 
 
 _ON = ("statements", "policies", "resources", "parameters", "template")
-_KEYS = frozenset(
-    "name simulates on in effect types reaching has without at each intrinsic conditions do".split()
-)  # fmt: skip
+_KEYS = frozenset("name simulates on in effect types reaching has without at each intrinsic conditions do".split())
 
 
 def _operator(document: Document, number: int) -> Operator:
@@ -155,12 +128,12 @@ def _operator(document: Document, number: int) -> Operator:
         on=raw["on"],
         edit=edit,
         argument=argument,
-        kinds=_several(raw.get("in", ["trust", "identity", "resource"])),
+        kinds=_as_tuple(raw.get("in", ["trust", "identity", "resource"])),
         effect=raw.get("effect", ""),
-        types=_several(raw.get("types", [])),
+        types=_as_tuple(raw.get("types", [])),
         reaching=raw.get("reaching"),
-        has=_several(raw.get("has", [])),
-        without=_several(raw.get("without", [])),
+        has=_as_tuple(raw.get("has", [])),
+        without=_as_tuple(raw.get("without", [])),
         at=tuple(int(key) if key.isdigit() else key for key in raw["at"].split(".")) if "at" in raw else (),
         each=raw.get("each", False),
         intrinsic=raw.get("intrinsic", ""),
@@ -168,109 +141,5 @@ def _operator(document: Document, number: int) -> Operator:
     )
 
 
-def _several(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def mutants(contract: Contract, using: Sequence[Operator], each: int | None = None) -> Iterator[Mutant]:
-    """What the operators make of a grant's templates, at most `each` of every operator; of mutants with the same text
-    only the first."""
-    seen: set[tuple[Path, str]] = set()
-    for operator in using:
-        yield from islice(_new(operator, contract, seen), each)
-
-
-def _new(operator: Operator, contract: Contract, seen: set[tuple[Path, str]]) -> Iterator[Mutant]:
-    for template in contract.templates:
-        for mutant in _of(operator, template, contract):
-            if (template, mutant.text) not in seen:
-                seen.add((template, mutant.text))
-                yield mutant
-
-
-def _of(operator: Operator, template: Path, contract: Contract) -> Iterator[Mutant]:
-    original = read(template)
-    open_ = opened(original)
-    others = tuple(path.name for path in contract.templates)
-    number, plain = 0, json.dumps(open_.value)  # a third of what deepcopy takes
-    for site in _sites(operator, open_.value):
-        value = json.loads(plain)
-        touched = EDITS[operator.edit](value, site.path, operator.argument, Surroundings(site.owner, others))
-        try:
-            value = open_.closed(value)
-        except NotText:
-            continue
-        if touched is None or value == original.value:
-            continue
-        number += 1
-        yield Mutant(
-            id=f"{operator.name} {template.name}[{number}]",
-            operator=operator,
-            template=template,
-            text=written(value),
-            site=outside(site.path),
-            touched=tuple(dict.fromkeys(map(outside, touched.paths))),
-            names=touched.names,
-        )
-
-
-def written(template: Mapping[str, Any]) -> str:
-    """What `json.dumps` gives with an indent of one, in a tenth of the time: mutants differ in a line or two, so that
-    most of it was written before."""
-    sections = []
-    for name, section in template.items():
-        entries = section.items() if isinstance(section, Mapping) and section else ()
-        told = ",\n".join(f"  {json.dumps(key)}: {_entry(json.dumps(entry), 2)}" for key, entry in entries)
-        below = f"{{\n{told}\n }}" if told else _entry(json.dumps(section), 1)
-        sections.append(f" {json.dumps(name)}: {below}")
-    return "{\n" + ",\n".join(sections) + "\n}"
-
-
-@lru_cache(maxsize=4096)
-def _entry(value: str, depth: int) -> str:
-    # Within a text of JSON no line ends, so that every line is one to be moved in.
-    return json.dumps(json.loads(value), indent=1).replace("\n", "\n" + " " * depth)
-
-
-def _sites(operator: Operator, template: Mapping[str, Any]) -> Iterator[Site]:
-    for outer in _outer(operator, template):
-        value = at(template, outer.path)
-        if any(key not in value for key in operator.has) or any(key in value for key in operator.without):
-            continue
-        try:
-            at(value, operator.at)
-        except (KeyError, IndexError, TypeError):
-            continue
-        site = Site((*outer.path, *operator.at), outer.owner)
-        if operator.conditions:
-            yield from _conditions(template, site)
-        elif operator.intrinsic:
-            yield from sites.intrinsics(template, site, operator.intrinsic)
-        elif operator.each:
-            yield from sites.leaves(template, site)
-        else:
-            yield site
-
-
-def _conditions(template: Mapping[str, Any], statement: Site) -> Iterator[Site]:
-    block = at(template, statement.path).get("Condition")
-    for operator, keys in block.items() if isinstance(block, Mapping) else ():
-        for key in keys if isinstance(keys, Mapping) else ():
-            yield Site((*statement.path, "Condition", operator, key), statement.owner)
-
-
-def _outer(operator: Operator, template: Mapping[str, Any]) -> Iterator[Site]:
-    match operator.on:
-        case "statements":
-            yield from sites.statements(template, operator.kinds, operator.effect)
-        case "policies":
-            yield from sites.policies(template, operator.kinds)
-        case "resources":
-            yield from sites.resources(template, operator.types)
-        case "parameters":
-            reaching = sites.reaching_policies(template)
-            for site in sites.parameters(template):
-                if operator.reaching is None or operator.reaching == (site.owner in reaching):
-                    yield site
-        case "template":
-            yield Site(())

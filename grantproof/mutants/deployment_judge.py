@@ -19,7 +19,7 @@ from grantproof.contract import Contract, ContractError
 from grantproof.evidence.finding import Finding
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.baseline import Baseline, Suites, check_contract, malformed
-from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.score import DORMANT, INVALID, KILLED, Result
 from grantproof.mutants.synthesis_judge import refused
 from grantproof.mutants.trial import Trial, with_original_places

@@ -20,9 +20,10 @@ from grantproof.contract import Contract
 from grantproof.evidence.finding import Outcome
 from grantproof.mutants.baseline import Baseline, Suites
 from grantproof.mutants.branch_judge import BranchJudge
-from grantproof.mutants.catalogue import Mutant, Operator, mutants
+from grantproof.mutants.catalogue import Operator
 from grantproof.mutants.deployment_judge import DeploymentJudge
 from grantproof.mutants.in_branches import CHECKED_IN_BRANCHES, all_in_branches, branches_of, in_branches
+from grantproof.mutants.mutant import Mutant, mutants
 from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import MISPLACED, SURVIVED, Result, Score
 from grantproof.mutants.suites import by_cost, by_suite, reads_only

@@ -10,7 +10,7 @@ from grantproof.aws.synthesis.stacks import Refused
 from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract
 from grantproof.mutants.branch_judge import BranchJudge
-from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 

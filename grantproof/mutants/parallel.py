@@ -9,7 +9,7 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 
 from grantproof.children import forked
-from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.score import Result
 
 _WIDTH = 4

@@ -14,8 +14,8 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredResource, DeclaredSending, references
 from grantproof.evidence.finding import Finding
-from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import TRUST, Change
+from grantproof.mutants.mutant import Mutant
 from grantproof.source import Document, Place, read, shown
 
 #: A touched path is widened to the entry below one of these: a finding names a statement, not a part of it.

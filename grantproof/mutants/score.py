@@ -12,7 +12,8 @@ from typing import Any
 from grantproof.contract import Contract
 from grantproof.evidence.finding import Finding
 from grantproof.iam import actions
-from grantproof.mutants.catalogue import Mutant, folder, operators
+from grantproof.mutants.catalogue import folder, operators
+from grantproof.mutants.mutant import Mutant
 from grantproof.source import read, shown
 
 #: Verdicts. Killed: a suite fails and names the fault. Misplaced: suites fail without naming it. Equivalent: proved to

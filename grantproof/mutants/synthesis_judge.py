@@ -15,9 +15,9 @@ from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, ContractError
 from grantproof.iam import MalformedPolicy
 from grantproof.mutants.baseline import Baseline, Suites, check_contract, malformed
-from grantproof.mutants.catalogue import Mutant
 from grantproof.mutants.deployed_access import access
 from grantproof.mutants.equivalence import difference
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, Result
 from grantproof.mutants.trial import Trial, with_original_places
 from grantproof.source import overlay, read

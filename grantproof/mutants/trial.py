@@ -12,7 +12,7 @@ from _pytest.runner import runtestprotocol
 
 from grantproof.aws.held.deployed import Deployed
 from grantproof.evidence.finding import Finding, Outcome
-from grantproof.mutants.catalogue import Mutant
+from grantproof.mutants.mutant import Mutant
 from grantproof.mutants.reasons import Traces, names_fault, original_place
 from grantproof.mutants.score import KILLED, MISPLACED, SURVIVED, Result
 from grantproof.source import Document, read

@@ -16,7 +16,8 @@ from grantproof.aws.synthesis.stacks import Refused, Synthesis, synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, load
-from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.mutants.catalogue import chosen
+from grantproof.mutants.mutant import mutants
 from grantproof.source import overlay
 from grantproof.variants import with_variants
 

@@ -20,7 +20,8 @@ from grantproof import cli, running
 from grantproof.contract import load
 from grantproof.evidence import attestation, claims_csv, findings_json, junit, page, provenance, report_folder, sarif
 from grantproof.evidence.mutation import NAME as MUTANTS
-from grantproof.mutants.catalogue import chosen, mutants
+from grantproof.mutants.catalogue import chosen
+from grantproof.mutants.mutant import mutants
 from grantproof.mutants.score import KILLED, Result, Score, document
 from grantproof.verbs import suites as suites_of_package
 from tests.aws.exporting import exported, written

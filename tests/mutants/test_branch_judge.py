@@ -14,9 +14,10 @@ from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load
 from grantproof.mutants.branch_judge import BranchJudge
 from grantproof.mutants.cases import hold_the_same
-from grantproof.mutants.catalogue import Mutant, chosen, mutants, operators
+from grantproof.mutants.catalogue import chosen, operators
 from grantproof.mutants.deployed_access import PERMISSIONS
 from grantproof.mutants.equivalence import gives_same_access
+from grantproof.mutants.mutant import Mutant, mutants
 from grantproof.source import read
 from grantproof.variants import with_variants
 

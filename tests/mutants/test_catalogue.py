@@ -11,7 +11,8 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.mutants import edits, sites
-from grantproof.mutants.catalogue import CatalogueError, Mutant, Operator, chosen, mutants, operators, written
+from grantproof.mutants.catalogue import CatalogueError, Operator, chosen, operators
+from grantproof.mutants.mutant import Mutant, mutants, written
 from grantproof.mutants.sites import Site
 from grantproof.mutants.structure import EDITS
 from grantproof.mutants.touched import Surroundings

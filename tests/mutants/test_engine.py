@@ -12,8 +12,9 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.evidence.finding import Finding
-from grantproof.mutants.catalogue import chosen, mutants, operators
+from grantproof.mutants.catalogue import chosen, operators
 from grantproof.mutants.deployed_access import TRUST
+from grantproof.mutants.mutant import mutants
 from grantproof.mutants.reasons import Promise, Traces, names_fault
 from tests.commands import Done, grantproof
 

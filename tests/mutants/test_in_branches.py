@@ -10,8 +10,9 @@ import pytest
 
 from grantproof.contract import load
 from grantproof.mutants.branch_judge import BranchJudge
-from grantproof.mutants.catalogue import Mutant, chosen, mutants
+from grantproof.mutants.catalogue import chosen
 from grantproof.mutants.in_branches import CHECKED_IN_BRANCHES, NOT_JUDGED, all_in_branches, in_branches
+from grantproof.mutants.mutant import Mutant, mutants
 from grantproof.mutants.score import DORMANT, EQUIVALENT, INVALID, KILLED, MISPLACED, SURVIVED, Result
 
 GOOD = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from grantproof.contract import load
-from grantproof.mutants.catalogue import Mutant, chosen, mutants
+from grantproof.mutants.catalogue import chosen
+from grantproof.mutants.mutant import Mutant, mutants
 from grantproof.mutants.parallel import judge_in_parallel
 from grantproof.mutants.score import KILLED, Result
 

@@ -18,10 +18,11 @@ from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import Contract, ContractError, find, load
 from grantproof.mutants.baseline import Baseline, check_contract
-from grantproof.mutants.catalogue import chosen, mutants, operators
+from grantproof.mutants.catalogue import chosen, operators
 from grantproof.mutants.deployed_access import BOUNDARY, PERMISSIONS, TAGS, Access, EntityAccess, access
 from grantproof.mutants.engine import Engine, run
 from grantproof.mutants.equivalence import difference
+from grantproof.mutants.mutant import mutants
 from grantproof.mutants.synthesis_judge import SynthesisJudge
 from grantproof.source import overlay, read
 from grantproof.verbs.suites import folder

@@ -13,8 +13,9 @@ from grantproof.aws.templates.intrinsics import resolve
 from grantproof.aws.templates.pseudo import pseudo_parameters
 from grantproof.aws.templates.scope import Scope
 from grantproof.contract import Contract
-from grantproof.mutants.catalogue import mutants, operators
+from grantproof.mutants.catalogue import operators
 from grantproof.mutants.equivalence import constraints
+from grantproof.mutants.mutant import mutants
 from grantproof.mutants.texts import NotText, opened
 from grantproof.source import Document, parse, read
 
