@@ -161,16 +161,24 @@ def describe(contract: Contract, deployed: Deployed) -> Facts:
     )
 
 
+#: Takes a statement and what it is about, and returns a sentence.
+_Sentence = Callable[[Any, str], str]
+
+
 def _resource(resource: DeclaredResource, deployed: Deployed) -> Resource:
-    real = deployed.resource_policy(resource)
+    policy = deployed.resource_policy(resource)
     promised = [(deployed.resolved(s.document), str(s.place)) for s in resource.policy]
-    found = [(words.document_of(s), _place(deployed.origins, real, s)) for s in real.statements] if real else []
+    found = [(words.document_of(s), _place(deployed.origins, policy, s)) for s in policy.statements] if policy else []
+
+    def clauses(statements: Iterable[tuple[Any, str]]) -> tuple[Clause, ...]:
+        return tuple(Clause(document, words.policy_sentence(document), place) for document, place in statements)
+
     return Resource(
         alias=resource.alias,
         arn=str(deployed.resolved(resource.reference)),
         place=str(resource.place),
-        promised=tuple(Clause(document, words.naming(document), place) for document, place in promised),
-        deployed=tuple(Clause(document, words.naming(document), place) for document, place in found),
+        promised=clauses(promised),
+        deployed=clauses(found),
     )
 
 
@@ -195,12 +203,12 @@ def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
     arn = held.arn if held else deployed.resolved(principal.reference) if policies else ""
     name = f"{principal.kind} {principal.alias}"
 
-    def promised(statements: Iterable[DeclaredStatement], *, entering: bool = False) -> tuple[Clause, ...]:
-        return tuple(_promised(s, deployed.resolved(s.document), name, entering=entering) for s in statements)
+    def promised(statements: Iterable[DeclaredStatement], sentence: _Sentence = words.sentence) -> tuple[Clause, ...]:
+        return tuple(_promised(s, deployed.resolved(s.document), name, sentence) for s in statements)
 
-    def found(policies: Iterable[Policy], said: Callable[[Any, str], str] = words.sentence) -> tuple[Clause, ...]:
+    def found(policies: Iterable[Policy], sentence: _Sentence = words.sentence) -> tuple[Clause, ...]:
         return tuple(
-            Clause(document, said(document, name), _place(deployed.origins, policy, statement))
+            Clause(document, sentence(document, name), _place(deployed.origins, policy, statement))
             for policy in policies
             for statement in policy.statements
             for document in [words.document_of(statement)]
@@ -215,20 +223,20 @@ def _principal(principal: DeclaredPrincipal, deployed: Deployed) -> Principal:
         max_session=held.max_session if held and principal.kind == "role" else 0,
         promised_session=principal.max_session if principal.kind == "role" else 0,
         entered_by=principal.entered_by,
-        promised_trust=promised(principal.trust, entering=True),
+        promised_trust=promised(principal.trust, words.trust_sentence),
         promised=promised(deployed.allowed(principal)),
         denied=promised(principal.denies),
-        trust=found((held.trust,) if held and held.trust else (), words.entering),
+        trust=found((held.trust,) if held and held.trust else (), words.trust_sentence),
         allowed=found(policies),
         boundary=found((held.boundary or ()) if held else ()),
         known=numbers(_of(policies), _of(held.boundary) if held and held.boundary is not None else None),
     )
 
 
-def _promised(statement: DeclaredStatement, document: Any, name: str, *, entering: bool) -> Clause:
+def _promised(statement: DeclaredStatement, document: Any, name: str, sentence: _Sentence) -> Clause:
     if statement.levels:
         document = {**document, "AccessLevel": list(statement.levels)}
-    text = words.entering(document, name) if entering else words.sentence(document, name)
+    text = sentence(document, name)
     if statement.levels:
         text = text.removesuffix(".") + f", as far as the actions are of level {' or '.join(statement.levels)}."
     return Clause(document, text, str(statement.place))

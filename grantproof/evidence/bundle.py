@@ -49,7 +49,7 @@ def write(results: Results, about: Provenance, folder: Path, written: Path | Non
     """
     more = {}
     if written is not None and written.is_file():
-        more[junit.NAME] = junit.whole(written.read_bytes(), results, about.time if stamp.given() else None)
+        more[junit.NAME] = junit.with_gaps(written.read_bytes(), results, about.time if stamp.given() else None)
     evidence = evidence_of(results, about, folder)
     if evidence.mutation.state == "run":
         # The sums cover this file too, since its numbers are in the reports.

@@ -35,8 +35,8 @@ class Control:
     oscal: str = ""
     target: str = ""
 
-    def bears(self, claim: Claim) -> bool:
-        """Is the claim evidence for the control?"""
+    def includes(self, claim: Claim) -> bool:
+        """Is the claim part of the evidence for the control?"""
         return claim.suite in self.claims or f"{claim.suite}/{claim.test}" in self.claims
 
 
@@ -91,7 +91,7 @@ def assess(results: Results) -> tuple[Assessed, ...]:
 
 
 def _assessed(framework: Framework, control: Control, results: Results) -> Assessed:
-    claims = tuple(claim for claim in results.claims if control.bears(claim))
+    claims = tuple(claim for claim in results.claims if control.includes(claim))
     whole = not results.problems and all(_looked_at(name, claims, results) for name in control.claims)
     return Assessed(framework, control, claims, _state(claims, whole=whole))
 

@@ -10,9 +10,13 @@ from grantproof.evidence.results import Results
 NAME = "junit.xml"
 
 
-def whole(text: bytes, results: Results, time: str | None = None) -> bytes:
-    """The XML with an error for every reason why the run is incomplete; with `time`, also without data that differs
-    between runs."""
+def with_gaps(text: bytes, results: Results, time: str | None = None) -> bytes:
+    """The XML with an error for every reason why the run is incomplete.
+
+    Args:
+        text: the XML that pytest wrote.
+        time: a time to use in place of the actual one. All other data that differs between runs is removed too.
+    """
     if not results.gaps and time is None:
         return text
     root = ElementTree.fromstring(text)  # noqa: S314 - pytest wrote it a moment ago

@@ -53,8 +53,8 @@ def _cells(clauses: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     out: dict[tuple[str, str], str] = {}
     for document in (clause["document"] for clause in clauses):
         word = "never" if document["Effect"] == "Deny" else "if" if document.get("Condition") else "yes"
-        for action in words.what(document):
-            for resource in words.where(document):
+        for action in words.actions_of(document):
+            for resource in words.resources_of(document):
                 key = (action, resource)
                 # A Deny decides; an Allow without conditions says more than one with.
                 out[key] = min(out.get(key, word), word, key=("never", "yes", "if").index)

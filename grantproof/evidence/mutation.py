@@ -34,7 +34,7 @@ class Mutation:
     equivalent: int = 0
 
     @property
-    def due(self) -> int:
+    def access_changing(self) -> int:
         """The mutants that change access, and so have to be caught."""
         return self.caught + self.survived
 

@@ -10,7 +10,7 @@ from grantproof.evidence.finding import Finding
 
 @dataclass
 class Notes:
-    """The suites' `verdict`, for one grant."""
+    """What one test notes about one grant; the fixture `verdict` of the suites."""
 
     grant: str = ""
     proved: int = 0
@@ -21,8 +21,8 @@ class Notes:
         """Record that `number` statements were proved for all requests."""
         self.proved += number
 
-    def leaves_untried(self, what: str) -> None:
-        """Record something that was proved and could not be tried. Reports show it; the claim holds nevertheless."""
+    def could_not_try(self, what: str) -> None:
+        """Record what was proved but could not be tried by a call. Reports show it; the claim holds all the same."""
         self.untried += (what,)
 
     def broken(self, clause: str, detail: str, **shown: Any) -> None:

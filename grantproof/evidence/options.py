@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from grantproof.contract import Change, Contract, DeclaredStatement, PrincipalChange, Variant
 from grantproof.evidence import words
 
+#: Takes a statement and returns a sentence.
 Say = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A statement: in IAM's grammar, in words, and where it stands (`file:line`, empty where no file has it). What is
-    no statement has no document."""
+    """A statement of the contract or of a deployed policy, or a remark about them.
+
+    Attributes:
+        document: the statement in IAM's grammar; empty for a remark.
+        sentence: the same in words.
+        place: `file:line`; empty where no file contains it.
+    """
 
     document: Mapping[str, Any]
     sentence: str
@@ -27,9 +34,9 @@ class Option:
     """A variant of the contract.
 
     Attributes:
-        parameters: those that choose it, as `stack: Name=value`.
-        changes: what it changes about who may enter, what is allowed, and what is there.
-        needs, excludes: other variants with, or without, which CloudFormation takes it.
+        parameters: the parameter values that select it, as `stack: Name=value`.
+        changes: what it changes about trust policies, allowed actions and resources.
+        needs, excludes: other variants that CloudFormation requires, or refuses, together with it.
     """
 
     alias: str
@@ -42,7 +49,7 @@ class Option:
 
 
 def options(contract: Contract, filled: Callable[[Any], Any]) -> tuple[Option, ...]:
-    """The description of every variant of a contract. `filled` replaces the references of a value that are known."""
+    """The description of every variant of a contract. `filled` replaces the references in a value that are known."""
     return tuple(_ChangeSummary(contract, variant, filled).option() for variant in contract.variants)
 
 
@@ -69,40 +76,50 @@ class _ChangeSummary:
         )
 
     def _changes(self) -> Iterator[Clause]:
+        yield from self._to_existing()
+        yield from self._to_additions()
+
+    def _to_existing(self) -> Iterator[Clause]:
+        """How the variant changes what is always declared, and what it takes away."""
         variant, more = self._variant, self._contract.additions
         kinds = {p.alias: p.kind for p in (*self._contract.principals, *more.principals)}
         for alias, change in variant.changes.items():
             yield from self._principal(f"{kinds[alias]} {alias}", change)
         for alias, resource in variant.resources.items():
-            yield from self._statements(resource, f"the policy of {alias}", words.naming)
-        silent = {sending.alias for sending in (*self._contract.sends, *more.sends)}
+            yield from self._statements(resource, f"the policy of {alias}", words.policy_sentence)
+        sends = {sending.alias for sending in (*self._contract.sends, *more.sends)}
         for alias in variant.absent:
-            if alias in silent:
+            if alias in sends:
                 yield self._note(f"What {alias} sends is not sent.")
-                continue
-            yield self._note(f"{kinds.get(alias, '')} {alias} is not created.".strip())
+            else:
+                yield self._note(f"{kinds.get(alias, '')} {alias} is not created.".strip())
+
+    def _to_additions(self) -> Iterator[Clause]:
+        """What is declared only under the variant."""
+        alias, more = self._variant.alias, self._contract.additions
         for principal in more.principals:
-            if variant.alias in principal.variants:
+            if alias in principal.variants:
                 name = f"{principal.kind} {principal.alias}"
                 yield Clause({}, _capital(f"{name} is created."), str(principal.place))
-                yield from self._clauses(principal.trust, _entering(name))
-                yield from self._clauses(principal.allows, _saying(name))
+                yield from self._clauses(principal.trust, partial(words.trust_sentence, role=name))
+                yield from self._clauses(principal.allows, partial(words.sentence, subject=name))
                 for policy in principal.managed:
                     named = self._filled(policy.reference)
                     yield Clause({}, _capital(f"{name} may do what AWS's {named} says."), str(policy.place))
         for declared in more.resources:
-            if variant.alias in declared.variants:
+            if alias in declared.variants:
                 yield Clause({}, f"The policy of {declared.alias} is created.", str(declared.place))
-                yield from self._clauses(declared.policy, words.naming)
-
+                yield from self._clauses(declared.policy, words.policy_sentence)
         for sending in more.sends:
-            if variant.alias in sending.variants:
+            if alias in sending.variants:
                 said = f"{'/'.join(sending.path)} sends to {', '.join(self._filled(sending.to))}."
                 yield Clause({}, _capital(said), str(sending.place))
 
     def _principal(self, name: str, change: PrincipalChange) -> Iterator[Clause]:
-        yield from self._statements(change.trust, f"the trust policy of {name}", _entering(name))
-        yield from self._statements(change.allows, f"what {name} may do", _saying(name))
+        yield from self._statements(
+            change.trust, f"the trust policy of {name}", partial(words.trust_sentence, role=name)
+        )
+        yield from self._statements(change.allows, f"what {name} may do", partial(words.sentence, subject=name))
         if change.max_session is not None:
             yield self._note(f"Sessions of {name} last {change.max_session} seconds at most.")
         if change.boundary is not None:
@@ -117,7 +134,7 @@ class _ChangeSummary:
             yield self._note(f"{what}: {sid} goes.")
         yield from self._clauses(change.adds, say)
         if change.requires:
-            tests = words.conditions({"Condition": self._filled(change.requires)})
+            tests = words.conditions_of({"Condition": self._filled(change.requires)})
             yield self._note(f"{what}: everything holds only if {' and '.join(tests)}.")
 
     def _clauses(self, statements: Iterable[DeclaredStatement], say: Say) -> Iterator[Clause]:
@@ -131,11 +148,3 @@ class _ChangeSummary:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _entering(name: str) -> Say:
-    return lambda document: words.entering(document, name)
-
-
-def _saying(name: str) -> Say:
-    return lambda document: words.sentence(document, name)

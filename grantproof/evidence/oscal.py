@@ -147,7 +147,7 @@ def _activity(claim: Claim, controls: Sequence[Control]) -> dict[str, Any]:
         "description": _line(f"{claim.grant}: {claim.sentence}."),
         "props": [_prop("claim", claim.id), _prop("method", claim.method), _prop("place", claim.place)],
     }
-    bearing = [control for control in controls if control.bears(claim)]
+    bearing = [control for control in controls if control.includes(claim)]
     return {**out, "related-controls": _reviewed(bearing)} if bearing else out
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(anchor=anchor, number=lambda value: f"{value:,}", visible=visible)
+    environment.filters.update(anchor=anchor, number=lambda value: f"{value:,}", visible=with_escapes)
     environment.filters["json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.globals.update(draw=picture.draw, width=picture.WIDTH)
     return environment.get_template("page.html.jinja")
@@ -132,7 +133,7 @@ def _digest(text: str) -> str:
 _INVISIBLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def visible(text: object) -> str:
+def with_escapes(text: object) -> str:
     """Text with such characters written as escapes, as in `\\u202e`."""
     return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
@@ -244,19 +245,20 @@ def _reach(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     for principal in facts["principals"]:
         if principal["kind"] == "role":
-            called = sorted({action for clause in principal["allowed"] for action in words.what(clause["document"])})
-            comers = sorted({name for clause in principal["trust"] for name in words.who(clause["document"])})
-            lines.append(f"{', '.join(comers) or 'nobody'} → role {principal['alias']} → {_short(called)}")
+            allowed = (words.actions_of(clause["document"]) for clause in principal["allowed"])
+            trusted = (words.principals_of(clause["document"]) for clause in principal["trust"])
+            callers = ", ".join(sorted(set(chain(*trusted)))) or "nobody"
+            lines.append(f"{callers} → role {principal['alias']} → {_short(sorted(set(chain(*allowed))))}")
     for resource in facts["resources"]:
-        called = sorted({action for clause in resource["deployed"] for action in _allowing(clause["document"])})
-        lines.append(f"by the policy of {resource['alias']} → {_short(called)}")
+        allowed = (_allowed_actions(clause["document"]) for clause in resource["deployed"])
+        lines.append(f"by the policy of {resource['alias']} → {_short(sorted(set(chain(*allowed))))}")
     for sending in facts["sends"]:
         lines.append(f"{sending['resource']} → sends out of its account → {_short(sending['to'])}")
     return lines
 
 
-def _allowing(document: Mapping[str, Any]) -> list[str]:
-    return words.what(document) if document.get("Effect") == "Allow" else []
+def _allowed_actions(document: Mapping[str, Any]) -> list[str]:
+    return words.actions_of(document) if document.get("Effect") == "Allow" else []
 
 
 def _short(names: Sequence[str]) -> str:

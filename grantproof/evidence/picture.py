@@ -56,8 +56,8 @@ def draw(principal: Mapping[str, Any]) -> Picture:
     pen = _Pen()
     for clause in principal["trust"]:
         document = clause["document"]
-        pen.box("who" if document["Effect"] == "Allow" else "deny", "Who enters", words.who(document))
-        pen.arrow([*words.what(document), *(f"if {test}" for test in words.conditions(document))])
+        pen.box("who" if document["Effect"] == "Allow" else "deny", "Who enters", words.principals_of(document))
+        pen.arrow([*words.actions_of(document), *(f"if {test}" for test in words.conditions_of(document))])
     session = [f"for at most {principal['max_session']} seconds"] if principal["max_session"] else []
     pen.box("self", f"{principal['kind']} {principal['alias']}", [principal["arn"] or "not deployed", *session])
     statements = principal["allowed"]
@@ -66,8 +66,8 @@ def draw(principal: Mapping[str, Any]) -> Picture:
     for clause in statements:
         document = clause["document"]
         allow = document["Effect"] == "Allow"
-        lines = [*words.what(document), *(f"on {name}" for name in words.where(document))]
-        lines += [f"if {test}" for test in words.conditions(document)]
+        lines = [*words.actions_of(document), *(f"on {name}" for name in words.resources_of(document))]
+        lines += [f"if {test}" for test in words.conditions_of(document)]
         pen.box("may" if allow else "deny", "call" if allow else "never call", lines)
     return pen.done()
 

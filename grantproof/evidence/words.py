@@ -76,8 +76,8 @@ def _principals(element: PrincipalElement) -> Any:
     return {kind: _one(names) for kind, names in found.items() if names}
 
 
-def who(document: Mapping[str, Any]) -> list[str]:
-    """The principals of a statement in words, one entry each."""
+def principals_of(document: Mapping[str, Any]) -> list[str]:
+    """The principals of a statement, in words, one entry each."""
     element = document.get("Principal", document.get("NotPrincipal", {}))
     if element == "*":
         return ["everybody"]
@@ -92,21 +92,21 @@ def _account(name: str) -> str:
     return f"account {number}" if number.isdigit() else name
 
 
-def what(document: Mapping[str, Any]) -> list[str]:
+def actions_of(document: Mapping[str, Any]) -> list[str]:
     """The actions of a statement, one entry each."""
     if "NotAction" in document:
         return [f"every action but {', '.join(listed(document['NotAction']))}"]
     return listed(document.get("Action"))
 
 
-def where(document: Mapping[str, Any]) -> list[str]:
+def resources_of(document: Mapping[str, Any]) -> list[str]:
     """The resources of a statement, one entry each; empty where it has no Resource."""
     if "NotResource" in document:
         return [f"every resource but {', '.join(listed(document['NotResource']))}"]
     return [EVERYWHERE if name == "*" else name for name in listed(document.get("Resource"))]
 
 
-def conditions(document: Mapping[str, Any]) -> list[str]:
+def conditions_of(document: Mapping[str, Any]) -> list[str]:
     """The conditions of a statement, all of which have to hold, one entry each."""
     return [
         _condition(operator, key, listed(values))
@@ -132,27 +132,27 @@ def _condition(operator: str, key: str, values: list[str]) -> str:
 def sentence(document: Mapping[str, Any], subject: str) -> str:
     """A statement as one sentence about `subject`."""
     verb = "may" if document.get("Effect", "Allow") == "Allow" else "may never"
-    text = f"{subject} {verb} call {', '.join(what(document))}"
-    if resources := where(document):
+    text = f"{subject} {verb} call {', '.join(actions_of(document))}"
+    if resources := resources_of(document):
         text += f" on {' or '.join(resources)}"
-    if tests := conditions(document):
+    if tests := conditions_of(document):
         text += f", if {' and '.join(tests)}"
     return text[0].upper() + text[1:] + "."
 
 
-def naming(document: Mapping[str, Any]) -> str:
-    """A statement that names principals, such as one of a bucket policy, as one sentence."""
-    names = " or ".join(who(document)) or "nobody"
+def policy_sentence(document: Mapping[str, Any]) -> str:
+    """A statement of a resource policy as one sentence."""
+    names = " or ".join(principals_of(document)) or "nobody"
     return sentence(document, f"everybody but {names}" if "NotPrincipal" in document else names)
 
 
-def entering(document: Mapping[str, Any], role: str) -> str:
+def trust_sentence(document: Mapping[str, Any], role: str) -> str:
     """A statement of a trust policy as one sentence."""
     allow = document.get("Effect", "Allow") == "Allow"
-    names = " or ".join(who(document)) or "nobody"
+    names = " or ".join(principals_of(document)) or "nobody"
     if "NotPrincipal" in document:
         names = f"everybody but {names}"
-    text = f"{names} {'may' if allow else 'may never'} call {', '.join(what(document))} on {role}"
-    if tests := conditions(document):
+    text = f"{names} {'may' if allow else 'may never'} call {', '.join(actions_of(document))} on {role}"
+    if tests := conditions_of(document):
         text += f", if {' and '.join(tests)}"
     return text[0].upper() + text[1:] + "."

@@ -37,7 +37,7 @@ def found(tmp_path: Path, data: Any, inputs: Any = INPUTS, grants: Any = ("a",))
 def test_those_of_the_same_files_count(tmp_path: Path) -> None:
     got = found(tmp_path, document())
     assert got == Mutation("run", seeded=169, caught=150, survived=3, equivalent=9)
-    assert got.due == 153
+    assert got.access_changing == 153
 
 
 @pytest.mark.parametrize(

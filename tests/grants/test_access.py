@@ -218,7 +218,7 @@ def test_what_is_allowed_succeeds(
     promised = contract_layers(world, principal)
     operations = operations_of(statement)
     if (untried := len(operations) - len(standing_for(operations))) > 0:
-        verdict.leaves_untried(f"{untried:,} more operations that {statement.place} names")
+        verdict.could_not_try(f"{untried:,} more operations that {statement.place} names")
     for resource in map(one_of, resources(world.resolved(statement.document))):
         tried = 0
         for note, call in (*through_services(world, session, statement), *entering(world, principal, resource)):

@@ -47,7 +47,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
     for detail, place in disclosures(world):
         verdict.broken("the value of a secret is kept where it is", detail, place=place)
     carriers = {world.resolved(resource.reference) for resource in grant.resources}
-    for arn in filter(world.made, world.policies.resource_policies):
+    for arn in filter(world.may_have_created, world.policies.resource_policies):
         if arn not in carriers:
             verdict.broken(
                 "the stacks create what the contract declares, and nothing else",

@@ -68,7 +68,7 @@ class Deployed(ABC):
         """Where deployed statements stand in the templates."""
         return Origins(self.deployment)
 
-    def made(self, arn: str) -> bool:
+    def may_have_created(self, arn: str) -> bool:
         """May the stacks of the contract have created the resource with this ARN?"""
         return True
 

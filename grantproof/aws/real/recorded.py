@@ -58,7 +58,7 @@ class Recorded(Deployed):
         """The exported snapshots, by account number."""
         return self._snapshots
 
-    def made(self, arn: str) -> bool:
+    def may_have_created(self, arn: str) -> bool:
         """Does a stack contain a resource with this ARN, or with the same name?"""
         name = arn.split(":", 5)[-1].rsplit("/", 1)[-1].rsplit(":", 1)[-1]
         return any(
