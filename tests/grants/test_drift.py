@@ -8,6 +8,7 @@ from typing import Any
 from grantproof.aws.held.policies import Held
 from grantproof.aws.real.recorded import Recorded
 from grantproof.contract import Contract, DeclaredPrincipal
+from grantproof.evidence.finding import digest
 from grantproof.iam import Policy, PolicyType, Statement, parse_policy
 from grantproof.iam.comparison.comparisons import request_as_dict
 from grantproof.iam.comparison.promise import check_promise
@@ -44,6 +45,7 @@ def test_no_policy_of_others_lets_the_principal_do_more(
                     place=place,
                     statement=f"Sid {breach.cited.sid}" if breach.cited.sid else "",
                     witness=request_as_dict(breach.witness),
+                    covers=digest(breach.in_full),
                 )
 
 

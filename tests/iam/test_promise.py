@@ -52,6 +52,17 @@ def test_what_is_wider_names_the_deployed_statement() -> None:
     assert told(check_promise([PROMISED], [real])) == [(True, clause, "real", 1)]
 
 
+def test_what_a_clause_abbreviates_is_told_in_full_as_well() -> None:
+    """Else who accepts the one accepts the other."""
+    read = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetObjectVersion"]
+    clauses = []
+    for last in ("s3:ListBucket", "s3:PutObject"):
+        (breach,) = check_promise([PROMISED], (PROMISED, policy("real", allow([*read, last])))).breaches
+        clauses.append((breach.clause, last in breach.in_full))
+    short = "s3:GetObject and s3:GetObjectAcl and s3:GetObjectTagging and 2 more on *"
+    assert clauses == [(short, True), (short, True)]
+
+
 def test_what_is_narrower_names_the_promise_that_nothing_answers_to() -> None:
     real = policy("real", allow("ssm:DescribeParameters"))
     assert told(check_promise([PROMISED], [real])) == [(False, f"ssm:GetParameter on {PARAMETER}", "contract", 1)]

@@ -34,9 +34,13 @@ class Excepted:
     conditions: frozenset[Test] = frozenset()
 
     def __str__(self) -> str:
-        text = " and ".join(_shortened([spelt(a) for a in self.actions]))
+        return self.in_words(_FEW)
+
+    def in_words(self, most: int | None = None) -> str:
+        """The part in words; of each list, so many entries, or all."""
+        text = " and ".join(_shortened([spelt(a) for a in self.actions], most))
         if self.resources:
-            text += (" on " if text else "on ") + " and ".join(_shortened([_written(r) for r in self.resources]))
+            text += (" on " if text else "on ") + " and ".join(_shortened([_written(r) for r in self.resources], most))
         return f"{text} if {_all(self.conditions)}" if self.conditions else text
 
     def inside(self, other: Excepted) -> bool:
@@ -65,6 +69,7 @@ class Clause:
 
     Attributes:
         callers: who, where the policies tell callers apart; empty where everybody is meant.
+        but: those of them who are a kind of their own.
         actions, resources: patterns.
         conditions: tests that hold for all of it.
         unless: for each statement with conditions that had to stay out of play, its tests.
@@ -79,12 +84,19 @@ class Clause:
     unless: tuple[frozenset[Test], ...]
     excepted: tuple[Excepted, ...]
     variables: tuple[tuple[str, str], ...] = ()
+    but: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        text = " and ".join(_shortened([spelt(a) for a in self.actions]))
-        text += " on " + " and ".join(_shortened([_written(r) for r in self.resources]))
+        return self.in_words(_FEW)
+
+    def in_words(self, most: int | None = None) -> str:
+        """The clause in words; of each list, so many entries, or all."""
+        text = " and ".join(_shortened([spelt(a) for a in self.actions], most))
+        text += " on " + " and ".join(_shortened([_written(r) for r in self.resources], most))
         if self.callers:
             text += f" by {self.callers}"
+        if self.but:
+            text += f" but {' and '.join(_shortened(self.but, most))}"
         conditions, unless = self.shortly
         if conditions:
             text += " if " + _all(conditions)
@@ -92,7 +104,7 @@ class Clause:
         if left:
             text += " unless " + " or ".join(f"({t})" if len(left) > 1 and " and " in t else t for t in left)
         if self.excepted:
-            text += ", except " + " and ".join(_shortened([str(part) for part in self.excepted]))
+            text += ", except " + " and ".join(_shortened([part.in_words(most) for part in self.excepted], most))
         for value, name in self.variables:
             text = text.replace(value, f"${{{name}}}")
         return text
@@ -108,7 +120,7 @@ class Clause:
     def inside(self, other: Clause) -> bool:
         """Does the other clause cover this one?"""
         return (
-            self.callers == other.callers
+            (self.callers, self.but) == (other.callers, other.but)
             and all(any(covers(b, a) for b in other.actions) for a in self.actions)
             and all(any(covers(b, a) for b in other.resources) for a in self.resources)
             and other.conditions <= self.conditions
@@ -140,7 +152,7 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
     if escape.denied_by is not None:
         conditions |= set(theirs.statements[escape.denied_by].conditions)
     variables = {**theirs.variables, **mine.variables}
-    callers = _callers(escape, mine, theirs)
+    callers, but = _callers(escape, mine, theirs)
     conditions |= set(_where(variables, escape, callers))
     found_actions = without_covered(piece.glob for piece in escape.actions)
     found_resources = without_covered(piece.glob for piece in escape.resources)
@@ -155,6 +167,7 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
         unless=tuple(dict.fromkeys(frozenset(s.conditions) for s in escape.unless)),
         excepted=_excepted(escape, found_actions, found_resources, mine, theirs),
         variables=tuple((text, key) for key, values in sorted(variables.items()) for text in values if _free(text)),
+        but=but,
     )
 
 
@@ -238,14 +251,11 @@ def _met(patterns: Patterns, whole: Iterable[Glob]) -> Iterator[Glob]:
     yield from dict.fromkeys(g for w in whole for g in patterns.near(w) if overlap(w, g))
 
 
-def _callers(escape: Escape, mine: Side, theirs: Side) -> str:
+def _callers(escape: Escape, mine: Side, theirs: Side) -> tuple[str, tuple[str, ...]]:
     caller = escape.caller
     if caller.open and not caller.states(escape.context):
-        return ""
-    text = described(caller)
-    if but := _shortened([*_told_apart(caller, mine, theirs)]):
-        text += f" but {' and '.join(but)}"
-    return text
+        return "", ()
+    return described(caller), tuple(_told_apart(caller, mine, theirs))
 
 
 def described(caller: Caller) -> str:
@@ -339,11 +349,11 @@ def _turned(tests: frozenset[Test]) -> Test | None:
     return replace(test, operator=operator(f"{Set.ANY.value if op.prefix is Set.ALL else ''}{name}"))
 
 
-def _shortened(texts: list[str]) -> tuple[str, ...]:
-    """The first few, and how many more there are."""
-    if len(texts) <= _FEW + 1:
+def _shortened(texts: Sequence[str], most: int | None) -> tuple[str, ...]:
+    """The first few, and how many more there are; all of them where `most` is None."""
+    if most is None or len(texts) <= most + 1:
         return tuple(texts)
-    return (*islice(texts, _FEW), f"{len(texts) - _FEW} more")
+    return (*islice(texts, most), f"{len(texts) - most} more")
 
 
 __all__ = ["Clause", "Statement", "clause_of", "described", "spelt"]

@@ -24,6 +24,7 @@ class Breach:
     Attributes:
         wider: is it deployed and not promised, or promised and not deployed?
         clause: the piece, in words.
+        in_full: the same with all entries of its lists.
         cited: the statement that shows it: the deployed one that allows what was not promised, or that denies what was;
             else the promised one, be it an Allow or a Deny, that nothing deployed answers to.
         witness: a request of it, decided by the evaluator on both sides.
@@ -32,6 +33,7 @@ class Breach:
 
     wider: bool
     clause: str
+    in_full: str
     cited: Cited
     witness: Request
     denied: bool = False
@@ -98,22 +100,27 @@ def _checked(
         for difference in found.new_access:
             witness = _told(difference.witness, after, before, bearer, partition)
             cited = _of_interest(difference, before)
-            breach = Breach(wider=True, clause=str(difference.clause), cited=cited, witness=witness)
-            breaches.setdefault((True, breach.clause), breach)
+            breach = _breach(difference, cited, witness, wider=True)
+            breaches.setdefault((True, breach.in_full), breach)
         for difference in found.lost_access:
             witness = _told(difference.witness, before, after, bearer, partition)
             cited = _answered(difference, after)
-            breach = Breach(wider=False, clause=str(difference.clause), cited=cited, witness=witness)
-            breaches.setdefault((False, breach.clause), breach)
+            breach = _breach(difference, cited, witness, wider=False)
+            breaches.setdefault((False, breach.in_full), breach)
     if len(sides) == 1:
         undenied = denied_less(Layers(identity=promised), sides[0][1])
         doubts.append(_doubt(undenied))
         for difference in undenied.lost_access:
             witness = difference.witness
             cited = evaluate(witness, sides[0][0]).because[0]
-            breach = Breach(wider=True, clause=str(difference.clause), cited=cited, witness=witness, denied=True)
-            breaches.setdefault((True, breach.clause), breach)
+            breach = replace(_breach(difference, cited, witness, wider=True), denied=True)
+            breaches.setdefault((True, breach.in_full), breach)
     return PromiseCheck(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
+
+
+def _breach(difference: Difference, cited: Cited, witness: Request, *, wider: bool) -> Breach:
+    clause = difference.clause
+    return Breach(wider=wider, clause=str(clause), in_full=clause.in_words(), cited=cited, witness=witness)
 
 
 def denied_less(old: Layers, new: Layers) -> Comparison:
