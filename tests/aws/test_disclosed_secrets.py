@@ -103,11 +103,11 @@ def grant(folder: Path, clear: str, output: str = "x") -> Any:
 
 def test_it_is_told_with_the_line_where_it_stands(tmp_path: Path) -> None:
     contract = grant(tmp_path, f'"{VALUE}"', f'"{VALUE}"')
-    (copied, place), (told, output) = disclosures(Synthesised(contract, synthesise(contract)))
-    assert copied.startswith("Copied (AWS::SSM::Parameter) has the value of a secret in clear at Value: ")
-    assert place.endswith("app.yaml:15:32")
-    assert told.startswith("the output Told has the value of a secret in clear")
-    assert output.endswith("app.yaml:18:3")
+    copied, told = disclosures(Synthesised(contract, synthesise(contract)))
+    assert copied.detail.startswith("Copied (AWS::SSM::Parameter) has the value of a secret in clear at Value: ")
+    assert copied.place.endswith("app.yaml:15:32")
+    assert told.detail.startswith("the output Told has the value of a secret in clear")
+    assert told.place.endswith("app.yaml:18:3")
 
 
 @pytest.mark.parametrize("take", ["!GetAtt Client.ClientSecret", '!Sub "x${Client.ClientSecret}"'])
@@ -116,10 +116,10 @@ def test_what_another_resource_has_as_its_secret_is_one_as_well(take: str, tmp_p
     client = "  Client: {Type: AWS::Cognito::UserPoolClient, Properties: {UserPoolId: p, GenerateSecret: true}}\n"
     text = (tmp_path / "app.yaml").read_text(encoding="utf-8").replace("Resources:\n", f"Resources:\n{client}")
     (tmp_path / "app.yaml").write_text(text, encoding="utf-8")
-    (copied, place), (told, _) = disclosures(Synthesised(contract, synthesise(contract)))
-    assert copied.startswith("Copied (AWS::SSM::Parameter) has the value of a secret in clear at Value")
-    assert place.endswith("app.yaml:16:32")
-    assert told.startswith("the output Told has the value of a secret in clear")
+    copied, told = disclosures(Synthesised(contract, synthesise(contract)))
+    assert copied.detail.startswith("Copied (AWS::SSM::Parameter) has the value of a secret in clear at Value")
+    assert copied.place.endswith("app.yaml:16:32")
+    assert told.detail.startswith("the output Told has the value of a secret in clear")
 
 
 @pytest.mark.parametrize(("clear", "told"), [(VALUE, True), (PLAIN, False)])

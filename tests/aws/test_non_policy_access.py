@@ -150,7 +150,7 @@ def test_what_is_always_made_is_said_to_be_unspoken_of(
 ) -> None:
     of = space(tmp_path, type_, properties, condition="")
     said = list(undeclarable(Synthesised(of.contract, of.base)))
-    assert any(told.startswith(detail) and place.endswith("app.yaml:13:3") for told, place in said), said
+    assert any(one.detail.startswith(detail) and one.place.endswith("app.yaml:13:3") for one in said), said
 
 
 def test_whom_a_resource_names_is_told_of_where_only_an_option_makes_it(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_of_a_real_account_it_is_told_from_what_the_template_writes(
     stack = replace(of.base.deployment.stacks[0], resources=(made,))
     found = Synthesised(of.contract, of.base)
     found.deployment = replace(found.deployment, stacks=(stack,))
-    said = [told for told, _ in (*undeclarable(found), *undeclared_sends(found))]
+    said = [one.detail for one in (*undeclarable(found), *undeclared_sends(found))]
     assert len(said) == bool(detail)
     assert all(told.startswith(detail) for told in said)
 
@@ -310,7 +310,7 @@ def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
     contract = CONTRACT[: CONTRACT.index("principals")].format() + promised
     (tmp_path / "contract.yaml").write_text(contract, encoding="utf-8")
     of = load(tmp_path)
-    assert [detail for detail, _ in undeclarable(Synthesised(of, synthesise(of)))] == said
+    assert [found.detail for found in undeclarable(Synthesised(of, synthesise(of)))] == said
 
 
 # --- what lets nobody in ----------------------------------------------------------------------------------------------
@@ -472,7 +472,7 @@ ALL = "BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, R
 def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, properties: str, off: str) -> None:
     """What is left out is off as soon as anything is said."""
     found = Synthesised((of := space(tmp_path, "AWS::S3::Bucket", properties, "")).contract, of.base)
-    details = [detail for detail, _ in undeclarable(found)]
+    details = [one.detail for one in undeclarable(found)]
     assert bool(details) is bool(off)
     assert all(off in detail and "Leave PublicAccessBlockConfiguration out" in detail for detail in details)
 

@@ -87,7 +87,7 @@ def told(contract: Contract) -> Iterator[str]:
         for one in disagreements_about(found, sending):
             yield f"{one.kind}: {one.detail}"
             assert one.place
-    yield from (f"came along: {detail}" for detail, _ in undeclared_sends(found))
+    yield from (f"came along: {one.detail}" for one in undeclared_sends(found))
 
 
 def told_under(contract: Contract, *variants: str) -> list[str]:
@@ -313,8 +313,8 @@ def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_no
     stack = replace(found.deployment.stacks[0], resources=tuple(made))
     found.deployment = replace(found.deployment, stacks=(stack,))
     assert [one.kind for one in disagreements_about(found, contract.sends[0])] == ["doubt"]
-    ((said, _),) = undeclared_sends(found)
-    assert said.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
+    (said,) = undeclared_sends(found)
+    assert said.detail.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
 
 
 def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Path) -> None:
@@ -328,8 +328,8 @@ def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Pa
     written = read(path).value["Resources"]["Rule"]
     missing = NotDeployed(("Rule",), made.type, Place(path, 1, 1), "it", (), written)
     found.deployment = replace(found.deployment, stacks=(replace(stack, resources=others, missing=(missing,)),))
-    ((said, _),) = undeclared_sends(found)
-    assert said.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
+    (said,) = undeclared_sends(found)
+    assert said.detail.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
 
 
 def test_what_the_mocked_world_cannot_create_names_principals_as_it_is_written(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_what_the_mocked_world_cannot_create_names_principals_as_it_is_written(t
     missing = NotDeployed(("Desk",), written["Type"], Place(tmp_path / "app.yaml", 1, 1), "it", (), written)
     stack = replace(found.deployment.stacks[0], missing=(missing,))
     found.deployment = replace(found.deployment, stacks=(stack,))
-    assert [said.partition(", of")[0] for said, _ in undeclarable(found)] == [
+    assert [one.detail.partition(", of")[0] for one in undeclarable(found)] == [
         "Desk (AWS::Cloud9::EnvironmentEC2) names OwnerArn: arn:aws:iam::999999999999:user/m"
     ]
 

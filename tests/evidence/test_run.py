@@ -120,6 +120,51 @@ def test_an_accepted_deviation_is_neither_passed_nor_failed_until_it_expires(
     assert "is of an earlier state: grants/good/role.yaml is another file now" in late["mutants"]["why"]
 
 
+ALLOW = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: PRINCIPAL, Action: "sqs:SendMessage"}]}'
+UNSPOKEN = {
+    "a custom resource": (
+        "  X: {Type: 'Custom::X', Properties: {ServiceToken: !GetAtt Reader.Arn, Who: me}}\n",
+        ("Who: me", "Who: everybody"),
+    ),
+    "a policy on a resource": (
+        "  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: q}}\n"
+        "  X: {Type: AWS::SQS::QueuePolicy, Properties: {Queues: [!Ref Q], PolicyDocument: "
+        + ALLOW.replace("PRINCIPAL", "{Service: s3.amazonaws.com}")
+        + "}}\n",
+        ("{Service: s3.amazonaws.com}", '"*"'),
+    ),
+    "a role": (
+        "  X: {Type: AWS::IAM::Role, Properties: {RoleName: x, AssumeRolePolicyDocument: "
+        + ALLOW.replace("PRINCIPAL", "{Service: ec2.amazonaws.com}").replace("sqs:SendMessage", "sts:AssumeRole")
+        + "}}\n",
+        ("{Service: ec2.amazonaws.com}", '{AWS: "222222222222"}'),
+    ),
+    "an identity provider": (
+        "  X: {Type: AWS::IAM::OIDCProvider, Properties: {Url: 'https://example.com', ClientIdList: [a]}}\n",
+        ("ClientIdList: [a]", "ClientIdList: [a, b]"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNSPOKEN)
+def test_who_accepts_a_resource_accepts_it_as_it_is(what: str, verify: Verify, tmp_path: Path) -> None:
+    """The text of the finding names the resource, and not whom it lets in."""
+    resources, (old, new) = UNSPOKEN[what]
+    template = tmp_path / "grants" / "good" / "role.yaml"
+    plain = template.read_text(encoding="utf-8")
+
+    def accepted(added: str) -> list[tuple[str, str]]:
+        template.write_text(plain.replace("Outputs:\n", f"{added}Outputs:\n"), encoding="utf-8")
+        claims = verify("-k", "came_along or could_be_deployed", status=1)["claims"]
+        return [(found["detail"], found["fingerprint"]) for claim in claims for found in claim["findings"]]
+
+    before, after = accepted(resources), accepted(resources.replace(old, new))
+    assert before == accepted(f"  # moved\n{resources}")
+    assert [detail for detail, _ in before] == [detail for detail, _ in after]
+    assert not set(before) & set(after)
+    assert before
+
+
 def reads_as_passed(reports: Path) -> list[str]:
     """The reports of which a reader who looks at nothing else would think that the run passed."""
     found = {name: (reports / name).read_text(encoding="utf-8") for name in report_folder.NAMES}

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from grantproof.aws.combinations.policy_parameters import parameters_in_policies
+from grantproof.aws.held.content import content
+from grantproof.aws.held.resource_properties import not_created
 from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
@@ -15,6 +17,7 @@ from grantproof.aws.templates import constraints, parameters, wellformed
 from grantproof.aws.templates.possible_characters import could_widen
 from grantproof.aws.templates.template_data import with_places_cached
 from grantproof.contract import Contract, Stack, facts_of, references, resolve
+from grantproof.evidence.finding import digest
 from grantproof.source import read, shown
 
 Deploy = Callable[[Contract], Stage]
@@ -89,6 +92,7 @@ def tell_missing(
         + (f"its policy at {lost}" if lost else "its access" if carries_access else _unknown(missing.type))
         + (f". Verified: the other {others} of the stack" if number else ""),
         place=str(missing.place or place),
+        covers=digest(next(content(deployed, one) for one in not_created(deployed) if one.path == missing.path)),
     )
 
 

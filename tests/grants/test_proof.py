@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
+from grantproof.aws.held.content import held_content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.held.policies import Held
@@ -34,6 +36,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 "the stacks create what the contract declares, and nothing else",
                 f"creates the {held.kind} {held.arn.rsplit('/', 1)[1]}, which the contract does not declare",
                 place=str(world.origins.place(held.arn) or shown(grant.path)),
+                covers=digest(held_content(world.policies, held.arn)),
             )
     for arn in world.policies.managed:
         if world.origins.resource(arn) is not None and ("policy", arn) not in declared:
@@ -41,11 +44,14 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 "the stacks create what the contract declares, and nothing else",
                 f"creates the managed policy {arn.rsplit('/', 1)[1]}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
+                covers=digest(held_content(world.policies, arn)),
             )
-    for detail, place in (*undeclarable(world), *undeclared_sends(world)):
-        verdict.broken("the stacks create what the contract declares, and nothing else", detail, place=place)
-    for detail, place in disclosures(world):
-        verdict.broken("the value of a secret is kept where it is", detail, place=place)
+    for clause, findings in (
+        ("the stacks create what the contract declares, and nothing else", (undeclarable, undeclared_sends)),
+        ("the value of a secret is kept where it is", (disclosures,)),
+    ):
+        for found in chain.from_iterable(of(world) for of in findings):
+            verdict.broken(clause, found.detail, place=found.place, covers=digest(found.content))
     carriers = {world.resolved(resource.reference) for resource in grant.resources}
     for arn in filter(world.may_have_created, world.policies.resource_policies):
         if arn not in carriers:
@@ -53,6 +59,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
                 "the stacks create what the contract declares, and nothing else",
                 f"puts a policy on {arn}, which the contract does not declare",
                 place=str(world.origins.place(arn) or shown(grant.path)),
+                covers=digest(held_content(world.policies, arn)),
             )
 
 
@@ -128,7 +135,7 @@ def test_a_resource_sends_exactly_where_the_contract_says(
     clause = clause_of(sending)
     for found in disagreements_about(world, sending):
         note = verdict.unverified if found.kind == "doubt" else verdict.broken
-        note(clause, found.detail, place=found.place)
+        note(clause, found.detail, place=found.place, covers=digest(found.covers))
 
 
 def test_a_role_is_entered_exactly_as_the_contract_says(
@@ -159,6 +166,7 @@ def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
             place=str(world.origins.place(cited.policy, cited.statement) or cited.policy),
             statement=f"Sid {cited.sid}" if cited.sid else f"Statement[{cited.statement}]",
             witness=request_as_dict(difference.witness),
+            covers=digest(difference.clause.in_words()),
         )
     if found.reason or found.depends_on:
         doubt = found.reason or in_doubt(found.depends_on)
@@ -173,7 +181,8 @@ def tell(world: Deployed, verdict: Any, sides: Sides, told: Collection[str] = ()
         if str(found.shown.get("witness", {}).get("action")).lower() in told:
             continue
         note = verdict.unverified if found.kind == "doubt" else verdict.broken
-        note(sides.clause, found.detail, place=found.place or str(sides.declared.place), **found.shown)
+        place, covers = found.place or str(sides.declared.place), digest(found.covers)
+        note(sides.clause, found.detail, place=place, covers=covers, **found.shown)
     verdict.proves(sum(len(policy.statements) for policy in sides.real))
 
 

@@ -39,7 +39,8 @@ def _tell(verdict: Any, noted: CombinedFindings) -> None:
     for (clause, detail, place), seen in noted.found.items():
         more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
         say = verdict.broken if seen.kind == "broken" else verdict.unverified
-        say(clause, f"with {seen.under[0]}{more}: {detail}", place=place, covers=digest(seen.under), **seen.shown)
+        covers = digest([seen.under, seen.covers])
+        say(clause, f"with {seen.under[0]}{more}: {detail}", place=place, covers=covers, **seen.shown)
 
 
 # --- nothing is left out ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.held.agreement import Sides, disagreements, permissions, resource_policy, trust
+from grantproof.aws.held.content import content, held_content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.policies import SnapshotIncomplete
@@ -28,11 +29,13 @@ LazyPlace = str | Callable[[], str]
 
 @dataclass
 class CombinedFinding:
-    """A finding (`broken` or `unverified`), the combinations that have it, and the evidence from the first of them."""
+    """A finding (`broken` or `unverified`), the combinations that have it, and the evidence from the first of them.
+    `covers`: what the text leaves out, under each combination."""
 
     kind: str
     shown: Mapping[str, Any]
     under: list[str] = field(default_factory=list)
+    covers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -48,22 +51,26 @@ class CombinedFindings:
     under: str = ""
     only_wider: bool = False
 
-    def broken(self, clause: str, detail: str, place: LazyPlace, **shown: Any) -> None:
+    def broken(self, clause: str, detail: str, place: LazyPlace, covers: str = "", **shown: Any) -> None:
         """See `Notes.broken`. `shown` is kept from the first combination."""
-        self._note("broken", clause, detail, place, shown)
+        self._note("broken", clause, detail, place, shown, covers)
 
-    def narrower(self, clause: str, detail: str, place: LazyPlace, **shown: Any) -> None:
+    def narrower(self, clause: str, detail: str, place: LazyPlace, covers: str = "", **shown: Any) -> None:
         """As `broken`, for a difference that gives nobody more access."""
         if not self.only_wider:
-            self._note("broken", clause, detail, place, shown)
+            self._note("broken", clause, detail, place, shown, covers)
 
     def unverified(self, clause: str, detail: str, place: LazyPlace) -> None:
         """See `Notes.unverified`."""
-        self._note("unverified", clause, detail, place, {})
+        self._note("unverified", clause, detail, place, {}, "")
 
-    def _note(self, kind: str, clause: str, detail: str, place: LazyPlace, shown: Mapping[str, Any]) -> None:
+    def _note(
+        self, kind: str, clause: str, detail: str, place: LazyPlace, shown: Mapping[str, Any], covers: str
+    ) -> None:
         spot = place if isinstance(place, str) else place()
-        self.found.setdefault((clause, detail, spot), CombinedFinding(kind, shown)).under.append(self.under)
+        finding = self.found.setdefault((clause, detail, spot), CombinedFinding(kind, shown))
+        finding.under.append(self.under)
+        finding.covers.append(covers)
 
 
 def named(chosen: Sequence[Variant]) -> str:
@@ -118,7 +125,8 @@ def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFinding
             if discloses(found.deployment, resource):
                 said = "then has the value of a secret in clear"
             detail = f"{'/'.join(path)} ({resource.type}) {said}"
-            noted.broken(clause, detail, partial(place_of, resource, found))
+            (stack,) = (one for one in found.deployment.stacks if one.alias == path[0])
+            noted.broken(clause, detail, partial(place_of, resource, found), content(stack, resource))
 
 
 def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
@@ -193,7 +201,7 @@ def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -
             noted.unverified(sides.clause, found.detail, place)
         else:
             note = noted.broken if found.kind == "wider" else noted.narrower
-            note(sides.clause, found.detail, found.place or place, **found.shown)
+            note(sides.clause, found.detail, found.place or place, found.covers, **found.shown)
 
 
 def _limits(
@@ -235,14 +243,15 @@ def _sends(view: Deployed, noted: CombinedFindings) -> None:
                     noted.unverified(clause_of(sending), found.detail, found.place)
                     continue
                 note = noted.broken if found.kind == "wider" else noted.narrower
-                note(clause_of(sending), found.detail, found.place)
+                note(clause_of(sending), found.detail, found.place, found.covers)
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
             if sending.path in senders(view.deployment):
                 noted.broken(clause_of(sending), "it sends, and what it is promised to is not made", str(sending.place))
-    for detail, place in undeclared_sends(view):
-        noted.broken("the stacks create what the contract declares, and nothing else", detail, place)
+    for sent in undeclared_sends(view):
+        clause = "the stacks create what the contract declares, and nothing else"
+        noted.broken(clause, sent.detail, sent.place, sent.content)
 
 
 def _undeclared(view: Deployed, noted: CombinedFindings) -> None:
@@ -259,4 +268,4 @@ def _undeclared(view: Deployed, noted: CombinedFindings) -> None:
         made = arn in view.policies.resource_policies or view.origins.resource(arn) is not None
         if made and not known & declared:
             place = str(view.origins.place(arn) or shown(view.contract.path))
-            noted.broken(clause, f"{arn} is not declared", place)
+            noted.broken(clause, f"{arn} is not declared", place, held_content(view.policies, arn))

@@ -75,12 +75,14 @@ class Disagreement:
         detail: the difference, for the finding's text.
         place: of the deployed statement that causes it; empty where only the contract has one.
         shown: `statement` (its Sid or index) and `witness` (a request on which the sides differ).
+        covers: what the text abbreviates or leaves out.
     """
 
     kind: Literal["wider", "narrower", "doubt"]
     detail: str
     place: str = ""
     shown: Mapping[str, Any] = field(default_factory=dict)
+    covers: str = ""
 
 
 def permissions(deployed: Deployed, principal: DeclaredPrincipal) -> Sides:
@@ -133,7 +135,7 @@ def disagreements(deployed: Deployed, sides: Sides) -> Iterator[Disagreement]:
     for breach in found.breaches:
         place, statement = _shown_by(deployed, breach)
         shown = {"statement": statement, "witness": request_as_dict(breach.witness)}
-        yield Disagreement("wider" if breach.wider else "narrower", _said(breach), place, shown)
+        yield Disagreement("wider" if breach.wider else "narrower", _said(breach), place, shown, breach.in_full)
     if found.doubt:
         yield Disagreement("doubt", f"cannot be compared: {found.doubt}")
 

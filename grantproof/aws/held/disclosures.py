@@ -3,9 +3,11 @@ them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from grantproof.aws.held.content import ResourceFinding, content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.origin import Origins, properties_of, written_of
 from grantproof.aws.mocked.deploy import Deployment, Resource
@@ -21,25 +23,27 @@ from grantproof.aws.templates.template_data import place_of
 from grantproof.source import Key, at, read, shown
 
 
-def disclosures(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """Properties and outputs that contain the value of a secret in plaintext: (detail, place) of each."""
+def disclosures(deployed: Deployed) -> Iterator[ResourceFinding]:
+    """Properties and outputs that contain the value of a secret in plaintext."""
     for stack in deployed.deployment.stacks:
         for resource in stack.resources:
             for path in _disclosed(deployed.deployment, resource):
                 place = place_of(properties_of(resource), path)
-                yield (
+                yield ResourceFinding(
                     f"{resource.path[-1]} ({resource.type}) has the value of a secret in clear at "
                     f"{'.'.join(map(str, path))}: whoever may look at it reads it. Name the secret there, and let who "
                     "needs the value ask Secrets Manager for it",
                     str(place or shown(resource.template or deployed.contract.path)),
+                    content(stack, resource),
                 )
     for template in sorted({t for s in deployed.deployment.stacks for t in (s.template, *_templates_of(s.resources))}):
         document = read(template)
         outputs = document.value.get("Outputs") or {}
         for path in (*secrets_in(outputs), *attributes_in(outputs, secret_attributes(document))):
-            yield (
+            yield ResourceFinding(
                 f"the output {path[0]} has the value of a secret in clear: whoever may look at the stack reads it",
                 str(document.place("Outputs", path[0])),
+                json.dumps(outputs[path[0]], sort_keys=True, default=str),
             )
 
 

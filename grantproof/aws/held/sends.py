@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grantproof.aws.held.agreement import Disagreement
+from grantproof.aws.held.content import ResourceFinding, content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
@@ -43,11 +44,17 @@ class Sender:
 
     resource: Resource
     to: tuple[Any, ...]
+    stack: DeployedStack
 
     @property
     def called(self) -> str:
         """The logical id and type, as in `Topic (AWS::SNS::Topic)`."""
         return f"{self.resource.path[-1]} ({self.resource.type})"
+
+    @property
+    def content(self) -> str:
+        """As `held.content`."""
+        return content(self.stack, self.resource)
 
 
 def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
@@ -66,7 +73,7 @@ def senders(deployment: Deployment) -> Mapping[Path_, Sender]:
             ) and _destination_is_not_exported(stack, resource):
                 to = (DestinationNotExported(),)
             if to:
-                out[stack.alias, *resource.path] = Sender(resource, to)
+                out[stack.alias, *resource.path] = Sender(resource, to, stack)
     return out
 
 
@@ -88,14 +95,14 @@ def clause_of(sending: DeclaredSending) -> str:
     return f"{sending.alias} sends exactly where the contract says"
 
 
-def undeclared_sends(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """Destinations of resources that the contract does not list at all: (detail, place) of each."""
+def undeclared_sends(deployed: Deployed) -> Iterator[ResourceFinding]:
+    """Destinations of resources that the contract does not list at all."""
     declared = {sending.path for sending in deployed.contract.sends}
     for path, sender in senders(deployed.deployment).items():
         if path not in declared:
             for destination in sender.to:
                 said = f"{sender.called} sends to {destination}, {_unknown(destination)}"
-                yield said, place_of(sender.resource, deployed)
+                yield ResourceFinding(said, place_of(sender.resource, deployed), sender.content)
 
 
 def _unknown(destination: Any) -> str:
@@ -136,7 +143,8 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
                 if isinstance(destination, UnresolvedDestination)
                 else "which no promise of it names"
             )
-            yield Disagreement("wider", f"{sender.called} sends to {destination}, {why}", place)
+            said = f"{sender.called} sends to {destination}, {why}"
+            yield Disagreement("wider", said, place, covers=sender.content)
     for destination in map(deployed.resolved, sending.to):
         if destination not in to and not doubtful:
             why = _why_not(sending, resource, destination)

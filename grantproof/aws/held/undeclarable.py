@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from grantproof.aws.held.content import ResourceFinding, content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
 from grantproof.aws.held.non_policy_access import (
@@ -20,42 +21,42 @@ from grantproof.aws.held.non_policy_access import (
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.resource_properties import account_of, known_properties, not_created
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
 from grantproof.source import at, read, shown
 
 
-def undeclarable(deployed: Deployed) -> Iterator[tuple[str, str]]:
-    """Resources that give access by other means than a policy that can be compared with the contract: (detail, place)
-    of each. Of what was not created only what its properties say: that it is there is a finding already."""
+def undeclarable(deployed: Deployed) -> Iterator[ResourceFinding]:
+    """Resources that give access by other means than a policy that can be compared with the contract. Of what was not
+    created only what its properties say: that it is there is a finding already."""
     for stack in deployed.deployment.stacks:
-        missing = not_created(stack)
-        for resource in (*stack.resources, *missing):
-            name, place = resource.path[-1], place_of(resource, deployed)
-            if (
-                resource not in missing
-                and access_kind(resource.type) is AccessKind.DIRECT
-                and not is_declared(deployed, resource)
-            ):
-                yield f"creates {name}, an {resource.type}, of which a contract cannot speak", place
-            number = account_of(deployed.deployment, stack)
-            written = known_properties(deployed.deployment, stack, resource)
-            if named := external_principal_in_properties(resource.type, written, number):
-                yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak", place
-            if resource not in missing and has_unexported_policy(resource, properties_of(resource)):
-                yield f"{name} writes a policy, and exports hold none of {resource.type}", place
-            operation = operation_without_iam(at(written, ("Body",))) if resource.type == _API else ""
-            if operation and not has_policy(deployed, resource.physical_id):
-                yield f"{name} lets others in by {operation}, which asks for no IAM", place
-            given = granting_property(resource.type, written)
-            if given and not (resource.type == _METHOD and is_governed_by_api_policy(deployed, written)):
-                yield f"{name} lets others in by {given}, of which a contract cannot speak", place
-            if (off := public_access_blocks_off(resource.type, written)) and not _is_open_to_all(deployed, resource):
-                yield (
-                    f"{name} does not block public access: {', '.join(off)} must be true. Leave "
-                    "PublicAccessBlockConfiguration out for what a new one has, which is all of it",
-                    place,
-                )
+        for resource in (*stack.resources, *not_created(stack)):
+            for detail in _access_of(deployed, stack, resource):
+                yield ResourceFinding(detail, place_of(resource, deployed), content(stack, resource))
+
+
+def _access_of(deployed: Deployed, stack: DeployedStack, resource: Resource) -> Iterator[str]:
+    """The ways in which a resource gives access that no contract can declare, in words."""
+    name, is_made = resource.path[-1], resource in stack.resources
+    if is_made and access_kind(resource.type) is AccessKind.DIRECT and not is_declared(deployed, resource):
+        yield f"creates {name}, an {resource.type}, of which a contract cannot speak"
+    written = known_properties(deployed.deployment, stack, resource)
+    account = account_of(deployed.deployment, stack)
+    if named := external_principal_in_properties(resource.type, written, account):
+        yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak"
+    if is_made and has_unexported_policy(resource, properties_of(resource)):
+        yield f"{name} writes a policy, and exports hold none of {resource.type}"
+    operation = operation_without_iam(at(written, ("Body",))) if resource.type == _API else ""
+    if operation and not has_policy(deployed, resource.physical_id):
+        yield f"{name} lets others in by {operation}, which asks for no IAM"
+    given = granting_property(resource.type, written)
+    if given and not (resource.type == _METHOD and is_governed_by_api_policy(deployed, written)):
+        yield f"{name} lets others in by {given}, of which a contract cannot speak"
+    if (off := public_access_blocks_off(resource.type, written)) and not _is_open_to_all(deployed, resource):
+        yield (
+            f"{name} does not block public access: {', '.join(off)} must be true. Leave "
+            "PublicAccessBlockConfiguration out for what a new one has, which is all of it"
+        )
 
 
 _API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
