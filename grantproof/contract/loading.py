@@ -1,4 +1,4 @@
-"""Finding grants in a folder, and loading the contract of one."""
+"""Finds the grants in a folder, and loads the contract of one."""
 
 from __future__ import annotations
 
@@ -26,26 +26,40 @@ _TOP = (
 
 
 def find(directory: Path) -> tuple[Contract, ...]:
-    """Every grant below a folder, by name: the folders that hold a contract.yaml, itself included.
+    """The grants in a folder and in all folders below it, sorted by path. A grant is a folder with a contract.yaml.
 
     Raises:
-        ContractError: there is none, a folder has templates but no contract, a contract is wrong, or deploys not every
-            template of its folder.
+        ContractError: there is none; a contract is wrong; two grants have the same folder name; or the folder has a
+            template that no contract deploys, so that nothing would be verified of it.
     """
     _refuse_unreadable(directory)
     paths = sorted(directory.rglob("contract.yaml"))
     if not paths:
-        if alike := sorted(path for path in directory.rglob("*") if re.fullmatch(r"(?i)contract\.ya?ml", path.name)):
-            raise ContractError(alike[0], "is not looked for. Rename it to contract.yaml.")
+        if similar := sorted(path for path in directory.rglob("*") if re.fullmatch(r"(?i)contract\.ya?ml", path.name)):
+            raise ContractError(similar[0], "is not looked for. Rename it to contract.yaml.")
         raise ContractError(
             directory, "holds no grant: no folder in it has a contract.yaml. Draft one: grantproof init TEMPLATE."
         )
-    covered = {path.parent for path in paths}
+    folders = {path.parent for path in paths}
+    _refuse_without_contract(directory, folders, paths[0].parent)
+    contracts = tuple(load(path) for path in paths)
+    _refuse_same_name(contracts)
+    _refuse_not_deployed(directory, folders, contracts)
+    return contracts
+
+
+def _refuse_without_contract(directory: Path, folders: set[Path], first: Path) -> None:
+    """Refuse templates outside the grants' folders, and links to folders, which rglob does not follow.
+
+    Args:
+        folders: those of the grants.
+        first: the first of them, which the error names as one that can be verified.
+    """
     alone = []
     for file in sorted(directory.rglob("*")):
         if file.is_symlink() and file.is_dir():
             raise ContractError(file, "is a link to a folder, which is not looked into. Put the folder in its place.")
-        if is_named_as_template(file) and not covered.intersection(file.parents) and may_be_template(file):
+        if is_named_as_template(file) and not folders.intersection(file.parents) and may_be_template(file):
             alone.append(file)
     if alone:
         left = len(alone) - 1
@@ -53,30 +67,36 @@ def find(directory: Path) -> tuple[Contract, ...]:
         raise ContractError(
             alone[0],
             f"is a template without a contract{others}. Draft one: grantproof init {shlex.quote(shown(alone[0]))}; or "
-            f"name a folder in which every template has one, such as {shown(paths[0].parent)}.",
+            f"name a folder in which every template has one, such as {shown(first)}.",
         )
-    contracts = tuple(load(path) for path in paths)
-    seen: dict[str, Path] = {}
+
+
+def _refuse_same_name(contracts: tuple[Contract, ...]) -> None:
+    paths: dict[str, Path] = {}
     for contract in contracts:
-        if contract.grant in seen:
-            other = shown(seen[contract.grant])
+        if contract.grant in paths:
+            other = shown(paths[contract.grant])
             raise ContractError(contract.path, f"has the same folder name as {other}. Rename one of the two folders.")
-        seen[contract.grant] = contract.path
+        paths[contract.grant] = contract.path
+
+
+def _refuse_not_deployed(directory: Path, folders: set[Path], contracts: tuple[Contract, ...]) -> None:
+    """Refuse templates that no contract names."""
     uploaded = [file for contract in contracts for upload in contract.uploads for file in upload.files]
     deployed = {file.resolve() for file in (*uploaded, *(t for contract in contracts for t in contract.templates))}
     for file in sorted(directory.rglob("*")):
-        inside = is_named_as_template(file) or covered.intersection(file.parents)
+        inside = is_named_as_template(file) or folders.intersection(file.parents)
         if inside and file.resolve() not in deployed and may_be_template(file):
             raise ContractError(
                 file,
                 "is a template that no contract deploys, so that nothing is verified of it. Name it under `stacks` or "
                 "`uploads`, or move it out of the folder.",
             )
-    return contracts
 
 
 def _refuse_unreadable(directory: Path) -> None:
-    """A folder that cannot be looked into would be passed over, with the grants in it."""
+    """Refuse a path that is no folder, and folders that cannot be read: rglob would skip these with the grants in
+    them."""
 
     def refuse(error: OSError) -> NoReturn:
         where = Path(error.filename or directory)
@@ -95,10 +115,10 @@ def _refuse_unreadable(directory: Path) -> None:
 
 
 def load(path: Path) -> Contract:
-    """Read one contract: its file, or the folder that holds it.
+    """Load one contract. `path` is its file, or the folder of the grant.
 
     Raises:
-        ContractError: whatever is wrong with it.
+        ContractError: the file does not exist, cannot be read, or is no valid contract.
     """
     if path.is_dir():
         path = path / "contract.yaml"
@@ -112,6 +132,7 @@ def load(path: Path) -> Contract:
 
 
 def _contract(top: Node) -> Contract:
+    """The contract in a document. Entries with `variants` are kept apart, in `additions`."""
     top.object("a contract", _TOP).having(("version", "accounts", "region", "stacks", "principals"), "the contract")
     if top.value["version"] != 1:
         top.refuse(f"version {top.value['version']!r} is not known. This release reads version 1.", "version")

@@ -1,4 +1,4 @@
-"""A value of a contract and where it stands. What is wrong with it is said there, with the next step."""
+"""A value of a contract with its position, and the checks that report an error there, with the next step."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Node:
-    """A value of a contract, by the path of keys and indexes that leads to it.
+    """A value of a contract, and the path of keys and indexes that leads to it.
 
-    Every method that gives something else than a node checks it first, and raises `ContractError`.
+    Methods that return a Python value check it first and raise `ContractError` at its position. `what` in their
+    arguments is what the error calls the value.
     """
 
     document: Document
@@ -33,12 +34,12 @@ class Node:
         return Node(self.document, self.value[key], (*self.path, key))
 
     def get(self, key: str, default: Any) -> Node:
-        """What stands under a key, or this in its place."""
+        """The value under a key of an object, or `default` if it has no such key."""
         return Node(self.document, self.value.get(key, default), (*self.path, key))
 
     @property
     def place(self) -> Place:
-        """Where the value stands."""
+        """The position of the value in the file."""
         return self.document.place(*self.path)
 
     @property
@@ -47,11 +48,15 @@ class Node:
         return self.document.path.parent
 
     def refuse(self, message: str, *inside: Key) -> NoReturn:
-        """Say what is wrong with the value, or with what is at a path inside it."""
+        """Report an error at the value, or at a path inside it.
+
+        Raises:
+            ContractError: always.
+        """
         raise ContractError(self.document.place(*self.path, *inside), message.rstrip())
 
     def object(self, what: str, known: Sequence[str] | None = None, required: Sequence[str] = ()) -> Node:
-        """Itself, which is an object: it has no key but the known ones, and every required one."""
+        """This node, checked to be an object with all required keys and none but the known ones (None: any)."""
         if not isinstance(self.value, Mapping):
             self.refuse(f"{what} is an object, not {named(self.value)}.")
         for key in self.value:
@@ -60,34 +65,34 @@ class Node:
         return self.having(required, what)
 
     def having(self, keys: Sequence[str], what: str) -> Node:
-        """Itself, an object that has these keys."""
+        """This node, an object checked to have these keys."""
         for key in keys:
             if key not in self.value:
                 self.refuse(f"{what} has no {key!r}. Add it.")
         return self
 
     def text(self, what: str) -> str:
-        """It is text, and not empty."""
+        """The value, checked to be a text that is not empty."""
         if not isinstance(self.value, str) or not self.value:
             self.refuse(f"{what} is text, not {named(self.value)}. Put it in quotes.")
         return self.value
 
     def text_at(self, key: str, default: str = "") -> str:
-        """The text under a key of an object."""
+        """The text under a key of an object, or `default` if it has no such key."""
         return self[key].text(key) if key in self else default
 
     def items(self, what: str) -> list[Node]:
-        """The entries of a list that has at least one."""
+        """The entries of the value, checked to be a list that is not empty."""
         if not isinstance(self.value, list) or not self.value:
             self.refuse(f"{what} is a list with at least one entry, not {named(self.value)}.")
         return [self[number] for number in range(len(self.value))]
 
     def items_at(self, key: str) -> list[Node]:
-        """The entries of the list under a key of an object, none where it has no such key."""
+        """The entries of the list under a key of an object; none if it has no such key."""
         return self[key].items(key) if key in self else []
 
     def aliases(self, what: str) -> dict[str, Node]:
-        """The entries of an object with at least one, by alias."""
+        """The entries by alias, of the value, checked to be an object that is not empty."""
         self.object(what)
         if not self.value:
             self.refuse(f"{what} is empty. Declare at least one entry.")
@@ -97,18 +102,18 @@ class Node:
         return {alias: self[alias] for alias in self.value}
 
     def aliases_at(self, key: str) -> dict[str, Node]:
-        """The entries of the object under a key, by alias; none where it has no such key or nothing in it."""
+        """The entries by alias of the object under a key; none if it is missing or empty."""
         return self[key].aliases(key) if self.value.get(key) else {}
 
     def one_of(self, known: Iterable[str], missing: str) -> str:
-        """It is one of the known names. `missing` says that there is none such, as in "no stack is called"."""
+        """The value, checked to be one of the known names. `missing` begins the error, as in "no stack is called"."""
         names = list(known)
         if self.value not in names:
             self.refuse(f"{missing} {self.value!r}. {did_you_mean(str(self.value), names)}")
         return str(self.value)
 
     def file(self) -> Path:
-        """It names a file in the grant's folder."""
+        """The path of the file that the value names, checked to exist in the grant's folder."""
         name = self.text("a file name")
         if "\0" in name:
             self.refuse(f"{name!r} is no file name.")
@@ -122,7 +127,7 @@ class Node:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint: the known name that is nearest, or all of them where they are few."""
+    """A hint for an error: the most similar known name, else all of them if they are few, else nothing."""
     options = sorted(known)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
     if close:
@@ -131,7 +136,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def named(value: Any) -> str:
-    """What a value is, in words."""
+    """What kind of value it is, in words, for an error."""
     match value:
         case None:
             return "nothing"
