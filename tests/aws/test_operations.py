@@ -334,6 +334,41 @@ def test_a_parameter_that_does_not_say_which_resource_names_none(service: str, o
     assert {one.resource for one in authorisations(service, operation, params, HERE)} == {None}
 
 
+BUDGET = f"arn:aws:budgets::{A}:budget/monthly"
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "asked"),
+    [
+        ("CreateBudget", {"Budget": {"BudgetName": "monthly"}}, [("ModifyBudget", BUDGET)]),
+        (
+            "CreateBudget",
+            {"Budget": {"BudgetName": "monthly"}, "ResourceTags": [{"Key": "k", "Value": "v"}]},
+            [("ModifyBudget", BUDGET), ("TagResource", BUDGET)],
+        ),
+        ("UpdateBudget", {"NewBudget": {"BudgetName": "monthly"}}, [("ModifyBudget", BUDGET)]),
+        ("DeleteSubscriber", {"BudgetName": "monthly"}, [("ModifyBudget", BUDGET)]),
+        ("DescribeBudget", {"BudgetName": "monthly"}, [("ViewBudget", BUDGET)]),
+        ("DescribeBudgets", {}, [("ViewBudget", None)]),
+        (
+            "ExecuteBudgetAction",
+            {"BudgetName": "monthly", "ActionId": "1"},
+            [("ExecuteBudgetAction", f"{BUDGET}/action/1")],
+        ),
+    ],
+)
+def test_budgets_are_viewed_and_modified(operation: str, params: Any, asked: list[tuple[str, Any]]) -> None:
+    found = authorisations("budgets", operation, {"AccountId": A, **params}, HERE)
+    assert [(one.action.partition(":")[2], one.resource) for one in found] == asked
+
+
+@pytest.mark.parametrize("service", ["budgets", "health"])
+def test_no_operation_is_left_without_an_action(service: str) -> None:
+    """Of a service all of whose actions are operations, those that are newer than the list are known by name."""
+    for name in model(service).operation_names:
+        assert authorisations(service, name, minimal_parameters(model(service).operation_model(name)), HERE)
+
+
 def test_a_method_of_http_is_an_action_of_api_gateway() -> None:
     (asked,) = authorisations("apigateway", "UpdateStage", {"restApiId": "r", "stageName": "prod"}, HERE)
     assert (asked.action, asked.resource) == (
@@ -342,8 +377,8 @@ def test_a_method_of_http_is_an_action_of_api_gateway() -> None:
     )
 
 
-@pytest.mark.parametrize("service", ["s3control", "budgets"])
+@pytest.mark.parametrize("service", ["s3control", "cloudhsm"])
 def test_where_most_operations_are_called_otherwise_an_unlisted_one_is_not_guessed(service: str) -> None:
-    unlisted = {"s3control": "PutBucketTagging", "budgets": "CreateSubscriber"}[service]
+    unlisted = {"s3control": "PutBucketTagging", "cloudhsm": "ModifyHapg"}[service]
     with pytest.raises(UnmappedOperation, match="is not in the action list"):
         authorisations(service, unlisted, {}, HERE)

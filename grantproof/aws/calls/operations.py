@@ -54,6 +54,26 @@ def _insights(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
     return tuple(out)
 
 
+#: Operations of AWS Budgets by the action that authorises them, which only its budget actions are called after (Service
+#: Authorization Reference, "API operations defined by AWS Budget Service").
+_BUDGETS = {
+    "ModifyBudget": """CreateBudget CreateNotification CreateSubscriber DeleteBudget DeleteNotification DeleteSubscriber
+        UpdateBudget UpdateNotification UpdateSubscriber""",
+    "ViewBudget": """DescribeBudget DescribeBudgetNotificationsForAccount DescribeBudgetPerformanceHistory
+        DescribeBudgets DescribeNotificationsForBudget DescribeSubscribersForNotification""",
+}
+
+
+def _on_budget(action: str) -> Special:
+    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+        name = (params.get("Budget") or params.get("NewBudget") or params).get("BudgetName")
+        budget = f"arn:{where.partition}:budgets::{where.account}:budget/{name}" if name else None
+        tagged = [ask("budgets:TagResource", budget, where)] if params.get("ResourceTags") else []
+        return (ask(f"budgets:{action}", budget, where), *tagged)
+
+    return of
+
+
 _TABLES = (
     operations_of_dynamodb,
     operations_of_identity,
@@ -67,6 +87,7 @@ _TABLES = (
 #: What an operation asks, where it is not simply the action of its own name.
 SPECIAL: Mapping[tuple[str, str], Special] = {
     ("cloudtrail", "ListInsightsMetricData"): _insights,
+    **{("budgets", name): _on_budget(action) for action, names in _BUDGETS.items() for name in names.split()},
     **{operation: special for table in _TABLES for operation, special in table.SPECIAL.items()},
 }
 #: What fills a variable of an ARN template, where it is not simply the parameter of that name.
@@ -123,10 +144,15 @@ def authorisations(service: str, operation: str, params: Params, where: CallerSc
 @cache
 def named_alike(service: str) -> bool:
     """Are the service's operations the actions of their own names, as three quarters of them or more are in the action
-    list? Those that are newer than the list are then known by name, and only their resources are not."""
+    list; or half of them, and no action has another name, that might stand for several? Those that are newer than the
+    list are then known by name, and only their resources are not."""
     operations = models().load_service_model(service, "service-2")["operations"]
-    known = sum((service, name) in SPECIAL or actions.exists(f"{prefix_of(service)}:{name}") for name in operations)
-    return bool(known * 4 >= len(operations) * 3)
+    prefix = prefix_of(service)
+    known = sum((service, name) in SPECIAL or actions.exists(f"{prefix}:{name}") for name in operations)
+    if known * 4 >= len(operations) * 3:
+        return True
+    called = {name.partition(":")[2] for name in actions.in_service(prefix)}
+    return known * 2 >= len(operations) and called <= operations.keys()
 
 
 def by_list(service: str, action: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
