@@ -171,6 +171,24 @@ def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_say
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_calls_of_a_statement_on_everything_name_a_resource_that_the_service_can_have(tmp_path: Path) -> None:
+    """What monitoring vendors ask for: of Kinesis, botocore looks into the ARNs before it calls."""
+    grant = shutil.copytree(GOOD, tmp_path / "monitored")
+    for name, statement in (
+        ("contract.yaml", '      - {Action: ["kinesis:List*", "kinesis:Describe*"], Resource: "*"}\n'),
+        (
+            "role.yaml",
+            '              - {Effect: Allow, Action: ["kinesis:List*", "kinesis:Describe*"], Resource: "*"}\n',
+        ),
+    ):
+        before, after, rest = (grant / name).read_text(encoding="utf-8").partition("parameter/db\n")
+        (grant / name).write_text(before + after + statement + rest, encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "what_is_allowed_succeeds", grants=grant)
+    assert done.returncode == 0, done.stdout
+    (said,) = [line for line in done.stdout.splitlines() if "calls tried" in line]
+    assert int(re.search(r"(\d+) calls tried: \1 allowed", said)[1]) > 10  # type: ignore[index]
+
+
 def test_what_cloudformation_refuses_fails_every_test_that_needs_it_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "grant"
     folder.mkdir()

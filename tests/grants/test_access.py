@@ -551,7 +551,9 @@ def aimed(
     where = world.authoriser.where(identity, region or world.contract.region)
     given = _conditions_met(world, statement) if statement is not None else {}
     known = list(shape.input_shape.members) if shape.input_shape else []
-    minimal = minimal_parameters(shape, {name: value for name, value in given.items() if name in known})
+    # On `*` any resource will do, but one that the service can have: botocore looks into the ARNs of some.
+    named = resources_named(service, shape, where) if resource == "*" else {}
+    minimal = minimal_parameters(shape, named | {name: value for name, value in given.items() if name in known})
     return parameters_for(service, operation, resource, where, minimal, known)
 
 
