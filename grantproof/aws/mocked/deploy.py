@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError, UnknownServiceError
 
-from grantproof.aws.mocked.cloudformation import Built
+from grantproof.aws.mocked.built import Built
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import text
@@ -189,7 +189,7 @@ def redeploy(world: World, deployment: Deployment) -> None:
         try:
             cloudformation(world, stack.account).update_stack(
                 StackName=stack.name,
-                TemplateBody=world.built.handed(read(stack.template)),
+                TemplateBody=world.built.as_json(read(stack.template)),
                 Parameters=_pairs(stack.parameters),
                 Capabilities=_CAPABILITIES,
             )
@@ -217,7 +217,7 @@ def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
     s3 = world.client(world.root(upload.account), "s3")
     for file in upload.files:
         key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = world.built.handed(read(file)) if _is_read(file) else file.read_bytes()
+        content = world.built.as_json(read(file)) if _is_read(file) else file.read_bytes()
         s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
 
 
@@ -242,7 +242,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
         parameters.check(document.value, given, pseudo)
         client.create_stack(
             StackName=stack.name,
-            TemplateBody=world.built.handed(document),
+            TemplateBody=world.built.as_json(document),
             Parameters=_pairs(given),
             Capabilities=_CAPABILITIES,
         )

@@ -15,7 +15,8 @@ from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from grantproof.aws.isolation import isolated
-from grantproof.aws.mocked.cloudformation import Built, like_cloudformation
+from grantproof.aws.mocked.built import Built
+from grantproof.aws.mocked.cloudformation import like_cloudformation
 from grantproof.aws.mocked.iam_resources import remove_role
 from grantproof.aws.mocked.identity import Identity
 from grantproof.aws.mocked.memoised import memoised
