@@ -426,7 +426,7 @@ def test_subscriptions_of_a_whole_account_are_told() -> None:
 LOOKED_AT = """
     AutoScaling::AutoScalingGroup AutoScaling::LaunchConfiguration AutoScaling::ScheduledAction
     Batch::ComputeEnvironment Batch::JobDefinition Batch::JobQueue DataPipeline::Pipeline
-    EC2::EIP EC2::FlowLog EC2::Instance EC2::InternetGateway EC2::LaunchTemplate EC2::NatGateway EC2::NetworkInterface
+    EC2::EIP EC2::Instance EC2::InternetGateway EC2::LaunchTemplate EC2::NatGateway EC2::NetworkInterface
     EC2::Route EC2::RouteTable EC2::SecurityGroup EC2::SecurityGroupIngress EC2::SpotFleet EC2::Subnet
     EC2::SubnetRouteTableAssociation EC2::TransitGateway EC2::VPC EC2::VPCGatewayAttachment
     EC2::VPCPeeringConnection EC2::VPNGateway EC2::Volume EC2::VolumeAttachment

@@ -27,9 +27,10 @@ INERT = frozenset(
     CodeDeploy::DeploymentGroup CodePipeline::Pipeline CodeStarConnections::Connection Cognito::UserPool
     Cognito::UserPoolClient Cognito::UserPoolDomain Cognito::UserPoolGroup Cognito::UserPoolResourceServer
     Config::ConfigRule Config::ConfigurationRecorder Config::DeliveryChannel Config::StoredQuery EC2::DHCPOptions
-    EC2::EIPAssociation EC2::EgressOnlyInternetGateway EC2::KeyPair EC2::NetworkAcl EC2::NetworkAclEntry
-    EC2::PlacementGroup EC2::SubnetNetworkAclAssociation EC2::VPCCidrBlock EC2::VPCDHCPOptionsAssociation
-    EC2::VPCEndpoint ECS::CapacityProvider ECS::ClusterCapacityProviderAssociations ElastiCache::CacheCluster
+    EC2::EIPAssociation EC2::EgressOnlyInternetGateway EC2::FlowLog EC2::KeyPair EC2::NetworkAcl
+    EC2::NetworkAclEntry EC2::PlacementGroup EC2::SubnetNetworkAclAssociation EC2::VPCCidrBlock
+    EC2::VPCDHCPOptionsAssociation EC2::VPCEndpoint ECS::CapacityProvider ECS::ClusterCapacityProviderAssociations
+    ElastiCache::CacheCluster
     ElastiCache::ParameterGroup ElastiCache::ReplicationGroup ElastiCache::SubnetGroup Events::Archive
     Glue::Classifier Glue::Crawler Glue::Database Glue::Job Glue::SecurityConfiguration Glue::Table Glue::Trigger
     Glue::Workflow GuardDuty::Detector Lambda::CodeSigningConfig Lambda::EventInvokeConfig
