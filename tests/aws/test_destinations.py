@@ -53,6 +53,8 @@ def api(uri: str) -> tuple[str, Any]:
         (integration(ADDRESS), [ADDRESS]),
         (integration(ADDRESS, ConnectionType="INTERNET", ConnectionId="a"), [ADDRESS]),
         (integration("arn:aws:apigateway:eu-west-1:sns:action/Publish", Credentials=ROLE), [ROLE]),
+        (("AWS::Events::Rule", {"Targets": [{"Arn": "arn:aws:iam::*:user/*"}]}), ["arn:aws:iam::*:user/*"]),
+        (("AWS::EC2::FlowLog", {"LogDestinationType": "s3", "LogDestination": BUCKET}), [BUCKET]),
         (
             integration("arn:aws:apigateway:eu-west-1:sqs:path/222222222222/q"),
             ["arn:aws:apigateway:eu-west-1:sqs:path/222222222222/q"],
@@ -204,6 +206,24 @@ def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str
         integration("arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem"),
         integration("http://orders.internal", ConnectionType="VPC_LINK", ConnectionId="a"),
         integration("", RequestTemplates={"application/json": '{"statusCode": 200}'}),
+        integration("arn:aws:apigateway:eu-west-1:sns:action/ListTopics", Credentials="arn:aws:iam::*:user/*"),
+        (
+            "AWS::ApiGateway::RestApi",
+            {
+                "Body": {
+                    "paths": {
+                        "/": {
+                            "get": {
+                                "x-amazon-apigateway-integration": {
+                                    "uri": to_function(FUNCTION.replace("2" * 12, "1" * 12)),
+                                    "credentials": "arn:aws-cn:iam::*:user/*",
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        ),
         integration(
             "arn:aws:apigateway:eu-west-1:sns:action/Publish",
             RequestTemplates={

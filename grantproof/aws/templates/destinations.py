@@ -95,7 +95,13 @@ def external_destinations(
                 out.append(target)
     if not type_.startswith("AWS::IAM::") and type_ not in ATTACHMENTS and type_ not in _STORED_TEXT:
         out += [place for place in property_destinations(type_, properties, own, addresses) if place not in out]
-    return tuple(out)
+    return tuple(place for place in out if not (type_.startswith(_GATEWAYS) and _CALLER.fullmatch(str(place))))
+
+
+#: As the credentials of an API's integration: whoever calls the API, so that the caller's own permissions count.
+#: https://docs.aws.amazon.com/apigateway/latest/api/API_Integration.html (credentials)
+_CALLER = re.compile(r"arn:[\w-]+:iam::\*:user/\*")
+_GATEWAYS = ("AWS::ApiGateway::", "AWS::ApiGatewayV2::")
 
 
 def _is_own(target: Any, own: OwnAccount) -> bool:
