@@ -268,7 +268,15 @@ BY_IAM = {"components": {"securitySchemes": {"iam": {"x-amazon-apigateway-authty
     ],
 )
 def test_an_operation_that_asks_for_no_iam_is_open(operation: Any, more: Any, open_: str) -> None:
-    assert operation_without_iam({"paths": {"/x": {"get": operation, "options": {}}}, **more}) == open_
+    assert operation_without_iam({"paths": {"/x": {"get": operation}}, **more}) == open_
+
+
+@pytest.mark.parametrize(
+    ("kind", "open_"), [("mock", ""), ("MOCK", ""), ("aws_proxy", "OPTIONS /x"), ("", "OPTIONS /x")]
+)
+def test_an_options_operation_is_a_preflight_only_where_nothing_is_called(kind: str, open_: str) -> None:
+    operation = {"x-amazon-apigateway-integration": {"type": kind}} if kind else {}
+    assert operation_without_iam({"paths": {"/x": {"options": operation}}}) == open_
 
 
 API = """
@@ -278,8 +286,15 @@ Resources:
     Properties: {api}
   Get:
     Type: AWS::ApiGateway::Method
-    Properties: {{RestApiId: !Ref Api, ResourceId: r, HttpMethod: {verb}, AuthorizationType: {auth}}}
+    Properties:
+      RestApiId: !Ref Api
+      ResourceId: r
+      HttpMethod: {verb}
+      AuthorizationType: {auth}
+      Integration: {{Type: {kind}}}
 """
+OPEN = "Get lets others in by AuthorizationType: NONE, of which a contract cannot speak"
+CLONED = ("AuthorizationType: NONE", "CloneFrom: other")
 POLICY = (
     '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: "*", Action: execute-api:Invoke, Resource: "*"}]}'
 )
@@ -288,23 +303,26 @@ POLICY = (
 @pytest.mark.parametrize(
     ("api", "verb", "auth", "said"),
     [
+        ("{Name: a}", "GET AWS", "NONE", [OPEN]),
+        ("{Name: a}", "GET AWS", "AWS_IAM", []),
+        ("{Name: a}", "OPTIONS MOCK", "NONE", []),
+        ("{Name: a}", "OPTIONS AWS", "NONE", [OPEN]),
+        ("{CloneFrom: other}", "GET AWS", "AWS_IAM", [OPEN.replace("Get", "Api").replace(*CLONED)]),
+        (f"{{Name: a, Policy: {POLICY}}}", "GET AWS", "NONE", []),
         (
-            "{Name: a}",
-            "GET",
-            "NONE",
-            ["Get lets others in by AuthorizationType: NONE, of which a contract cannot speak"],
+            "{Body: {paths: {/x: {get: {}}}}}",
+            "GET AWS",
+            "AWS_IAM",
+            ["Api lets others in by GET /x, which asks for no IAM"],
         ),
-        ("{Name: a}", "GET", "AWS_IAM", []),
-        ("{Name: a}", "OPTIONS", "NONE", []),
-        (f"{{Name: a, Policy: {POLICY}}}", "GET", "NONE", []),
-        ("{Body: {paths: {/x: {get: {}}}}}", "GET", "AWS_IAM", ["Api lets others in by GET /x, which asks for no IAM"]),
-        (f"{{Body: {{paths: {{/x: {{get: {{}}}}}}, x-amazon-apigateway-policy: {POLICY}}}}}", "GET", "NONE", []),
+        (f"{{Body: {{paths: {{/x: {{get: {{}}}}}}, x-amazon-apigateway-policy: {POLICY}}}}}", "GET AWS", "NONE", []),
     ],
 )
 def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
     api: str, verb: str, auth: str, said: list[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "app.yaml").write_text(API.format(api=api, verb=verb, auth=auth), encoding="utf-8")
+    verb, kind = verb.split()
+    (tmp_path / "app.yaml").write_text(API.format(api=api, verb=verb, kind=kind, auth=auth), encoding="utf-8")
     statement = "{Principal: '*', Action: s3:GetObject, Resource: '*'}"
     promised = f"principals: {{}}\nresources: {{x: {{arn: 'arn:aws:s3:::x', policy: [{statement}]}}}}\n"
     contract = CONTRACT[: CONTRACT.index("principals")].format() + promised

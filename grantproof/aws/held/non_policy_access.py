@@ -133,6 +133,7 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
 #: https://docs.aws.amazon.com/transfer/latest/userguide/custom-identity-provider-users.html
 ACCESS_PROPERTIES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
+    "AWS::ApiGateway::RestApi": {"CloneFrom": frozenset()},  # has the methods of an API that is not looked at
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
     "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # the holder of the private key, as the instance's role
     "AWS::IAM::User": {"LoginProfile": None},
@@ -185,7 +186,7 @@ def access_kind(type_: str) -> AccessKind | None:
 def granting_property(type_: str, properties: Any) -> str:
     """The property by which a resource gives access, as `Name: value`; empty where none does. An unresolved value
     counts as giving access."""
-    if isinstance(properties, Mapping):
+    if isinstance(properties, Mapping) and not _is_preflight_method(type_, properties):
         for name, harmless in ACCESS_PROPERTIES.get(type_, {}).items():
             value = properties.get(name, "NONE" if name in _NEEDED else None)
             if harmless is not None and value is not None and str(value) not in harmless:
@@ -193,6 +194,18 @@ def granting_property(type_: str, properties: Any) -> str:
         if type_ == "AWS::CodeBuild::Project":
             return _builds_for_anybody(properties.get("Triggers"))
     return ""
+
+
+def _is_preflight_method(type_: str, properties: Mapping[str, Any]) -> bool:
+    kind = at(properties, ("Integration", "Type"))
+    return type_ == "AWS::ApiGateway::Method" and _is_preflight(properties.get("HttpMethod"), kind)
+
+
+def _is_preflight(verb: Any, integration: Any) -> bool:
+    """Is a method one that answers browsers before a call of another origin? API Gateway does that itself, and passes
+    nothing on; any other integration of OPTIONS is called by whoever asks.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-cors.html"""
+    return (str(verb).upper(), str(integration).upper()) == ("OPTIONS", "MOCK")
 
 
 def _builds_for_anybody(triggers: Any) -> str:
@@ -243,7 +256,7 @@ _IAM_SCHEME = "awsSigv4"
 
 def operation_without_iam(body: Any) -> str:
     """The first operation of an OpenAPI definition without IAM authorization, as `GET /path`; empty where all have it.
-    CORS preflight (OPTIONS) is ignored.
+    CORS preflight is ignored.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html"""
     if not isinstance(body, Mapping):
         return ""
@@ -256,6 +269,8 @@ def operation_without_iam(body: Any) -> str:
         for verb, operation in operations.items() if isinstance(operations, Mapping) else ():
             if verb.lower() not in _VERBS or not isinstance(operation, Mapping):
                 continue
+            if _is_preflight(verb, at(operation, ("x-amazon-apigateway-integration", "type"))):
+                continue
             asked = operation.get("security", body.get("security")) or ()
             auth = str((operation.get("x-amazon-apigateway-auth") or {}).get("type", "")).upper()
             if auth != "AWS_IAM" and not (asked and all(set(one) & by_iam for one in asked)):
@@ -263,7 +278,7 @@ def operation_without_iam(body: Any) -> str:
     return ""
 
 
-_VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "x-amazon-apigateway-any-method"})
+_VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"})
 
 
 def may_give_access(type_: str, properties: Any, account: str = "") -> bool:

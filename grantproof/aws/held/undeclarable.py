@@ -63,9 +63,8 @@ _API, _METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Method"
 
 
 def is_governed_by_api_policy(deployed: Deployed, method: Any) -> bool:
-    """Does a policy of the API decide who may call a method without IAM authorization? CORS preflight (OPTIONS) always
-    counts as decided, since it gives no access."""
-    return at(method, ("HttpMethod",)) == "OPTIONS" or has_policy(deployed, str(at(method, ("RestApiId",))))
+    """Does a policy of the API decide who may call a method without IAM authorization?"""
+    return has_policy(deployed, str(at(method, ("RestApiId",))))
 
 
 def has_policy(deployed: Deployed, api: str) -> bool:
