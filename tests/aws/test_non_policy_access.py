@@ -194,6 +194,9 @@ def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_
 
 
 PUSHES = [[{"Type": "EVENT", "Pattern": "PUSH"}]]
+OTHERS = [[{"Type": "EVENT", "Pattern": "PUSH", "ExcludeMatchedPattern": True}]]
+ON_MAIN = [[{"Type": "HEAD_REF", "Pattern": "^refs/heads/main$"}]]
+JOBS = [[{"Type": "EVENT", "Pattern": "WORKFLOW_JOB_QUEUED"}]]
 REQUESTS = [[{"Type": "EVENT", "Pattern": "PUSH, PULL_REQUEST_CREATED"}]]
 
 
@@ -208,6 +211,11 @@ REQUESTS = [[{"Type": "EVENT", "Pattern": "PUSH, PULL_REQUEST_CREATED"}]]
         (None, {"Webhook": "true", "FilterGroups": REQUESTS}, True),
         (None, {"Webhook": True, "FilterGroups": [[{"Type": "EVENT", "Pattern": {"Ref": "Events"}}]]}, True),
         (None, {"Webhook": True, "FilterGroups": PUSHES}, False),
+        (None, {"Webhook": True, "FilterGroups": OTHERS}, True),
+        (None, {"Webhook": True, "FilterGroups": [*PUSHES, *ON_MAIN]}, True),
+        # Jobs of a pull request are queued as well, and no comment is asked for.
+        (None, {"Webhook": True, "FilterGroups": JOBS}, True),
+        ("ALL_PULL_REQUESTS", {"Webhook": True, "FilterGroups": JOBS}, True),
         (None, {"Webhook": False}, False),
         (None, {}, False),
     ],
@@ -219,6 +227,32 @@ def test_builds_of_whoever_asks_for_a_change_let_him_in(
     triggers = more | ({"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {})
     assert bool(granting_property("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
     assert may_give_access("AWS::CodeBuild::Project", {"Triggers": triggers}) is open_
+
+
+@pytest.mark.parametrize(
+    ("roles", "open_"),
+    [(["GITHUB_WRITE", "GITHUB_ADMIN"], False), (["GITHUB_ADMIN", "GITHUB_READ"], True), (["GITLAB_GUEST"], True)],
+    ids=str,
+)
+def test_an_approval_by_whoever_may_read_the_repository_is_none(roles: list[str], open_: bool) -> None:
+    policy = {"RequiresCommentApproval": "ALL_PULL_REQUESTS", "ApproverRoles": roles}
+    triggers = {"Webhook": True, "FilterGroups": REQUESTS, "PullRequestBuildPolicy": policy}
+    assert bool(granting_property("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
+
+
+@pytest.mark.parametrize(
+    ("git", "open_"),
+    [
+        ({"Push": [{"Branches": {"Includes": ["main"]}}]}, False),
+        ({"PullRequest": [{"Branches": {"Includes": ["main"]}}]}, True),
+        ({"Ref": "Git"}, True),
+    ],
+    ids=str,
+)
+def test_a_pipeline_that_pull_requests_start_runs_the_code_of_whoever_makes_one(git: Any, open_: bool) -> None:
+    triggers = [{"ProviderType": "CodeStarSourceConnection", "GitConfiguration": git}]
+    assert bool(granting_property("AWS::CodePipeline::Pipeline", {"Triggers": triggers})) is open_
+    assert not granting_property("AWS::CodePipeline::Pipeline", {"Stages": []})
 
 
 def test_whoever_has_the_other_half_of_a_key_is_let_in() -> None:

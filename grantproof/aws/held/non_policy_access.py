@@ -8,8 +8,6 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-templ
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -134,6 +132,7 @@ ACCESS_KINDS: Mapping[str, AccessKind] = {
 ACCESS_PROPERTIES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "AWS::ApiGateway::Method": {"AuthorizationType": frozenset({"AWS_IAM"})},
     "AWS::ApiGateway::RestApi": {"CloneFrom": frozenset()},  # has the methods of an API that is not looked at
+    "AWS::CodePipeline::Pipeline": {"Triggers": None},
     "AWS::CodeBuild::Project": {"Triggers": None, "Visibility": frozenset({"PRIVATE"})},
     "AWS::EC2::KeyPair": {"PublicKeyMaterial": frozenset()},  # the holder of the private key, as the instance's role
     "AWS::IAM::User": {"LoginProfile": None},
@@ -193,6 +192,21 @@ def granting_property(type_: str, properties: Any) -> str:
                 return f"{name}: {value}"
         if type_ == "AWS::CodeBuild::Project":
             return _builds_for_anybody(properties.get("Triggers"))
+        if type_ == "AWS::CodePipeline::Pipeline":
+            return _starts_for_anybody(properties.get("Triggers"))
+    return ""
+
+
+def _starts_for_anybody(triggers: Any) -> str:
+    """The trigger by which a pull request starts a pipeline, whose actions then run with its code and the pipeline's
+    roles; empty where there is none. A pipeline asks for no approval of who made the request.
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html"""
+    for number, trigger in enumerate(triggers if isinstance(triggers, list) else [triggers] if triggers else ()):
+        if not isinstance(trigger, Mapping) or is_function(trigger):
+            return f"Triggers: {trigger}"
+        git = trigger.get("GitConfiguration")
+        if is_function(git) or at(git, ("PullRequest",)):
+            return f"Triggers.{number}.GitConfiguration.PullRequest"
     return ""
 
 
@@ -209,21 +223,52 @@ def _is_preflight(verb: Any, integration: Any) -> bool:
 
 
 def _builds_for_anybody(triggers: Any) -> str:
-    """The setting by which the author of any pull request has code built with the project's role; empty where builds
-    need an approval, or only pushes are built. The default of a webhook without the setting is not documented, and
-    counts as giving access.
-    https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html"""
+    """The setting by which the author of any pull request has code run with the project's role; empty where builds need
+    an approval, or only pushes are built. The default of a webhook without the setting is not documented, and counts as
+    giving access, as does a runner: GitHub queues the jobs of pull requests as well, and the project asks nobody.
+    https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html and
+    https://docs.aws.amazon.com/codebuild/latest/userguide/action-runner-overview.html"""
     if not isinstance(triggers, Mapping) or is_function(triggers):
         return f"Triggers: {triggers}" if triggers else ""
-    approval = at(triggers, ("PullRequestBuildPolicy", "RequiresCommentApproval"))
-    groups = json.dumps(triggers.get("FilterGroups") or "", default=str)
-    only_pushes = groups != '""' and not re.search(r"PULL_REQUEST|Fn::|Ref", groups)
-    if str(approval) in _APPROVED or only_pushes or (approval is None and not _is_on(triggers.get("Webhook"))):
+    policy = triggers.get("PullRequestBuildPolicy")
+    approval, events = at(policy, ("RequiresCommentApproval",)), _events(triggers.get("FilterGroups"))
+    if (events and events <= _PUSHES) or (approval is None and not _is_on(triggers.get("Webhook"))):
         return ""
-    return f"Triggers.PullRequestBuildPolicy.RequiresCommentApproval: {approval}"
+    if "WORKFLOW_JOB_QUEUED" in events:
+        return "Triggers.FilterGroups: WORKFLOW_JOB_QUEUED"
+    if str(approval) not in _APPROVED:
+        return f"Triggers.PullRequestBuildPolicy.RequiresCommentApproval: {approval}"
+    roles = at(policy, ("ApproverRoles",)) or []
+    anybody = [role for role in roles if str(role) not in _APPROVERS] if isinstance(roles, list) else [roles]
+    return f"Triggers.PullRequestBuildPolicy.ApproverRoles: {anybody[0]}" if anybody else ""
 
 
+def _events(groups: Any) -> frozenset[str]:
+    """The events that start a build, by the filters of a webhook; `any` for what they do not tell. A group has to have
+    a filter of events, and all filters of a group have to match."""
+    found: set[str] = set()
+    for group in groups if isinstance(groups, list) else ():
+        patterns = [
+            f.get("Pattern")
+            for f in (group if isinstance(group, list) else ())
+            if isinstance(f, Mapping) and f.get("Type") == "EVENT" and not _is_on(f.get("ExcludeMatchedPattern"))
+        ]
+        told = patterns and isinstance(patterns[0], str)
+        found |= {event.strip() for event in str(patterns[0]).split(",")} if told else {"any"}
+    return frozenset(found)
+
+
+#: Events that only who may write to the repository causes.
+_PUSHES = frozenset({"PUSH", "RELEASED", "PRERELEASED"})
 _APPROVED = frozenset({"ALL_PULL_REQUESTS", "FORK_PULL_REQUESTS"})
+#: Roles that somebody is given. Of a public repository everybody may read.
+#: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_PullRequestBuildPolicy.html
+_APPROVERS = frozenset(
+    """
+    BITBUCKET_ADMIN BITBUCKET_WRITE GITHUB_ADMIN GITHUB_MAINTAIN GITHUB_TRIAGE GITHUB_WRITE GITLAB_DEVELOPER
+    GITLAB_MAINTAINER GITLAB_OWNER GITLAB_PLANNER GITLAB_REPORTER
+    """.split()
+)
 
 
 def _is_on(value: Any) -> bool:
