@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from grantproof.aws.drafts.block_style import entry, scalar
-from grantproof.aws.drafts.skeleton import CannotDraft, Skeleton, accounts_in, alias_of
+from grantproof.aws.drafts.deployed_documents import deployed_document, without_unknown_actions
+from grantproof.aws.drafts.skeleton import Skeleton, accounts_in, alias_of
+from grantproof.aws.drafts.to_references import References
 from grantproof.aws.drafts.within_boundary import within_boundary
 from grantproof.aws.held.policies import Held
 from grantproof.aws.held.sends import Path_, Sender, senders
@@ -17,7 +18,6 @@ from grantproof.aws.mocked.deploy import Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Stack
 from grantproof.contract.sends import why_no_destination
-from grantproof.iam import actions
 from grantproof.source import read, text_of
 
 DECIDE = "DECIDE"
@@ -60,9 +60,7 @@ class _Writer:
 
     def __init__(self, found: Skeleton, stage: Stage) -> None:
         self._found, self._stage, self._contract = found, stage, found.contract
-        self._names = _references(stage)
-        longest_first = "|".join(re.escape(text) for text in sorted(self._names, key=len, reverse=True))
-        self._spoken_of = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])")
+        self._references = References(stage, found.contract)
         self._aliases: dict[str, str] = {}
         for held, resource in self._made():
             self._call(_arn(held), resource.path[-1])
@@ -72,6 +70,7 @@ class _Writer:
             self._call(arn, resource.path[-1])
 
     def _call(self, arn: str, name: str) -> None:
+        """Give an ARN an alias made of a name, unless it has one."""
         self._aliases.setdefault(arn, alias_of(name, list(self._aliases.values())))
 
     def lines(self) -> Iterator[str]:
@@ -93,9 +92,11 @@ class _Writer:
         yield ""
         yield "principals:" if any(True for _ in self._made()) else "principals: {}"
         for held, resource in self._made():
-            yield from self._principal(held, _place(resource), self._reference(_arn(held)))
+            yield from self._principal(held, _place(resource), self._references.of_arn(_arn(held)))
         for arn in self._boundaries():
-            yield from self._principal(arn, f"{DECIDE}: a boundary that the stacks do not create", self._abstract(arn))
+            yield from self._principal(
+                arn, f"{DECIDE}: a boundary that the stacks do not create", self._references.in_value(arn)
+            )
         carriers = list(self._carriers())
         if carriers:
             yield ""
@@ -105,7 +106,8 @@ class _Writer:
         yield from self._sends()
 
     def _whose(self, alias: str, number: str) -> str:
-        """What has to be decided about an account. One that only stands in values that were made up is nobody's."""
+        """The question about an account in its comment. The number of an account that occurs only in invented parameter
+        values was invented too."""
         if alias == "owner":
             return "the account that owns these stacks"
         made_up = [
@@ -139,7 +141,8 @@ class _Writer:
             yield "    parameters:"
         for name, value in stack.parameters.items():
             mark = self._mark(stack, name) if name in self._found.invented.get(stack.alias, ()) else ""
-            yield f"      {name}: {scalar(self._abstract(value, outputs=False) if '${' not in value else value)}{mark}"
+            text = value if "${" in value else self._references.in_value(value, outputs=False)
+            yield f"      {name}: {scalar(text)}{mark}"
 
     def _mark(self, stack: Stack, name: str) -> str:
         if "Default" in _parameter(stack, name):
@@ -172,7 +175,7 @@ class _Writer:
 
     def _resource(self, arn: str, resource: Resource) -> Iterator[str]:
         yield f"  {self._aliases[arn]}: # {_place(resource)}"
-        yield f"    arn: {scalar(self._reference(arn))}"
+        yield f"    arn: {scalar(self._references.of_arn(arn))}"
         yield f"    policy: # {DECIDE}: is everybody named here meant to come in?"
         yield from self._statements(self._documents([arn]))
 
@@ -199,7 +202,7 @@ class _Writer:
         yield f"    from: ${{stacks.{path[0]}.resources.{'/'.join(path[1:])}}}"
         yield f"    to: # {DECIDE}: whose is it?"
         for destination in _promisable(sender):
-            yield f"      - {scalar(str(self._abstract(destination, outputs=False)))}"
+            yield f"      - {scalar(str(self._references.in_value(destination, outputs=False)))}"
 
     def _principal(self, held: Held | str, note: str, reference: str) -> Iterator[str]:
         arn = _arn(held)
@@ -228,7 +231,7 @@ class _Writer:
         of_aws = [policy.label for policy in policies if _OF_AWS in policy.label and not isinstance(held, str)]
         if of_aws:
             yield f"    managed: # {DECIDE}: AWS may widen its own policies at any time; is that accepted?"
-            yield from (f"      - {scalar(self._abstract(label))}" for label in of_aws)
+            yield from (f"      - {scalar(self._references.in_value(label))}" for label in of_aws)
         documents = self._documents([policy.label for policy in policies if policy.label not in of_aws])
         if documents:
             whole = isinstance(held, str) or held.boundary is None
@@ -259,7 +262,7 @@ class _Writer:
         """The deployed statements of several policies."""
         out: list[Any] = []
         for label in labels:
-            document = _document(self._stage, label)
+            document = deployed_document(self._stage, label)
             statements = document["Statement"]
             out += statements if isinstance(statements, list) else [statements]
         return out
@@ -267,7 +270,7 @@ class _Writer:
     def _statements(self, statements: Sequence[Any]) -> Iterator[str]:
         sids = [s.get("Sid") for s in statements]
         for whole in statements:
-            statement, unknown = _without_unknown_actions(whole)
+            statement, unknown = without_unknown_actions(whole)
             if unknown:
                 yield f"      # {DECIDE}: left out, since there is no such action: {', '.join(unknown)}"
             if statement is None:
@@ -277,30 +280,8 @@ class _Writer:
                 del entries["Sid"]  # a Sid may occur only once in a list of statements
             lead = "      - "
             for key, value in entries.items():
-                yield from entry(lead, key, self._abstract(value))
+                yield from entry(lead, key, self._references.in_value(value))
                 lead = "        "
-
-    def _reference(self, arn: str) -> str:
-        """A reference to an output with this ARN, else the ARN with references of the contract."""
-        if arn in self._names and ".outputs." in self._names[arn]:
-            return self._names[arn]
-        return str(self._abstract(arn))
-
-    def _abstract(self, value: Any, *, outputs: bool = True) -> Any:
-        """A deployed value with references of the contract: for resources, accounts, region and partition."""
-        if isinstance(value, Mapping):
-            return {key: self._abstract(item, outputs=outputs) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._abstract(item, outputs=outputs) for item in value]
-        if not isinstance(value, str):
-            return value
-        contract = self._contract
-        if outputs:
-            value = self._spoken_of.sub(lambda match: self._names[match[0]], value) if self._names else value
-        for alias, number in contract.accounts.items():
-            value = re.sub(rf"(?<!\d){number}(?!\d)", f"${{accounts.{alias}}}", value)
-        value = re.sub(rf"\barn:{contract.partition}:", "arn:${partition}:", value)
-        return re.sub(rf"(?<=:){re.escape(contract.region)}(?=:)", "${region}", value)
 
 
 def _parameter(stack: Stack, name: str) -> Mapping[str, Any]:
@@ -314,74 +295,8 @@ def _promisable(sender: Sender) -> list[str]:
     return [text for text in sender.to if isinstance(text, str) and not why_no_destination(text)]
 
 
-def _references(stage: Stage) -> dict[str, str]:
-    """References of the contract, by the text for which they stand in policies: to outputs, else to the resources.
-    Names of 8 characters or less are omitted, since they also occur in other words."""
-    out: dict[str, str] = {}
-    for stack in stage.deployment.stacks:
-        for resource in stack.resources:
-            if _is_generated(resource):
-                named = f"stacks.{stack.alias}.resources.{'/'.join(resource.path)}"
-                out[resource.physical_id] = f"${{{named}}}"
-                if resource.type == "AWS::SQS::Queue":
-                    out[resource.physical_id.rpartition("/")[2]] = f"${{{named}.QueueName}}"
-    for stack in stage.deployment.stacks:
-        for name, value in stack.outputs.items():
-            if len(value) > 8 and (value.startswith("arn:") or value in out):
-                out[value] = f"${{stacks.{stack.alias}.outputs.{name}}}"
-    return out
-
-
-def _is_generated(resource: Resource) -> bool:
-    """Is the resource's name generated by CloudFormation or AWS, and so different in each deployment?"""
-    given = resource.properties.values() if isinstance(resource.properties, Mapping) else ()
-    name = resource.physical_id.rsplit("/", 1)[-1]
-    return len(name) > 8 and name not in [str(value) for value in given if isinstance(value, str)]
-
-
-def _document(stage: Stage, label: str) -> Any:
-    """The document of a policy, as deployed.
-
-    Raises:
-        CannotDraft: no account has the policy.
-    """
-    arn, _, name = label.partition("#")
-    for snapshot in stage.snapshots().values():
-        for carrier in snapshot.resource_policies:
-            if carrier["Arn"] == label:
-                return carrier["Policy"]
-        for policy in snapshot.policies:
-            if policy["Arn"] == label:
-                return next(v["Document"] for v in policy["PolicyVersionList"] if v["IsDefaultVersion"])
-        entities = (
-            (snapshot.roles, "RolePolicyList"),
-            (snapshot.users, "UserPolicyList"),
-            (snapshot.groups, "GroupPolicyList"),
-        )
-        for found, inline in entities:
-            for entity in found:
-                if entity["Arn"] != arn:
-                    continue
-                if name == "trust":
-                    return entity["AssumeRolePolicyDocument"]
-                return next(p["PolicyDocument"] for p in entity[inline] if p["PolicyName"] == name)
-    raise CannotDraft(f"{label} is in no account.")
-
-
-def _without_unknown_actions(statement: Any) -> tuple[Any, list[str]]:
-    """A statement without actions that do not exist, which a contract rejects, and the list of these. None instead of
-    the statement where no action is left. The verification reports the unknown actions of the policy."""
-    for element in ("Action", "NotAction"):
-        written = statement.get(element, [])
-        named = [written] if isinstance(written, str) else written
-        known = [name for name in named if actions.names_something(name)]
-        if len(known) < len(named):
-            unknown = [name for name in named if name not in known]
-            return ({**statement, element: known} if known else None), unknown
-    return statement, []
-
-
 def _lets_assume(statement: Any, role: str) -> bool:
+    """Does a statement allow assuming the role by its name or a pattern, and not only because it allows everything?"""
     if not statement.allow or not any(action.matches("sts:assumerole") for action in statement.actions):
         return False
     patterns = statement.resources or ()
