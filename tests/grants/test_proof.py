@@ -258,7 +258,8 @@ def named_one_by_one(world: Stage, caller: DeclaredPrincipal) -> list[str]:
 def note(world: Stage, verdict: Any, caller: DeclaredPrincipal, danger: Danger, more: str) -> None:
     """A finding: the way, the statement that opens it, and a request that shows it."""
     clause = f"{caller.alias} may do nothing that widens its own access"
-    by = f"{danger.what}: {' with '.join(danger.actions)} ({danger.source}){more}"
+    source = f" ({danger.source})" if danger.source else ""
+    by = f"{danger.what}: {' with '.join(danger.actions)}{source}{more}"
     if danger.witness is None:
         verdict.unverified(clause, f"may be that it {by}; {danger.doubt}", place=str(caller.place))
         return

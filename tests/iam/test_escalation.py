@@ -122,6 +122,30 @@ def test_what_bounds_it_may_not_be_changed(statement: dict[str, Any], what: str)
     assert what in {danger.what for danger in found(statement)}
 
 
+@pytest.mark.parametrize(
+    ("resource", "action"),
+    [
+        ("arn:aws:s3:::mine", "s3:DeleteBucketPolicy"),
+        ("arn:aws:s3:::mine/*", "s3:BypassGovernanceRetention"),
+        ("arn:aws:s3:eu-west-1:111111111111:accesspoint/mine", "s3:DeleteAccessPointPolicy"),
+    ],
+)
+def test_what_manages_permissions_is_shown_by_an_action_that_does_something_there(resource: str, action: str) -> None:
+    (danger,) = (d for d in found(allow("s3:*", resource)) if d.what == "manages the permissions of what it uses")
+    assert danger.actions == (action,)
+    assert isinstance(danger.witness, Request)
+    assert evaluate(danger.witness, layers(allow("s3:*", resource))).allowed
+
+
+def test_where_a_way_is_known_from_is_said_in_words() -> None:
+    said = {danger.what: danger.source for danger in found(allow("*"))}
+    assert said["starts an instance with another role"] == "a known way: Rhino Security Labs, method 3"
+    assert said["changes a stack"] == "a known way: Bishop Fox, CloudFormation-UpdateStack"
+    assert said["changes what a project builds"] == "a known way: pathfinding.cloud, codebuild"
+    assert said["assigns a permission set"] == "a known way: Service Authorization Reference"
+    assert said["changes the role by which it is bound"] == ""
+
+
 def test_the_policies_of_others_are_not_its_own_but_may_be_a_known_way() -> None:
     other = allow("iam:PutRolePolicy", "arn:aws:iam::111111111111:role/other")
     assert {danger.what for danger in found(other)} == {"writes a policy into a role"}

@@ -25,10 +25,12 @@ from functools import lru_cache
 from grantproof.iam import actions
 from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Verdict, compare
+from grantproof.iam.comparison.language import overlap
 from grantproof.iam.decision import Cited
 from grantproof.iam.document import PolicyType
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import IamError
+from grantproof.iam.glob import Glob, Token, Wild
 from grantproof.iam.layers import Layers
 from grantproof.iam.request import Request
 
@@ -42,6 +44,16 @@ class Way:
     name: str
     needs: tuple[str, ...]
     source: str
+
+    @property
+    def known_from(self) -> str:
+        """The source in words."""
+        of, _, name = self.source.partition(" ")
+        return {
+            "B": f"a known way: Bishop Fox, {name}",
+            "P": f"a known way: pathfinding.cloud, {name}",
+            "S": "a known way: Service Authorization Reference",
+        }.get(of) or f"a known way: Rhino Security Labs, method {of.removeprefix('R')}"
 
 
 def _ways() -> Iterator[Way]:
@@ -193,7 +205,7 @@ class Danger:
     Attributes:
         what: what it comes to, in words.
         actions: the actions that are needed, as AWS spells them.
-        source: where it is known from.
+        source: where it is known from, in words; empty where it changes what the caller itself is bound by.
         witness: a request for the first of them that the evaluator allows; None where it could not be decided.
         because: the statements that let the witness through.
         doubt: why it could not be decided; empty where it was.
@@ -225,20 +237,22 @@ def _dangers(layers: Layers, bounds: Bounds, seen: frozenset[str]) -> tuple[Dang
             continue
         steps = [reach.of((action,)) for action in way.needs]
         if all(steps):
-            out.append(_danger(way.name, way.needs, f"known way {way.source}", steps[0]))
+            out.append(_danger(way.name, way.needs, way.known_from, steps[0]))
     out += [
-        _danger(f"changes {what} by which it is bound", (action,), _GENERAL, reached)
+        _danger(f"changes {what} by which it is bound", (action,), "", reached)
         for what, action, targets in _own(bounds)
         if (reached := reach.of((action,), targets))
     ]
     managing = tuple(name for name in reach.managing() if name.lower() not in seen)
     if reached := reach.of(managing):
+        # Of what is allowed by its name, what does something on these resources shows more.
+        reached = next(filter(None, (reach.of((name,)) for name in managing if reach.is_usable(name))), reached)
         shown = (actions.spelt(reached.witness.action),) if reached.witness else managing[:1]
-        out.append(_danger("manages the permissions of what it uses", shown, _GENERAL, reached))
+        out.append(_danger("manages the permissions of what it uses", shown, _MANAGING, reached))
     return tuple(out)
 
 
-_GENERAL = "general question"
+_MANAGING = "access level Permissions management"
 #: Operations that the Service Authorization Reference puts at the level "Permissions management", and that show
 #: something: ReadOnlyAccess and SecurityAudit have some (ssm-sap:GetResourcePermission).
 _READS = re.compile(r"[^:]+:(Get|BatchGet|Describe|List|Search|Test|View)[A-Z]")
@@ -270,6 +284,15 @@ def _danger(what: str, needs: tuple[str, ...], source: str, reached: _Reached | 
     return Danger(what, needs, source, reached.witness, reached.because, reached.doubt)
 
 
+def _any_of(template: str) -> Glob:
+    """Every ARN of a template such as `arn:${Partition}:s3:::${BucketName}`."""
+    tokens: list[Token] = []
+    for number, part in enumerate(re.split(r"\$\{(\w+)\}", template)):
+        place = part in ("Partition", "Region", "Account")
+        tokens.append(part if number % 2 == 0 else Wild.FIELD if place else Wild.ANY)
+    return Glob(tokens)
+
+
 class _Reach:
     """What the layers allow, asked action by action."""
 
@@ -288,6 +311,17 @@ class _Reach:
         named = {n for s in self._statements for n in actions.covered(map(str, s.actions), others=s.not_action)}
         managing = named & actions.of_level("Permissions management")
         return sorted(name for name in managing if not name.startswith("iam:") and not _READS.match(name))
+
+    def is_usable(self, action: str) -> bool:
+        """Does an Allow statement name the action, and in a pattern a resource of a type on which it is authorised?"""
+        key, kinds = action.lower(), actions.details(action).resource_types
+        arns = [_any_of(form.arn) for kind in kinds for form in kind.forms()]
+        return any(
+            statement.not_resource or not arns or any(overlap(arn, one.fixed) for arn in arns if one.fixed)
+            for statement in self._statements
+            if any(g.matches(key) for g in statement.actions) != statement.not_action
+            for one in statement.resources or ()
+        )
 
     def _named(self, action: str) -> bool:
         key = action.lower()
