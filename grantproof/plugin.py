@@ -247,7 +247,11 @@ def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
 
 
 def _prepare(config: pytest.Config) -> None:
-    """What all processes need that deploy and call; none does where the accounts are real."""
+    """What all processes need: the list of actions, of which each grant's are counted; and what it takes to deploy and
+    call, but where the accounts are real."""
+    from grantproof.iam import actions
+
+    actions.every()
     if not config.getoption("--snapshot"):
         from grantproof.aws.mocked import world
 

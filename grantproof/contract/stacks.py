@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +52,9 @@ def region_of(top: Node) -> tuple[str, str]:
 @cache
 def regions() -> Mapping[str, str]:
     """Every region that botocore knows, and its partition."""
-    from botocore.loaders import Loader
-
-    # A botocore session would read the user's AWS configuration, and fail where that names an unknown profile.
-    data = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    partitions = data.load_data("endpoints")["partitions"]
+    # A botocore session would read the user's AWS configuration, and fail where that names an unknown profile; its
+    # loader alone takes a tenth of a second to import.
+    partitions = json.loads(resources.files("botocore").joinpath("data", "endpoints.json").read_bytes())["partitions"]
     return {region: entry["partition"] for entry in partitions for region in entry["regions"]}
 
 

@@ -3,8 +3,9 @@
 moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
 folders of botocore for each service's model, and starts a session of it to answer with an error; makes an RSA key for
 each KMS key, symmetric ones too; and writes all of AWS's managed policies for each account that uses one. botocore 1.44
-reads the shapes of a service's model for each client, makes a class for it, looks into the signature of each handler of
-an event, and tries sixty aliases on the name of the event; and a world has a client or more for everybody who comes.
+reads the shapes of a service's model and the rules for its endpoints for each client, makes a class for it, looks into
+the signature of each handler of an event, and tries sixty aliases on the name of the event; and a world has a client or
+more for everybody who comes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from unittest.mock import patch
 
 import botocore.client
 import botocore.hooks
+import botocore.regions
 import botocore.session
 from botocore.client import ClientCreator
+from botocore.endpoint_provider import EndpointProvider
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.model import ServiceModel
@@ -41,12 +44,20 @@ _exceptions = cache(ClientExceptionsFactory)
 _models: dict[int, ServiceModel] = {}
 _make_class = ClientCreator._create_client_class
 _classes: dict[ServiceModel, type] = {}
+_endpoints: dict[tuple[int, int], EndpointProvider] = {}
 #: Services were once called otherwise in the names of events.
 _ALIASED = frozenset(part for alias in EVENT_ALIASES for part in alias.split("."))
 
 
+class _KeyWhenUsed:
+    """moto looks into the RSA key of a symmetric KMS key only for calls that AWS refuses for such a key."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_key_of_no_use("SYMMETRIC_DEFAULT"), name)
+
+
 def _private_key(key_spec: str) -> Any:
-    return (_key_of_no_use if key_spec == "SYMMETRIC_DEFAULT" else generate_private_key)(key_spec)
+    return _KeyWhenUsed() if key_spec == "SYMMETRIC_DEFAULT" else generate_private_key(key_spec)
 
 
 def _model(description: Mapping[str, Any], service_name: str | None = None) -> ServiceModel:
@@ -61,6 +72,17 @@ def _class(creator: Any, service_name: str, model: ServiceModel) -> type:
     if model not in _classes:
         _classes[model] = _make_class(creator, service_name, model)
     return _classes[model]
+
+
+def _endpoint_provider(
+    ruleset_data: Mapping[str, Any], partition_data: Mapping[str, Any], excluded_params: set[str] | None = None
+) -> EndpointProvider:
+    """Of a service's rules, which botocore's loader keeps, so that no others get their id. It remembers what it has
+    resolved. Which parameters are excluded depends on the service alone."""
+    key = (id(ruleset_data), id(partition_data))
+    if key not in _endpoints:
+        _endpoints[key] = EndpointProvider(ruleset_data, partition_data, excluded_params)
+    return _endpoints[key]
 
 
 def _accepts_kwargs(function: Any) -> bool:
@@ -113,6 +135,7 @@ def memoised() -> Generator[None, None, None]:
         patch.object(botocore.client, "ServiceModel", _model),
         patch.object(ClientCreator, "_create_client_class", _class),
         patch.object(botocore.hooks, "accepts_kwargs", _accepts_kwargs),
+        patch.object(botocore.regions, "EndpointProvider", _endpoint_provider),
         patch.object(botocore.session, "EventAliaser", _Events),
         patch.object(botocore.session, "ClientExceptionsFactory", _exceptions),
     ):
