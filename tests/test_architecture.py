@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
 PACKAGES = tuple(
-    "iam source contract variants aws evidence children running mutants recording stages scheduling processes gate "
-    "fleet plugin verbs cli".split()
+    "iam source contract variants aws evidence children running linting mutants recording stages scheduling processes "
+    "gate fleet plugin verbs cli".split()
 )
 MAY_IMPORT = {
     "iam": {"iam"},
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "evidence": {"evidence", "iam", "source", "contract"},
     "children": set(),
     "running": set(),
+    "linting": set(),
     "mutants": {"mutants", "children", "running", "iam", "source", "contract", "variants", "aws", "evidence"},
     "recording": {"recording", "iam", "source", "contract", "aws", "evidence"},
     "stages": {"recording", "contract", "variants", "aws", "evidence"},

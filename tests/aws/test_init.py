@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from cfnlint import api
 
+from grantproof import linting
 from grantproof.aws.drafts import prerequisites
 from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
 from grantproof.aws.drafts.skeleton import accounts_in, skeleton
@@ -20,7 +20,6 @@ from grantproof.contract import load
 from grantproof.evidence.waivers import load as load_waivers
 from grantproof.verbs import verify
 from grantproof.verbs.init import _verified
-from tests.grants.test_lint import rules
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "templates" / "cross-account-ssm"
@@ -266,7 +265,7 @@ def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_p
     assert stack.parameters == {"P0": "eu-west-1b"} | {
         name: f"${{stacks.{beside.alias}.outputs.{name}}}" for name in list(declared)[1:]
     }
-    assert not api.lint(beside.template.read_text(encoding="utf-8"), rules(), ["eu-west-1"])
+    assert not linting.matches(beside.template.read_text(encoding="utf-8"), "eu-west-1")
 
 
 def test_the_end_of_a_uuid_is_no_account() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,13 @@ from grantproof.source import Document, Key, Place, at, read, shown, text_of
 _IGNORED = ("Metadata", "cfn-lint", "config", "ignore_checks")
 
 
-@cache
-def rules() -> Any:
-    """Every rule, informational ones too. Loading them takes longer than applying them, so it is done once."""
-    from cfnlint import core
-
-    return core.get_rules([], [], ["I", "W", "E"])
-
-
 def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: Any) -> None:
     """Errors, warnings and informational findings all count; so does what the template itself silences, which is for a
     waiver to accept: with an owner, a reason and a last day."""
-    from cfnlint import api
-    from cfnlint.config import ManualArgs
+    from grantproof import linting
 
     document = read(template)
-    # What is mandatory is said, whatever Metadata or a .cfnlintrc ignore.
-    config = ManualArgs(regions=[grant.region], include_checks=["I"], mandatory_checks=["E", "W", "I"])
-    for match in api.lint(text_of(template), rules(), [grant.region], config):
+    for match in linting.matches(text_of(template), grant.region):
         silenced = silenced_at(document, match.rule.id, list(getattr(match, "path", None) or ()))
         verdict.broken(
             f"cfn-lint has nothing to say about {template.name}",

@@ -1,0 +1,77 @@
+"""cfn-lint's opinion of a template, in this process. Importing cfn-lint takes longer than most of what it is asked, so
+only who lints imports this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+from cfnlint import api, core
+from cfnlint.config import ManualArgs
+from cfnlint.context import context
+from cfnlint.jsonschema import _filter, validators
+from cfnlint.rules import Match, RulesCollection
+from cfnlint.template import Template
+
+_LEVELS = ["I", "W", "E"]
+_make_validator = validators.create
+_validators: dict[object, type] = {}
+
+
+@cache
+def rules() -> RulesCollection:
+    """Every rule, informational ones too. Loading them takes as long as applying them, so it is done once."""
+    return core.get_rules([], [], _LEVELS)
+
+
+def matches(text: str, region: str) -> list[Match]:
+    """All that cfn-lint says of a template, errors, warnings and informational findings: also what the template's
+    Metadata or a .cfnlintrc tell it to leave out."""
+    config = ManualArgs(regions=[region], include_checks=["I"], mandatory_checks=_LEVELS)
+    with _memoised():
+        found: list[Match] = api.lint(text, rules(), [region], config)
+    return found
+
+
+@contextmanager
+def _memoised() -> Generator[None, None, None]:
+    """While this is entered, cfn-lint works out once what it would anew for each property: a class of validators, a
+    dataclass, for each rule that it applies; the fields of its dataclasses; and an empty template for each validator,
+    in whose place comes the real one. A quarter of the time (cfn-lint 1.58)."""
+    with (
+        patch.object(validators, "create", _validator),
+        patch.object(validators, "Template", _template),
+        patch.object(validators, "fields", _fields),
+        patch.object(context, "fields", _fields),
+        patch.object(_filter, "fields", _fields),
+    ):
+        yield
+
+
+_fields = cache(fields)
+_empty_template = cache(lambda: Template(None, {}))
+
+
+def _template(filename: str | None, template: dict[str, Any]) -> Template:
+    return _empty_template() if filename is None and not template else Template(filename, template)
+
+
+def _validator(
+    validators: Mapping[str, Callable[..., Any]],
+    function_filter: _filter.FunctionFilter,
+    fn_resolvers: Mapping[str, Callable[..., Any]],
+) -> type:
+    """The class of validators that have these functions for the keywords, in this order, and such a filter."""
+    asked = tuple((name, _hashable(value)) for name, value in sorted(vars(function_filter).items()))
+    key = (tuple(validators.items()), asked, tuple(fn_resolvers.items()))
+    if key not in _validators:
+        _validators[key] = _make_validator(validators, function_filter, fn_resolvers)
+    return _validators[key]
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,60 @@
+"""What is worked out once for cfn-lint makes no difference to what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint import api
+from cfnlint.config import ManualArgs
+
+from grantproof import linting
+
+SHAPES = Path(__file__).parent.parent / "fixtures" / "shapes"
+#: What differs most: functions, transforms, policies as text, JSON.
+FEATURES = ("conditions", "for-each", "json-template", "parameters-of-every-type", "sam-source", "short-forms")
+TEMPLATES = [p for name in FEATURES for p in sorted((SHAPES / name).glob("*.*")) if p.stem != "contract"]
+REGION = "eu-west-1"
+
+
+def said(matches: list[Any]) -> list[tuple[Any, ...]]:
+    return [(m.rule.id, m.message, m.linenumber, m.columnnumber, list(getattr(m, "path", ()))) for m in matches]
+
+
+def by_itself(text: str) -> list[tuple[Any, ...]]:
+    """What cfn-lint says when it is called as its documentation has it."""
+    kinds = ["I", "W", "E"]
+    config = ManualArgs(regions=[REGION], include_checks=["I"], mandatory_checks=kinds)
+    return said(api.lint(text, linting.rules(), [REGION], config))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_it_says_of_a_template_what_it_says_by_itself(template: Path) -> None:
+    text = template.read_text(encoding="utf-8")
+    assert said(linting.matches(text, REGION)) == by_itself(text)
+
+
+def test_what_a_template_gets_wrong_is_said_as_cfn_lint_says_it_by_itself() -> None:
+    """One of each: in a policy as text, in properties, under a condition, in a function, in an output."""
+    text = """
+AWSTemplateFormatVersion: "2010-09-09"
+Parameters: {Stage: {Type: String, AllowedValues: [a, b]}, Unused: {Type: String}}
+Conditions: {A: !Equals [!Ref Stage, c]}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Permit, Action: 1}]}
+      Tags: !If [A, [{Key: a}], !Ref AWS::NoValue]
+      Nonsense: 1
+  Queue: {Type: AWS::SQS::Queue, Condition: Missing, Properties: {VisibilityTimeout: !GetAtt Role.Size}}
+  Key:
+    Type: AWS::KMS::Key
+    Properties:
+      KeyPolicy: !Sub '{"Statement": ["${Nobody}"]}'
+Outputs: {Arn: {Value: !GetAtt Queue.Nothing}}
+"""
+    found = said(linting.matches(text, REGION))
+    assert found == by_itself(text)
+    assert len({rule for rule, *_ in found}) >= 6
