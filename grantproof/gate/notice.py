@@ -15,7 +15,7 @@ from grantproof.aws.held.non_policy_access import (
     granting_property,
 )
 from grantproof.aws.held.resource_properties import account_of
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES
 from grantproof.contract import Contract, DeclaredStatement
 from grantproof.contract.templates import section

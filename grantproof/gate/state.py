@@ -17,7 +17,8 @@ from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.promises import allowed
 from grantproof.aws.held.sends import Path_, Sender, senders
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, Resource
+from grantproof.aws.mocked.deploy import DeploymentFailed
+from grantproof.aws.mocked.deployment import Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Contract, DeclaredPrincipal, DeclaredSending, DeclaredStatement, UnknownFact, resolve
 from grantproof.iam import Layers, Policy, PolicyType, parse_policy

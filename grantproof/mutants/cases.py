@@ -22,7 +22,7 @@ from grantproof.aws.combinations.combined import (
 from grantproof.aws.combinations.regions_to_check import regions_to_check
 from grantproof.aws.combinations.space import Space, meets_requirements
 from grantproof.aws.held.policies import SnapshotIncomplete
-from grantproof.aws.mocked.deploy import Deployment
+from grantproof.aws.mocked.deployment import Deployment
 from grantproof.aws.synthesis.stacks import Refused, Synthesis
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.aws.templates.scope import NotResolved, Scope

@@ -21,7 +21,7 @@ from grantproof.aws.held.non_policy_access import (
 )
 from grantproof.aws.held.resource_properties import account_of
 from grantproof.aws.held.sends import senders
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.templates.disclosed_secrets import disclosed
 
 Documents = Mapping[str, Any]

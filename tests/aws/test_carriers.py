@@ -15,7 +15,7 @@ from grantproof.aws.held.agreement import disagreements, resource_policy
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.property_policies import merged_entries
 from grantproof.aws.held.undeclarable import has_unexported_policy
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised

@@ -23,7 +23,7 @@ from grantproof.aws.held.non_policy_access import (
 )
 from grantproof.aws.held.sends import undeclared_sends
 from grantproof.aws.held.undeclarable import undeclarable
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.synthesis.makers import MAKERS
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised

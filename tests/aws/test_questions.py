@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.mocked.deploy import NotDeployed
+from grantproof.aws.mocked.deployment import NotDeployed
 from grantproof.aws.questions.undeployed import Undeployed
 from grantproof.cli import main
 from grantproof.iam import Decision, Outcome

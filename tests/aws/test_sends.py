@@ -14,7 +14,7 @@ from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, undeclared_sends
 from grantproof.aws.held.undeclarable import undeclarable
-from grantproof.aws.mocked.deploy import Deployment, NotDeployed, Resource
+from grantproof.aws.mocked.deployment import Deployment, NotDeployed, Resource
 from grantproof.aws.real.export import join
 from grantproof.aws.real.recorded import recorded
 from grantproof.aws.synthesis.stacks import synthesise

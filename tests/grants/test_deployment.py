@@ -10,7 +10,8 @@ import pytest
 from grantproof.aws.combinations.policy_parameters import parameters_in_policies
 from grantproof.aws.held.content import content
 from grantproof.aws.held.resource_properties import not_created
-from grantproof.aws.mocked.deploy import DeployedStack, NotDeployed, cloudformation, delete, redeploy
+from grantproof.aws.mocked.deploy import cloudformation, delete, redeploy
+from grantproof.aws.mocked.deployment import DeployedStack, NotDeployed
 from grantproof.aws.mocked.stand_ins import is_stand_in
 from grantproof.aws.staged.stage import Stage
 from grantproof.aws.templates import constraints, parameters, wellformed

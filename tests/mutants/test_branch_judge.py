@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.synthesis.stacks import synthesise
 from grantproof.aws.synthesis.synthesised import Synthesised
 from grantproof.contract import load

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.mocked.deploy import nested_template
+from grantproof.aws.mocked.nested_templates import nested_template
 from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, Stack
 from grantproof.source import Document, read, shown

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grantproof.aws.combinations.instances import is_transformed
-from grantproof.aws.mocked.deploy import nested_template
+from grantproof.aws.mocked.nested_templates import nested_template
 from grantproof.contract import Contract
 from grantproof.source import SourceError, at, read
 

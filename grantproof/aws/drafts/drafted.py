@@ -14,7 +14,7 @@ from grantproof.aws.drafts.to_references import References
 from grantproof.aws.drafts.within_boundary import within_boundary
 from grantproof.aws.held.policies import Held
 from grantproof.aws.held.sends import Path_, Sender, senders
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.staged.stage import Stage
 from grantproof.contract import Stack
 from grantproof.contract.sends import why_no_destination

@@ -14,7 +14,7 @@ from typing import Any
 from grantproof.aws.held.origin import written_of
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.resource_properties import not_created
-from grantproof.aws.mocked.deploy import DeployedStack, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Resource
 from grantproof.aws.templates.referenced_names import referenced_names
 from grantproof.source import at, read
 

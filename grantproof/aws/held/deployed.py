@@ -14,7 +14,7 @@ from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.parsed import parsed
 from grantproof.aws.held.policies import Held, Policies, SnapshotIncomplete
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.mocked.deploy import Deployment
+from grantproof.aws.mocked.deployment import Deployment
 from grantproof.contract import (
     Contract,
     DeclaredPrincipal,

@@ -10,7 +10,7 @@ from pathlib import Path
 from grantproof.aws.held.content import ResourceFinding, content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.origin import Origins, properties_of, written_of
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deployment import Deployment, Resource
 from grantproof.aws.templates.disclosed_secrets import (
     attributes_in,
     disclosed,

@@ -9,7 +9,7 @@ from typing import Any
 
 from grantproof.aws.held.non_policy_access import LIMITING_PROPERTIES, AccessKind, access_kind
 from grantproof.aws.held.property_policies import policies_of_resource
-from grantproof.aws.mocked.deploy import Deployment, Resource
+from grantproof.aws.mocked.deployment import Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location, filled
 from grantproof.aws.templates.resource_policies import ResourcePolicy, by_arn
 from grantproof.aws.templates.template_data import Placed, place_of, policy_paths, with_places_cached

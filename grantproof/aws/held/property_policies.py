@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from grantproof.aws.mocked.deploy import DeployedStack, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS, Location
 from grantproof.aws.templates.pseudo import partition_of
 from grantproof.aws.templates.resource_policies import ResourcePolicy, resource_policies, snapshot_entries

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from grantproof.aws.held.origin import properties_of, written_of
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
 from grantproof.aws.templates import parameters
 from grantproof.aws.templates.external_principals import is_function
 from grantproof.aws.templates.intrinsics import resolve

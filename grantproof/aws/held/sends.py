@@ -17,7 +17,7 @@ from grantproof.aws.held.non_policy_access import access_kind
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.resource_properties import account_of, addresses_of, known_properties, not_created
 from grantproof.aws.held.undeclarable import place_of
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.definition_destinations import UnresolvedDestination
 from grantproof.aws.templates.destinations import DESTINATION_PROPERTIES, external_destinations
 from grantproof.aws.templates.text_destinations import SAME_TEMPLATE, OwnAccount

@@ -21,7 +21,7 @@ from grantproof.aws.held.non_policy_access import (
 from grantproof.aws.held.origin import properties_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.resource_properties import account_of, known_properties, not_created
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
 from grantproof.source import at, read, shown
 

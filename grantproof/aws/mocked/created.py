@@ -1,4 +1,4 @@
-"""Resources that are created here and not by moto's CloudFormation, in the shape in which moto keeps its own."""
+"""Resources that this package creates in place of moto's CloudFormation, in the form that moto expects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ Properties = dict[str, Any]
 
 @dataclass
 class CreatedResource:
-    """A created resource, in the shape in which moto's stacks keep theirs."""
+    """A created resource, with the attributes and methods that moto's stacks use.
+
+    Attributes:
+        client: the client with which it can be changed.
+        physical_resource_id: the value of `Ref`.
+        attributes: the values of `Fn::GetAtt`.
+        remove: deletes the resource.
+    """
 
     client: Client
     physical_resource_id: str
@@ -29,21 +36,25 @@ class CreatedResource:
 
     @property
     def physical_id(self) -> str:
-        """moto's other name for it."""
+        """The same as `physical_resource_id`; moto uses both names."""
         return self.physical_resource_id
 
     def get_cfn_attribute(self, name: str) -> str:
-        """`Fn::GetAtt`."""
+        """The value of `Fn::GetAtt`.
+
+        Raises:
+            UnsupportedResource: it has no such attribute.
+        """
         if name not in self.attributes:
             raise UnsupportedResource(f"attribute {name} of {self.cf_resource_type}")
         return self.attributes[name]
 
     def is_created(self) -> bool:
-        """moto asks; creation here is done when it returns."""
+        """Always true: creation is finished when the object exists."""
         return True
 
     def delete(self, account_id: str, region_name: str) -> None:
-        """Called by moto when the stack goes."""
+        """Delete the resource; moto calls it when the stack is deleted."""
         self.remove()
 
 
@@ -54,17 +65,17 @@ def creator(
     client: Callable[[str, str], Client] | None,
     update: Callable[[CreatedResource, Properties], None] | None = None,
 ) -> Any:
-    """A class as moto calls it to create resources of a type.
+    """A class with the class methods by which moto creates and updates resources of a type.
 
     Args:
-        known: the properties that `create` understands, separated by spaces; any other is refused. None: all.
-        create: makes a resource from client, resolved properties and generated name.
-        client: gives the client for an account and region; None where none is needed.
-        update: changes a resource in place where it can; else another is created in its place.
+        known: the properties that `create` supports, separated by spaces; others are refused. None: all are accepted.
+        create: creates a resource, given a client, its resolved properties and a generated name.
+        client: returns the client for an account and region; None if `create` needs none.
+        update: changes a resource in place; None: an update replaces it by a new one.
     """
 
     class Creator:
-        """The class methods that moto calls."""
+        """The class for moto."""
 
         @classmethod
         def has_cfn_attr(cls, attribute: str) -> bool:

@@ -1,4 +1,4 @@
-"""Names and defaults that CloudFormation fills in before it creates a resource, and moto does not."""
+"""Names and defaults that CloudFormation, but not moto, fills in before it creates a resource."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 def with_defaults(
     type_: str, properties: Mapping[str, Any], name: str, before: str | None = None
 ) -> tuple[Mapping[str, Any], str]:
-    """The properties with which a resource is created, and its name.
+    """The properties of a resource with defaults filled in, and its name.
 
     Args:
-        name: what its template calls it, or else what was made up for it.
-        before: the physical id of one that is being updated: it keeps a name that was made up.
+        name: the name in the template, or else a generated one.
+        before: for an update, the present physical ID; a generated name does not change. None: it is created.
 
     Source: the template reference of each type: names that CloudFormation generates, and defaults.
     """

@@ -1,111 +1,44 @@
-"""Deploying a grant into its world, through the mocked CloudFormation."""
+"""Deploys a grant into its world, through the mocked CloudFormation."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError, UnknownServiceError
 
 from grantproof.aws.mocked.built import Built
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, NotDeployed, Resource
+from grantproof.aws.mocked.nested_templates import nested_file, path_in_grant
 from grantproof.aws.mocked.world import World
 from grantproof.aws.templates import parameters, wellformed
 from grantproof.aws.templates.intrinsics import text
 from grantproof.aws.templates.pseudo import pseudo_parameters
-from grantproof.aws.templates.s3_address import s3_address
 from grantproof.aws.templates.scope import NotResolved
 from grantproof.aws.templates.template_data import place_of, policy_paths, with_places_cached
 from grantproof.aws.templates.transforms import TemplateError
 from grantproof.aws.templates.wellformed import Malformed
 from grantproof.contract import Contract, Facts, Setup, Stack, UnknownFact, Upload, facts_of, resolve
 from grantproof.contract.templates import is_named_as_template, is_template
-from grantproof.source import Place, at, read, shown
+from grantproof.source import at, read, shown
 
 
 class DeploymentFailed(Exception):
-    """A stack that could not be deployed: which template, which resource, why."""
+    """A stack that could not be deployed. The message names the template and resource, and says why."""
 
 
 class NotCreatable(DeploymentFailed):
-    """AWS may well deploy it; the mocked world has no such resource."""
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A deployed resource. `path` are logical ids through nested stacks; `template` is None for a template that is no
-    file of the grant.
-
-    Of a resource of the mocked world, `written` is its entry in the processed template and `properties` are its
-    properties with functions resolved; their objects are `Placed`. None where only a real account has it.
-    """
-
-    path: tuple[str, ...]
-    type: str
-    physical_id: str
-    account: str
-    template: Path | None
-    written: Any = field(default=None, repr=False)
-    properties: Any = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class NotDeployed:
-    """A resource that the mocked world could not create. `policies` are the places of the policy documents in it,
-    `because` says what cannot be created, `written` is its entry in the processed template."""
-
-    path: tuple[str, ...]
-    type: str
-    place: Place | None
-    because: str
-    policies: tuple[Place, ...]
-    written: Any = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.place}: {'/'.join(self.path)} ({self.type}): the mocked world cannot create {self.because}"
-
-
-@dataclass(frozen=True)
-class DeployedStack:
-    """A deployed stack, with the resources of its nested stacks."""
-
-    alias: str
-    account: str
-    name: str
-    template: Path
-    parameters: Mapping[str, str]
-    outputs: Mapping[str, str]
-    resources: tuple[Resource, ...]
-    missing: tuple[NotDeployed, ...] = ()
-    #: Outputs that have no value, and why.
-    valueless: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What references to the stack stand for: its outputs, and its resources' physical ids (`resources.Id`, in a
-        nested stack `resources.Nested/Id`); of a queue, whose id is its URL, also its name (`resources.Id.QueueName`).
-        """
-        start = f"stacks.{self.alias}"
-        ids = {f"{start}.resources.{'/'.join(r.path)}": r.physical_id for r in self.resources}
-        queues = [r for r in self.resources if r.type == "AWS::SQS::Queue"]
-        ids |= {f"{start}.resources.{'/'.join(r.path)}.QueueName": r.physical_id.rpartition("/")[2] for r in queues}
-        return {**ids, **{f"{start}.outputs.{name}": value for name, value in self.outputs.items()}}
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """Every stack of a grant, deployed. `facts` fill the references of its contract."""
-
-    stacks: tuple[DeployedStack, ...]
-    facts: Facts
+    """The mocked world cannot create a resource of the stack; AWS may be able to."""
 
 
 def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deployment:
-    """Upload what templates fetch, create the stacks in their order, and make the calls of `setup`. `prepared`: the
-    uploads and what `setup` makes are there already.
+    """Put the uploads into their buckets, create the stacks in their order, and make the `setup` calls.
+
+    Args:
+        prepared: the uploads, and what the `setup` calls create, already exist.
 
     Raises:
         DeploymentFailed: names template, resource and reason.
@@ -120,10 +53,10 @@ def deploy(world: World, contract: Contract, *, prepared: bool = False) -> Deplo
 
 
 def begin(world: World, contract: Contract) -> Deployment:
-    """Upload what templates fetch; no stack yet.
+    """Put the uploads into their buckets. The deployment that is returned has no stacks yet.
 
     Raises:
-        DeploymentFailed: there can be no such bucket.
+        DeploymentFailed: a bucket of this name cannot be created.
     """
     for upload in contract.uploads:
         try:
@@ -137,27 +70,27 @@ def begin(world: World, contract: Contract) -> Deployment:
 
 
 def advance(world: World, contract: Contract, deployment: Deployment) -> Deployment:
-    """Create the next stack.
+    """Create the next stack of the contract that the deployment does not have.
 
     Raises:
         DeploymentFailed: names template, resource and reason.
     """
     stack = contract.stacks[len(deployment.stacks)]
-    deployed = _create(world, contract, stack, _given(stack, deployment.facts))
+    deployed = _create(world, contract, stack, _resolved_parameters(stack, deployment.facts))
     return Deployment((*deployment.stacks, deployed), deployment.facts.with_values(deployed.facts))
 
 
 def set_up(world: World, contract: Contract, deployment: Deployment) -> None:
-    """Make the calls of `setup`.
+    """Make the `setup` calls.
 
     Raises:
-        DeploymentFailed: the first that fails.
+        DeploymentFailed: at the first that fails.
     """
     for call in contract.setup:
-        _prepare(world, call, deployment.facts)
+        _make_call(world, call, deployment.facts)
 
 
-def _prepare(world: World, call: Setup, facts: Facts) -> None:
+def _make_call(world: World, call: Setup, facts: Facts) -> None:
     try:
         client = world.client(world.root(call.account), call.service)
     except UnknownServiceError:
@@ -172,7 +105,7 @@ def _prepare(world: World, call: Setup, facts: Facts) -> None:
 
 
 def delete(world: World, contract: Contract, deployment: Deployment) -> None:
-    """Delete the stacks, last first, and the uploads."""
+    """Delete the stacks in reverse order, then the uploads with their buckets."""
     for stack in reversed(deployment.stacks):
         cloudformation(world, stack.account).delete_stack(StackName=stack.name)
         world.built.deleted.add((stack.account, stack.name))
@@ -184,7 +117,7 @@ def delete(world: World, contract: Contract, deployment: Deployment) -> None:
 
 
 def redeploy(world: World, deployment: Deployment) -> None:
-    """Update every stack with the template and parameters that it has."""
+    """Update every stack with the same template and parameters."""
     for stack in deployment.stacks:
         try:
             cloudformation(world, stack.account).update_stack(
@@ -194,13 +127,13 @@ def redeploy(world: World, deployment: Deployment) -> None:
                 Capabilities=_CAPABILITIES,
             )
         except ClientError as error:
-            # CloudFormation's answer to an update that changes nothing is an error.
+            # CloudFormation answers an update that changes nothing with an error.
             if "No updates are to be performed" not in str(error):
                 raise
 
 
 def cloudformation(world: World, account: str) -> Any:
-    """The CloudFormation client that deploys in an account."""
+    """The CloudFormation client of an account's root user, which deploys its stacks."""
     return world.client(world.root(account), "cloudformation")
 
 
@@ -216,16 +149,13 @@ def put_uploads(world: World, contract: Contract, upload: Upload) -> None:
     """Put the files of an upload into its bucket."""
     s3 = world.client(world.root(upload.account), "s3")
     for file in upload.files:
-        key = "/".join(filter(None, (upload.prefix, file.relative_to(contract.path.parent).as_posix())))
-        content = world.built.as_json(read(file)) if _is_read(file) else file.read_bytes()
+        key = "/".join(filter(None, (upload.prefix, path_in_grant(contract, file))))
+        is_parsed = is_named_as_template(file) or is_template(file)
+        content = world.built.as_json(read(file)) if is_parsed else file.read_bytes()
         s3.put_object(Bucket=upload.bucket, Key=key, Body=content)
 
 
-def _is_read(file: Path) -> bool:
-    return is_named_as_template(file) or is_template(file)
-
-
-def _given(stack: Stack, facts: Facts) -> Mapping[str, str]:
+def _resolved_parameters(stack: Stack, facts: Facts) -> Mapping[str, str]:
     try:
         return dict(resolve(stack.parameters, facts))
     except UnknownFact as error:
@@ -259,7 +189,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
         said = error.response["Error"]["Message"]
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r}: {said}") from None
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, re.error) as error:
-        # moto meets a template that it cannot read with whatever its own code runs into.
+        # moto raises arbitrary errors for a template that it cannot read.
         kind = type(error).__name__
         raise DeploymentFailed(
             f"{shown(stack.template)}: stack {stack.alias!r}: the mocked CloudFormation failed: {kind} {error}."
@@ -267,8 +197,8 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
     description = client.describe_stacks(StackName=stack.name)["Stacks"][0]
     if description["StackStatus"] != "CREATE_COMPLETE":
         raise DeploymentFailed(f"{shown(stack.template)}: stack {stack.alias!r} ended {description['StackStatus']}.")
-    above = _Above(client, contract, stack.account, world.built)
-    resources = tuple(above.resources(stack.name, stack.template, ()))
+    reader = _ResourceReader(client, contract, stack.account, world.built)
+    resources = tuple(reader.resources(stack.name, stack.template, ()))
     nested = {r.path: r.physical_id for r in resources if r.type == "AWS::CloudFormation::Stack"}
     missing = tuple(_missing(client, world.built, {(): stack.name, **nested}))
     if missing and not world.partial:
@@ -281,6 +211,7 @@ def _create(world: World, contract: Contract, stack: Stack, given: Mapping[str, 
 
 
 def _missing(client: Any, built: Built, stacks: Mapping[tuple[str, ...], str]) -> Iterator[NotDeployed]:
+    """The resources that could not be created. `stacks`: path to name, of a stack and its nested ones."""
     if not built.refused:
         return
     ids = {client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]: path for path, name in stacks.items()}
@@ -297,8 +228,8 @@ def _pairs(given: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class _Above:
-    """What is the same for all resources of a stack and its nested stacks."""
+class _ResourceReader:
+    """Reads the resources of a deployed stack and of its nested stacks."""
 
     client: Any
     contract: Contract
@@ -306,10 +237,11 @@ class _Above:
     built: Built
 
     def resources(self, name: str, template: Path | None, above: tuple[str, ...]) -> Iterator[Resource]:
-        """The resources of a stack, each followed by those of its own nested stack."""
+        """The resources of a stack; each nested stack is followed by its own resources. `above`: the logical IDs of the
+        nested stacks that contain this one."""
         for entry in self.client.describe_stack_resources(StackName=name)["StackResources"]:
             stack, logical_id = entry["StackId"], entry["LogicalResourceId"]
-            # moto gives none to an AWS::Events::EventBusPolicy.
+            # moto gives an AWS::Events::EventBusPolicy no physical ID.
             kind, physical = entry["ResourceType"], entry.get("PhysicalResourceId") or logical_id
             written = self.built.templates[stack]["Resources"][logical_id]
             properties = self.built.properties.get((stack, logical_id))
@@ -317,31 +249,3 @@ class _Above:
             if kind == "AWS::CloudFormation::Stack":
                 nested = nested_file(self.contract, str(at(properties, ("TemplateURL",))))
                 yield from self.resources(physical, nested, (*above, logical_id))
-
-
-def nested_file(contract: Contract, url: str) -> Path | None:
-    """The file of a nested stack: the upload at which its TemplateURL points."""
-    address = s3_address(url, contract.partition)
-    for upload in contract.uploads:
-        for file in upload.files:
-            if address == (upload.bucket, "/".join(filter(None, (upload.prefix, _below(contract, file))))):
-                return file
-    return None
-
-
-def _below(contract: Contract, file: Path) -> str:
-    return file.relative_to(contract.path.parent).as_posix()
-
-
-def nested_template(contract: Contract, template: Path | None, logical_id: str) -> Path | None:
-    """The file of a nested stack, of which only the template is known: the upload that is named in the TemplateURL as
-    it is written; None where there is none, or more than one."""
-    if template is None:
-        return None
-    url = json.dumps(read(template).value["Resources"][logical_id]["Properties"]["TemplateURL"])
-    files = {_below(contract, file): file for upload in contract.uploads for file in upload.files}
-    named = [name for name in files if f"/{name}" in url or f"/{files[name].name}" in url]
-    # Of role.yaml and apart/role.yaml, the address of the second holds the first as well.
-    whole = [name for name in named if f"/{name}" in url]
-    longest = [name for name in whole if not any(other.endswith(f"/{name}") for other in whole)] or named
-    return files[longest[0]] if len(longest) == 1 else None

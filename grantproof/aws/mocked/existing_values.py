@@ -1,4 +1,4 @@
-"""Looks values of AWS-specific parameter types up in a mocked account."""
+"""Looks up values of AWS-specific parameter types in a mocked account."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 
 from grantproof.aws.templates import constraints
 
-#: Gives the client of an account, a service and a region.
+#: Returns the client for an account, a service and a region.
 ClientOf = Callable[[str, str, str], Any]
 
 
 def existing_values(account: str, region: str, client_of: ClientOf) -> constraints.Existing:
-    """Looks values of AWS-specific types up in the mocked account, with the attributes that rule functions know."""
+    """A function that looks up values of AWS-specific types in an account, with the attributes for rule functions."""
 
     def look_up(type_: str, value: str) -> dict[str, str] | None:
         service, operation, argument, answer, attributes = _LOOKUPS[type_]
@@ -32,7 +32,7 @@ def existing_values(account: str, region: str, client_of: ClientOf) -> constrain
     return look_up
 
 
-#: How each AWS-specific type is looked up: service, operation, its argument, its answer, and the attributes of rules.
+#: By AWS-specific type: service, operation, parameter, key of the answer, and the attributes for rule functions.
 #: Source: CloudFormation Template Reference, "Rule functions", supported attributes.
 _LOOKUPS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
     "AWS::EC2::AvailabilityZone::Name": (

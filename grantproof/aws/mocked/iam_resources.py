@@ -1,8 +1,9 @@
 """IAM resources, created as CloudFormation creates them.
 
-moto 5.2.5 knows no `AWS::IAM::Group`, drops `ManagedPolicyArns` of roles, drops groups, policies and boundaries of
-users, and keeps inline policies in a form that its own IAM cannot read: each of these hides access. So IAM resources
-are made here, through the mocked IAM's API, property by property. A property that is not listed stops the deployment.
+moto 5.2.5 does not know `AWS::IAM::Group`, drops the `ManagedPolicyArns` of roles and the groups, policies and
+boundaries of users, and stores inline policies in a form that its own IAM cannot read. Each of these hides access. This
+module therefore creates IAM resources by calls of the mocked IAM, property by property. A resource with a property that
+is not listed here is not created.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from grantproof.aws.mocked.created import Client, CreatedResource, Properties, U
 
 
 def _named(properties: Properties, name: str, generated: str, most: int = 64) -> str:
+    """The name in a property, else the generated one, cut to the greatest length that IAM accepts."""
     return str(properties.get(name) or generated[:most].rstrip("-"))
 
 
 def _given(properties: Properties, **renamed: str) -> dict[str, Any]:
+    """The properties that have a value, by the names of the API's parameters."""
     return {api: properties[name] for api, name in renamed.items() if properties.get(name) not in (None, "", [])}
 
 
@@ -49,7 +52,7 @@ def _role(iam: Client, p: Properties, generated: str) -> CreatedResource:
         for arn in p.get("ManagedPolicyArns") or ():
             iam.attach_role_policy(RoleName=name, PolicyArn=arn)
     except BaseException:
-        remove_role(iam, name)  # CloudFormation rolls back what it could not finish
+        remove_role(iam, name)  # CloudFormation, too, removes a resource that it could not finish
         raise
 
     return CreatedResource(iam, name, {"Arn": role["Arn"], "RoleId": role["RoleId"]}, lambda: remove_role(iam, name))
@@ -137,7 +140,8 @@ def _managed_policy(iam: Client, p: Properties, generated: str) -> CreatedResour
 
 
 def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], CreatedResource]:
-    """`AWS::IAM::Policy` is attached to lists of entities, `AWS::IAM::RolePolicy` and its kin on one by name."""
+    """A function that creates an inline policy on entities of these kinds: `AWS::IAM::Policy` lists them (`Roles`), the
+    types for a single entity name one (`RoleName`)."""
 
     def create(iam: Client, p: Properties, generated: str) -> CreatedResource:
         name = p["PolicyName"]
@@ -155,7 +159,7 @@ def _inline_policy(*kinds: str) -> Callable[[Client, Properties, str], CreatedRe
                 try:
                     delete(**{f"{kind}Name": target}, PolicyName=name)
                 except iam.exceptions.NoSuchEntityException:
-                    continue  # the entity went first, and took its inline policies with it
+                    continue  # the entity, with its inline policies, is already deleted
 
         return CreatedResource(iam, generated, {}, remove)
 
@@ -171,13 +175,13 @@ def _membership(iam: Client, p: Properties, generated: str) -> CreatedResource:
             try:
                 iam.remove_user_from_group(GroupName=p["GroupName"], UserName=user)
             except iam.exceptions.NoSuchEntityException:
-                continue  # user or group went first
+                continue  # the user or group is already deleted
 
     return CreatedResource(iam, generated, {}, remove)
 
 
 def _update_policy(policy: CreatedResource, p: Properties) -> None:
-    """A new default version: whoever has the policy keeps it."""
+    """Create a new default version, so that the policy stays attached to its entities."""
     arn, iam = policy.physical_resource_id, policy.client
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=_text(p["PolicyDocument"]), SetAsDefault=True)
     for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
@@ -186,7 +190,7 @@ def _update_policy(policy: CreatedResource, p: Properties) -> None:
 
 
 def _update_role(role: CreatedResource, p: Properties) -> None:
-    """The role stays, with its unique id; what the template does not say of it goes."""
+    """Change the role in place, so that it keeps its unique ID; remove what the template does not contain."""
     name, iam = role.physical_resource_id, role.client
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=_text(p["AssumeRolePolicyDocument"]))
     iam.update_role(
@@ -212,8 +216,8 @@ def _update_role(role: CreatedResource, p: Properties) -> None:
         iam.delete_role_permissions_boundary(RoleName=name)
 
 
-#: What CloudFormation updates without making it again. The others lose what is attached to them from elsewhere, as a
-#: replacement does.
+#: The types that CloudFormation updates in place. Resources of other types are replaced, and lose what other resources
+#: attached to them.
 _IN_PLACE: Mapping[str, Callable[[CreatedResource, Properties], None]] = {
     "AWS::IAM::ManagedPolicy": _update_policy,
     "AWS::IAM::Role": _update_role,
@@ -221,7 +225,7 @@ _IN_PLACE: Mapping[str, Callable[[CreatedResource, Properties], None]] = {
 
 
 def _oidc_provider(iam: Client, p: Properties, generated: str) -> CreatedResource:
-    # The URL is written with or without https://; the API takes it with, the ARN has it without.
+    # Templates write the URL with or without https://; the API requires it, and the ARN omits it.
     url = f"https://{str(p['Url']).removeprefix('https://')}"
     thumbprints = p.get("ThumbprintList") or ["0" * 40]
     more = _given(p, ClientIDList="ClientIdList", Tags="Tags")
@@ -258,7 +262,7 @@ _CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], CreatedRe
         _role,
     ),
     "AWS::IAM::Group": (f"{_ENTITY} GroupName", _group),
-    # A LoginProfile lets the user sign in; it changes nothing of what the user may do.
+    # A LoginProfile lets the user sign in to the console; it does not change the user's permissions.
     "AWS::IAM::User": (f"{_ENTITY} UserName Groups PermissionsBoundary Tags LoginProfile", _user),
     "AWS::IAM::ManagedPolicy": (
         "ManagedPolicyName Path Description PolicyDocument Groups Roles Users",
@@ -276,8 +280,8 @@ _CREATORS: Mapping[str, tuple[str, Callable[[Client, Properties, str], CreatedRe
 
 
 def resource_class(resource_type: str, client_of: Callable[[str, str, str], Client]) -> Any:
-    """What moto is to use for a resource type of IAM, or None where it is not one of these. `client_of` gives the
-    client of a service in an account: (account, service, region)."""
+    """The class with which moto creates resources of an IAM type; None for other types. `client_of`: (account, service,
+    region) to client."""
     if resource_type not in _CREATORS:
         return None
     known, create = _CREATORS[resource_type]

@@ -1,4 +1,4 @@
-"""Who holds a set of credentials, and what AWS knows of it in every request that they sign."""
+"""The holder of credentials, and the condition keys that its requests have because of that."""
 
 from __future__ import annotations
 

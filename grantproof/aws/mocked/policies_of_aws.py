@@ -1,4 +1,4 @@
-"""The managed policies that AWS makes, as far as moto knows them: what may be meant by one that is not there."""
+"""Suggests an AWS managed policy for the ARN of one that moto does not know."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from functools import cache
 
 @cache
 def _paths() -> Mapping[str, str]:
-    """The path of each, by name."""
+    """The paths of AWS managed policies, by name."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     return {name: policy["Path"] for name, policy in json.loads(aws_managed_policies_data).items()}
 
 
 def nearest(arn: str) -> str:
-    """The ARN of the policy whose name is nearest, on its own path; empty where there is this one, or none like it."""
+    """The ARN of the AWS managed policy with the most similar name; empty where the given one exists, or none is
+    similar."""
     start, _, rest = arn.partition(":policy/")
     path, _, name = f"/{rest}".rpartition("/")
     if _paths().get(name) == f"{path}/":

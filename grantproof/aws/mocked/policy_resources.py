@@ -1,9 +1,8 @@
-"""Resources of other services that carry a policy, or attach one to a resource.
+"""Resources of services other than IAM that carry a policy, or attach one to a resource.
 
-moto 5.2.5 has no `AWS::S3::BucketPolicy`, `AWS::SQS::QueuePolicy`, `AWS::SNS::TopicPolicy` and nothing of Secrets
-Manager, drops the policy of `AWS::ECR::Repository`, and requires a key
-policy where CloudFormation does not. They are made here through the mocked services' own APIs, property by property, as
-in `iam_resources`.
+moto 5.2.5 does not know `AWS::S3::BucketPolicy`, `AWS::SQS::QueuePolicy`, `AWS::SNS::TopicPolicy` and the types of
+Secrets Manager, drops the policy of `AWS::ECR::Repository`, and requires a key policy where CloudFormation does not.
+This module creates them by calls of the mocked services, property by property, as `iam_resources` does.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def _bucket_policy(s3: Client, p: Properties, generated: str) -> CreatedResource
         try:
             s3.delete_bucket_policy(Bucket=bucket)
         except s3.exceptions.NoSuchBucket:
-            return  # the bucket went first
+            return  # the bucket is already deleted
 
     return CreatedResource(s3, generated, {}, remove)
 
@@ -41,7 +40,7 @@ def _queue_policy(sqs: Client, p: Properties, generated: str) -> CreatedResource
             try:
                 sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
             except sqs.exceptions.QueueDoesNotExist:
-                continue  # the queue went first
+                continue  # the queue is already deleted
 
     return CreatedResource(sqs, generated, {}, remove)
 
@@ -56,7 +55,7 @@ def _topic_policy(sns: Client, p: Properties, generated: str) -> CreatedResource
             try:
                 sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
             except sns.exceptions.NotFoundException:
-                continue  # the topic went first
+                continue  # the topic is already deleted
 
     return CreatedResource(sns, generated, {}, remove)
 
@@ -71,7 +70,7 @@ def _inline_topic_policy(sns: Client, p: Properties, generated: str) -> CreatedR
 
 def _secret(secrets: Client, p: Properties, generated: str) -> CreatedResource:
     more = {name: p[name] for name in ("Description", "KmsKeyId", "Tags") if p.get(name)}
-    # What the value is changes nothing of who may read it.
+    # The value does not change who may read it.
     secret = secrets.create_secret(Name=p.get("Name") or generated, SecretString=p.get("SecretString") or "{}", **more)
     arn = secret["ARN"]
     return CreatedResource(
@@ -87,7 +86,7 @@ def _secret_policy(secrets: Client, p: Properties, generated: str) -> CreatedRes
         try:
             secrets.delete_resource_policy(SecretId=secret)
         except secrets.exceptions.ResourceNotFoundException:
-            return  # the secret went first
+            return  # the secret is already deleted
 
     return CreatedResource(secrets, secret, {}, remove)
 
@@ -103,7 +102,7 @@ def _key(kms: Client, p: Properties, generated: str) -> CreatedResource:
         kms.enable_key_rotation(KeyId=key["KeyId"])
 
     def remove() -> None:
-        # A deleted key is refused every use while it waits: its policy lets nobody do anything any more.
+        # A key that waits for its deletion cannot be used, whatever its policy says.
         kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=int(p.get("PendingWindowInDays", 30)))
 
     return CreatedResource(kms, key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]}, remove)

@@ -16,13 +16,13 @@ Names = Any
 
 
 class NotCreated:
-    """Stands for a resource that the mocked world could not create."""
+    """In place of a resource that the mocked world could not create."""
 
     def __init__(self, logical_id: str, type_: str) -> None:
         self.logical_resource_id, self.type = logical_id, type_
 
     def refuse(self) -> None:
-        """Whatever takes something from it cannot be created either.
+        """Refuse a reference to it: a resource that refers to it cannot be created either.
 
         Raises:
             UnsupportedResource: always.
@@ -30,7 +30,7 @@ class NotCreated:
         raise UnsupportedResource(f"what it takes from {self.logical_resource_id} ({self.type}), which is not there")
 
     def is_created(self) -> bool:
-        """moto asks; there is nothing to wait for."""
+        """Always true, so that moto does not wait for it."""
         return True
 
     def delete(self, account_id: str, region_name: str) -> None:
@@ -49,7 +49,7 @@ def resolve(item: Any, names: Names) -> Any:
 
 
 def scope(names: Names) -> Scope:
-    """The scope of a stack, made once."""
+    """The scope of a stack. Cached in moto's map."""
     if not hasattr(names, "scope_of_functions"):
         parsed, template = names._parsed_resources, names._template
         names.scope_of_functions = Scope(
@@ -66,12 +66,17 @@ def scope(names: Names) -> Scope:
 
 
 def _by_text(mapping: Any) -> Any:
-    """Keys of mappings are text, whatever YAML makes of them."""
+    """Mappings with text as keys; YAML reads some keys as numbers."""
     return {str(key): _by_text(item) for key, item in mapping.items()} if isinstance(mapping, dict) else mapping
 
 
 def _resource(names: Names, name: str) -> Any:
-    """What has this name, which moto makes when it is first asked for."""
+    """The resource of this logical ID. moto creates it when it is first asked for.
+
+    Raises:
+        NotResolved: there is none, its condition is false, or resources refer to each other in a circle.
+        UnsupportedResource: it could not be created.
+    """
     asked: list[str] = names.__dict__.setdefault("asked_for", [])
     if name in asked:
         raise NotResolved(f"{' -> '.join((*asked, name))} wait for each other")
@@ -93,7 +98,7 @@ def _reference(names: Names, resource: Any, name: str) -> Any:
     if not hasattr(resource, "create_from_cloudformation_json") and not hasattr(resource, "physical_resource_id"):
         raise NotResolved(f"{name} is no resource")
     if getattr(resource, "physical_resource_id", None) is None:
-        # moto does not say what it called some of what it makes, such as Redshift's subnet groups.
+        # moto does not return the names of some resources, such as Redshift's subnet groups.
         return f"{names['AWS::StackName']}-{name}".lower()
     return resource.physical_resource_id
 
@@ -106,19 +111,19 @@ def _attribute(names: Names, name: str, attribute: str) -> Any:
             if candidate is not None and candidate.key == wanted:
                 return candidate.value
         raise UnsupportedResource(f"output {wanted} of the nested stack {name}, which has no such output")
-    found = _of_table(names, name, attribute, resource)
+    found = _from_table(names, name, attribute, resource)
     if found is None:
         try:
             found = resource.get_cfn_attribute(attribute)
         except (NotImplementedError, UnformattedGetAttTemplateException, AttributeError):
-            # In these ways moto says that it knows no such attribute; without a value it is refused below.
+            # moto raises one of these for an attribute that it does not know.
             found = getattr(resource, _AS_CREATED.get((_type(names, name), attribute), ""), None)
     if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
     return found
 
 
-#: Attributes that moto's object holds, and does not give: what a resource was created with, or what `Ref` gives.
+#: Attributes that moto does not return although its object has them: under this Python attribute.
 _AS_CREATED = {
     ("AWS::SNS::Topic", "TopicArn"): "physical_resource_id",
     ("AWS::SQS::Queue", "QueueUrl"): "physical_resource_id",
@@ -132,11 +137,11 @@ def _type(names: Names, name: str) -> str:
     return str((names._resource_json_map.get(name) or {}).get("Type"))
 
 
-def _of_table(names: Names, name: str, attribute: str, resource: Any) -> str | None:
+def _from_table(names: Names, name: str, attribute: str, resource: Any) -> str | None:
     where = stand_ins.where_of(names._account_id, names._region_name)
     ref = str(getattr(resource, "physical_resource_id", ""))
     if isinstance(resource, CreatedResource):
-        return None  # it knows its own
+        return None  # it has its own attributes
     return stand_ins.attribute(_type(names, name), attribute, ref, {}, where)
 
 

@@ -1,9 +1,8 @@
-"""Resources that carry a policy, or attach one to a resource, as far as moto has not all of it.
+"""Resources of the types in `carriers` and `inert`, as far as moto does not create them with their policies.
 
-moto 5.2.5 creates some of the types of `carriers` and drops their policies, and knows nothing of others. What it can
-create is created by it; of the rest there is a stand-in, with the name and the attributes that CloudFormation gives, on
-which no call can be carried out. The policies are held by nobody here: they are read from the resolved properties of
-what is deployed (`held/property_policies`), which is where CloudFormation takes them from.
+moto 5.2.5 creates some of these types and drops their policies; others it does not know. Resources of the latter get a
+stand-in, which has a name and attributes as in AWS, but no call can use it. The policies of both are read from the
+resolved properties of the deployed resources (`held/property_policies`).
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from grantproof.aws.templates.pseudo import partition_of
 
 
 def where_of(account: str, region: str) -> Location:
-    """Where a resource is made that is made in an account and region."""
+    """The location of a resource in an account and region."""
     return Location(partition_of(region)[0], region, account)
 
 
 def resource_class(type_: str, client_of: Callable[[str, str, str], Client]) -> Any:
-    """As `iam_resources.resource_class`: a class for what moto does not create."""
+    """As `iam_resources.resource_class`, for types that moto does not create, or not as needed."""
     if type_ == "AWS::Events::EventBus":
-        # moto gives its buses no physical id.
+        # moto gives an event bus no physical ID.
         return creator(type_, None, _bus, lambda account, region: client_of(account, "events", region))
     if type_ == "AWS::ApiGateway::RestApi":
-        # moto wants a name, which the Body may have.
+        # moto requires a Name, which can instead be in the Body.
         return creator(type_, None, _api, lambda account, region: client_of(account, "apigateway", region))
     if type_ in ATTACHMENTS or is_stand_in(type_):
         return creator(type_, None, _stand_in(type_), where_of)
@@ -54,11 +53,11 @@ def _api(gateway: Client, p: Properties, generated: str) -> CreatedResource:
 
 
 def is_stand_in(type_: str) -> bool:
-    """Is there only a stand-in of such resources in the mocked world?"""
+    """Does the mocked world have only stand-ins for resources of the type?"""
     return type_ in CARRIERS and (type_ in _WITHOUT_ID or type_ not in parsing.get_model_map())
 
 
-#: Types that moto creates without saying what they are called.
+#: Types that moto creates without returning a physical ID.
 _WITHOUT_ID = frozenset({"AWS::Lambda::Version"})
 
 
@@ -70,11 +69,11 @@ def _bus(events: Client, p: Properties, generated: str) -> CreatedResource:
 
 def _inert(type_: str, where: Location, p: Properties, generated: str) -> CreatedResource:
     ref = assumed_ref(type_, str(given_name(type_, p) or generated), where)
-    return CreatedResource(None, ref, _MadeUp(type_, ref, where))
+    return CreatedResource(None, ref, _AssumedAttributes(type_, ref, where))
 
 
-class _MadeUp(dict[str, str]):
-    """Every attribute there may be."""
+class _AssumedAttributes(dict[str, str]):
+    """The attributes of a resource that is not created; it has one for every name."""
 
     def __init__(self, type_: str, name: str, where: Location) -> None:
         super().__init__()
@@ -103,7 +102,8 @@ def _stand_in(type_: str) -> Callable[[Location, Properties, str], CreatedResour
 
 
 def attribute(type_: str, name: str, ref: str, properties: Any, where: Location) -> str | None:
-    """An attribute that moto does not give of what it created; None where the table has none either."""
+    """An attribute that moto does not return, of a resource that it created; None where `carriers` does not have it
+    either."""
     carrier = CARRIERS.get(type_)
     if carrier is None or name not in carrier.attributes:
         return None

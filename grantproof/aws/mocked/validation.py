@@ -1,8 +1,8 @@
-"""Makes the mocked services accept and refuse policy documents as AWS does, by the evaluator's own parser.
+"""Makes the mocked services accept and refuse policy documents as AWS does, with the evaluator's parser.
 
-moto 5.2.5 refuses what AWS saves: documents of version 2008-10-17 or without a version, and trust policies with
-sts:TagSession. And it accepts what AWS refuses: it does not look at the trust policy of a new role. Bucket policies are
-the one place where it judges calls by itself, and wrongly: a Deny of calls without TLS refuses every call.
+moto 5.2.5 refuses documents that AWS accepts: those of version 2008-10-17 or without a version, and trust policies with
+sts:TagSession. It accepts documents that AWS refuses, since it does not check the trust policy of a new role. It also
+applies bucket policies to calls, wrongly: to it, a Deny of calls without TLS denies every call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grantproof.iam import MalformedPolicy, PolicyType, parse_policy
 
 @contextmanager
 def judged_by_the_evaluator() -> Generator[None, None, None]:
-    """The mocked services check documents by `grantproof.iam`'s own reader, and judge no calls."""
+    """A context in which the mocked services check policy documents with `grantproof.iam`, and allow every call."""
     with (
         patch.object(iam, "IAMPolicyDocumentValidator", _validator(PolicyType.IDENTITY)),
         patch.object(iam, "IAMTrustPolicyDocumentValidator", _validator(PolicyType.TRUST)),
@@ -43,7 +43,7 @@ def _checking(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _validator(type_: PolicyType) -> Any:
     class Validator:
-        """In the shape of moto's."""
+        """Has the interface of moto's validators."""
 
         def __init__(self, policy_document: str) -> None:
             self._document = policy_document

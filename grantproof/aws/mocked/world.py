@@ -27,16 +27,16 @@ _SEED = 1
 
 
 def prepare() -> None:
-    """Load what the first calls in a world make botocore and moto load, and what stays from one world to the next: for
-    whoever goes on in forked processes, each of which would take half a second for it.
+    """Make botocore and moto load what they load at the first calls in a process.
 
-    What is called are services that deploying any grant needs, and reads, in an account that no grant has.
+    Processes that are forked afterwards need not load it again, which saves each of them half a second. The calls are
+    reads, of services that every deployment uses, in an account that no grant has.
     """
     with World({"nobody": "000000000000"}, "us-east-1") as world:
         root = world.root("nobody")
         iam = world.client(root, "iam")
         iam.get_account_authorization_details()
-        with suppress(iam.exceptions.NoSuchEntityException):  # errors take more
+        with suppress(iam.exceptions.NoSuchEntityException):  # an error makes botocore load more than an answer
             iam.get_role(RoleName="nobody")
         world.client(root, "sts").get_caller_identity()
         world.client(root, "cloudformation").describe_stacks()
@@ -44,13 +44,13 @@ def prepare() -> None:
 
 
 class World:
-    """Mocked accounts, entered as a context manager. One at a time in a process, because moto's state is the process's.
+    """Mocked accounts; a context manager. A process can have one at a time, because moto's state is global.
 
     Args:
-        accounts: alias to 12 digits.
-        region: where sessions are unless they say otherwise.
-        partition: of all accounts.
-        managed_policies: load the AWS managed policies too (0.3 s an account); needed only where one is attached.
+        accounts: alias to account ID.
+        region: the default region of sessions.
+        partition: the partition of all accounts.
+        managed_policies: load the AWS managed policies too, which takes 0.3 s an account; needed only if one is used.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class World:
         self.partition = partition
         self.calls = Calls()
         self.tried: Counter[tuple[str, str, str, bool]] = Counter()
-        """The requests behind the judged calls: principal, action, resource, whether it was allowed."""
+        """The requests that were authorised: principal, action, resource, whether it was allowed."""
         self.changes = 0
-        """Goes up with every call that may have changed what the accounts hold."""
+        """The number of calls that can have changed something in the accounts."""
         self.changes_in: Counter[str] = Counter()
         """The same, by account number."""
         self.changed: set[str] = set()
-        """The services of these calls, by botocore's names."""
+        """The services of these calls, by their names in botocore."""
         self.built = Built()
-        """What CloudFormation made of the templates."""
+        """The results of deployments."""
         self.partial = False
-        """Deploy what can be, and note what cannot, instead of stopping."""
+        """Note resources that cannot be created, and deploy the others; else the deployment fails."""
         self.organizations: dict[str, str] = {}
-        """The organization that an account is in, by number; an account that is not here is in none."""
+        """By account ID, the organization that the account is in; accounts not listed are in none."""
         self.bound: dict[str, dict[str, str]] = {}
-        """The unique ids to which the ARNs in a trust policy were bound when it was saved, by the role's ARN (rule
+        """By role ARN: the unique IDs for the ARNs in its trust policy, determined when the policy was saved (rule
         P21)."""
         self.authorise: Authoriser | None = None
         self._managed_policies = managed_policies
@@ -93,7 +93,7 @@ class World:
             stack.enter_context(isolated())
             config: Any = {"iam": {"load_aws_managed_policies": self._managed_policies}}
             stack.enter_context(mock_aws(config=config))
-            # Names that CloudFormation makes up are the same in every deployment, so that two runs can be compared.
+            # Generated names are then the same in every deployment, so that two runs can be compared.
             mock_random.seed(_SEED)
             stack.enter_context(memoised())
             stack.enter_context(judged_by_the_evaluator())
@@ -110,29 +110,29 @@ class World:
     # time
 
     def now(self) -> datetime:
-        """The world's time, UTC."""
+        """The present time in the world, in UTC."""
         return datetime.now(UTC) + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the time of the world forward."""
         self._offset += timedelta(seconds=seconds)
 
     # sessions
 
     def number(self, account: str) -> str:
-        """The 12 digits of an account given by alias or number."""
+        """The account ID of an account that is given by alias or ID."""
         return self.accounts.get(account, account)
 
     def root(self, account: str) -> boto3.Session:
-        """The root user of an account: deploys, creates users, looks at everything. Not asked by the authoriser,
-        because its calls are the world's own and not part of what is verified; `root_user` gives one that is."""
+        """A session of an account's root user, which deploys, creates users and reads everything. Its calls serve the
+        world itself and are not authorised; those of `root_user` are."""
         number = self.number(account)
         if number not in self._roots:
             self._roots[number] = self._known(root_wire(number, self.partition, self.region))
         return self._roots[number]
 
     def root_user(self, account: str) -> boto3.Session:
-        """The root user of an account, as a caller whose calls are judged like everybody's."""
+        """A session of an account's root user whose calls are authorised like those of any caller."""
         number = self.number(account)
         key = f"AKIAROOT{number}"
         return self._session(Identity(f"arn:{self.partition}:iam::{number}:root", number, "root", key, number))
@@ -146,7 +146,12 @@ class World:
         policies: Mapping[str, Any] | None = None,
         path: str = "/",
     ) -> boto3.Session:
-        """A new IAM user with a real access key, member of `groups`, with inline `policies` (name to document)."""
+        """A session of a new IAM user with an access key.
+
+        Args:
+            groups: the groups that it joins, by name or path and name.
+            policies: its inline policies, name to document.
+        """
         iam = self.client(self.root(account), "iam")
         created = iam.create_user(UserName=name, Path=path)["User"]
         for group in groups:
@@ -156,13 +161,12 @@ class World:
         return self.session_of_user(created["Arn"], created["UserId"])
 
     def guest(self, identity: Identity) -> boto3.Session:
-        """A session of somebody for whom there is no access key: an AWS service, an identity that a provider vouches
-        for, a principal that is there without having signed in."""
+        """A session of a principal that has no access key in AWS, such as a service or a federated identity."""
         self._guests += 1
         return self._session(replace(identity, access_key=f"AKIAGUEST{self._guests:07}"))
 
     def role(self, account: str, path_and_name: str, policies: tuple[str, ...] = ()) -> boto3.Session:
-        """A session of a new role that trusts its own account, with managed policies attached."""
+        """A session of a new role that trusts its own account. `policies`: the ARNs of its managed policies."""
         number = self.number(account)
         iam = self.client(self.root(account), "iam")
         path, _, name = f"/{path_and_name}".rpartition("/")
@@ -178,7 +182,7 @@ class World:
         return self.assume(helper, role["Arn"])
 
     def role_again(self, account: str, path_and_name: str) -> boto3.Session:
-        """A session of a role that was deleted and made again under its name, with the same managed policies."""
+        """Delete a role and create one with the same name and managed policies; returns a session of the new one."""
         iam = self.client(self.root(self.number(account)), "iam")
         name = path_and_name.rsplit("/", 1)[-1]
         attached = tuple(p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"])
@@ -193,7 +197,7 @@ class World:
         return self.session(self.client(session, "sts").get_session_token(**code)["Credentials"])
 
     def session_of_user(self, arn: str, user_id: str = "") -> boto3.Session:
-        """A session with a new access key of a user that exists."""
+        """A session with a new access key of an existing user."""
         account, name = arn.split(":")[4], arn.rsplit("/", 1)[1]
         iam = self.client(self.root(account), "iam")
         key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -202,29 +206,29 @@ class World:
         return self._session(identity, key["SecretAccessKey"])
 
     def assume(self, session: boto3.Session, role_arn: str, name: str = "grantproof", **options: Any) -> boto3.Session:
-        """Assume a role by a real call of `session`, and give a session with the credentials that it returned.
+        """Call AssumeRole from `session`; returns a session with the credentials of the answer.
 
         Raises:
-            botocore.exceptions.ClientError: refused.
+            botocore.exceptions.ClientError: the call is refused.
         """
         answer = self.client(session, "sts").assume_role(RoleArn=role_arn, RoleSessionName=name, **options)
         return self.session(answer["Credentials"])
 
     def session(self, credentials: Mapping[str, Any]) -> boto3.Session:
-        """A session with credentials that STS of this world returned.
+        """A session with credentials that STS returned in this world.
 
         Raises:
-            KeyError: no such access key in this world.
+            KeyError: this world does not have the access key.
         """
         identity = self._identities[credentials["AccessKeyId"]]
         return self._session(identity, credentials["SecretAccessKey"], credentials["SessionToken"])
 
     def identity(self, session: boto3.Session) -> Identity:
-        """Who a session of this world is."""
+        """The identity of a session of this world."""
         return self._identities[session.get_credentials().access_key]
 
     def client(self, session: boto3.Session, service: str, region: str = "") -> Any:
-        """A client of a session, made once."""
+        """A client of a session. Cached."""
         return self._wires[id(session)].client(service, region or self.region)
 
     def _session(self, identity: Identity, secret: str = NO_SECRET, token: str | None = None) -> boto3.Session:
@@ -233,12 +237,12 @@ class World:
     def _known(self, wire: Wire) -> boto3.Session:
         wire.world = self
         self._identities[wire.identity.access_key] = wire.identity
-        # The session must outlive its clients: they are found by its id.
+        # Wires are found by the id() of their session, so the sessions must not be garbage-collected.
         self._wires[id(wire.session)] = wire
         return wire.session
 
     def unique_id(self, arn: str) -> str:
-        """The unique id of a user or role of this world; empty where there is none now."""
+        """The unique ID of a user or role; empty where it does not exist."""
         account, (kind, _, name) = arn.split(":")[4], arn.split(":", 5)[5].partition("/")
         iam = self.client(self.root(account), "iam")
         try:
@@ -249,8 +253,8 @@ class World:
             return ""
 
     def held_role(self, account: str, name: str) -> Mapping[str, Any]:
-        """What IAM says of a role (GetRole), asked once for as long as no call changes anything: roles are entered far
-        more often than they change."""
+        """What GetRole returns for a role. Cached until a call changes something: roles are assumed far more often than
+        they change."""
         if self._roles[0] != self.changes:
             self._roles = self.changes, {}
         known = self._roles[1]
@@ -259,5 +263,5 @@ class World:
         return known[account, name]
 
     def register(self, identity: Identity) -> None:
-        """Make credentials known that STS has just issued."""
+        """Record the identity of credentials that STS has just issued."""
         self._identities[identity.access_key] = identity

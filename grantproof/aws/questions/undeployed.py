@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from grantproof.aws.mocked.deploy import Deployment, NotDeployed
+from grantproof.aws.mocked.deployment import Deployment, NotDeployed
 from grantproof.iam import Decision, Outcome, actions
 
 

@@ -16,7 +16,8 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.origin import Origins
 from grantproof.aws.held.policies import Policies, SnapshotIncomplete
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource, nested_template
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.nested_templates import nested_template
 from grantproof.aws.real.export import Export, ExportRefused, RecordedStack
 from grantproof.contract import Contract, Stack, facts_of, references
 from grantproof.iam import IamError

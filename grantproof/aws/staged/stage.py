@@ -18,7 +18,8 @@ from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Policies
 from grantproof.aws.held.property_policies import merged_entries, property_policies
 from grantproof.aws.held.snapshot import RESOURCE_POLICIES, AccountSnapshot, take
-from grantproof.aws.mocked.deploy import Deployment, DeploymentFailed, advance, begin, put_uploads, set_up
+from grantproof.aws.mocked.deploy import DeploymentFailed, advance, begin, put_uploads, set_up
+from grantproof.aws.mocked.deployment import Deployment
 from grantproof.aws.mocked.world import World
 from grantproof.aws.staged import attempts, outside_principals
 from grantproof.aws.templates import serverless

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.mocked.deploy import Resource, nested_file, nested_template
+from grantproof.aws.mocked.deployment import Resource
+from grantproof.aws.mocked.nested_templates import nested_file, nested_template
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.makers import MAKERS, InvalidPrincipal, Made, Making, listed, make
 from grantproof.aws.synthesis.stack_cache import CachedStack, StackCache, key_of

@@ -14,7 +14,7 @@ from functools import cached_property
 from grantproof.aws.held.property_policies import property_policies
 from grantproof.aws.held.snapshot import AccountSnapshot
 from grantproof.aws.held.undeclarable import unknown_access
-from grantproof.aws.mocked.deploy import DeployedStack, Deployment, Resource
+from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
 from grantproof.aws.synthesis.made_account import MadeAccount
 from grantproof.aws.synthesis.made_stack import Refused, Shared, StackPath
 from grantproof.aws.synthesis.stack_cache import StackCache

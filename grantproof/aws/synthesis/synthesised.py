@@ -8,7 +8,7 @@ from functools import cached_property
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.policies import Held, Policies
 from grantproof.aws.held.snapshot import AccountSnapshot
-from grantproof.aws.mocked.deploy import Resource
+from grantproof.aws.mocked.deployment import Resource
 from grantproof.aws.synthesis.stacks import Synthesis
 from grantproof.contract import Contract, DeclaredPrincipal
 
