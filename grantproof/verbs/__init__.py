@@ -14,7 +14,7 @@ NOBODY_READ = 141
 def collect_garbage_rarely() -> None:
     """Service models and moto's backends are millions of objects that stay: looking through them for garbage again and
     again takes a third of a run."""
-    gc.set_threshold(500_000, 50, 50)
+    gc.set_threshold(2_000_000, 50, 50)
 
 
 def unwritable(error: OSError, what: str) -> str:
