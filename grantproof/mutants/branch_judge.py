@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from grantproof.aws.combinations.combined import CombinedFindings, named, view
+from grantproof.aws.combinations.combined import CombinedFindings, combination_name, synthesised_under
 from grantproof.aws.combinations.excess import Excess, excess
 from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.open_parameters import open_parameters
@@ -115,11 +115,11 @@ class BranchJudge:
                     continue
                 findings = self.cases.findings(space, case)
             except MalformedPolicy as error:
-                refused = refused or f"with {named(case.chosen)}: {error}"
+                refused = refused or f"with {combination_name(case.chosen)}: {error}"
                 continue  # another combination may be deployed, and give more
             except (IamError, NotResolved, SnapshotIncomplete, UnknownFact) as error:
                 # In the suites this is a failing test with the same message.
-                said = f"with {named(case.chosen)}: {error}"
+                said = f"with {combination_name(case.chosen)}: {error}"
                 return _CaseResults(self._killed(mutant, "what is asked can be judged", "unverified", said))
             if findings and not names_fault(findings, traces):
                 traces = self._with_changes(traces, space, case)
@@ -139,9 +139,9 @@ class BranchJudge:
             if refused.stack in instances and (asks if " rule " in refused.message else takes):
                 noted = CombinedFindings()
                 with suppress(NotResolved):
-                    view(space, chosen, region, noted)
+                    synthesised_under(space, chosen, region, noted)
                 for _, detail, _ in noted.found:
-                    return f"with {named(chosen)}: {detail}"
+                    return f"with {combination_name(chosen)}: {detail}"
         return ""
 
     @cached_property
@@ -170,8 +170,8 @@ class BranchJudge:
     def _with_changes(self, traces: Traces, space: Space, case: Case) -> Traces:
         """Traces extended by the effect of the fault: statements that differ, and what the contract says of their
         entities."""
-        found = view(space, case.chosen, case.region, CombinedFindings())
-        before = view(self._space, case.chosen, case.region, CombinedFindings())
+        found = synthesised_under(space, case.chosen, case.region, CombinedFindings())
+        before = synthesised_under(self._space, case.chosen, case.region, CombinedFindings())
         if found is None or before is None:
             return traces
         differ = changes(access(before), access(found))

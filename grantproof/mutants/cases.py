@@ -13,11 +13,11 @@ from typing import Any, Literal
 from grantproof.aws.combinations.combined import (
     CombinedFinding,
     CombinedFindings,
+    combination_name,
     compare_part,
     compare_rest,
-    named,
     note_unknown_access,
-    view,
+    synthesised_under,
 )
 from grantproof.aws.combinations.regions_to_check import regions_to_check
 from grantproof.aws.combinations.space import Space, meets_requirements
@@ -114,8 +114,8 @@ class Cases:
         Raises:
             IamError, NotResolved, SnapshotIncomplete, UnknownFact: the case cannot be judged.
         """
-        noted = CombinedFindings(under=named(case.chosen))
-        found = view(space, case.chosen, case.region, noted)
+        noted = CombinedFindings(under=combination_name(case.chosen))
+        found = synthesised_under(space, case.chosen, case.region, noted)
         if found is not None:
             fine = self._fine(case)
             if (
@@ -141,7 +141,7 @@ class Cases:
             self._held[key] = None
             noted = CombinedFindings()
             with overlay({}), suppress(IamError, NotResolved, SnapshotIncomplete, UnknownFact):
-                found = view(self.space, case.chosen, case.region, noted)
+                found = synthesised_under(self.space, case.chosen, case.region, noted)
                 if found is not None:
                     self._judge(self.space, found, noted)
                     self._held[key] = None if noted.found else found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grantproof.aws.combinations.combined import CombinedFindings, compare_part, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_part, synthesised_under
 from grantproof.aws.combinations.space import Space
 from grantproof.contract import load
 
@@ -65,7 +65,7 @@ def found(
     declared = CONTRACT.format(region=region, boundary="boundary: limit" if bound else "")
     (folder / "contract.yaml").write_text(declared, encoding="utf-8")
     space, noted = Space(load(folder)), CombinedFindings(under="more")
-    held = view(space, space.contract.variants, region, noted)
+    held = synthesised_under(space, space.contract.variants, region, noted)
     assert held is not None
     compare_part(held, part, noted)
     return [(detail, dict(seen.shown)) for (_, detail, _), seen in noted.found.items()]

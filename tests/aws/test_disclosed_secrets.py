@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, view
+from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, synthesised_under
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.disclosures import disclosures
 from grantproof.aws.synthesis.stacks import synthesise
@@ -127,7 +127,7 @@ def test_an_option_that_writes_one_in_clear_is_noted_under_it(clear: str, told: 
     contract = grant(tmp_path, f'!If [WithMore, "{clear}", x]')
     space, noted = Space(contract), CombinedFindings(under="more")
     assert list(disclosures(Synthesised(contract, space.base))) == []
-    found = view(space, contract.variants, "eu-west-1", noted)
+    found = synthesised_under(space, contract.variants, "eu-west-1", noted)
     assert found is not None
     note_unknown_access(space, found, noted)
     details = [detail for _, detail, _ in noted.found]

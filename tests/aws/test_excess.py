@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.combined import CombinedFindings, compare_part, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_part, synthesised_under
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.drafts.skeleton import skeleton
@@ -537,7 +537,7 @@ def test_a_boundary_of_aws_is_there_though_no_stack_makes_it(tmp_path: Path, act
 """
     (tmp_path / "contract.yaml").write_text(f"{said.rstrip()}{admin}variants: []\n", encoding="utf-8")
     space, noted = Space(load(tmp_path / "contract.yaml")), CombinedFindings()
-    found = view(space, (), "eu-west-1", noted)
+    found = synthesised_under(space, (), "eu-west-1", noted)
     assert found is not None
     for part in space.parts:
         compare_part(found, part, noted)

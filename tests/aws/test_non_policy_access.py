@@ -10,7 +10,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from moto.cloudformation import parsing
 
-from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, view
+from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, synthesised_under
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held import non_policy_access
 from grantproof.aws.held.non_policy_access import (
@@ -84,7 +84,7 @@ def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: 
     """What is said of the resource where the variant is chosen."""
     of = space(folder, type_, properties, condition)
     noted, chosen = CombinedFindings(under="more"), of.contract.variants
-    found = view(of, chosen, "eu-west-1", noted)
+    found = synthesised_under(of, chosen, "eu-west-1", noted)
     assert found is not None
     note_unknown_access(of, found, noted)
     return "; ".join(detail for _, detail, _ in noted.found)
@@ -532,7 +532,7 @@ def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, proper
 def test_a_block_that_an_option_turns_off_is_noted_under_it(tmp_path: Path) -> None:
     properties = f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, false, true]}}}}"
     of, noted = space(tmp_path, "AWS::S3::Bucket", properties, ""), CombinedFindings()
-    found = view(of, of.contract.variants, "eu-west-1", noted)
+    found = synthesised_under(of, of.contract.variants, "eu-west-1", noted)
     assert found is not None
     note_unknown_access(of, found, noted)
     assert [clause for clause, _, _ in noted.found] == [

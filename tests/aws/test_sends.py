@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grantproof.aws.combinations.combined import CombinedFindings, compare_rest, view
+from grantproof.aws.combinations.combined import CombinedFindings, compare_rest, synthesised_under
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held.sends import disagreements_about, undeclared_sends
@@ -94,7 +94,7 @@ def told_under(contract: Contract, *variants: str) -> list[str]:
     """What is found under a combination."""
     chosen = [variant for variant in contract.variants if variant.alias in variants]
     noted = CombinedFindings()
-    found = view(Space(contract), chosen, "eu-west-1", noted)
+    found = synthesised_under(Space(contract), chosen, "eu-west-1", noted)
     assert found is not None
     compare_rest(found, noted)
     return [detail for _, detail, _ in noted.found]
@@ -235,7 +235,7 @@ def test_another_region_is_another_destination_where_the_contract_says_so(tmp_pa
     for to, says in ((BUS, True), ("'arn:aws:events:${region}:${accounts.partner}:event-bus/central'", False)):
         contract = grant(tmp_path, rule(f"!Sub '{BUS.replace('eu-west-1', '${AWS::Region}')}'"), promised(to))
         noted = CombinedFindings()
-        found = view(Space(contract), (), "eu-west-2", noted)
+        found = synthesised_under(Space(contract), (), "eu-west-2", noted)
         assert found is not None
         compare_rest(found, noted)
         assert bool(noted.found) is says

@@ -16,7 +16,13 @@ from typing import Any
 from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
 from test_deployment import tell_missing
 
-from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
+from grantproof.aws.combinations.combined import (
+    CombinedFindings,
+    combination_name,
+    compare_part,
+    note_unknown_access,
+    synthesised_under,
+)
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.excess import excess
 from grantproof.aws.combinations.idle_conditions import idle_conditions
@@ -110,8 +116,8 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
     noted, space = CombinedFindings(), space_of(grant)
     for region in regions_to_check(grant):
         for chosen in space.combinations(part):
-            noted.under = f"{named(chosen)} in {region}"
-            if (found := view(space, chosen, region, noted)) is not None:
+            noted.under = f"{combination_name(chosen)} in {region}"
+            if (found := synthesised_under(space, chosen, region, noted)) is not None:
                 compare_part(found, part, noted)
                 if part[0] == "policies":
                     note_unknown_access(space, found, noted)
@@ -124,8 +130,8 @@ def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict:
     that holds for every request protects from nothing and looks as if it did."""
     noted, space = CombinedFindings(), space_of(grant)
     for combination in ((), *(space.covering_combinations() if grant.variants else ())):
-        noted.under = named(combination)
-        found = world if not combination else view(space, combination, grant.region, noted)
+        noted.under = combination_name(combination)
+        found = world if not combination else synthesised_under(space, combination, grant.region, noted)
         if found is not None:
             verdict.proves(idle_conditions(found, noted))
     _tell(verdict, noted)
@@ -155,9 +161,10 @@ def test_what_is_deployed_is_what_was_worked_out(
     expected = _documents(varied, {number: snapshot.as_dict() for number, snapshot in worked_out.snapshots.items()})
     for what in sorted({*real, *expected}):
         if real.get(what) != expected.get(what):
+            under = f"with {combination_name(combination)}"
             verdict.unverified(
                 "what is deployed is what was worked out from the templates",
-                f"with {named(combination)}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
+                f"{under}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
                 place=shown(grant.path),
             )
     # What is missing without variants, too, is told where nothing else is deployed.
@@ -165,7 +172,7 @@ def test_what_is_deployed_is_what_was_worked_out(
     for stack in varied.deployment.stacks:
         for missing in stack.missing:
             if (stack.alias, *missing.path) not in base:
-                clause, under = f"stack {stack.alias} is deployed whole", f"with {named(combination)}: "
+                clause, under = f"stack {stack.alias} is deployed whole", f"with {combination_name(combination)}: "
                 tell_missing(verdict, stack, missing, clause, shown(grant.path), under)
 
 
@@ -212,7 +219,7 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
             error = refusal(partial(attempts.enter, varied, arn, attempt))
             if not is_refusal(error, "sts", "query"):
                 verdict.broken(
-                    f"{role.alias} is entered only with all that {named(combination)} asks for",
+                    f"{role.alias} is entered only with all that {combination_name(combination)} asks for",
                     f"{attempt.who} got {'in' if error is None else error}",
                     place=place,
                 )
@@ -267,7 +274,8 @@ def test_combinations_that_are_excluded_are_refused_on_the_wire(
         needs = {a for variant in refused for a in variant.needs} if len(refused) > 1 else set()
         varied = with_variants(grant, {*(variant.alias for variant in refused), *needs})
         if (error := _refused_by_cloudformation(stage, varied, f"refused-{number}")) is not None:
-            verdict.broken("excluded combinations are refused", f"{named(refused)}: {error}", place=shown(grant.path))
+            detail = f"{combination_name(refused)}: {error}"
+            verdict.broken("excluded combinations are refused", detail, place=shown(grant.path))
 
 
 def _refused_by_cloudformation(stage: Stage, varied: Contract, name: str) -> str | None:

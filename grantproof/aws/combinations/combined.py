@@ -73,12 +73,14 @@ class CombinedFindings:
         finding.covers.append(covers)
 
 
-def named(chosen: Sequence[Variant]) -> str:
-    """A combination in words."""
+def combination_name(chosen: Sequence[Variant]) -> str:
+    """The name of a combination: the aliases of its variants."""
     return " + ".join(variant.alias for variant in chosen) or "no variant"
 
 
-def view(space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFindings) -> Synthesised | None:
+def synthesised_under(
+    space: Space, chosen: Sequence[Variant], region: str, noted: CombinedFindings
+) -> Synthesised | None:
     """The stacks under a combination; None if CloudFormation refuses it or the contract excludes it. Notes a finding if
     only one of the two holds.
 
@@ -129,7 +131,7 @@ def note_unknown_access(space: Space, found: Synthesised, noted: CombinedFinding
             noted.broken(clause, detail, partial(place_of, resource, found), content(stack, resource))
 
 
-def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
+def compare_part(deployed: Deployed, part: Part, noted: CombinedFindings, *, whole: bool = True) -> None:
     """Compare one part of a grant with the contract. `whole`: for a "policies" part, compare also what belongs to no
     principal (`compare_rest`).
 
@@ -138,31 +140,31 @@ def compare_part(held_: Deployed, part: Part, noted: CombinedFindings, *, whole:
         SnapshotIncomplete: the contract names an output that no stack has.
     """
     kind, alias = part[:2]
-    for principal in held_.contract.principals:
+    for principal in deployed.contract.principals:
         try:
-            held = held_.held(principal) if principal.kind != "policy" else None
-            arn = held.arn if held else held_.resolved(principal.reference)
+            held = deployed.held(principal) if principal.kind != "policy" else None
+            arn = held.arn if held else deployed.resolved(principal.reference)
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
             continue  # it is not created; what is created instead is reported as undeclared
-        place = partial(_place, held_, arn, principal)
-        where = held_.located(arn)
-        of_aws = principal.kind == "policy" and ":iam::aws:policy/" in arn and arn in held_.policies.managed
+        place = partial(_place, deployed, arn, principal)
+        where = deployed.located(arn)
+        of_aws = principal.kind == "policy" and ":iam::aws:policy/" in arn and arn in deployed.policies.managed
         if where is None and of_aws:
             # An AWS managed policy as boundary exists without the stacks.
             if kind == "policies":
-                _note_disagreements(held_, noted, permissions(held_, principal))
+                _note_disagreements(deployed, noted, permissions(deployed, principal))
         elif where is None:
             noted.narrower(f"the {principal.kind} {principal.alias} is deployed", f"no {arn} is deployed", place)
         elif kind == "trust" and held is not None and held.trust is not None and where == part[1:]:
-            _note_disagreements(held_, noted, trust(held_, principal, held.trust))
+            _note_disagreements(deployed, noted, trust(deployed, principal, held.trust))
         elif kind == "limits" and held is not None and where == part[1:]:
-            _limits(held_, noted, principal, held.max_session, place)
+            _limits(deployed, noted, principal, held.max_session, place)
         elif kind == "policies" and where[0] == alias:
-            _note_disagreements(held_, noted, permissions(held_, principal))
+            _note_disagreements(deployed, noted, permissions(deployed, principal))
     if kind == "policies" and whole:
-        compare_rest(held_, noted)
+        compare_rest(deployed, noted)
 
 
 def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
@@ -176,27 +178,29 @@ def compare_rest(held: Deployed, noted: CombinedFindings) -> None:
     _undeclared(held, noted)
 
 
-def _place(view: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
+def _place(deployed: Deployed, arn: str, declared: DeclaredPrincipal | DeclaredResource) -> str:
     """The place in the templates that creates what an ARN names, else its place in the contract."""
-    return str(view.origins.place(arn) or declared.place)
+    return str(deployed.origins.place(arn) or declared.place)
 
 
-def _reported_arn(view: Deployed, sides: Sides) -> str:
+def _reported_arn(deployed: Deployed, sides: Sides) -> str:
     """The ARN under whose place a statement without a place of its own (in an AWS managed policy) is reported."""
     declared = sides.declared
     if sides.what == "may do" and isinstance(declared, DeclaredPrincipal) and declared.kind != "policy":
-        held = view.held(declared)
+        held = deployed.held(declared)
         if held is not None:
             return held.arn
     return sides.real[0].label
 
 
-def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -> None:
+def _note_disagreements(deployed: Deployed, noted: CombinedFindings, sides: Sides) -> None:
     """Note disagreements. The exact comparison runs only where the quick one, by statements, does not settle it."""
     if sides.trivially_agree():
         return
-    place = _place(view, _reported_arn(view, sides), sides.declared) if sides.real else str(sides.declared.place)
-    for found in disagreements(view, sides):
+    place = str(sides.declared.place)
+    if sides.real:
+        place = _place(deployed, _reported_arn(deployed, sides), sides.declared)
+    for found in disagreements(deployed, sides):
         if found.kind == "doubt":
             noted.unverified(sides.clause, found.detail, place)
         else:
@@ -205,26 +209,26 @@ def _note_disagreements(view: Deployed, noted: CombinedFindings, sides: Sides) -
 
 
 def _limits(
-    view: Deployed, noted: CombinedFindings, principal: DeclaredPrincipal, longest: int, place: LazyPlace
+    deployed: Deployed, noted: CombinedFindings, principal: DeclaredPrincipal, longest: int, place: LazyPlace
 ) -> None:
     clause = f"{principal.alias} has the limits of the contract"
     if longest != principal.max_session:
         note = noted.broken if longest > principal.max_session else noted.narrower
         note(clause, f"MaxSessionDuration is {longest}; the contract's is {principal.max_session}", place)
-    held = view.held(principal)
+    held = deployed.held(principal)
     real = held.boundary[0].label if held is not None and held.boundary else None
-    boundary = view.contract.principal(principal.boundary).reference if principal.boundary else None
-    if real != view.resolved(boundary):
+    boundary = deployed.contract.principal(principal.boundary).reference if principal.boundary else None
+    if real != deployed.resolved(boundary):
         # A boundary that the contract does not have removes access; one in place of another may give access.
         note = noted.broken if boundary else noted.narrower
-        note(clause, f"its permissions boundary is {real}; the contract's is {view.resolved(boundary)}", place)
+        note(clause, f"its permissions boundary is {real}; the contract's is {deployed.resolved(boundary)}", place)
 
 
-def _resources(view: Deployed, noted: CombinedFindings) -> None:
-    for resource in view.contract.resources:
+def _resources(deployed: Deployed, noted: CombinedFindings) -> None:
+    for resource in deployed.contract.resources:
         clause = f"{resource.alias} says exactly what the contract says"
         try:
-            real = view.resource_policy(resource)
+            real = deployed.resource_policy(resource)
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
@@ -232,13 +236,13 @@ def _resources(view: Deployed, noted: CombinedFindings) -> None:
         if real is None:
             noted.broken(clause, "there is no such policy", str(resource.place))
         else:
-            _note_disagreements(view, noted, resource_policy(view, resource, real))
+            _note_disagreements(deployed, noted, resource_policy(deployed, resource, real))
 
 
-def _sends(view: Deployed, noted: CombinedFindings) -> None:
-    for sending in view.contract.sends:
+def _sends(deployed: Deployed, noted: CombinedFindings) -> None:
+    for sending in deployed.contract.sends:
         try:
-            for found in disagreements_about(view, sending):
+            for found in disagreements_about(deployed, sending):
                 if found.kind == "doubt":
                     noted.unverified(clause_of(sending), found.detail, found.place)
                     continue
@@ -247,25 +251,28 @@ def _sends(view: Deployed, noted: CombinedFindings) -> None:
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
-            if sending.path in senders(view.deployment):
+            if sending.path in senders(deployed.deployment):
                 noted.broken(clause_of(sending), "it sends, and what it is promised to is not made", str(sending.place))
-    for sent in undeclared_sends(view):
+    for sent in undeclared_sends(deployed):
         clause = "the stacks create what the contract declares, and nothing else"
         noted.broken(clause, sent.detail, sent.place, sent.content)
 
 
-def _undeclared(view: Deployed, noted: CombinedFindings) -> None:
+def _undeclared(deployed: Deployed, noted: CombinedFindings) -> None:
     declared = set()
-    for reference in [p.reference for p in view.contract.principals] + [r.reference for r in view.contract.resources]:
+    contract = deployed.contract
+    references = [principal.reference for principal in contract.principals]
+    references += [resource.reference for resource in contract.resources]
+    for reference in references:
         try:
-            declared.add(view.resolved(reference))
+            declared.add(deployed.resolved(reference))
         except SnapshotIncomplete:
             if not noted.only_wider:
                 raise
     clause = "the stacks create what the contract declares, and nothing else"
-    for arn in (*view.policies.held, *view.policies.managed, *view.policies.resource_policies):
+    for arn in (*deployed.policies.held, *deployed.policies.managed, *deployed.policies.resource_policies):
         known = {arn, arn.rsplit("/", 1)[1]} if "/" in arn else {arn}
-        made = arn in view.policies.resource_policies or view.origins.resource(arn) is not None
+        made = arn in deployed.policies.resource_policies or deployed.origins.resource(arn) is not None
         if made and not known & declared:
-            place = str(view.origins.place(arn) or shown(view.contract.path))
-            noted.broken(clause, f"{arn} is not declared", place, held_content(view.policies, arn))
+            place = str(deployed.origins.place(arn) or shown(contract.path))
+            noted.broken(clause, f"{arn} is not declared", place, held_content(deployed.policies, arn))

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from grantproof.aws.combinations.combined import CombinedFindings, compare_part, named, note_unknown_access, view
+from grantproof.aws.combinations.combined import (
+    CombinedFindings,
+    combination_name,
+    compare_part,
+    note_unknown_access,
+    synthesised_under,
+)
 from grantproof.aws.combinations.dependencies import Part
 from grantproof.aws.combinations.deployment_dependent import DeploymentDependent
 from grantproof.aws.combinations.open_parameters import OpenParameter, open_parameters
@@ -150,7 +156,7 @@ class _Search:
                 found = next(filter(None, (self.new(chosen, without, region, [part]) for region in regions)), ())
                 if found:
                     told.update(item.place for item in opened)
-                    yield _excess_of(opened[0], f"with {named(chosen)}: {found[0]}")
+                    yield _excess_of(opened[0], f"with {combination_name(chosen)}: {found[0]}")
 
     def new(
         self, chosen: tuple[Variant, ...], without: tuple[Variant, ...], region: str, parts: Iterable[Part]
@@ -168,7 +174,7 @@ class _Search:
 
     def _differences(self, chosen: Sequence[Variant], region: str, parts: Iterable[Part]) -> tuple[str, ...]:
         noted = CombinedFindings(only_wider=True)
-        found = view(self._space, chosen, region, noted)
+        found = synthesised_under(self._space, chosen, region, noted)
         if found is not None:
             for part in parts:
                 compare_part(found, part, noted)
