@@ -49,6 +49,7 @@ OPEN_POINTS: Mapping[str, OpenPoint] = MappingProxyType(
             OpenPoint("O37", ("unlimited", "limited"), "a boundary or session policy over a grant to *"),
             OpenPoint("O39", ("evaluated", "never"), "a wildcard in the service field of a Resource ARN"),
             OpenPoint("O41", ("completed", "never"), "an ARN operator's pattern of fewer than six fields"),
+            OpenPoint("O42", ("never", "replaced"), "a policy variable before the fifth colon of a Resource ARN"),
         )
     }
 )

@@ -9,15 +9,16 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from grantproof.iam.condition import Test, parse_block
 from grantproof.iam.errors import MalformedPolicy
 from grantproof.iam.glob import Glob, glob
-from grantproof.iam.pattern import Pattern, PatternError, holds_private, read
+from grantproof.iam.pattern import Pattern, PatternError, Variable, holds_private, outline, read
 from grantproof.iam.principal import PrincipalElement, is_origin_access_identity, is_unique_id, named_account
 
 
@@ -269,12 +270,12 @@ class _Reader:
     def _resource(self, text: str, element: str) -> Pattern:
         if not text.startswith("arn:") and (not text or text.strip("*")):
             self._refuse(f"{text!r} is neither an ARN nor '*' (R21)", element)
-        fields = text.split(":", 5)
-        if len(fields) < 6 and text.strip("*"):
+        # A variable's own colon is none between fields.
+        missing = 5 - (outline(text) if self._variables else text).count(":")
+        if missing > 0 and text.strip("*"):
             if self._type is PolicyType.SESSION:
                 self._refuse(f"{text!r} is an incomplete ARN, which a session policy may not hold (R9)", element)
-            text = ":".join(fields + ["*"] * (6 - len(fields)))  # rule R8
-            fields = text.split(":", 5)
+            text += ":*" * missing  # rule R8
         try:
             return _resource_pattern(text, variables=self._variables)
         except PatternError as error:
@@ -377,20 +378,20 @@ def _action_pattern(text: str) -> Glob | None:
 
 @lru_cache(maxsize=65_536)
 def _resource_pattern(text: str, *, variables: bool) -> Pattern:
-    """A Resource of six fields, or `*`. Variables are replaced only after the fifth colon (rule R19).
+    """A Resource of six fields, or `*`. A variable before the fifth colon is read, and marked (rule R19, O42).
 
     Raises:
         PatternError: a variable that cannot be read.
     """
-    fields = text.split(":", 5)
-    head, tail = (":".join(fields[:5]) + ":", fields[5]) if len(fields) == 6 else ("", text)
-    before = read(head, variables=False, wildcards=True)
-    after = read(tail, variables=variables, wildcards=True)
-    if after.fixed is None:
-        return Pattern(text, (*before.parts, *after.parts), None)
-    # Of patterns without a variable the parts are a glob's tokens, which their type does not say.
-    fixed = Glob((*before.parts, *after.parts))  # type: ignore[arg-type]  # as said above
-    return Pattern(text, fixed.tokens, fixed)
+    found = read(text, variables=variables, wildcards=True)
+    if found.fixed is not None:
+        return found
+    before = takewhile(lambda part: not isinstance(part, Variable), found.parts)
+    return replace(found, early=sum(part.count(":") for part in before if isinstance(part, str)) < _COLONS)
+
+
+#: Between the fields of an ARN.
+_COLONS = 5
 
 
 _PRINCIPAL_ARN = re.compile(

@@ -30,24 +30,29 @@ def applies(policy: Policy, statement: Statement, request: Request, judge: Judge
         return Via.NONE
     if not conditions_hold(statement, request, judge):
         return Via.NONE
-    if lacks_value(statement, request.values) and judge.takes("O9", "void"):
+    if lacks_value(statement, request.values, judge) and judge.takes("O9", "void"):
         return Via.NONE
     if request.resource is None:
         _refuse_unknown_resource(policy, statement)
     return via
 
 
-def lacks_value(statement: Statement, values: Mapping[str, Values]) -> bool:
+def lacks_value(statement: Statement, values: Mapping[str, Values], judge: Judge) -> bool:
     """Does a policy variable of the statement have neither value nor default (O9)? Those of Bool are no variables to
-    everybody (O4), and do not count."""
+    everybody (O4), and do not count, nor do those before the fifth colon of a Resource that is never replaced (O42)."""
     return any(
-        pattern.fixed is None and pattern.resolve(single_value(values)) is None
+        pattern.fixed is None and pattern.resolve(single_value(values)) is None and not never_matches(pattern, judge)
         for patterns in (
             statement.resources or (),
             *(test.values for test in statement.conditions if test.operator.type is not Type.BOOL),
         )
         for pattern in patterns
     )
+
+
+def never_matches(pattern: Pattern, judge: Judge) -> bool:
+    """Has a Resource a variable where AWS says that none can stand, and is that read as matching nothing (O42)?"""
+    return pattern.early and judge.takes("O42", "never")
 
 
 def conditions_hold(statement: Statement, request: Request, judge: Judge) -> bool:
@@ -138,7 +143,7 @@ def resource_matches(policy: Policy, statement: Statement, request: Request, jud
 def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
     resource = request.resource or ""
     glob = pattern.fixed or pattern.resolve(single_value(request.values))
-    if glob is None:
+    if glob is None or never_matches(pattern, judge):
         return False
     if glob.matches(resource):
         return glob.literal is not None or glob.everything or _wildcards_agree(glob, resource, judge)
@@ -150,7 +155,7 @@ def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
 def of_whole_service(pattern: Pattern) -> bool:
     """Is it a wildcard ARN with nothing but wildcards where the resource is named (O28)? `arn:aws:s3:::bucket/*` names
     the objects of one bucket, and no example claims that it covers what is asked of none (E37)."""
-    fields = pattern.text.split(":", 5)
+    fields = pattern.outline.split(":", 5)
     named = fields[5].strip("*?") if len(fields) == 6 else ""
     return pattern.text.startswith("arn:") and pattern.text.endswith("*") and not named
 

@@ -34,12 +34,14 @@ class Variable:
 class Pattern:
     """A value of a policy that is compared with text.
 
-    `parts` holds literal text, wildcards and variables; `fixed` is the glob where there is no variable.
+    `parts` holds literal text, wildcards and variables; `fixed` is the glob where there is no variable. `early`: is it
+    a Resource with a variable before the fifth colon (O42)?
     """
 
     text: str
     parts: tuple[Token | Variable, ...]
     fixed: Glob | None
+    early: bool = False
 
     def __hash__(self) -> int:
         # The same text is nearly always the same pattern, and a text's hash is kept.
@@ -67,6 +69,16 @@ class Pattern:
     def variables(self) -> tuple[Variable, ...]:
         """The variables, in the order in which they stand."""
         return tuple(part for part in self.parts if isinstance(part, Variable))
+
+    @property
+    def outline(self) -> str:
+        """The text with `$` for each variable, so that its colons are those between the fields of an ARN."""
+        return self.text if self.fixed is not None else outline(self.text)
+
+
+def outline(text: str) -> str:
+    """A text, in which variables are read, with `$` for each of them."""
+    return _VARIABLE.sub("$", text) if "${" in text else text
 
 
 def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:

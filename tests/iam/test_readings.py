@@ -13,6 +13,7 @@ from grantproof.iam import Assumptions, evaluate, parse_layers, parse_request
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Judge, smallest, under_every_reading
 from grantproof.iam.comparison.compare import Verdict, compare, quick_verdict
 from grantproof.iam.comparison.comparisons import layers_of
+from grantproof.iam.comparison.named import named_in
 from tests.iam import named
 from tests.iam.test_compare import allow, allow_on_other, deny, enter, identity, when
 
@@ -233,3 +234,35 @@ def test_a_short_pattern_of_an_arn_operator_is_an_open_point() -> None:
     old, new = (identity(allow("s3:*", **block)) for block in whole)
     assert verdict_under(DEFAULTS, old, new) is Verdict.EQUAL
     assert verdict_under(_read_as(O41="never"), old, new) is Verdict.NARROWER
+
+
+def test_a_variable_before_the_fifth_colon_is_an_open_point() -> None:
+    """AWS says that none can stand there, and writes one itself."""
+    own, all_of_them = (allow("sqs:*", f"arn:aws:sqs:*:{account}:q") for account in ("${aws:PrincipalAccount}", "*"))
+    found = compare(identity(all_of_them), identity(all_of_them, own))
+    assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ())
+    found = compare(identity(), identity(own))
+    assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ("O42",))
+    replaced = compare(identity(), identity(own), assumptions=_read_as(O42="replaced"))
+    assert (replaced.verdict, replaced.depends_on) == (Verdict.WIDER, ("O42",))
+    (difference,) = replaced.new_access
+    assert f":{difference.witness.principal.account}:" in (difference.witness.resource or "")
+    denied = deny("sqs:*", "arn:aws:sqs:*:${aws:PrincipalAccount}:q")
+    found = compare(identity(all_of_them), identity(all_of_them, denied))
+    assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ("O42",))
+
+
+def test_what_stands_after_a_variable_is_in_the_field_where_it_stands() -> None:
+    """The colon of a variable is none between fields: accounts, services and what is named are found behind it."""
+    replaced = _read_as(O42="replaced")
+    one = allow("sqs:*", f"arn:aws:sqs:${{aws:RequestedRegion}}:{PARTNER}:*")
+    policy = parse_layers({"identity": [{"Version": "2012-10-17", "Statement": [one]}]})
+    assert PARTNER in named_in(policy).accounts
+    short = allow("sqs:*", "arn:aws:sqs:${aws:RequestedRegion}")
+    whole = allow("sqs:*", "arn:aws:sqs:${aws:RequestedRegion}:*:*")
+    assert verdict_under(replaced, identity(short), identity(whole)) is Verdict.EQUAL
+    every = allow("sqs:ListQueues", "arn:aws:sqs:${aws:RequestedRegion}:*:*")
+    asked = {"principal": f"arn:aws:iam::{OWNER}:user/u", "action": "sqs:ListQueues", "resource": "*"}
+    asked["context"] = {"aws:RequestedRegion": "eu-west-1"}
+    assert evaluate(parse_request(asked), identity(every)).depends_on == ("O28", "O42")
+    assert evaluate(parse_request(asked), identity(every), replaced).depends_on == ("O28",)

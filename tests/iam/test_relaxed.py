@@ -20,10 +20,16 @@ from grantproof.iam.request import Request
 CALLER = parse_principal("arn:aws:iam::111111111111:user/u")
 RESOURCES = ["*", *(f"arn:aws:{end}" for end in ("s3:::a", "s3:::ab", "s3:::a:b", "s3:::b", "sqs:::a"))]
 WRITTEN = ["*", *(f"arn:aws:s3:::{end}" for end in ("${v}", "a${v}", "${v}b", "a${v}*", "a", "?b")), "arn:aws:s*:*"]
+WRITTEN += ["arn:aws:${v}:::a", "arn:aws:s3:${v}::*", "arn:aws:s*:${v}${v}::a"]
 TEXTS = ["", "a", "b", "s3", "a:b", "arn:aws:s3:::a", "arn:aws:s3:::ab", "arn:aws:s3::::a"]
 VALUES = ["${v}", "a", "b", "${v, 'a'}"]
 ARNS = ["arn:aws:s3:::${v}", "arn:aws:${v}:::a", "arn:aws:s3:::a*", "arn:aws:s3:${v}::ab"]
-READINGS = [{}, {"O9": "void"}, {"O5": "segments"}, {"O3": "true", "O28": "covered", "O39": "never"}]
+READINGS = [
+    {},
+    {"O9": "void"},
+    {"O5": "segments", "O42": "replaced"},
+    {"O3": "true", "O28": "covered", "O39": "never", "O42": "replaced"},
+]
 
 
 def condition(random: Random) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _colons(statements: Iterable[Statement], *, fields: bool) -> int:
     in_fields: set[str] = set()
     for statement in statements:
         if fields:
-            most = max(1, most, *(1 + p.text.count(":") - _FIELDS for p in statement.resources or ()))
+            most = max(1, most, *(1 + p.text.count(":") - _FIELDS * (not p.early) for p in statement.resources or ()))
         for test in statement.conditions:
             by_key.setdefault(test.key, []).extend(test.values)
             if test.operator.type is Type.ARN and any(_early(p, Wild) for p in test.values):

@@ -63,7 +63,7 @@ def named_in(layers: Layers) -> Named:
     for statement in statements_of(layers):
         for pattern in statement.resources or ():
             in_partitions |= _left_open(pattern, negated=statement.not_resource)
-            parts = pattern.text.split(":", 5)
+            parts = pattern.outline.split(":", 5)
             if len(parts) == 6:
                 accounts.update(_digits(parts[4]))
                 partitions.update({parts[1]} if re.fullmatch(r"aws[a-z-]*", parts[1]) else ())
@@ -95,9 +95,9 @@ def _left_open(pattern: Pattern, *, negated: bool = False) -> set[str]:
     """The pattern of the partition, where ARNs of more than one may be meant, and not simply everything."""
     if not pattern.text.strip("*"):
         return set()
-    fields = pattern.text.split(":", 2)
-    if len(fields) < 3 or set("*?") & set(fields[0]):
-        return {_ANYWHERE} if set("*?") & set(pattern.text) or negated else set()
+    fields = pattern.outline.split(":", 2)
+    if len(fields) < 3 or set("*?") & set(fields[0]) or "$" in fields[1]:
+        return {_ANYWHERE} if set("*?$") & set(pattern.text) or negated else set()
     return {fields[1]} if negated or set("*?") & set(fields[1]) else set()
 
 

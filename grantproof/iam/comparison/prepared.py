@@ -16,7 +16,7 @@ from grantproof.iam.comparison.consulted import Consulted, consulted
 from grantproof.iam.comparison.named import Named, named_in
 from grantproof.iam.comparison.plan import names_no_caller
 from grantproof.iam.comparison.readings import OF_RESOURCES
-from grantproof.iam.comparison.relaxed import Effect, relaxed
+from grantproof.iam.comparison.relaxed import Effect, each_statement, relaxed, without_early
 from grantproof.iam.comparison.replayable import Replayable
 from grantproof.iam.comparison.sampled import Sample, conditional, unconditional
 from grantproof.iam.comparison.services import (
@@ -180,6 +180,17 @@ class Prepared:
         if at not in self._relaxed:
             self._relaxed[at] = Prepared(relaxed(self.layers, firing, assumptions))
         return self._relaxed[at]
+
+    def as_read(self, assumptions: Assumptions) -> Layers:
+        """The layers under one reading of O42: without the resources that it reads as matching nothing."""
+        if assumptions.reading("O42") != "never":
+            return self.layers
+        return self._never_replaced
+
+    @cached_property
+    def _never_replaced(self) -> Layers:
+        early = any(p.early for s in self.statements() for p in s.resources or ())
+        return each_statement(self.layers, without_early) if early else self.layers
 
     def statements(self) -> Iterator[Statement]:
         """The statements of all layers."""

@@ -25,6 +25,7 @@ from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import generic_values, longest, settled_by_generic
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
+from grantproof.iam.layers import Layers
 from grantproof.iam.request import Values
 from grantproof.iam.request_keys import has_one_value
 
@@ -103,25 +104,26 @@ class Question:
     ) -> Iterator[tuple[Escape, Mapping[str, Values]]]:
         """The escapes that only special values of policy variables show: those that patterns tell from generic ones."""
         special: dict[frozenset[tuple[str, Values]], Replayable[dict[str, Values]]] = {}
+        layers = inner.as_read(self.assumptions), outer.as_read(self.assumptions)
         for caller in self._in_doubt(outer, inner):
             settled = {key: states[0] for key, states in caller.states(self._variables).items()}
             generic_settles = self._variables_are_plain and inner.denies_what(outer)
-            if generic_settles and settled_by_generic(inner.layers, outer.layers, self._variables - settled.keys()):
+            if generic_settles and settled_by_generic(*layers, self._variables - settled.keys()):
                 continue
             # Most kinds of caller fix the same variables to the same values.
             at = frozenset(settled.items())
             if at not in special:
-                special[at] = Replayable(self._special_values(caller, outer, inner))
+                special[at] = Replayable(self._special_values(caller, *layers))
             for variables in filter(self._matter, special[at]):
                 self.effort.spend(_STEPS_OF_VALUES, "the policy variables have too many values that may matter")
                 bounds = self._bounds(caller, variables)
                 yield from ((escape, variables) for escape in self._search(caller, bounds, outer, inner, first=first))
 
-    def _special_values(self, caller: Caller, outer: Prepared, inner: Prepared) -> Iterator[dict[str, Values]]:
+    def _special_values(self, caller: Caller, inner: Layers, outer: Layers) -> Iterator[dict[str, Values]]:
         fields, void = self.assumptions.reading("O5") == "segments", self.assumptions.reading("O9") == "void"
         for tags_ignore_case in self._tags_ignore_case:
             reading = VariableReading(fields, void, tags_ignore_case)
-            yield from special_values(self._variables, caller, inner.layers, outer.layers, reading)
+            yield from special_values(self._variables, caller, inner, outer, reading)
 
     @property
     def _tags_ignore_case(self) -> tuple[bool, ...]:

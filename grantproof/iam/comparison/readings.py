@@ -20,7 +20,7 @@ from grantproof.iam.pattern import Pattern, completed, within_fields
 #: The points on which the outcome of a test can depend.
 OF_TESTS = ("O3", "O4", "O16", "O20", "O23", "O41")
 #: The points on which the resources that a statement matches can depend.
-OF_RESOURCES = ("O5", "O6", "O9", "O28", "O39")
+OF_RESOURCES = ("O5", "O6", "O9", "O28", "O39", "O42")
 #: The points on which plans can depend.
 OF_CALLERS = frozenset(OPEN_POINTS) - {*OF_TESTS, *OF_RESOURCES}
 
@@ -72,6 +72,8 @@ def _of_resources(patterns: tuple[Pattern, ...]) -> frozenset[str]:
             found.add("O28")
         if _wild_in_service(pattern):
             found.add("O39")
+        if pattern.early:
+            found.add("O42")
     return frozenset(found)
 
 
@@ -89,7 +91,7 @@ def _may_lack_value(pattern: Pattern) -> bool:
 
 
 def _wild_in_service(pattern: Pattern) -> bool:
-    fields = pattern.text.split(":", 3)
+    fields = pattern.outline.split(":", 3)
     return len(fields) == 4 and bool(set("*?") & set(fields[2]))
 
 

@@ -64,6 +64,12 @@ def each_statement(layers: Layers, made: Callable[[Statement], Statement | None]
     )
 
 
+def without_early(statement: Statement) -> Statement:
+    """The statement without resources that have a variable before the fifth colon (O42)."""
+    resources = statement.resources
+    return statement if resources is None else replace(statement, resources=tuple(p for p in resources if not p.early))
+
+
 def _relaxed(statement: Statement, assumptions: Assumptions, *, widen: bool) -> Statement | None:
     """The statement; None where it may never fire."""
     s = statement
@@ -103,7 +109,7 @@ def _patterns(patterns: Sequence[Pattern], fill: Callable[[Pattern], Glob], *, w
             out.append(pattern)
         elif widen:
             found = fill(pattern)
-            out.append(Pattern(pattern.text, found.tokens, found))
+            out.append(Pattern(pattern.outline, found.tokens, found))
     return tuple(out)
 
 
@@ -119,6 +125,7 @@ def _any_arn(pattern: Pattern) -> Glob:
 
 
 def _any_resource(pattern: Pattern, assumptions: Assumptions) -> Glob:
-    """Where wildcards stop at colons, none stands for all that a value may hold. (In a resource's service, of which O39
-    speaks, there is no variable: rule V3.)"""
-    return _EVERYTHING if assumptions.reading("O5") == "segments" else filled(pattern, {})
+    """Where wildcards stop at colons (O5), or do not match in a resource's service (O39), none stands for all that a
+    value may hold."""
+    stops = assumptions.reading("O5") == "segments" or (pattern.early and assumptions.reading("O39") == "never")
+    return _EVERYTHING if stops else filled(pattern, {})

@@ -24,7 +24,7 @@ from grantproof.iam.comparison.services import on_everything
 from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Entry, Layers, arn_service_of, service_of
-from grantproof.iam.match import lacks_value, of_whole_service, wild_service
+from grantproof.iam.match import lacks_value, never_matches, of_whole_service, wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
 from grantproof.iam.request import Values
 
@@ -65,7 +65,7 @@ class Side:
         self.entries = tuple(entries)
         self.statements: tuple[Statement, ...] = tuple(statement for _, _, (_, statement) in entries)
         if judge.takes("O9", "void"):
-            self.statements = tuple(_void(s) if lacks_value(s, variables) else s for s in self.statements)
+            self.statements = tuple(_void(s) if lacks_value(s, variables, judge) else s for s in self.statements)
         self.tells_callers_apart = False
         self.conditional = self._not_action = self._not_resource = 0
         for number, one in enumerate(self.statements):
@@ -220,7 +220,7 @@ class Side:
     def _resource_glob(self, pattern: Pattern) -> Iterator[Glob]:
         """What one Resource pattern matches under the readings in force; nothing if a variable has no value (V8)."""
         found = pattern.resolve(single_value(self.variables))
-        if found is None:
+        if found is None or never_matches(pattern, self.judge):
             return
         if found.literal is not None or found.everything:
             yield found

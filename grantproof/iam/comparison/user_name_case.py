@@ -66,7 +66,7 @@ def _lowered(statement: Statement) -> Statement:
 def _lower(pattern: Pattern) -> Pattern:
     parts = tuple(map(_lower_part, pattern.parts))
     fixed = None if pattern.fixed is None else Glob(part for part in parts if not isinstance(part, Variable))
-    return Pattern(pattern.text.lower(), parts, fixed)
+    return replace(pattern, text=pattern.text.lower(), parts=parts, fixed=fixed)
 
 
 def _lower_part(part: Token | Variable) -> Token | Variable:
