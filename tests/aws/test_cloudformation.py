@@ -43,6 +43,16 @@ def snapshot(world: World) -> AccountSnapshot:
     return take(OWNER, lambda service: world.client(root, service))
 
 
+def test_a_mapping_may_have_the_name_of_a_resource(world: World) -> None:
+    """A look-up means the mapping, a reference the resource."""
+    policy = {"PolicyName": {"Fn::FindInMap": ["Reader", "a", "b"]}, "PolicyDocument": READ}
+    role = {"Type": "AWS::IAM::Role", "Properties": {**ROLE, "RoleName": "reader", "Policies": [policy]}}
+    outputs = {"Name": {"Value": {"Ref": "Reader"}}}
+    made = create(world, {"Reader": role}, Mappings={"Reader": {"a": {"b": "read"}}}, Outputs=outputs)
+    assert made == {"Name": "reader"}
+    assert [one["PolicyName"] for one in snapshot(world).roles[0]["RolePolicyList"]] == ["read"]
+
+
 def nested(world: World) -> dict[str, Any]:
     s3 = world.client(world.root("owner"), "s3")
     s3.create_bucket(Bucket="templates", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

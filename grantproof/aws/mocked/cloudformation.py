@@ -19,6 +19,7 @@ without this module, and fails as soon as moto does one of these by itself, so t
 9. moto reads a template from the bucket that its URL begins with, also if the URL has another host or a version. See
    `s3_address`.
 10. moto does not pass names and defaults that CloudFormation fills in to some services: see `with_defaults`.
+11. moto takes a mapping for the resource of the same name. CloudFormation keeps the names of the two apart.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def like_cloudformation(client_of: ClientOf) -> Generator[Built, None, None]:
         patch.object(parsing.ResourceMap, "__init__", _in_its_partition(parsing.ResourceMap.__init__)),
         patch.object(parsing.ResourceMap, "load_parameters", _parameters(client_of)),
         patch.object(parsing.ResourceMap, "load_conditions", _load_conditions),
+        patch.object(parsing.ResourceMap, "load_mapping", lambda self: None),
         patch.object(parsing.ResourceMap, "transform_mapping", lambda self: None),
         patch.object(parsing.ResourceMap, "validate_outputs", lambda self: None),
         patch.object(parsing.OutputMap, "exports", property(_exports)),
