@@ -8,9 +8,11 @@ import pytest
 
 from grantproof.aws.combinations.combined import CombinedFindings, compare_part, synthesised_under
 from grantproof.aws.combinations.excess import excess
+from grantproof.aws.combinations.regions_to_check import undistinguished_conditions
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.drafts.skeleton import skeleton
 from grantproof.contract import load
+from grantproof.source import read
 
 TEMPLATE = """
 Parameters:
@@ -542,3 +544,8 @@ def test_a_boundary_of_aws_is_there_though_no_stack_makes_it(tmp_path: Path, act
     for part in space.parts:
         compare_part(found, part, noted)
     assert (not noted.found) is agrees
+
+
+def test_conditions_that_are_no_object_are_left_to_the_deployment_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("Conditions: [x]\nResources: {}\n", encoding="utf-8")
+    assert list(undistinguished_conditions(read(tmp_path / "t.yaml"))) == []

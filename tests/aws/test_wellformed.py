@@ -58,6 +58,7 @@ def test_what_is_well_formed_is_not_refused() -> None:
         ("!Equals [a, a]", "x", "Conditions: Always is an object", 5),
         ("Type: AWS::IAM::Role", "Type: [x]", "Role: a resource names its Type", 8),
         ("Condition: Always", "Condition: [Always]", "Role: the condition of a resource names its Condition", 9),
+        ("Condition: Always", "DependsOn: [[Always]]", "DependsOn names resources", 9),
         ("!Ref AWS::NoValue]", "x, y]", "Fn::If takes a list of 3", 12),
         ('!Sub "${Stage}-role"', "!Sub [x]", "Fn::Sub takes a text, or a list of a text and an object", 11),
         ("!GetAtt Role.Arn", "!GetAtt [Role]", "Fn::GetAtt takes a resource and an attribute", 14),

@@ -82,7 +82,8 @@ def _of_place(comparisons: Sequence[Any], lookups: Sequence[Any], named: Mapping
 def undistinguished_conditions(document: Document) -> Iterator[str]:
     """The conditions of a template with a region-dependent comparison that has the same result in every known region,
     so that its other result cannot be checked."""
-    for name, expression in (document.value.get("Conditions") or {}).items():
+    conditions = document.value.get("Conditions")
+    for name, expression in conditions.items() if isinstance(conditions, Mapping) else ():
         for asked in _asked(expression, *_TRUTHS):
             named = {key: document.value[key] for key in ("Mappings", "Conditions") if key in document.value}
             seen = {_of_place([asked], [], named, region)[0][0] for region in regions()}

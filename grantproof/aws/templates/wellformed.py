@@ -70,6 +70,9 @@ def check_template(template: Mapping[str, Any]) -> None:
             raise Malformed("the properties of a resource are an object", place_of(template, (*path, "Properties")))
         if "Condition" in resource:
             _check_text(template, path, resource, "Condition", "the condition of a resource")
+        after = resource.get("DependsOn", [])
+        if not all(isinstance(name, str) for name in (after if isinstance(after, list) else [after])):
+            raise Malformed("DependsOn names resources", place_of(template, (*path, "DependsOn")))
         _check_functions(template, path, resource)
     for section in ("Conditions", "Outputs"):
         for path, entry in _entries(template, section):
