@@ -82,12 +82,14 @@ class GrantChange:
 
 @dataclass(frozen=True)
 class Change:
-    """The effect of a change on all grants. `changed`: the lines that it touched, by file; `top`: the repository."""
+    """The effect of a change on all grants. `changed`: the lines that it touched, by file; `top`: the repository;
+    `uncommitted`: files of the working tree that are part of it and of no commit."""
 
     base: Base
     grants: tuple[GrantChange, ...]
     top: Path = Path()
     changed: Mapping[Path, Sequence[int]] = field(default_factory=dict)
+    uncommitted: tuple[str, ...] = ()
 
     @property
     def passes(self) -> bool:
@@ -115,7 +117,8 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
         now = () if gone else find(directory)
         pairs = _pairs(repository, base, folder, old, now, paths)
         found = tuple(_compared(pair, said) for pair in pairs)
-    return Change(base, found, repository.top, repository.changed_lines(base, folder))
+    changed = repository.changed_lines(base, folder)
+    return Change(base, found, repository.top, changed, repository.uncommitted(folder))
 
 
 def _has_templates(directory: Path) -> bool:

@@ -168,6 +168,12 @@ class Repository:
             if path.is_file() and path.stat().st_size > LARGEST:
                 raise NotCompared(f"{path} {TOO_LARGE}")
 
+    def uncommitted(self, folder: str) -> tuple[str, ...]:
+        """The files below a folder, relative to the root of the working tree, that are neither committed nor staged as
+        they are there. Sorted."""
+        others = _git(self.top, "ls-files", "--others", "--exclude-standard", "-z", "--", folder or ".")
+        return tuple(sorted(self._names(folder).union(filter(None, os.fsdecode(others.stdout).split("\0")))))
+
     def _names(self, folder: str, *options: str) -> set[str]:
         """The files below a folder that `git diff` lists with these options; without any, those that differ from the
         index."""

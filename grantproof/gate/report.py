@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grantproof.evidence.report_folder import put
 from grantproof.gate.sarif import sarif
-from grantproof.gate.wording import EFFECTS, SINCE_THIS_CHANGE, described, headline, request_words, shown_grants
+from grantproof.gate.wording import EFFECTS, SINCE_THIS_CHANGE, described, headline, notes, request_words, shown_grants
 from grantproof.source import shown
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def text(change: Change) -> str:
     """For a terminal."""
     lines = [headline(change)]
-    lines += [f"  note: {change.base.note}"] if change.base.note else []
+    lines += [f"  note: {note}" for note in notes(change)]
     for grant in shown_grants(change):
         lines.append(f"{'' if grant.passes else 'NOT COVERED  '}{grant.grant}  ({grant.what})")
         lines += [f"  cannot be compared: {doubt}" for doubt in grant.doubts]
@@ -43,7 +43,7 @@ def markdown(change: Change) -> str:
     rendered."""
     passes = "✅" if change.passes else "❌"
     lines = ["<!-- grantproof -->", f"### {passes} grantproof: {headline(change)}", ""]
-    lines += [f"_{change.base.note}_", ""] if change.base.note else []
+    lines += [line for note in notes(change) for line in (f"_{_escaped(note)}_", "")]
     for grant in shown_grants(change):
         lines += [f"#### {_code(grant.grant)} {_escaped(grant.what)}", ""]
         lines += [f"- ❌ cannot be compared: {_code(doubt)}" for doubt in grant.doubts]
@@ -89,6 +89,7 @@ def data(change: Change) -> dict[str, Any]:
     return {
         "version": 1,
         "base": {"ref": change.base.name, "commit": change.base.commit, "note": change.base.note},
+        "uncommitted": list(change.uncommitted),
         "passes": change.passes,
         "summary": headline(change),
         "grants": [

@@ -32,6 +32,16 @@ def headline(change: Change) -> str:
     return f"Access changes: {', '.join(parts)}; {of}."
 
 
+def notes(change: Change) -> list[str]:
+    """What a reader has to know of the two states: which they are, where that is not what it seems."""
+    notes = [change.base.note] if change.base.note else []
+    if change.uncommitted:
+        first, *others = change.uncommitted
+        files = f"{first} is" if not others else f"{first} and {len(others)} more are"
+        notes.append(f"the working tree was compared, in which {files} neither committed nor staged")
+    return notes
+
+
 def described(access: Access) -> Iterator[str]:
     """A piece of access in lines: what it is, an example, the statements that allow it, what the contract says."""
     yield f"{access.subject}: {access.clause}"

@@ -25,6 +25,24 @@ def test_unchanged_files_are_one_line(repository: Path) -> None:
     assert [grant.what for grant in change.grants] == ["unchanged"]
 
 
+def test_what_no_commit_has_is_named_since_the_working_tree_was_compared(repository: Path) -> None:
+    """A commit that widens access, and a correction that is not committed: what was compared cannot be merged."""
+    edit(ROLE, READ, f"{READ}*")
+    commit(repository)
+    assert not found(repository).passes
+    edit(ROLE, f"{READ}*", READ)
+    Path("grants/reader/notes.txt").write_text("new", encoding="utf-8")
+    change = found(repository)
+    assert change.passes
+    assert change.uncommitted == ("grants/reader/notes.txt", ROLE.as_posix())
+    said = "the working tree was compared, in which grants/reader/notes.txt and 1 more are neither committed nor staged"
+    assert report.text(change).splitlines()[1:] == [f"  note: {said}"]
+    assert said in report.markdown(change).replace("\\.", ".")
+    assert report.data(change)["uncommitted"] == list(change.uncommitted)
+    git(repository, "add", "--all")
+    assert found(repository).uncommitted == ()
+
+
 def test_a_refactoring_is_one_line(repository: Path) -> None:
     """The role renamed, its statement moved into a policy of its own and written as lists, the folder renamed."""
     edit(ROLE, "Reader", "ParameterReader")
