@@ -1,4 +1,4 @@
-"""Contract and combination, compared: what is said, where, and with which request as a witness."""
+"""A combination compared with its contract: which disagreements are reported, where, and with which witness."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def found(
     return [(detail, dict(seen.shown)) for (_, detail, _), seen in noted.found.items()]
 
 
-def test_what_agrees_is_not_told(tmp_path: Path) -> None:
+def test_there_is_no_finding_where_contract_and_combination_agree(tmp_path: Path) -> None:
     assert found(tmp_path, ("trust", "app", "Reader")) == []
     assert found(tmp_path, ("policies", "app")) == []
 
 
-def test_a_user_of_the_own_account_whom_an_option_lets_in_by_name_is_told(tmp_path: Path) -> None:
+def test_a_user_of_the_own_account_that_an_option_trusts_by_name_is_reported(tmp_path: Path) -> None:
     """Naming the account leaves it to the account's own policies; naming the user does not (rules E11 to E17)."""
     bob = '!Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/bob"'
     said = found(tmp_path, ("trust", "app", "Reader"), principal=f"!If [WithMore, [{ROOT}, {bob}], {ROOT}]")
@@ -85,7 +85,7 @@ def test_a_user_of_the_own_account_whom_an_option_lets_in_by_name_is_told(tmp_pa
     assert shown["witness"]["principal"] == "arn:aws:iam::111111111111:user/bob"
 
 
-def test_the_witness_is_a_session_of_the_role_in_its_partition(tmp_path: Path) -> None:
+def test_a_witness_is_a_session_of_the_role_in_the_role_s_partition(tmp_path: Path) -> None:
     action = "!If [WithMore, [s3:ListAllMyBuckets, s3:GetObject], s3:ListAllMyBuckets]"
     said = found(tmp_path, ("policies", "app"), region="us-gov-west-1", action=action)
     ((detail, shown),) = said
@@ -93,7 +93,7 @@ def test_the_witness_is_a_session_of_the_role_in_its_partition(tmp_path: Path) -
     assert shown["witness"]["principal"] == "arn:aws-us-gov:sts::111111111111:assumed-role/app-Reader/example"
 
 
-def test_what_the_boundary_cuts_is_nobodys_access(tmp_path: Path) -> None:
+def test_access_that_a_boundary_removes_is_not_reported(tmp_path: Path) -> None:
     assert found(tmp_path, ("policies", "app"), bound=True, action='"*"') == []
     said = found(tmp_path, ("policies", "app"), bound=True, action="ssm:GetParameter")
     assert [detail for detail, _ in said] == ["narrower than the contract, which promises s3:ListAllMyBuckets on *"]

@@ -1,4 +1,4 @@
-"""Policies on resources by the table: what it says of each type, and that all who ask it see the same."""
+"""Resource policies read by the tables of `carriers`: the tables are right, and all code that uses them agrees."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_the_table_names_types_properties_and_attributes_that_cloudformation_has
         ("*", "*"),
     ],
 )
-def test_what_carries_the_policy_of_a_resource_is_known(resource: str, carrier: str) -> None:
+def test_the_resource_that_carries_the_policy_is_found_from_an_arn(resource: str, carrier: str) -> None:
     assert carrier_arn(resource) == carrier
 
 
 # --- how policies are written -----------------------------------------------------------------------------------------
 
 
-def test_put_permission_becomes_the_statement_that_eventbridge_makes_of_it() -> None:
+def test_a_permission_becomes_the_statement_that_eventbridge_creates() -> None:
     organization = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1"}
     given = {"StatementId": "org", "Action": "events:PutEvents", "Principal": "*", "Condition": organization}
     (found,) = entries(("AWS::Events::EventBusPolicy", given))
@@ -91,7 +91,7 @@ def test_put_permission_becomes_the_statement_that_eventbridge_makes_of_it() -> 
     assert found["Policy"]["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::222222222222:root"}
 
 
-def test_what_hangs_on_one_bus_is_one_policy_in_an_order_of_its_own() -> None:
+def test_several_policies_of_one_bus_become_one_in_a_fixed_order() -> None:
     parts = [
         ("AWS::Events::EventBus", {"Name": "orders", "Policy": policy({**ALLOW, "Sid": "b"})}),
         ("AWS::Events::EventBusPolicy", {"EventBusName": "orders", "StatementId": "a", "Statement": ALLOW}),
@@ -102,7 +102,7 @@ def test_what_hangs_on_one_bus_is_one_policy_in_an_order_of_its_own() -> None:
     assert {e["Arn"]: [s["Sid"] for s in e["Policy"]["Statement"]] for e in found}[f"{BUS}other"] == ["c"]
 
 
-def test_a_variable_in_a_policy_of_the_old_language_stays_text_beside_a_newer_one() -> None:
+def test_a_variable_of_an_old_version_stays_text_when_merged_with_a_newer_policy() -> None:
     old = policy({**ALLOW, "Resource": "${aws:username}"}, version="2008-10-17")
     parts = [
         ("AWS::Logs::ResourcePolicy", {"PolicyName": "old", "PolicyDocument": json.dumps(old)}),
@@ -112,7 +112,7 @@ def test_a_variable_in_a_policy_of_the_old_language_stays_text_beside_a_newer_on
     assert sorted(s["Resource"] for s in found["Policy"]["Statement"]) == ["${$}{aws:username}", "*"]
 
 
-def test_an_api_means_itself_by_the_short_form() -> None:
+def test_the_short_form_of_an_api_resource_means_the_api_itself() -> None:
     statement = {**ALLOW, "Action": "execute-api:Invoke", "Resource": ["execute-api:/*/GET/x", "arn:aws:x:::y"]}
     (found,) = entries(("AWS::ApiGateway::RestApi", {"Name": "x", "Policy": policy(statement)}))
     start = "arn:aws:execute-api:eu-west-1:111111111111:made-up"
@@ -135,7 +135,7 @@ def test_an_api_means_itself_by_the_short_form() -> None:
         ("AWS::CodeArtifact::Repository", {"PermissionsPolicyDocument": policy(ALLOW)}, "no property DomainName"),
     ],
 )
-def test_a_policy_that_cannot_be_told_is_none(type_: str, properties: dict[str, Any], why: str) -> None:
+def test_a_policy_that_cannot_be_determined_is_refused(type_: str, properties: dict[str, Any], why: str) -> None:
     with pytest.raises(NoPolicy, match=why):
         entries((type_, properties))
 
@@ -151,7 +151,7 @@ def stage() -> Iterator[Stage]:
     found.close()
 
 
-def test_what_is_worked_out_is_what_a_deployment_holds(stage: Stage) -> None:
+def test_synthesised_policies_equal_the_deployed_ones(stage: Stage) -> None:
     (stack,) = stage.deployment.stacks
     physical = {(stack.alias, *resource.path): resource.physical_id for resource in stack.resources}
     made = synthesise(stage.contract, physical=physical).snapshots["111111111111"].resource_policies
@@ -160,7 +160,7 @@ def test_what_is_worked_out_is_what_a_deployment_holds(stage: Stage) -> None:
     assert len(held) == len({entry["Arn"] for entry in held}) == len(stage.contract.resources)
 
 
-def test_every_statement_is_found_where_it_is_written(stage: Stage) -> None:
+def test_every_statement_is_located_in_the_template(stage: Stage) -> None:
     places = {
         statement.sid: str(stage.origins.place(policy.label, statement.index))
         for policy in stage.policies.resource_policies.values()
@@ -173,7 +173,7 @@ def test_every_statement_is_found_where_it_is_written(stage: Stage) -> None:
     assert "Statement:" in text[int(places["rules"].split(":")[1]) - 1]
 
 
-def test_what_else_decides_is_said_and_nobody_is_told_that_it_is_allowed(stage: Stage) -> None:
+def test_what_else_decides_is_named_and_the_action_is_not_reported_as_allowed(stage: Stage) -> None:
     with pytest.raises(Undecided, match="policy of the bucket behind an access point"):
         stage.policies.resource_policy(
             "s3:GetObject", "arn:aws:s3:us-east-1:111111111111:accesspoint/orders/object/some"
@@ -193,7 +193,7 @@ def test_what_else_decides_is_said_and_nobody_is_told_that_it_is_allowed(stage: 
         ('"s3:GetObject"', '"s3:*"'),
     ],
 )
-def test_a_policy_that_says_something_else_disagrees_with_the_contract(old: str, new: str, tmp_path: Path) -> None:
+def test_a_policy_that_differs_from_the_contract_is_a_disagreement(old: str, new: str, tmp_path: Path) -> None:
     for file in SHAPE.iterdir():
         text = file.read_text(encoding="utf-8")
         assert file.suffix != ".yaml" or file.name != "shared.yaml" or old in text
@@ -215,7 +215,7 @@ ELSEWHERE = SHAPE.parent / "resource-policies-elsewhere"
 
 
 @pytest.mark.parametrize("shape", [ELSEWHERE, SHAPE.parent / "repository-policy"], ids=lambda path: path.name)
-def test_what_is_worked_out_of_other_resources_is_what_a_deployment_holds(shape: Path) -> None:
+def test_synthesised_references_to_other_resources_equal_the_deployed_ones(shape: Path) -> None:
     found = Stage(load(shape))
     found.open()
     try:
@@ -229,7 +229,7 @@ def test_what_is_worked_out_of_other_resources_is_what_a_deployment_holds(shape:
         found.close()
 
 
-def test_beside_a_registry_with_a_policy_nobody_is_told_what_is_allowed_on_a_repository() -> None:
+def test_with_a_registry_policy_access_to_a_repository_is_undecided() -> None:
     contract = load(ELSEWHERE)
     policies = Synthesised(contract, synthesise(contract)).policies
     repository = "arn:aws:ecr:us-east-1:111111111111:repository/images"
@@ -239,7 +239,7 @@ def test_beside_a_registry_with_a_policy_nobody_is_told_what_is_allowed_on_a_rep
 
 
 @pytest.mark.parametrize("sid", [r.policy[-1].document["Sid"] for r in load(ELSEWHERE).resources])
-def test_each_of_them_that_says_something_else_disagrees_with_the_contract(sid: str, tmp_path: Path) -> None:
+def test_each_statement_that_differs_from_the_contract_is_a_disagreement(sid: str, tmp_path: Path) -> None:
     text = (ELSEWHERE / "shared.yaml").read_text(encoding="utf-8")
     start = re.search(rf'Sid"?: ?"?{sid}\b', text)
     assert start is not None
@@ -262,7 +262,7 @@ def test_each_of_them_that_says_something_else_disagrees_with_the_contract(sid: 
 # --- what is not in the table -----------------------------------------------------------------------------------------
 
 
-def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
+def test_a_policy_written_as_text_is_found_anywhere() -> None:
     assert list(policy_paths({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
     numbered = json.dumps(policy(ALLOW)).replace("Statement", r"\u0053tatement")
     assert json.loads(numbered) == policy(ALLOW)
@@ -275,7 +275,7 @@ def test_a_policy_that_is_text_counts_as_one_wherever_it_is() -> None:
     assert list(origins.written()) == []  # neither has a place here; the parameter's value is none of a policy
 
 
-def test_a_policy_of_a_real_account_that_no_export_holds_is_said() -> None:
+def test_a_policy_in_a_template_that_no_export_contains_is_reported() -> None:
     made = Resource(("Bus",), "AWS::Events::EventBusPolicy", "x", "owner", None)
     assert has_unexported_policy(made, {"Principal": "*"})
     vault = Resource(("Vault",), "AWS::Backup::BackupVault", "x", "owner", None)
@@ -314,7 +314,7 @@ FUNCTION = "arn:aws:lambda:eu-west-1:111111111111:function:f"
         ),
     ],
 )
-def test_a_permission_becomes_the_statement_that_lambda_makes_of_it(more: Any, principal: Any, condition: Any) -> None:
+def test_a_permission_becomes_the_statement_that_lambda_creates(more: Any, principal: Any, condition: Any) -> None:
     given = {"FunctionName": "f", "Action": "lambda:InvokeFunction", **more}
     (found,) = entries(("AWS::Lambda::Permission", given))
     (statement,) = found["Policy"]["Statement"]
@@ -332,17 +332,17 @@ def test_a_permission_becomes_the_statement_that_lambda_makes_of_it(more: Any, p
         (f"{FUNCTION}:live", f"{FUNCTION}:live"),
     ],
 )
-def test_a_function_is_named_in_every_way_that_lambda_takes(name: str, arn: str) -> None:
+def test_a_function_can_be_named_in_every_way_that_lambda_accepts(name: str, arn: str) -> None:
     given = {"FunctionName": name, "Action": "lambda:InvokeFunction", "Principal": "222222222222"}
     assert [entry["Arn"] for entry in entries(("AWS::Lambda::Permission", given))] == [arn]
 
 
-def test_a_principal_that_lambda_does_not_take_is_no_policy() -> None:
+def test_a_principal_that_lambda_refuses_gives_no_policy() -> None:
     with pytest.raises(NoPolicy, match="neither account, role, user nor service"):
         entries(("AWS::Lambda::Permission", {"FunctionName": "f", "Action": "a", "Principal": "somebody"}))
 
 
-def test_what_a_service_holds_beside_what_stacks_put_there_is_not_lost() -> None:
+def test_statements_that_a_service_holds_are_merged_with_those_of_stacks() -> None:
     held = {"Arn": FUNCTION, "Type": "T", "Account": "1", "Policy": {"Statement": {"Sid": "by a call"}}}
     own = {**held, "Policy": policy({"Sid": "by a stack"})}
     (both,) = merged_entries([own], [held])
@@ -365,7 +365,7 @@ def test_what_a_service_holds_beside_what_stacks_put_there_is_not_lost() -> None
         (None, True),
     ],
 )
-def test_a_permission_on_an_alias_of_a_real_account_is_said(name: Any, unread: bool, tmp_path: Path) -> None:
+def test_a_permission_on_a_lambda_alias_of_a_real_account_is_reported(name: Any, unread: bool, tmp_path: Path) -> None:
     resources = {"F": {"Type": "AWS::Lambda::Function"}, "A": {"Type": "AWS::Lambda::Alias"}}
     (tmp_path / "t.json").write_text(json.dumps({"Resources": resources}), encoding="utf-8")
     made = Resource(("P",), "AWS::Lambda::Permission", "x", "owner", tmp_path / "t.json")

@@ -1,4 +1,4 @@
-"""Where moto differs from CloudFormation: made the same, and seen to be still needed."""
+"""The corrections of moto's CloudFormation: each does what AWS does, and moto still needs it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_an_output_that_the_nested_stack_lacks_is_noted(world: World) -> None:
     assert list(world.built.outputs.values()) == ["output Other of the nested stack Inner, which has no such output"]
 
 
-def test_everything_that_hangs_on_an_iam_entity_arrives(world: World) -> None:
+def test_everything_attached_to_an_iam_entity_is_created(world: World) -> None:
     create(
         world,
         {
@@ -145,7 +145,7 @@ def test_everything_that_hangs_on_an_iam_entity_arrives(world: World) -> None:
     assert policy["PolicyVersionList"][0]["Document"] == READ
 
 
-def test_an_aws_managed_policy_that_is_attached_comes_with_its_document() -> None:
+def test_an_attached_aws_managed_policy_has_its_document() -> None:
     with World({"owner": OWNER}, "eu-west-1", managed_policies=True) as world:
         arn = "arn:aws:iam::aws:policy/AdministratorAccess"
         properties = {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": [arn]}
@@ -169,7 +169,7 @@ def test_an_aws_managed_policy_that_is_attached_comes_with_its_document() -> Non
         ),
     ],
 )
-def test_what_cannot_be_created_is_noted_and_not_there(world: World, resource: Any, named: str) -> None:
+def test_a_resource_that_cannot_be_created_is_noted_and_missing(world: World, resource: Any, named: str) -> None:
     create(world, {"Thing": resource, "Role": {"Type": "AWS::IAM::Role", "Properties": ROLE}})
     ((name, because),) = world.built.refused.items()
     assert name[1] == "Thing"
@@ -184,7 +184,7 @@ def test_what_cannot_be_created_is_noted_and_not_there(world: World, resource: A
     [{"Ref": "Thing"}, {"Fn::GetAtt": ["Thing", "Arn"]}, {"Fn::Sub": "${Thing}-x"}, {"Fn::Sub": "${Thing.Arn}"}],
     ids=json.dumps,
 )
-def test_whatever_takes_something_from_what_is_not_there_is_not_there_either(world: World, taking: Any) -> None:
+def test_a_resource_that_refers_to_a_missing_one_is_missing_too(world: World, taking: Any) -> None:
     """A policy with a hole in it would be compared as if it were whole."""
     statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": taking}
     document = {"Version": "2012-10-17", "Statement": [statement]}
@@ -202,7 +202,7 @@ def test_whatever_takes_something_from_what_is_not_there_is_not_there_either(wor
     assert snapshot(world).roles == ()
 
 
-def test_resources_that_wait_for_each_other_are_not_there(world: World) -> None:
+def test_resources_that_refer_to_each_other_are_missing(world: World) -> None:
     """CloudFormation refuses the template; moto would ask for the one and the other until Python gave up."""
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole"}
 
@@ -216,7 +216,7 @@ def test_resources_that_wait_for_each_other_are_not_there(world: World) -> None:
     assert snapshot(world).roles == ()
 
 
-def test_policies_of_other_services_arrive(world: World) -> None:
+def test_policies_of_other_services_are_created(world: World) -> None:
     """Bucket, queue, topic, key and secret: each policy is on its resource afterwards, and goes with the stack."""
     everyone = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Resource": "*"}
 
@@ -278,7 +278,7 @@ def test_policies_of_other_services_arrive(world: World) -> None:
         ({**TRUST, "Version": "2020-10-17"}, False),
     ],
 )
-def test_iam_saves_the_documents_that_aws_saves(world: World, trust: Any, saved: bool) -> None:
+def test_iam_accepts_the_documents_that_aws_accepts(world: World, trust: Any, saved: bool) -> None:
     create(world, {"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}})
     assert (len(snapshot(world).roles), len(world.built.refused)) == ((1, 0) if saved else (0, 1))
 
@@ -292,7 +292,7 @@ def test_a_repository_policy_needs_no_resource(world: World) -> None:
     assert seen["Policy"] == properties["RepositoryPolicyText"]
 
 
-def test_who_federates_is_made(world: World) -> None:
+def test_identity_providers_are_created(world: World) -> None:
     saml = "<EntityDescriptor>" + "x" * 1000 + "</EntityDescriptor>"
     outputs = create(
         world,
@@ -314,7 +314,7 @@ def test_who_federates_is_made(world: World) -> None:
     assert world.built.refused == {}
 
 
-def test_no_value_leaves_lists_and_properties(world: World) -> None:
+def test_no_value_removes_list_entries_and_properties(world: World) -> None:
     nothing = {"Fn::If": ["Never", {"Fn::Sub": "x"}, {"Ref": "AWS::NoValue"}]}
     second = {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}
     document = {**READ, "Statement": [*READ["Statement"], {"Fn::If": ["Never", second, {"Ref": "AWS::NoValue"}]}]}
@@ -344,7 +344,7 @@ def test_pseudo_parameters_are_those_of_the_region(region: str, partition: str) 
         assert found == {"Partition": partition, "Suffix": "amazonaws.com" + (".cn" if "cn" in region else "")}
 
 
-def test_deleting_the_stack_removes_what_it_made(world: World) -> None:
+def test_deleting_a_stack_removes_what_it_created(world: World) -> None:
     role = {"AssumeRolePolicyDocument": TRUST, "Policies": [{"PolicyName": "p", "PolicyDocument": READ}]}
     create(world, {"Role": {"Type": "AWS::IAM::Role", "Properties": role}, **nested(world)})
     world.client(world.root("owner"), "cloudformation").delete_stack(StackName="stack")
@@ -352,7 +352,7 @@ def test_deleting_the_stack_removes_what_it_made(world: World) -> None:
     assert world.client(world.root("owner"), "ssm").describe_parameters()["Parameters"] == []
 
 
-def test_what_has_no_properties_is_not_made_anew_at_the_next_deployment(world: World) -> None:
+def test_a_resource_without_properties_is_not_replaced_at_the_next_deployment(world: World) -> None:
     resources = {"T": {"Type": "AWS::SNS::Topic"}}
     out = create(world, resources, Outputs={"Arn": {"Value": {"Ref": "T"}}})
     client = world.client(world.root("owner"), "cloudformation")
@@ -390,7 +390,7 @@ def test_moto_still_needs_this_module() -> None:
         assert [o.get("OutputValue") for o in outputs] != ["in"]
 
 
-def test_a_stand_in_has_every_attribute_and_what_sends_elsewhere_is_one(world: World) -> None:
+def test_a_stand_in_has_every_attribute_and_senders_are_stand_ins(world: World) -> None:
     """That it may send there is for the contract to say."""
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "late"}}
     away = {"Type": "AWS::SNS::Subscription", "Properties": {"Endpoint": "https://example.com", "Protocol": "https"}}
@@ -400,7 +400,7 @@ def test_a_stand_in_has_every_attribute_and_what_sends_elsewhere_is_one(world: W
     assert world.built.refused == {}
 
 
-def test_a_function_whose_code_is_in_a_tools_bucket_is_made(world: World) -> None:
+def test_a_function_whose_code_is_in_a_packaging_bucket_is_created(world: World) -> None:
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
     code = {"S3Bucket": {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}, "S3Key": "a.zip"}
     properties = {"Code": code, "Handler": "i.h", "Runtime": "python3.12", "Role": {"Fn::GetAtt": ["R", "Arn"]}}
@@ -427,14 +427,14 @@ PASS = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
         ),
     ],
 )
-def test_an_attribute_that_moto_does_not_give_is_what_cloudformation_gives(
+def test_an_attribute_that_moto_lacks_is_that_of_cloudformation(
     world: World, type_: str, properties: dict[str, Any], attribute: str, found: str
 ) -> None:
     outputs = {"It": {"Value": {"Fn::GetAtt": ["R", attribute]}}}
     assert create(world, {"R": {"Type": type_, "Properties": properties}}, Outputs=outputs) == {"It": found}
 
 
-def test_a_list_that_is_left_blank_has_one_entry(world: World) -> None:
+def test_a_blank_list_parameter_has_one_entry(world: World) -> None:
     """https://github.com/aws-cloudformation/cfn-language-discussion/issues/102"""
     made = create(
         world,
@@ -446,7 +446,7 @@ def test_a_list_that_is_left_blank_has_one_entry(world: World) -> None:
     assert made["It"].startswith("arn:aws:sns:")
 
 
-def test_a_role_that_names_an_http_api_is_read(world: World) -> None:
+def test_a_role_that_names_an_http_api_is_created(world: World) -> None:
     """What the API itself gives is told of it (`held/non_policy_access`)."""
     arn = {"Fn::Sub": "arn:aws:execute-api:eu-west-1:111111111111:${Api}/prod/POST/items"}
     document = {"Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}]}
@@ -478,7 +478,7 @@ def test_a_role_that_names_an_http_api_is_read(world: World) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_not_there_is_to_be_created_by_a_stack_before(
+def test_an_error_about_something_missing_says_that_an_earlier_stack_must_create_it(
     world: World, type_: str, properties: dict[str, Any], said: str
 ) -> None:
     create(world, {"R": {"Type": type_, "Properties": properties}})
@@ -496,7 +496,7 @@ def test_what_is_not_there_is_to_be_created_by_a_stack_before(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_has_no_name_gets_one_and_keeps_it(
+def test_a_generated_name_is_kept_at_the_next_deployment(
     world: World, type_: str, properties: dict[str, Any], ends: str
 ) -> None:
     outputs = {"Ref": {"Value": {"Ref": "R"}}}
@@ -511,7 +511,7 @@ def test_what_has_no_name_gets_one_and_keeps_it(
     assert stack["Outputs"][0]["OutputValue"] == made["Ref"]
 
 
-def test_a_parameter_whose_value_changes_keeps_the_name_that_was_made_up_for_it(world: World) -> None:
+def test_a_parameter_whose_value_changes_keeps_its_generated_name(world: World) -> None:
     def template(value: str) -> dict[str, Any]:
         return {"R": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}}
 
@@ -522,14 +522,14 @@ def test_a_parameter_whose_value_changes_keeps_the_name_that_was_made_up_for_it(
     assert (held["Name"], held["Value"]) == (made["Name"], "new")
 
 
-def test_a_boundary_that_nobody_made_leaves_the_snapshot_without_what_it_says(world: World) -> None:
+def test_a_boundary_that_does_not_exist_makes_the_snapshot_incomplete(world: World) -> None:
     boundary = f"arn:aws:iam::{OWNER}:policy/of-somebody-else"
     role = {"AssumeRolePolicyDocument": TRUST, "PermissionsBoundary": boundary}
     create(world, {"R": {"Type": "AWS::IAM::Role", "Properties": role}})
     assert snapshot(world).policies == ()
 
 
-def test_what_is_no_text_in_a_policy_reaches_iam_as_text(world: World) -> None:
+def test_numbers_and_booleans_in_policies_reach_iam_as_text(world: World) -> None:
     """An account in a parameter of the type Number or without quotation marks, a bare `true`: documented of parameters
     ("the parameter value becomes a literal string"), and done with every scalar of a policy."""
     trust = {
@@ -555,13 +555,13 @@ def test_numbers_outside_of_policies_stay_numbers() -> None:
     assert policies_as_text({"Size": 3, **rules}) == {"Size": 3, **rules}
 
 
-def test_a_role_that_could_not_be_finished_is_rolled_back(world: World) -> None:
+def test_a_role_that_could_not_be_completed_is_removed(world: World) -> None:
     gone = {**ROLE, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSConfigRole"]}
     create(world, {"R": {"Type": "AWS::IAM::Role", "Properties": gone}})
     assert snapshot(world).roles == ()
 
 
-def test_what_moto_gives_no_id_has_one_all_the_same(world: World) -> None:
+def test_a_resource_that_moto_gives_no_id_has_one(world: World) -> None:
     resources = {
         "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.1.0.0/16"}},
         "Part": {

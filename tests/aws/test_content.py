@@ -94,14 +94,14 @@ def content_of(made: Synthesised, name: str) -> str:
         "what the parent hands over",
     ],
 )  # fmt: skip
-def test_with_anything_else_in_it_or_behind_what_it_names_it_is_another_finding(
+def test_a_finding_changes_with_the_resource_and_with_what_it_refers_to(
     name: str, old: str, new: str, tmp_path: Path
 ) -> None:
     before = content_of(deployed(tmp_path), name)
     assert content_of(deployed(tmp_path, old, new), name) != before
 
 
-def test_a_default_that_is_taken_is_part_of_it(tmp_path: Path) -> None:
+def test_a_parameter_default_that_is_used_is_part_of_the_finding(tmp_path: Path) -> None:
     without = ', parameters: {Who: "222222222222"}'
     before = content_of(deployed(tmp_path, without, ""), "Pool")
     (tmp_path / "app.yaml").write_text(PARENT.replace("333333333333", "444444444444"), encoding="utf-8")
@@ -119,7 +119,7 @@ def test_a_default_that_is_taken_is_part_of_it(tmp_path: Path) -> None:
     ],
     ids=["metadata", "another resource", "a mapping for something else", "a default that the contract replaces"],
 )
-def test_what_has_nothing_to_do_with_it_leaves_it_the_same_finding(old: str, new: str, tmp_path: Path) -> None:
+def test_an_unrelated_change_leaves_the_finding_the_same(old: str, new: str, tmp_path: Path) -> None:
     before = content_of(deployed(tmp_path), "Pool")
     assert content_of(deployed(tmp_path, old, new), "Pool") == before
 
@@ -134,7 +134,7 @@ def test_what_has_nothing_to_do_with_it_leaves_it_the_same_finding(old: str, new
     ],
     ids=["what it may", "who enters", "for how long"],
 )  # fmt: skip
-def test_a_role_that_no_contract_declares_is_told_with_all_that_it_has(old: str, new: str, tmp_path: Path) -> None:
+def test_an_undeclared_role_is_reported_with_all_its_policies(old: str, new: str, tmp_path: Path) -> None:
     def role(made: Synthesised) -> str:
         (arn,) = made.policies.held
         return held_content(made.policies, arn)

@@ -1,4 +1,4 @@
-"""Which properties of resources of any type send something out of the account: by what they name."""
+"""External destinations in the properties of resources of any type."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def api(uri: str) -> tuple[str, Any]:
     ],
     ids=str,
 )
-def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str, Any], to: list[Any]) -> None:
+def test_an_external_destination_is_found_in_any_property(resource: tuple[str, Any], to: list[Any]) -> None:
     said = external_destinations(*resource, OWN)
     assert len(said) == len(to)
     for found, expected in zip(said, to, strict=True):
@@ -274,12 +274,12 @@ def test_a_place_of_somebody_else_is_told_wherever_it_stands(resource: tuple[str
     ],
     ids=str,
 )
-def test_what_stays_or_is_read_or_is_said_is_sent_nowhere(resource: tuple[str, Any]) -> None:
+def test_own_resources_and_values_that_are_read_are_no_external_destinations(resource: tuple[str, Any]) -> None:
     assert external_destinations(*resource, OWN) == ()
 
 
 @pytest.mark.parametrize("properties", [None, "text", [], {"Ref": "X"}, {"Target": "x"}, {"Definition": 1}])
-def test_properties_of_no_known_shape_are_looked_at_all_the_same(properties: Any) -> None:
+def test_properties_of_undocumented_shape_are_examined_too(properties: Any) -> None:
     for type_ in ("AWS::ApiGateway::Method", "AWS::Scheduler::Schedule", "AWS::StepFunctions::StateMachine"):
         assert all(one in (properties, "x") for one in external_destinations(type_, properties, OWN))
 
@@ -313,7 +313,7 @@ BALANCER = {
     ],
     ids=str,
 )
-def test_an_address_is_own_where_its_host_is_a_resources_whatever_is_chosen(written: Any, own: bool) -> None:
+def test_a_url_is_own_only_if_its_host_is_that_of_a_resource_in_every_branch(written: Any, own: bool) -> None:
     properties = {"Integration": {"Uri": written}}
     assert (("Integration", "Uri") in own_addresses(properties, BALANCER)) is own
     made = {"Integration": {"Uri": "http://made.example.com/"}}
@@ -339,7 +339,7 @@ _COMES_IN = re.compile(
 )
 
 
-def test_every_property_of_the_reference_that_speaks_of_a_place_is_looked_at_unless_something_comes_in_by_it() -> None:
+def test_every_property_in_the_template_reference_that_can_name_a_destination_is_examined() -> None:
     asked, left = 0, set()
     for type_, path, schema in reference():
         last = next(name for name in reversed(path) if name not in ("*", "any"))

@@ -1,4 +1,4 @@
-"""Secrets whose values a template writes in clear."""
+"""Secrets whose values templates disclose."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PLAIN = "{{resolve:ssm:/database/name}}"
     ],
     ids=str,
 )
-def test_a_secret_is_in_clear_where_it_can_be_read_again(type_: str, properties: Any, where: str) -> None:
+def test_a_secret_is_disclosed_where_the_service_returns_the_property(type_: str, properties: Any, where: str) -> None:
     found = [".".join(map(str, path)) for path in disclosed(type_, properties, {"Hidden"})]
     assert len(found) == bool(where)
     assert all(path.startswith(where) for path in found)
@@ -101,7 +101,7 @@ def grant(folder: Path, clear: str, output: str = "x") -> Any:
     return load(folder)
 
 
-def test_it_is_told_with_the_line_where_it_stands(tmp_path: Path) -> None:
+def test_a_disclosed_secret_is_reported_with_its_line(tmp_path: Path) -> None:
     contract = grant(tmp_path, f'"{VALUE}"', f'"{VALUE}"')
     copied, told = disclosures(Synthesised(contract, synthesise(contract)))
     assert copied.detail.startswith("Copied (AWS::SSM::Parameter) has the value of a secret in clear at Value: ")
@@ -111,7 +111,7 @@ def test_it_is_told_with_the_line_where_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("take", ["!GetAtt Client.ClientSecret", '!Sub "x${Client.ClientSecret}"'])
-def test_what_another_resource_has_as_its_secret_is_one_as_well(take: str, tmp_path: Path) -> None:
+def test_an_attribute_that_is_a_secret_is_disclosed_too(take: str, tmp_path: Path) -> None:
     contract = grant(tmp_path, take, take)
     client = "  Client: {Type: AWS::Cognito::UserPoolClient, Properties: {UserPoolId: p, GenerateSecret: true}}\n"
     text = (tmp_path / "app.yaml").read_text(encoding="utf-8").replace("Resources:\n", f"Resources:\n{client}")
@@ -123,7 +123,7 @@ def test_what_another_resource_has_as_its_secret_is_one_as_well(take: str, tmp_p
 
 
 @pytest.mark.parametrize(("clear", "told"), [(VALUE, True), (PLAIN, False)])
-def test_an_option_that_writes_one_in_clear_is_noted_under_it(clear: str, told: bool, tmp_path: Path) -> None:
+def test_a_secret_that_only_an_option_discloses_is_reported_under_it(clear: str, told: bool, tmp_path: Path) -> None:
     contract = grant(tmp_path, f'!If [WithMore, "{clear}", x]')
     space, noted = Space(contract), CombinedFindings(under="more")
     assert list(disclosures(Synthesised(contract, space.base))) == []

@@ -1,4 +1,4 @@
-"""What a contract leaves open: a template that gives more under a value that nobody speaks of is never verified."""
+"""Access beyond the contract through what it leaves open: parameter values and regions that it does not set."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_an_open_parameter_that_widens_access_is_found(name: str, folder: Path) 
 
 
 @pytest.mark.parametrize("name", sorted(set(HOLES) - {"a-number", "a-longer-session", "an-entry-that-is-selected"}))
-def test_what_the_contract_sets_is_not_open(name: str, folder: Path) -> None:
+def test_a_parameter_that_the_contract_sets_is_not_open(name: str, folder: Path) -> None:
     default = {"a-listed-value": "read", "a-key-of-a-map": "one", "text-that-is-passed-on": "db"}.get(name, "")
     default = {"one-of-all-texts": "normal", "any-text-but-one": "normal", "what-is-taken-apart": "a-b"}.get(
         name, default
@@ -221,7 +221,7 @@ def test_what_the_contract_sets_is_not_open(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("transform", ["Transform: AWS::Serverless-2016-10-31", ""])
-def test_what_refers_to_what_only_a_transform_makes_is_not_taken_for_refused(transform: str, folder: Path) -> None:
+def test_a_reference_to_a_generated_resource_is_not_taken_for_a_refusal(transform: str, folder: Path) -> None:
     """Under every value, and without any: so that nothing of it was looked at, and nothing found."""
     (said,) = found(
         folder,
@@ -257,7 +257,7 @@ def test_a_parameter_that_widens_access_only_beside_a_variant_is_found(folder: P
     assert "with loud + Extra='" in said
 
 
-def test_a_text_of_the_template_that_no_variant_gives_is_found(folder: Path) -> None:
+def test_access_under_a_value_that_the_template_compares_with_is_found(folder: Path) -> None:
     variants = "variants:\n  loud: {parameters: {app: {Mode: loud}}}\n"
     (said,) = found(
         folder, more=variants, parameters=MODE, conditions="Wide: !Equals [!Ref Mode, open]", resource=IF_WIDE
@@ -275,7 +275,7 @@ def test_a_text_of_the_template_that_no_variant_gives_is_found(folder: Path) -> 
     ],
     ids=("region", "partition", "account", "stack"),
 )
-def test_a_place_that_widens_access_is_found(condition: str, says: str, folder: Path) -> None:
+def test_a_region_in_which_access_is_wider_is_found(condition: str, says: str, folder: Path) -> None:
     (said,) = found(folder, conditions=condition, resource=IF_WIDE)
     assert says in said
 
@@ -289,12 +289,12 @@ def test_a_place_that_widens_access_is_found(condition: str, says: str, folder: 
     ],
     ids=("zones", "a region to come", "notifications"),
 )
-def test_what_only_a_deployment_tells_decides_nothing(condition: str, says: str, folder: Path) -> None:
+def test_a_value_known_only_after_deployment_decides_nothing(condition: str, says: str, folder: Path) -> None:
     (said,) = found(folder, conditions=condition, resource=IF_WIDE)
     assert says in said
 
 
-def test_what_is_stored_in_the_account_decides_nothing(folder: Path) -> None:
+def test_a_value_stored_in_the_account_decides_nothing(folder: Path) -> None:
     """A contract sets the name under which it is stored."""
     stored = "Extra: {Type: 'AWS::SSM::Parameter::Value<String>'}"
     (said,) = found(folder, ", Extra: name", parameters=stored, conditions="Wide: !Equals [!Ref Extra, x]")
@@ -310,7 +310,7 @@ def test_what_is_stored_in_the_account_decides_nothing(folder: Path) -> None:
         ("Name: {db: db, other: 'd*'}", "Name, !GetAtt Held.Type", "Type of Held"),
     ],
 )
-def test_a_wildcard_in_the_row_of_another_deployment_is_found(
+def test_a_wildcard_in_a_mapping_for_another_deployment_is_found(
     entries: str, keys: str, turns: str, folder: Path
 ) -> None:
     held = "Held: {Type: AWS::SNS::Topic}" if "Held" in keys else ""
@@ -332,14 +332,14 @@ def test_a_wildcard_in_the_row_of_another_deployment_is_found(
          "Fn::ForEach::C turns on AWS::Region"),
     ],
 )  # fmt: skip
-def test_a_loop_that_turns_on_the_place_is_found(sections: str, conditions: str, says: str, folder: Path) -> None:
+def test_a_loop_that_depends_on_the_region_is_found(sections: str, conditions: str, says: str, folder: Path) -> None:
     """It is written out in the contract's region only."""
     more = f"Transform: AWS::LanguageExtensions\n{sections}"
     assert any(says in one for one in found(folder, sections=more, conditions=conditions))
 
 
 @pytest.mark.parametrize(("region", "found_"), [("{Ref: 'AWS::Region'}", True), ("a", False)])
-def test_a_snippet_that_compares_the_place_is_found(region: str, found_: bool, folder: Path) -> None:
+def test_a_snippet_that_compares_the_region_is_found(region: str, found_: bool, folder: Path) -> None:
     (folder / "snippet.txt").write_text(f"Wide: {{'Fn::Equals': [{region}, us-east-1]}}", encoding="utf-8")
     said = found(folder, more="uploads: {s: {account: owner, bucket: grants, files: [snippet.txt]}}")
     assert [f"{folder / 'snippet.txt'}:1:1: the snippet snippet.txt turns on AWS::Region" in one for one in said] == (
@@ -347,7 +347,7 @@ def test_a_snippet_that_compares_the_place_is_found(region: str, found_: bool, f
     )
 
 
-def test_a_nested_template_is_looked_at_whatever_it_is_called(folder: Path) -> None:
+def test_a_nested_template_is_examined_whatever_its_name(folder: Path) -> None:
     """What turns on the place was looked for in files that are called templates."""
     said = nested(folder, "normal", "Wide: !Not [!Equals [!Ref AWS::Region, eu-west-1]]")
     assert any("in af-south-1" in one for one in said)
@@ -398,7 +398,7 @@ def nested(folder: Path, mode: str, condition: str, url: str = "app.yaml", files
         ("!Ref Named", "Wide: !Equals [!Ref Mode, other]", ""),
     ],
 )
-def test_what_only_a_deployment_tells_is_followed_into_nested_stacks(
+def test_values_known_only_after_deployment_are_followed_into_nested_stacks(
     mode: str, condition: str, turns: str, folder: Path
 ) -> None:
     """A template that asks for the made-up name of the mocked world would show it another face than an account."""
@@ -416,9 +416,7 @@ def test_what_only_a_deployment_tells_is_followed_into_nested_stacks(
         ("app.yaml?also=/more/app.yaml", "app.yaml, more/app.yaml", "the template of Inner is not among"),
     ],
 )
-def test_the_template_that_is_looked_at_is_the_one_that_is_deployed(
-    url: str, files: str, says: str, folder: Path
-) -> None:
+def test_the_template_that_is_examined_is_the_deployed_one(url: str, files: str, says: str, folder: Path) -> None:
     said = nested(folder, "normal", "Wide: !Equals [!Ref Mode, open]", url, files)
     assert all(says in one for one in said), said
 
@@ -442,7 +440,7 @@ MAPS = {
 
 
 @pytest.mark.parametrize(("entries", "keys"), MAPS.values(), ids=MAPS)
-def test_a_wildcard_that_a_map_holds_for_another_place_is_found(entries: str, keys: str, folder: Path) -> None:
+def test_a_wildcard_in_a_mapping_for_another_region_is_found(entries: str, keys: str, folder: Path) -> None:
     """Of what maps hold, only conditions were looked at: the grant was verified as it is in the contract's region."""
     said = found(folder, sections=f"Mappings: {{Names: {{{entries}}}}}", resource=NAMED % keys)
     assert any("reader may do exactly" in one for one in said), said
@@ -464,11 +462,11 @@ def test_a_wildcard_that_a_map_holds_for_another_place_is_found(entries: str, ke
     ],
     ids=("no-access", "less-access", "a-name", "the-same"),
 )  # fmt: skip
-def test_an_open_parameter_that_gives_nobody_more_is_nothing_to_speak_of(changed: dict[str, str], folder: Path) -> None:
+def test_an_open_parameter_that_gives_no_more_access_is_no_finding(changed: dict[str, str], folder: Path) -> None:
     assert found(folder, **changed) == []
 
 
-def test_a_value_goes_through_nested_stacks_and_into_other_stacks(folder: Path) -> None:
+def test_parameter_values_are_followed_through_nested_and_other_stacks(folder: Path) -> None:
     outer = """
 Parameters:
   Extra: {Type: String, Default: quiet, AllowedPattern: "[a-z]+"}
@@ -494,7 +492,7 @@ Outputs:
     assert "Extra='open' of app: 'reader may do exactly as the contract says' fails: wider" in said.detail
 
 
-def test_a_draft_sets_what_access_may_turn_on_and_asks_a_person(folder: Path) -> None:
+def test_a_draft_sets_the_parameters_on_which_access_can_depend_and_marks_them(folder: Path) -> None:
     changed = {**PLAIN, "parameters": EXTRA, "conditions": WIDE, "resource": IF_WIDE}
     (folder / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
     drafted = skeleton([folder / "app.yaml"], "eu-west-1", {})
@@ -507,7 +505,7 @@ BUCKET = '!Sub "arn:${AWS::Partition}:s3:::${Bucket}/*"'
 
 
 @pytest.mark.parametrize(("elsewhere", "count"), [(BUCKET, 0), ('"*"', 1)])
-def test_a_contract_may_name_resources_where_conditions_turn_on_the_place(
+def test_a_contract_can_name_resources_whose_conditions_depend_on_the_region(
     elsewhere: str, count: int, folder: Path
 ) -> None:
     """As in every template that CDK synthesises: its metadata exist in some regions only."""
@@ -527,7 +525,7 @@ def test_a_contract_may_name_resources_where_conditions_turn_on_the_place(
 
 
 @pytest.mark.parametrize(("action", "agrees"), [('"*"', True), ("iam:Get*", False)])
-def test_a_boundary_of_aws_is_there_though_no_stack_makes_it(tmp_path: Path, action: str, agrees: bool) -> None:
+def test_an_aws_managed_boundary_exists_without_a_stack(tmp_path: Path, action: str, agrees: bool) -> None:
     boundary = "arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess"
     text = TEMPLATE.format(**{**PLAIN, "properties": f'PermissionsBoundary: !Sub "{boundary}"'})
     (tmp_path / "app.yaml").write_text(text, encoding="utf-8")

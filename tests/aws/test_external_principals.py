@@ -1,4 +1,4 @@
-"""Whom resources of any type name: held against the whole template reference, as cfn-lint has it."""
+"""Principals named by resources of any type, checked against the whole template reference as cfn-lint has it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ READERS = {
 }
 
 
-def test_every_property_of_the_reference_that_holds_principals_or_accounts_is_known_by_its_name() -> None:
+def test_every_property_in_the_template_reference_for_principals_or_accounts_is_recognised() -> None:
     speaks = re.compile(
         r".*(Principal|Grantee).*|.*(Account|AccountI[dD]|AccountNumber|AccountIdentifier|OwnerI[dD])s?"
     )
@@ -93,7 +93,7 @@ def test_every_property_of_the_reference_that_holds_principals_or_accounts_is_kn
     assert asked > 150
 
 
-def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_name() -> None:
+def test_every_property_in_the_template_reference_for_a_policy_is_recognised() -> None:
     """Those that may be an object of any form, and so are documents of another language. What is written there is seen
     whatever they are called; it is only where it is not resolved that their names count."""
     about_how = {"LifecyclePolicy", "FilterPolicy", "DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "CorsPolicy"}
@@ -139,39 +139,39 @@ def test_every_property_of_the_reference_that_holds_a_policy_is_known_by_its_nam
     ],
     ids=str,
 )
-def test_who_is_somebody(properties: Any, said: str) -> None:
+def test_a_named_principal_or_account_is_found(properties: Any, said: str) -> None:
     found = named_principal(properties, OWN)
     assert found.startswith(said)
     assert bool(found) == bool(said)
 
 
-def test_a_policy_of_another_form_is_one_as_well() -> None:
+def test_a_policy_without_statements_is_recognised() -> None:
     """That of OpenSearch Serverless has rules and principals, and no statements."""
     rules = json.dumps([{"Rules": [], "Principal": [f"arn:aws:iam::{OTHER}:root"]}])
     assert may_give_access("AWS::OpenSearchServerless::AccessPolicy", {"Policy": rules}, OWN)
 
 
 @pytest.mark.parametrize("name", ["Statement", r"\u0053tatement", r"\u0053\u0074atement"])
-def test_a_policy_in_text_is_one_however_its_characters_are_written(name: str) -> None:
+def test_a_policy_in_text_with_escapes_is_recognised(name: str) -> None:
     text = '{"Version": "2012-10-17", "' + name + '": []}'
     assert json.loads(text) == {"Version": "2012-10-17", "Statement": []}
     assert holds_policy({"A": text})
     assert holds_policy({"A": json.dumps({"B": text})})
 
 
-def test_policies_of_types_in_a_table_are_judged_by_it_alone() -> None:
+def test_policies_of_types_in_a_table_are_judged_by_the_table_alone() -> None:
     assert not external_principal_in_properties("AWS::Lambda::Permission", {"Principal": OTHER}, OWN)
     assert not external_principal_in_properties("AWS::ECR::Repository", {"RepositoryPolicyText": UNRESOLVED}, OWN)
     assert not external_principal_in_properties("AWS::EC2::VPCEndpoint", {"PolicyDocument": UNRESOLVED}, OWN)
     assert external_principal_in_properties("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": OTHER}, OWN)
 
 
-def test_text_that_gives_no_access_names_nobody() -> None:
+def test_free_text_names_no_principal() -> None:
     """Numbers of accounts are often kept in parameters."""
     assert not external_principal_in_properties("AWS::SSM::Parameter", {"Value": OTHER}, OWN)
 
 
-def test_what_is_called_by_twelve_digits_names_nobody() -> None:
+def test_a_name_of_twelve_digits_is_no_account() -> None:
     assert not external_principal_in_properties("AWS::S3::AccessPoint", {"Name": OTHER}, OWN)
     assert external_principal_in_properties("AWS::DMS::Endpoint", {"AccountName": OTHER}, OWN)
 
@@ -229,6 +229,6 @@ ROOT = f"arn:aws:iam::{OTHER}:root"
     ],
     ids=str,
 )
-def test_none_of_these_is_taken_for_what_lets_nobody_in(type_: str, properties: Any) -> None:
+def test_a_resource_that_can_give_access_is_recognised(type_: str, properties: Any) -> None:
     """Types of which the mocked world has none, where it is an option alone that makes them, or an account has them."""
     assert may_give_access(type_, properties, OWN)

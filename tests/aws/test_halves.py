@@ -1,4 +1,4 @@
-"""What a contract promises of another account's resources: the grant's half is evaluated, the other is not its."""
+"""Promises about resources of another account: only the grant's own policies are evaluated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REFUSED = ["events:PutEvents is denied"]
         "a bus of the grant, without a policy",
     ],
 )
-def test_what_another_account_has_to_allow_as_well_is_judged_by_the_half_that_is_the_grants(
+def test_access_that_another_account_must_also_allow_is_judged_by_the_grant_s_half(
     tmp_path: Path, number: int, more: str, refused: list[str]
 ) -> None:
     (tmp_path / "t.yaml").write_text(TEMPLATE, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Conditions that protect from nothing are found, and those that protect are left alone."""
+"""Conditions that restrict nothing are found; those that restrict something are not."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def idle(folder: Path, trust: str = "{}", policy: str = "{}") -> list[str]:
         ('{"Null": {"nosuchservice:Key": "true"}}', "AWS has no such condition key"),
     ],
 )  # fmt: skip
-def test_a_condition_that_protects_from_nothing_is_found(condition: str, says: str, tmp_path: Path) -> None:
+def test_a_condition_that_restricts_nothing_is_found(condition: str, says: str, tmp_path: Path) -> None:
     (said,) = idle(tmp_path, policy=condition)
     assert says in said
 
 
 @pytest.mark.parametrize("key", ["sts:ExternalId", "aws:PrincipalOrgID", "sts:SourceIdentity", "aws:PrincipalTag/team"])
-def test_proof_that_a_caller_may_leave_out_is_none(key: str, tmp_path: Path) -> None:
+def test_a_condition_on_a_key_that_callers_can_omit_restricts_nothing(key: str, tmp_path: Path) -> None:
     (said,) = idle(tmp_path, trust=f'{{StringEqualsIfExists: {{"{key}": some-value-or-other}}}}')
     assert f"holds for whoever comes without {key.lower()}" in said
 
@@ -91,11 +91,11 @@ def test_proof_that_a_caller_may_leave_out_is_none(key: str, tmp_path: Path) -> 
         '{StringEquals: {"aws:ResourceTag/team": red}}',
     ],
 )
-def test_a_condition_that_protects_is_left_alone(condition: str, tmp_path: Path) -> None:
+def test_a_condition_that_restricts_is_no_finding(condition: str, tmp_path: Path) -> None:
     assert idle(tmp_path, policy=condition) == []
 
 
-def test_keys_of_identity_providers_are_listed_nowhere() -> None:
+def test_condition_keys_of_identity_providers_are_accepted_unlisted() -> None:
     assert request_keys.exists("token.actions.githubusercontent.com:sub")
     assert request_keys.exists("saml:aud")
     assert request_keys.exists("kms:encryptioncontext:secretarn")

@@ -69,7 +69,7 @@ Resources:
 """
 
 
-def test_a_draft_of_templates_verifies_at_once(
+def test_a_draft_of_templates_verifies_without_changes(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With policies on a bucket and on a key, and a permissions boundary."""
@@ -94,7 +94,7 @@ def test_a_draft_of_templates_verifies_at_once(
     assert {contract.principal(p.boundary).kind for p in bounded} == {"policy"}
 
 
-def test_a_boundary_that_the_stacks_do_not_create_is_declared_as_well(tmp_path: Path) -> None:
+def test_a_boundary_that_the_stacks_do_not_create_is_declared_too(tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
     trust = {
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]
@@ -122,7 +122,7 @@ def written(folder: Path, **templates: object) -> list[Path]:
     return out
 
 
-def test_what_templates_take_from_the_parameter_store_is_stood_in_for(tmp_path: Path) -> None:
+def test_parameters_from_parameter_store_get_stand_ins(tmp_path: Path) -> None:
     """Every template that CDK synthesises asks for the version of its bootstrap stack."""
     version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
@@ -131,7 +131,7 @@ def test_what_templates_take_from_the_parameter_store_is_stood_in_for(tmp_path: 
     assert [stack.template.name for stack in contract.stacks] == ["already-there.yaml", "synthesised.json"]
 
 
-def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) -> None:
+def test_a_failed_draft_writes_no_files(tmp_path: Path) -> None:
     version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
     parts = {"Parameters": {"V": version}, "Resources": {"T": {"Type": "AWS::Logs::LogGroup"}}}
     with pytest.raises(CannotDraft):
@@ -139,7 +139,7 @@ def test_a_draft_that_fails_leaves_nothing_beside_the_templates(tmp_path: Path) 
     assert [path.name for path in (tmp_path / "g").iterdir()] == ["t.json"]
 
 
-def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there_is_nothing_else(
+def test_if_there_is_nothing_to_draft_access_that_no_contract_can_declare_is_named(
     tmp_path: Path,
 ) -> None:
     share = {"Name": "subnets", "Principals": ["222222222222"]}
@@ -148,7 +148,7 @@ def test_what_lets_somebody_in_and_no_contract_can_speak_of_is_named_where_there
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
-def test_why_there_is_nothing_to_promise_is_said(tmp_path: Path) -> None:
+def test_the_reason_why_there_is_nothing_to_draft_is_given(tmp_path: Path) -> None:
     trust = {"Version": "2012-10-17", "Statement": []}
     role = {"AssumeRolePolicyDocument": trust, "ManagedPolicyArns": ["arn:aws:iam::111111111111:policy/nobodys"]}
     parts = {"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": role}}}
@@ -156,7 +156,7 @@ def test_why_there_is_nothing_to_promise_is_said(tmp_path: Path) -> None:
         draft(written(tmp_path / "g", t=parts), "eu-west-1", {})
 
 
-def test_a_policy_that_aws_would_refuse_is_told_where_it_stands(tmp_path: Path) -> None:
+def test_a_policy_that_aws_would_refuse_is_reported_with_its_position(tmp_path: Path) -> None:
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": {"Ref": "B"}}
     policy = {"Bucket": {"Ref": "B"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
     parts = {"B": {"Type": "AWS::S3::Bucket"}, "P": {"Type": "AWS::S3::BucketPolicy", "Properties": policy}}
@@ -171,7 +171,9 @@ def test_a_parameter_that_no_template_has_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "entered"), [("222222222222", ()), ("111111111111", ("runner",))])
-def test_who_enters_a_role_is_who_may_and_is_trusted(tmp_path: Path, trusted: str, entered: tuple[str, ...]) -> None:
+def test_entered_by_lists_those_who_are_trusted_and_allowed(
+    tmp_path: Path, trusted: str, entered: tuple[str, ...]
+) -> None:
     """A runner that may enter the role of this name in every account, of which this one trusts another."""
     enters = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/worker"}
     policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [enters]}}
@@ -203,7 +205,7 @@ def test_a_stored_parameter_that_is_trusted_is_an_account(tmp_path: Path) -> Non
     assert principal.trust[0].document["Principal"] == {"AWS": ["${accounts.account-2}"]}
 
 
-def test_a_value_that_was_made_up_is_named_where_nothing_can_be_drafted_with_it(tmp_path: Path) -> None:
+def test_an_invented_value_is_named_if_nothing_can_be_drafted_with_it(tmp_path: Path) -> None:
     path = {"Fn::Select": [1, {"Fn::Split": ["s3://", {"Ref": "Spill"}]}]}
     role = {"AssumeRolePolicyDocument": TRUST, "RoleName": path}
     template = {
@@ -214,7 +216,7 @@ def test_a_value_that_was_made_up_is_named_where_nothing_can_be_drafted_with_it(
         draft(written(tmp_path / "g", t=template), "eu-west-1", {})
 
 
-def test_a_draft_is_verified_once_and_its_waivers_accept_nothing(
+def test_a_draft_is_verified_once_and_findings_about_access_are_not_waived(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How a template is written, alone, and with something about access beside it."""
@@ -244,7 +246,7 @@ def test_a_draft_is_verified_once_and_its_waivers_accept_nothing(
     assert "1 of the claims above is about what the templates give" in said
 
 
-def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> None:
+def test_a_queue_without_a_name_is_drafted_as_a_reference_to_the_resource(tmp_path: Path) -> None:
     allow = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sqs:SendMessage", "Resource": "*"}
     policy = {"Queue": {"Ref": "Q"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow]}}
     parts = {"Q": {"Type": "AWS::SQS::Queue"}, "P": {"Type": "AWS::SQS::QueueInlinePolicy", "Properties": policy}}
@@ -253,7 +255,7 @@ def test_a_queue_without_a_name_is_spoken_of_by_the_resource(tmp_path: Path) -> 
     assert resource.reference == f"{owner}:${{stacks.t.resources.Q.QueueName}}"
 
 
-def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_path: Path) -> None:
+def test_resources_that_parameters_need_are_created_in_the_mocked_account(tmp_path: Path) -> None:
     """Networks and their like, by a template beside the others; a value that is given needs none."""
     types = [*prerequisites._GIVEN, *(f"List<{type_}>" for type_ in prerequisites._GIVEN)]
     declared = {f"P{number}": {"Type": type_} for number, type_ in enumerate(types)}
@@ -268,12 +270,12 @@ def test_what_parameters_take_of_the_account_is_created_for_the_mocked_one(tmp_p
     assert not linting.matches(beside.template.read_text(encoding="utf-8"), "eu-west-1")
 
 
-def test_the_end_of_a_uuid_is_no_account() -> None:
+def test_twelve_digits_in_a_uuid_are_no_account() -> None:
     texts = ["7f0c3a51-1111-4222-8333-222222222222", "arn:aws:s3:::logs-2024-333333333333"]
     assert accounts_in(texts, "111111111111") == {"owner": "111111111111", "account-2": "333333333333"}
 
 
-def test_a_parameter_that_an_earlier_templates_output_fills_needs_no_stand_in(tmp_path: Path) -> None:
+def test_a_parameter_filled_by_an_earlier_output_needs_no_stand_in(tmp_path: Path) -> None:
     made = {
         "Resources": {"Net": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}},
         "Outputs": {"VpcId": {"Value": {"Ref": "Net"}}},
@@ -284,7 +286,7 @@ def test_a_parameter_that_an_earlier_templates_output_fills_needs_no_stand_in(tm
     assert [stack.template.name for stack in contract.stacks] == ["net.json", "t.json"]
 
 
-def test_of_policies_under_a_boundary_what_it_leaves_is_drafted(tmp_path: Path) -> None:
+def test_only_the_access_that_a_boundary_leaves_is_drafted(tmp_path: Path) -> None:
     (file,) = copied(tmp_path / "g", SHAPES / "permissions-boundary" / "developers.yaml")
     contract = load(draft([file], "eu-west-1", {}))
     (role,) = (principal for principal in contract.principals if principal.kind == "role")
@@ -331,7 +333,7 @@ def test_stacks_that_export_are_drafted_before_those_that_import(tmp_path: Path)
     assert app.parameters == {"Base": base.name}
 
 
-def test_an_output_that_is_not_called_an_arn_may_be_one(tmp_path: Path) -> None:
+def test_an_output_can_be_an_arn_whatever_its_name(tmp_path: Path) -> None:
     policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
                              "Resource": {"Fn::Sub": "${Bucket.Arn}/public/*"}}]}  # fmt: skip
     template = {
@@ -348,7 +350,7 @@ def test_an_output_that_is_not_called_an_arn_may_be_one(tmp_path: Path) -> None:
     assert contract.resources[0].policy[0].document["Resource"] == "${stacks.t.outputs.Reports}/public/*"
 
 
-def test_a_policy_on_a_resource_alone_is_worth_a_contract(tmp_path: Path) -> None:
+def test_a_grant_with_only_a_resource_policy_is_drafted(tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
     document = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sns:Publish",
                                "Resource": "*"}]}  # fmt: skip
@@ -376,7 +378,7 @@ def test_a_repository_whose_name_has_slashes_is_drafted(tmp_path: Path) -> None:
     assert "  api: # Api\n" in path.read_text(encoding="utf-8")
 
 
-def test_how_templates_are_written_is_waived_until_a_person_decides(
+def test_a_draft_waives_findings_about_style_until_a_person_decides(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A parameter that takes any text, and what lint says; never what the templates give to whom."""
@@ -403,7 +405,7 @@ def test_how_templates_are_written_is_waived_until_a_person_decides(
     assert 'claim: "trust/' not in text
 
 
-def test_what_is_wrong_with_access_is_not_waived(
+def test_a_draft_does_not_waive_findings_about_access(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -438,7 +440,7 @@ def test_nested_templates_become_uploads_and_outputs_feed_parameters(tmp_path: P
     )
 
 
-def test_values_that_are_given_are_not_marked_as_guessed(tmp_path: Path) -> None:
+def test_given_values_are_not_marked_as_guessed(tmp_path: Path) -> None:
     files = copied(tmp_path / "g", SHAPES / "vendor-with-external-id" / "vendor.yaml")
     text = draft(files, "eu-west-1", {"ExternalId": "given-by-the-vendor"}).read_text(encoding="utf-8")
     assert "      ExternalId: given-by-the-vendor\n" in text
@@ -537,7 +539,7 @@ def test_an_export_of_an_account_becomes_a_grant_that_verifies(
     }
 
 
-def test_an_export_can_be_narrowed_to_what_is_named(tmp_path: Path) -> None:
+def test_an_export_can_be_narrowed_to_named_entities(tmp_path: Path) -> None:
     export = tmp_path / "export.json"
     export.write_text(json.dumps(EXPORT), encoding="utf-8")
     contract = load(draft_from_snapshot(export, tmp_path / "out", "eu-west-1", ["audit", "look"]))
@@ -655,7 +657,7 @@ Resources:
 """
 
 
-def test_what_is_made_up_for_a_parameter_is_what_the_template_makes_of_it(tmp_path: Path) -> None:
+def test_an_invented_parameter_value_fits_its_use_in_the_template(tmp_path: Path) -> None:
     """An account that was 3600, and a principal that was `example`, kept real templates from being drafted at all."""
     (tmp_path / "t.yaml").write_text(ASKED_FOR, encoding="utf-8")
     (stack,) = skeleton([tmp_path / "t.yaml"], "eu-west-1", {}).contract.stacks
@@ -693,7 +695,7 @@ def vendor(number: object, **parameters: object) -> object:
     ],
     ids=["in a template", "made up"],
 )
-def test_an_account_that_was_made_up_is_not_said_to_be_in_the_templates(
+def test_an_invented_account_is_not_said_to_be_in_the_templates(
     template: object, said: dict[str, str], tmp_path: Path
 ) -> None:
     """And what is no account's number is not made up as one."""
@@ -738,13 +740,13 @@ READS = {"Statement": [{"Effect": "Allow", "Action": "sns:ListTopics", "Resource
     ids=["a role that is there before", "a policy that AWS took back", "what others wait for", "a vendor's template",
          "a template that is not packaged"],
 )  # fmt: skip
-def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path, resources: object, said: str) -> None:
+def test_something_missing_is_reported_with_the_next_step(tmp_path: Path, resources: object, said: str) -> None:
     with pytest.raises(CannotDraft) as caught:
         draft(written(tmp_path / "g", t={"Resources": resources}), "eu-west-1", {})
     assert all(part in str(caught.value) for part in said.split("... "))
 
 
-def test_a_macro_in_a_list_is_named_where_it_is_called(tmp_path: Path) -> None:
+def test_a_macro_in_a_list_is_reported_at_its_position(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(
         "Resources:\n  Role:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n"
         "        - Fn::Transform: [{Name: Theirs, Parameters: {}}]\n",
@@ -755,7 +757,7 @@ def test_a_macro_in_a_list_is_named_where_it_is_called(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"AWS": ["*", "222222222222"]}])
-def test_a_role_that_everybody_may_enter_is_drafted_with_why_it_does_not_verify(
+def test_a_role_open_to_everybody_is_drafted_with_the_reason_why_it_does_not_verify(
     tmp_path: Path, principal: object
 ) -> None:
     only = {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}
@@ -765,7 +767,7 @@ def test_a_role_that_everybody_may_enter_is_drafted_with_why_it_does_not_verify(
     assert "name the accounts as principals, and keep the condition\n      - Principal:" in text
 
 
-def test_what_leaves_its_account_is_drafted_for_a_person_to_decide(tmp_path: Path) -> None:
+def test_external_destinations_are_drafted_and_marked(tmp_path: Path) -> None:
     """Also where nothing else is to be promised. An output is never where it goes: it would promise whatever it is."""
     bus = "arn:aws:events:us-east-1:222222222222:event-bus/central"
     subscriptions = [

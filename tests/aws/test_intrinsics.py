@@ -1,4 +1,4 @@
-"""Intrinsic functions give what CloudFormation gives, or are refused."""
+"""Intrinsic functions have the values that CloudFormation gives them, or are refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ SCOPE = Scope(
     ],
     ids=str,
 )
-def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) -> None:
+def test_a_function_has_the_value_that_cloudformation_gives_it(item: Any, expected: Any) -> None:
     assert resolve(item, SCOPE) == expected
 
 
@@ -109,7 +109,7 @@ def test_a_function_gives_what_cloudformation_gives(item: Any, expected: Any) ->
     ],
     ids=str,
 )
-def test_what_has_no_value_is_refused(item: Any, error: type[Exception], message: str) -> None:
+def test_a_function_without_a_value_is_refused(item: Any, error: type[Exception], message: str) -> None:
     """Left in place or left out, it would make another policy than AWS's."""
     with pytest.raises(error, match=message):
         resolve(item, SCOPE)
@@ -129,11 +129,11 @@ def test_what_has_no_value_is_refused(item: Any, error: type[Exception], message
     ],
     ids=str,
 )
-def test_a_condition_is_what_cloudformation_makes_of_it(item: Any, expected: bool) -> None:
+def test_a_condition_has_the_truth_that_cloudformation_gives_it(item: Any, expected: bool) -> None:
     assert truth(item, SCOPE) is expected
 
 
-def test_conditions_that_name_each_other_have_no_truth_however_often_they_are_asked_for() -> None:
+def test_conditions_that_refer_to_each_other_are_refused_every_time() -> None:
     scope = Scope(conditions={"A": {"Fn::Not": [{"Condition": "B"}]}, "B": {"Condition": "A"}, "C": {"Condition": "X"}})
     for name in ("A", "B", "C", "A"):
         with pytest.raises(NotResolved, match=r"names itself|there is no condition X"):
@@ -143,12 +143,12 @@ def test_conditions_that_name_each_other_have_no_truth_however_often_they_are_as
 @pytest.mark.parametrize(
     "item", [{"Fn::Not": [True, False]}, {"Fn::Not": []}, {"Fn::Equals": ["a"]}, {"Fn::And": [True]}], ids=str
 )
-def test_a_condition_that_cloudformation_refuses_has_no_truth(item: Any) -> None:
+def test_a_condition_that_cloudformation_refuses_is_refused(item: Any) -> None:
     with pytest.raises(NotResolved, match="takes a list of"):
         truth(item, SCOPE)
 
 
-def test_a_condition_is_found_out_anew_where_a_parameter_is_another() -> None:
+def test_a_condition_is_evaluated_again_if_a_parameter_differs() -> None:
     scope = Scope(parameters={"P": "a"}, conditions={"IsA": {"Fn::Equals": [{"Ref": "P"}, "a"]}})
     assert truth({"Condition": "IsA"}, scope)
     assert not truth({"Condition": "IsA"}, replace(scope, parameters={"P": "b"}))

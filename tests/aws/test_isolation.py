@@ -1,4 +1,4 @@
-"""Nothing of the user's environment gets in, and nothing gets out."""
+"""Nothing of the user's environment enters the mocked world, and no call leaves it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("foreign")
-def test_settings_of_the_user_are_gone_inside_and_back_outside() -> None:
+def test_the_user_s_settings_are_hidden_inside_and_restored_outside() -> None:
     before = dict(os.environ)
     with isolated():
         for name in FOREIGN:
@@ -48,7 +48,7 @@ def test_settings_of_the_user_are_gone_inside_and_back_outside() -> None:
 
 
 @pytest.mark.usefixtures("foreign")
-def test_settings_come_back_after_an_error() -> None:
+def test_settings_are_restored_after_an_error() -> None:
     before = dict(os.environ)
     with pytest.raises(RuntimeError, match="inside"), isolated():
         raise RuntimeError("inside")
@@ -63,7 +63,7 @@ def test_a_world_is_the_same_whatever_the_user_has_set() -> None:
         assert seen["Arn"] == "arn:aws:iam::111111111111:user/alice"
 
 
-def test_a_call_that_moto_does_not_answer_is_stopped_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_moto_does_not_answer_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*_: Any) -> None:
         raise AssertionError("a connection was opened")
 

@@ -1,4 +1,4 @@
-"""Snapshots of live accounts, over real HTTP: whole with pages and throttling, refused with everything else."""
+"""Snapshots of live accounts over HTTP: complete despite pages and throttling, and otherwise refused."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def source(alias: str, profile: str) -> live.Source:
     return found
 
 
-def test_what_is_taken_is_a_whole_snapshot_of_both_accounts(faults: Any, server: tuple[str, Faults]) -> None:
+def test_snapshots_of_both_accounts_are_complete(faults: Any, server: tuple[str, Faults]) -> None:
     contract = load(GRANT)
     exports = {alias: join(Path(alias), taken(alias)) for alias in contract.accounts}
     found = recorded([contract], exports)["cross-account-ssm"]
@@ -111,7 +111,7 @@ def test_what_is_taken_is_a_whole_snapshot_of_both_accounts(faults: Any, server:
     assert server[1].seen["GetAccountAuthorizationDetails"] == 4  # two pages of each account
 
 
-def test_throttled_calls_are_tried_again(faults: Any, server: tuple[str, Faults]) -> None:
+def test_throttled_calls_are_retried(faults: Any, server: tuple[str, Faults]) -> None:
     once: Answer = xml_error("400 Bad Request", "Throttling", "Rate exceeded")
     faults["GetAccountAuthorizationDetails"] = lambda before: once if before == 0 else None
     assert taken()
@@ -177,20 +177,20 @@ def test_a_partial_snapshot_is_refused_with_the_call_that_failed(
     assert said in str(failed.value)
 
 
-def test_an_answer_that_comes_too_late_refuses_the_snapshot(faults: Any) -> None:
+def test_a_timeout_refuses_the_snapshot(faults: Any) -> None:
     faults["GetCallerIdentity"] = slow(0.6)
     said = "owner: sts:GetCallerIdentity with profile owner got no answer: Read timeout"
     with pytest.raises(live.SnapshotFailed, match=said):
         taken(config=IMPATIENT)
 
 
-def test_a_profile_of_another_account_is_noticed_at_once(faults: Any, server: tuple[str, Faults]) -> None:
+def test_a_profile_of_another_account_is_refused_before_any_read(faults: Any, server: tuple[str, Faults]) -> None:
     with pytest.raises(live.SnapshotFailed, match="profile partner is of account 222222222222; the contract says"):
         taken("owner", "partner")
     assert server[1].seen == {"GetCallerIdentity": 1}
 
 
-def test_a_server_that_is_not_there_is_one_line(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_gives_a_one_line_error(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     source.cache_clear()
     with pytest.raises(live.SnapshotFailed, match="got no answer: Could not connect"):
@@ -212,7 +212,7 @@ def test_snapshot_writes_what_verify_reads_and_nothing_when_a_call_fails(
     assert not Path("other").exists()
 
 
-def test_a_place_that_cannot_be_written_is_one_line(faults: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_path_gives_a_one_line_error(faults: Any, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["snapshot", str(GRANT), "owner=owner", "partner=partner", "--services", "kms", "--out", "/proc/none"]
     assert main(command) == 2
     assert "cannot be written" in capsys.readouterr().err
@@ -294,7 +294,7 @@ def answers(world: Recorded, config: Config = TWICE) -> dict[str, str]:
     ],
     ids=["throttled for ever", "denied", "not found is no denial", "wrongly let in", "never entered"],
 )  # fmt: skip
-def test_what_a_call_comes_to_is_told_apart(
+def test_outcomes_of_calls_are_distinguished(
     faults: Any, world: Recorded, operation: str, fault: Any, name: str, outcome: str
 ) -> None:
     as_aws_would(faults)
@@ -303,14 +303,14 @@ def test_what_a_call_comes_to_is_told_apart(
     assert [came for called, came in found.items() if called.startswith(name)] == [outcome]
 
 
-def test_an_answer_that_comes_too_late_settles_nothing(faults: Any, world: Recorded) -> None:
+def test_a_timeout_of_a_tried_call_settles_nothing(faults: Any, world: Recorded) -> None:
     as_aws_would(faults)
     faults["DescribeParameters"] = slow(0.6)
     found = answers(world, IMPATIENT)
     assert [came for called, came in found.items() if called.startswith("reader may ssm:Describe")] == ["unsettled"]
 
 
-def test_credentials_that_expire_while_calls_are_tried_verify_nothing(faults: Any, world: Recorded) -> None:
+def test_credentials_that_expire_during_the_calls_verify_nothing(faults: Any, world: Recorded) -> None:
     as_aws_would(faults)
     faults["DescribeParameters"] = lambda before: json_error("400 Bad Request", "ExpiredTokenException", "old")
     with pytest.raises(
@@ -319,7 +319,7 @@ def test_credentials_that_expire_while_calls_are_tried_verify_nothing(faults: An
         answers(world)
 
 
-def test_whose_calls_are_tried_is_settled_before_anything_is_read(
+def test_the_callers_are_determined_before_anything_is_read(
     faults: Any, server: tuple[str, Faults], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["verify", str(GRANT), "--live", "owner=owner", "partner=partner", "--try-calls"]

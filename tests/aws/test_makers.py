@@ -1,4 +1,4 @@
-"""What is worked out of resources without deploying them."""
+"""Resources synthesised without a deployment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grantproof.aws.templates.scope import Scope
         ("AWS::Batch::Thing", {"Name": "x"}, "arn:aws:batch:eu-west-1:111111111111:x"),
     ],
 )
-def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name: dict[str, str], expected: str) -> None:
+def test_an_assumed_arn_has_the_form_of_the_action_list(type_: str, name: dict[str, str], expected: str) -> None:
     scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
     account = MadeAccount("111111111111")
     making = Making(("stack", "R"), type_, name, "", "stack", Path("t.yaml"), account, scope)
@@ -40,7 +40,7 @@ def test_an_arn_is_as_the_action_list_writes_those_of_its_kind(type_: str, name:
         ("AWS::EC2::Volume", "AWS::EC2::Volume::Id"),
     ],
 )
-def test_what_one_stack_makes_another_takes_by_an_id_of_its_shape(type_: str, shape: str) -> None:
+def test_an_assumed_id_satisfies_the_parameter_type_of_another_stack(type_: str, shape: str) -> None:
     scope = Scope(pseudo={"AWS::Partition": "aws", "AWS::Region": "eu-west-1"})
     account = MadeAccount("111111111111")
     making = Making(("stack", "R"), type_, {}, "", "stack", Path("t.yaml"), account, scope)

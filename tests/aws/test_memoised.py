@@ -1,4 +1,4 @@
-"""What is memoised is what moto and botocore still ask for; a newer one that does not would be slow, not wrong."""
+"""What is memoised is still what moto and botocore call; with a newer version that does not, it would be useless."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def caller() -> boto3.Session:
 @pytest.mark.parametrize(
     "name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions", "_of_aws"]
 )
-def test_moto_and_botocore_ask_for_it(caller: boto3.Session, name: str) -> None:
+def test_moto_and_botocore_still_call_what_is_memoised(caller: boto3.Session, name: str) -> None:
     found = getattr(memoised, name).cache_info()
     assert found.hits + found.misses
 
@@ -49,7 +49,7 @@ def test_clients_of_a_service_share_its_model() -> None:
         assert isinstance(one.meta.events, memoised._Events)
 
 
-def test_which_handlers_take_any_argument_is_what_botocore_finds() -> None:
+def test_handlers_accept_the_arguments_that_botocore_finds() -> None:
     handlers = [spec[1] for spec in BUILTIN_HANDLERS]
     handlers += [Wire._before, Session.client, print_nothing, partial(print_nothing), (lambda **_: None)]
     found = {bool(memoised._accepts_kwargs(handler)) for handler in handlers}
@@ -69,11 +69,11 @@ def print_nothing(text: str) -> None:
     "text",
     ["2026-11-26T14:05:02Z", "2026-11-26T14:05:02.123456Z", "2026-11-26T14:05:02+01:00", 1764165902, "1764165902"],
 )
-def test_a_moment_is_what_botocore_reads(text: Any) -> None:
+def test_a_timestamp_is_parsed_as_botocore_does(text: Any) -> None:
     assert _moment(text) == parse_timestamp(text)
 
 
-def test_what_is_attached_in_one_world_is_not_in_the_next() -> None:
+def test_attachments_do_not_persist_in_the_next_world() -> None:
     arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     ids = []
     for attached in (True, False):

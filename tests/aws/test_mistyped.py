@@ -1,4 +1,4 @@
-"""An action that does not exist, in the policy of a resource, is told as that: no contract can name it."""
+"""An action that does not exist, in a resource policy, is reported as such: no contract can name it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def told(folder: Path) -> list[str]:
     return said
 
 
-def test_an_action_that_does_not_exist_is_one_finding_and_what_is_wider_beside_it_another(tmp_path: Path) -> None:
+def test_a_nonexistent_action_and_wider_access_are_two_findings(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(KEY, encoding="utf-8")
     draft([tmp_path / "t.yaml"], "eu-west-1", {})
     mistyped = "t.yaml:8:13 there is no action kms:reencrypt; did you mean kms:ReEncryptTo?"
@@ -50,7 +50,7 @@ def test_an_action_that_does_not_exist_is_one_finding_and_what_is_wider_beside_i
     assert all("wider than the contract: kms:encrypt on " in finding.lower() for finding in more)
 
 
-def test_what_tools_of_aws_write_and_nothing_is_called_is_no_mistake(tmp_path: Path) -> None:
+def test_nonexistent_actions_that_aws_s_own_tools_write_are_no_finding(tmp_path: Path) -> None:
     """SNS's own policies, and SAM's SQSPollerPolicy."""
     queue = KEY.replace("AWS::KMS::Key", "AWS::SQS::Queue").partition("    Properties:")[0]
     policy = (

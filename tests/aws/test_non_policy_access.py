@@ -1,4 +1,4 @@
-"""Access without a policy: what the table says, and that whoever asks it finds what it says."""
+"""Access without a policy: the table of types, and the findings that it leads to."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: 
 
 
 @pytest.mark.parametrize("begins", BY_THEMSELVES)
-def test_each_entry_of_the_table_is_of_a_type_that_exists_and_alone_says_that_it_gives_access(begins: str) -> None:
+def test_every_entry_of_the_table_matches_a_type_that_only_it_reports(begins: str) -> None:
     type_ = next(t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if _is(t, begins))
     assert may_give_access(type_, {})
     with pytest.MonkeyPatch.context() as patch:
@@ -105,27 +105,27 @@ def _is(type_: str, begins: str) -> bool:
 
 
 @pytest.mark.parametrize("type_", ["AWS::RAM::ResourceShare", "AWS::IAM::AccessKey", "AWS::S3::AccessGrant"])
-def test_what_lets_somebody_in_is_told_of_where_only_an_option_makes_it(type_: str, tmp_path: Path) -> None:
+def test_access_without_a_policy_that_only_an_option_creates_is_reported(type_: str, tmp_path: Path) -> None:
     assert told_with_more(tmp_path, type_) == f"app/Other ({type_}) comes with it, and whom it lets in is not known"
 
 
 @pytest.mark.parametrize("type_", ["Custom::Setup", "Acme::Access::Door", "AWSQS::EKS::Cluster"])
-def test_a_type_that_is_not_awss_own_may_do_anything(type_: str, tmp_path: Path) -> None:
+def test_a_third_party_type_is_assumed_to_give_access(type_: str, tmp_path: Path) -> None:
     assert "whom it lets in is not known" in told_with_more(tmp_path, type_)
 
 
-def test_what_gives_nobody_access_is_not_told_of(tmp_path: Path) -> None:
+def test_a_resource_that_gives_nobody_access_is_no_finding(tmp_path: Path) -> None:
     assert told_with_more(tmp_path, "AWS::CloudWatch::Alarm", "{Period: 60}") == ""
     assert told_with_more(tmp_path, "AWS::S3::Bucket", "{BucketName: box}") == ""
 
 
-def test_another_value_of_what_is_made_anyway_is_told_of(tmp_path: Path) -> None:
+def test_an_option_that_changes_such_a_resource_is_reported(tmp_path: Path) -> None:
     said = told_with_more(tmp_path, "AWS::Lambda::Url", "{AuthType: !If [WithMore, NONE, AWS_IAM]}", "")
     assert said == "app/Other (AWS::Lambda::Url) is another, and whom it lets in is not known"
     assert told_with_more(tmp_path, "AWS::Lambda::Url", "{AuthType: AWS_IAM}", "") == ""
 
 
-def test_the_contract_speaks_of_instance_profiles_of_declared_roles_that_trust_ec2(tmp_path: Path) -> None:
+def test_instance_profiles_of_declared_roles_that_trust_ec2_are_no_finding(tmp_path: Path) -> None:
     assert told_with_more(tmp_path, "AWS::IAM::InstanceProfile", "{Roles: [!Ref Worker]}") == ""
     assert "is not known" in told_with_more(tmp_path, "AWS::IAM::InstanceProfile", "{Roles: [somebody-else]}")
 
@@ -145,7 +145,7 @@ def test_the_contract_speaks_of_instance_profiles_of_declared_roles_that_trust_e
         ("AWS::DLM::LifecyclePolicy", "{A: [{TargetAccounts: ['2222']}, {B: '222222222222'}]}", "Other (AWS::DLM::"),
     ],
 )
-def test_what_is_always_made_is_said_to_be_unspoken_of(
+def test_a_resource_that_is_always_created_is_reported_as_undeclarable(
     type_: str, properties: str, detail: str, tmp_path: Path
 ) -> None:
     of = space(tmp_path, type_, properties, condition="")
@@ -153,7 +153,7 @@ def test_what_is_always_made_is_said_to_be_unspoken_of(
     assert any(one.detail.startswith(detail) and one.place.endswith("app.yaml:13:3") for one in said), said
 
 
-def test_whom_a_resource_names_is_told_of_where_only_an_option_makes_it(tmp_path: Path) -> None:
+def test_principals_named_by_a_resource_of_an_option_are_reported(tmp_path: Path) -> None:
     type_ = "AWS::EC2::VPCPeeringConnection"
     assert "whom it lets in is not known" in told_with_more(tmp_path, type_, "{PeerOwnerId: '222222222222'}")
     assert told_with_more(tmp_path, type_, "{PeerOwnerId: '111111111111'}") == ""
@@ -171,7 +171,7 @@ def test_whom_a_resource_names_is_told_of_where_only_an_option_makes_it(tmp_path
         ("AWS::SNS::Subscription", "{Endpoint: !Ref More}", "Other (AWS::SNS::Subscription) sends to {'Ref': 'More'}"),
     ],
 )
-def test_of_a_real_account_it_is_told_from_what_the_template_writes(
+def test_for_a_real_account_access_is_determined_from_the_template(
     type_: str, properties: str, detail: str, tmp_path: Path
 ) -> None:
     """Exports hold resources without their properties."""
@@ -187,7 +187,7 @@ def test_of_a_real_account_it_is_told_from_what_the_template_writes(
     assert all(told.startswith(detail) for told in said)
 
 
-def test_a_value_that_lets_nobody_in_is_no_finding_and_one_that_is_not_resolved_is() -> None:
+def test_an_unresolved_value_is_a_finding_and_a_harmless_one_is_not() -> None:
     assert granting_property("AWS::S3::Bucket", {"AccessControl": "Private"}) == ""
     assert granting_property("AWS::S3::Bucket", {"AccessControl": "PublicRead"}) == "AccessControl: PublicRead"
     assert granting_property("AWS::Lambda::Url", {"AuthType": {"Ref": "Mode"}}) != ""
@@ -221,7 +221,7 @@ REQUESTS = [[{"Type": "EVENT", "Pattern": "PUSH, PULL_REQUEST_CREATED"}]]
     ],
     ids=str,
 )
-def test_builds_of_whoever_asks_for_a_change_let_him_in(
+def test_builds_of_pull_requests_give_their_authors_access(
     approval: str | None, more: dict[str, Any], open_: bool
 ) -> None:
     triggers = more | ({"PullRequestBuildPolicy": {"RequiresCommentApproval": approval}} if approval else {})
@@ -234,7 +234,7 @@ def test_builds_of_whoever_asks_for_a_change_let_him_in(
     [(["GITHUB_WRITE", "GITHUB_ADMIN"], False), (["GITHUB_ADMIN", "GITHUB_READ"], True), (["GITLAB_GUEST"], True)],
     ids=str,
 )
-def test_an_approval_by_whoever_may_read_the_repository_is_none(roles: list[str], open_: bool) -> None:
+def test_approval_by_anybody_who_can_read_the_repository_does_not_count(roles: list[str], open_: bool) -> None:
     policy = {"RequiresCommentApproval": "ALL_PULL_REQUESTS", "ApproverRoles": roles}
     triggers = {"Webhook": True, "FilterGroups": REQUESTS, "PullRequestBuildPolicy": policy}
     assert bool(granting_property("AWS::CodeBuild::Project", {"Triggers": triggers})) is open_
@@ -249,13 +249,13 @@ def test_an_approval_by_whoever_may_read_the_repository_is_none(roles: list[str]
     ],
     ids=str,
 )
-def test_a_pipeline_that_pull_requests_start_runs_the_code_of_whoever_makes_one(git: Any, open_: bool) -> None:
+def test_a_pipeline_started_by_pull_requests_gives_their_authors_access(git: Any, open_: bool) -> None:
     triggers = [{"ProviderType": "CodeStarSourceConnection", "GitConfiguration": git}]
     assert bool(granting_property("AWS::CodePipeline::Pipeline", {"Triggers": triggers})) is open_
     assert not granting_property("AWS::CodePipeline::Pipeline", {"Stages": []})
 
 
-def test_whoever_has_the_other_half_of_a_key_is_let_in() -> None:
+def test_the_holder_of_a_private_key_has_access() -> None:
     assert granting_property("AWS::EC2::KeyPair", {"KeyName": "k", "PublicKeyMaterial": "ssh-ed25519 AAAA"})
     assert not granting_property("AWS::EC2::KeyPair", {"KeyName": "k"})
 
@@ -271,13 +271,11 @@ def test_whoever_has_the_other_half_of_a_key_is_let_in() -> None:
     ],
     ids=str,
 )
-def test_whom_a_resource_names_beside_its_policy_is_told_whatever_its_type(
-    type_: str, properties: dict[str, Any]
-) -> None:
+def test_principals_named_outside_a_policy_are_reported_for_any_type(type_: str, properties: dict[str, Any]) -> None:
     assert may_give_access(type_, properties, "111111111111")
 
 
-def test_every_type_whose_policies_are_compared_is_worked_out() -> None:
+def test_every_type_whose_policies_are_compared_is_synthesised() -> None:
     assert {type_ for type_, way in ACCESS_KINDS.items() if way in (AccessKind.POLICY, AccessKind.NONE)} <= {
         *MAKERS,
         "AWS::CloudFormation::Stack",
@@ -301,14 +299,14 @@ BY_IAM = {"components": {"securitySchemes": {"iam": {"x-amazon-apigateway-authty
         ({"x-amazon-apigateway-auth": {"type": "AWS_IAM"}}, {}, ""),
     ],
 )
-def test_an_operation_that_asks_for_no_iam_is_open(operation: Any, more: Any, open_: str) -> None:
+def test_an_api_operation_without_iam_authorisation_is_open(operation: Any, more: Any, open_: str) -> None:
     assert operation_without_iam({"paths": {"/x": {"get": operation}}, **more}) == open_
 
 
 @pytest.mark.parametrize(
     ("kind", "open_"), [("mock", ""), ("MOCK", ""), ("aws_proxy", "OPTIONS /x"), ("", "OPTIONS /x")]
 )
-def test_an_options_operation_is_a_preflight_only_where_nothing_is_called(kind: str, open_: str) -> None:
+def test_an_options_method_is_open_unless_it_calls_nothing(kind: str, open_: str) -> None:
     operation = {"x-amazon-apigateway-integration": {"type": kind}} if kind else {}
     assert operation_without_iam({"paths": {"/x": {"options": operation}}}) == open_
 
@@ -352,7 +350,7 @@ POLICY = (
         (f"{{Body: {{paths: {{/x: {{get: {{}}}}}}, x-amazon-apigateway-policy: {POLICY}}}}}", "GET AWS", "NONE", []),
     ],
 )
-def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
+def test_an_api_without_a_policy_and_iam_authorisation_is_reported(
     api: str, verb: str, auth: str, said: list[str], tmp_path: Path
 ) -> None:
     verb, kind = verb.split()
@@ -368,7 +366,7 @@ def test_an_api_without_a_policy_is_said_where_it_asks_for_no_iam(
 # --- what lets nobody in ----------------------------------------------------------------------------------------------
 
 
-def test_an_endpoint_policy_takes_away_and_gives_nothing() -> None:
+def test_a_vpc_endpoint_policy_gives_nobody_access() -> None:
     policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
     assert not may_give_access("AWS::EC2::VPCEndpoint", {"PolicyDocument": policy})
     assert not may_give_access("AWS::WAFv2::WebACL", {"Rules": [{"Statement": {}}]})
@@ -376,13 +374,13 @@ def test_an_endpoint_policy_takes_away_and_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("type_", sorted(INERT))
-def test_a_type_with_a_stand_in_exists_and_no_table_says_that_it_gives_access_by_itself(type_: str) -> None:
+def test_types_with_stand_ins_exist_and_are_in_no_table_of_access(type_: str) -> None:
     assert type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1")
     assert access_kind(type_) is None
 
 
 @pytest.mark.parametrize("type_", sorted(INERT))
-def test_a_stand_in_is_called_as_the_real_one_would_be(type_: str) -> None:
+def test_a_stand_in_has_the_arn_that_aws_would_give_it(type_: str) -> None:
     """What policies say of it are ARNs that IAM knows."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     identifiers = schema["primaryIdentifier"]
@@ -462,13 +460,13 @@ VAULT = {"DestinationBackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:bac
     ],
     ids=str,
 )
-def test_what_sends_to_another_account_is_told(type_: str, properties: Any, to: str) -> None:
+def test_a_resource_that_sends_to_another_account_is_reported(type_: str, properties: Any, to: str) -> None:
     said = external_destinations(type_, properties, OwnAccount("111111111111", frozenset({"own"})))
     assert len(said) == bool(to)
     assert to in str(said)
 
 
-def test_subscriptions_of_a_whole_account_are_told() -> None:
+def test_account_wide_subscriptions_are_reported() -> None:
     assert granting_property("AWS::Logs::AccountPolicy", {"PolicyType": "SUBSCRIPTION_FILTER_POLICY"})
     assert not granting_property("AWS::Logs::AccountPolicy", {"PolicyType": "DATA_PROTECTION_POLICY"})
 
@@ -495,7 +493,7 @@ LOOKED_AT = """
     """.split()
 
 
-def test_every_type_that_can_be_deployed_was_looked_at() -> None:
+def test_every_deployable_type_is_classified() -> None:
     """All others are not deployed, which is said of each. A newer moto may create more."""
     created = {type_ for type_ in parsing.get_model_map() if type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types(HOME)}
     open_ = {type_ for type_ in created if access_kind(type_) is None and type_ not in INERT}
@@ -521,7 +519,7 @@ ALL = "BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, R
         (f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, true, false]}}}}", "RestrictPublicBuckets must"),
     ],
 )
-def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, properties: str, off: str) -> None:
+def test_a_partial_public_access_block_leaves_the_rest_off(tmp_path: Path, properties: str, off: str) -> None:
     """What is left out is off as soon as anything is said."""
     found = Synthesised((of := space(tmp_path, "AWS::S3::Bucket", properties, "")).contract, of.base)
     details = [one.detail for one in undeclarable(found)]
@@ -529,7 +527,7 @@ def test_a_bucket_that_says_what_it_blocks_says_all_of_it(tmp_path: Path, proper
     assert all(off in detail and "Leave PublicAccessBlockConfiguration out" in detail for detail in details)
 
 
-def test_a_block_that_an_option_turns_off_is_noted_under_it(tmp_path: Path) -> None:
+def test_a_public_access_block_that_an_option_turns_off_is_reported_under_it(tmp_path: Path) -> None:
     properties = f"{{PublicAccessBlockConfiguration: {{{ALL}: !If [WithMore, false, true]}}}}"
     of, noted = space(tmp_path, "AWS::S3::Bucket", properties, ""), CombinedFindings()
     found = synthesised_under(of, of.contract.variants, "eu-west-1", noted)
@@ -543,7 +541,7 @@ def test_a_block_that_an_option_turns_off_is_noted_under_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("principal", "spoken_of"), [("'*'", True), ("{AWS: '*'}", True), ("{AWS: '111111111111'}", False)]
 )
-def test_a_bucket_that_the_contract_opens_to_everybody_blocks_nothing(
+def test_a_bucket_without_a_block_is_no_finding_only_if_the_contract_opens_it(
     tmp_path: Path, principal: str, spoken_of: bool
 ) -> None:
     contract = space(tmp_path, "AWS::S3::Bucket", "{BucketName: b, PublicAccessBlockConfiguration: {}}", "").contract

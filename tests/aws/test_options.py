@@ -1,4 +1,4 @@
-"""Variants: contracts composed, the space of options, mistakes, and faults that only a combination shows."""
+"""Variants: composing contracts, the space of options, mistakes, and faults that only a combination shows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def changed(folder: Path, *changes: tuple[str, str, str]) -> Path:
 # --- composing --------------------------------------------------------------------------------------------------------
 
 
-def test_conditions_of_several_variants_stand_in_one_statement() -> None:
+def test_conditions_of_several_variants_are_combined_in_one_statement() -> None:
     reader = with_variants(load(SHIPPED), ["organization", "external-id", "named-principals"]).principal("reader")
     (statement,) = reader.trust
     assert statement.document["Condition"]["StringEquals"] == {
@@ -48,7 +48,7 @@ def test_conditions_of_several_variants_stand_in_one_statement() -> None:
     assert set(statement.document["Condition"]) == {"StringEquals", "ArnEquals"}
 
 
-def test_what_a_variant_requires_binds_what_another_adds() -> None:
+def test_conditions_required_by_one_variant_apply_to_statements_of_another() -> None:
     reader = with_variants(load(SHIPPED), ["source-identity", "mfa"]).principal("reader")
     assert len(reader.trust) == 2
     assert all("aws:MultiFactorAuthPresent" in s.document["Condition"]["Bool"] for s in reader.trust)
@@ -59,12 +59,12 @@ def test_the_order_in_which_variants_are_named_does_not_matter() -> None:
     assert with_variants(contract, ["mfa", "organization"]) == with_variants(contract, ["organization", "mfa"])
 
 
-def test_no_variant_is_the_contract_itself() -> None:
+def test_without_variants_the_contract_is_unchanged() -> None:
     contract = load(SHIPPED)
     assert with_variants(contract, []).principals == contract.principals
 
 
-def test_what_a_variant_needs_comes_with_it() -> None:
+def test_a_variant_brings_the_variants_that_it_needs() -> None:
     contract = load(SHIPPED)
     by_alias = {variant.alias: variant for variant in contract.variants}
     assert needed(contract, by_alias["mfa-age"]) == ("mfa", "mfa-age")
@@ -73,7 +73,7 @@ def test_what_a_variant_needs_comes_with_it() -> None:
     assert meets_requirements([by_alias["mfa"], by_alias["mfa-age"]])
 
 
-def test_two_values_of_one_parameter_are_no_combination(tmp_path: Path) -> None:
+def test_variants_with_two_values_of_one_parameter_cannot_be_combined(tmp_path: Path) -> None:
     other = "  other-name:\n    parameters: {owner: {RoleName: b}}\n  role-path:\n"
     folder = changed(tmp_path / "grant", ("contract.yaml", "  role-path:\n", other))
     contract = load(folder)
@@ -85,7 +85,7 @@ def test_two_values_of_one_parameter_are_no_combination(tmp_path: Path) -> None:
 # --- the space --------------------------------------------------------------------------------------------------------
 
 
-def test_options_are_what_may_be_left_alone() -> None:
+def test_options_are_parameters_that_can_be_left_at_their_default() -> None:
     found = options(read(SHIPPED / "partner.yaml").value)
     assert found == (
         Option("ExternalId", ("",)),
@@ -95,7 +95,7 @@ def test_options_are_what_may_be_left_alone() -> None:
     )
 
 
-def test_a_combination_shows_the_truth_of_the_conditions_or_how_it_is_refused() -> None:
+def test_a_combination_has_condition_values_or_a_refusal() -> None:
     contract = load(SHIPPED)
     space = Space(contract)
     by_alias = {variant.alias: variant for variant in contract.variants}
@@ -106,13 +106,13 @@ def test_a_combination_shows_the_truth_of_the_conditions_or_how_it_is_refused() 
     assert isinstance(space.synthesised([by_alias["mfa"], by_alias["external-id"]], "eu-west-1"), Refused)
 
 
-def test_a_place_is_looked_at_for_each_branch_that_turns_on_it() -> None:
+def test_a_region_is_checked_for_each_branch_that_depends_on_it() -> None:
     found = regions_to_check(load(SHIPPED))
     assert found[0] == "eu-west-1"
     assert len(found) == 2  # where the console's host is known, and where it is not
 
 
-def test_a_part_is_reached_by_the_variants_that_can_touch_it_through_nested_stacks_and_outputs() -> None:
+def test_a_part_depends_on_variants_through_nested_stacks_and_outputs() -> None:
     parts = {part: {v.alias for v in variants} for part, variants in Space(load(SHIPPED)).parts.items()}
     trust = parts["trust", "owner", "IAMStack", "ReaderRole"]
     assert trust == {
@@ -128,7 +128,7 @@ def test_a_part_is_reached_by_the_variants_that_can_touch_it_through_nested_stac
     assert not trust & parts["policies", "owner"]
 
 
-def test_covering_combinations_hold_every_variant_and_only_what_goes_together() -> None:
+def test_covering_combinations_contain_every_variant_and_are_all_possible() -> None:
     contract = load(SHIPPED)
     groups = Space(contract).covering_combinations()
     assert {v.alias for group in groups for v in group} == {v.alias for v in contract.variants}
@@ -286,7 +286,7 @@ def test_a_fault_in_a_combination_is_found(name: str, suite: ModuleType, tmp_pat
     assert any(expected in detail for detail in found), found or "verified"
 
 
-def test_without_a_fault_the_same_functions_find_nothing(suite: ModuleType) -> None:
+def test_without_a_fault_there_is_no_finding(suite: ModuleType) -> None:
     contract = load(SHIPPED)
     for function, part in {(fault[4], fault[5]) for fault in FAULTS.values()}:
         assert said(suite, contract, function, part) == []

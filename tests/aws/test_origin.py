@@ -1,4 +1,4 @@
-"""Every deployed statement is found where it is written: file, line and column, whatever way it took."""
+"""Every deployed statement is located in its template: file, line and column."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _inside(text: str, mark: str) -> tuple[int, int]:
     return (line, written.index("Statement") + 1) if "Statement: {" in written else (line, column)
 
 
-def test_in_json_and_nested_stacks_as_well(stage: Stage) -> None:
+def test_a_statement_in_json_or_a_nested_stack_is_located_too(stage: Stage) -> None:
     found = stage.origins.place(f"{ROLE}/nested#trust", 0)
     assert found is not None
     assert (found.file.name, found.line, found.column) == ("nested.json", 4, 5)
@@ -210,7 +210,7 @@ def test_a_key_is_found_by_its_arn(stage: Stage) -> None:
     assert (found.line, found.column) == marked(MAIN, "key")
 
 
-def test_the_resource_is_named_by_logical_id_and_by_the_path_in_the_users_own_code(stage: Stage) -> None:
+def test_a_resource_is_named_by_logical_id_and_by_its_cdk_path(stage: Stage) -> None:
     assert stage.origins.described(f"{ROLE}/app#trust") == "Role, App/Stack/Role/Resource"
     assert stage.origins.described(f"{ROLE}/nested#trust") == "Nested/Role"
     assert stage.origins.described("arn:aws:iam::aws:policy/ReadOnlyAccess") == ""

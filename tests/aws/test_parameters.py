@@ -1,4 +1,4 @@
-"""What CloudFormation checks before it creates anything: refused here too, with its words, before anything exists."""
+"""CloudFormation's checks of parameters: made here too, in its words, before anything is created."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def refused(parameter: dict[str, Any], value: str) -> str:
         ({"Type": "List<AWS::EC2::Subnet::Id>"}, "subnet-12345678", "subnet-1", "does not exist"),
     ],
 )
-def test_a_constraint_takes_the_right_value_and_refuses_its_neighbour(
+def test_a_constraint_accepts_a_value_and_refuses_its_neighbour(
     parameter: dict[str, Any], right: str, wrong: str, says: str
 ) -> None:
     parameter = {"Type": "String", **parameter}
@@ -94,7 +94,7 @@ def test_rules_are_evaluated(assertion: Any, given: dict[str, str], holds: bool)
         check(value, given)
 
 
-def test_a_rule_binds_only_where_its_condition_is_true() -> None:
+def test_a_rule_applies_only_if_its_condition_is_true() -> None:
     rule = {"RuleCondition": {"Fn::Equals": [A, "on"]}, "Assertions": [{"Assert": {"Fn::Equals": [B, "x"]}}]}
     value = template({"A": {"Type": "String"}, "B": {"Type": "String"}}, {"R": rule})
     check(value, {"A": "off", "B": "y"})
@@ -106,7 +106,7 @@ def test_a_rule_binds_only_where_its_condition_is_true() -> None:
     "assertion",
     [{"Fn::Sometimes": []}, {"Fn::Equals": ["x"]}, {"Condition": "C"}, "yes", {"Fn::And": [{"Fn::Equals": [A, A]}]}],
 )
-def test_a_rule_that_is_not_understood_is_no_pass(assertion: Any) -> None:
+def test_a_rule_that_cannot_be_evaluated_is_refused(assertion: Any) -> None:
     value = template({"A": {"Type": "String"}}, {"R": {"Assertions": [{"Assert": assertion}]}})
     with pytest.raises(RefusedParameters, match="rule R cannot be evaluated"):
         check(value, {"A": "x"})
@@ -132,7 +132,7 @@ def _template(
     return Document(Path("t.yaml"), value, {})
 
 
-def test_what_is_found_out_once_of_parameters_is_found_out_anew_where_anything_that_it_turns_on_differs() -> None:
+def test_cached_results_about_parameters_depend_on_everything_that_they_use() -> None:
     home, abroad = (pseudo_parameters(region=region) for region in ("eu-west-1", "us-east-1"))
     yes = {"P": "yes"}
     assert refusal(_template(), yes, home) == ""
@@ -152,7 +152,7 @@ def test_what_is_found_out_once_of_parameters_is_found_out_anew_where_anything_t
     assert found == [True, False]
 
 
-def test_what_one_parameter_refuses_says_nothing_of_another_value_name_or_template() -> None:
+def test_a_cached_violation_applies_to_one_value_name_and_template_only() -> None:
     def said(a: str, b: str, allowed: str = "x") -> str:
         declared = {
             "A": {"Type": "String", "AllowedValues": [allowed]},
@@ -204,7 +204,7 @@ def test_create_stack_is_refused_before_anything_exists(world: World, given: dic
     assert client(world, "ssm").describe_parameters()["Parameters"] == []
 
 
-def test_update_stack_is_refused_and_leaves_what_is_there(world: World) -> None:
+def test_a_refused_update_changes_nothing(world: World) -> None:
     create(world, template(BOTH, ONE_OF_TWO), A="x")
     with pytest.raises(ClientError, match="rule R failed"):
         client(world).update_stack(
@@ -215,7 +215,7 @@ def test_update_stack_is_refused_and_leaves_what_is_there(world: World) -> None:
     assert [p["Name"] for p in client(world, "ssm").describe_parameters()["Parameters"]] == ["made"]
 
 
-def test_a_nested_stack_is_checked_as_well(world: World) -> None:
+def test_parameters_of_a_nested_stack_are_checked_too(world: World) -> None:
     s3 = client(world, "s3")
     s3.create_bucket(Bucket="inner", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket="inner", Key="inner.json", Body=json.dumps(template(BOTH, ONE_OF_TWO)))

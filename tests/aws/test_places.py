@@ -1,5 +1,4 @@
-"""What is wider is named where it is written, by every verb alike: in what CDK synthesised, in a nested stack, and in
-what SAM makes roles of."""
+"""Every command reports a wider statement at the same position: in CDK output, a nested stack and a SAM template."""
 
 from __future__ import annotations
 

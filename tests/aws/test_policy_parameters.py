@@ -1,4 +1,4 @@
-"""A parameter that stands in a policy by a way around is found there, too."""
+"""Parameters that reach a policy indirectly are found."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ principals:
         ("!If [a, !Ref X, {Statement: []}]", {"X"}),
     ],
 )
-def test_parameters_in_policies_are_found_whatever_way_they_take(
-    document: str, names: set[str], tmp_path: Path
-) -> None:
+def test_parameters_that_reach_policies_indirectly_are_found(document: str, names: set[str], tmp_path: Path) -> None:
     files = {"role.yaml": ROLE % document, "inner.yaml": INNER, "contract.yaml": CONTRACT}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a parameter's values may hold, over every value that it accepts."""
+"""Which characters the values of a parameter can contain, over all values that it accepts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from grantproof.aws.templates.possible_characters import could_widen, may_hold
         (r"\p{Alpha}", True),
     ],
 )
-def test_whether_a_wildcard_fits_is_read_off_the_pattern(pattern: str, may: bool) -> None:
+def test_the_pattern_tells_whether_a_value_can_contain_a_wildcard(pattern: str, may: bool) -> None:
     assert may_hold({"AllowedPattern": pattern}, "*") is may
 
 
@@ -55,5 +55,5 @@ def test_whether_a_wildcard_fits_is_read_off_the_pattern(pattern: str, may: bool
     ],
     ids=str,
 )
-def test_what_could_widen_a_policy_is_said(parameter: dict[str, Any], said: str) -> None:
+def test_how_a_value_could_widen_a_policy_is_reported(parameter: dict[str, Any], said: str) -> None:
     assert could_widen(parameter) == said

@@ -1,4 +1,4 @@
-"""AWS's own managed policies, promised by name: whatever they say, of this principal, and nothing besides."""
+"""AWS managed policies, promised by name whatever their content, and nothing besides."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def told(folder: Path, promised: str, attached: str, of_other: str = "") -> list
     return out
 
 
-def test_what_is_promised_by_name_is_what_the_attached_policy_says(tmp_path: Path) -> None:
+def test_a_policy_promised_by_name_is_compared_with_the_attached_one(tmp_path: Path) -> None:
     assert told(tmp_path, AUDIT, AUDIT) == []
 
 
@@ -66,7 +66,7 @@ def test_two_policies_may_use_the_same_sids(tmp_path: Path) -> None:
     assert told(tmp_path, f"{AUDIT}, {BILLING}", f"{BILLING}, {AUDIT}") == []
 
 
-def test_a_policy_beside_the_promised_one_is_wider(tmp_path: Path) -> None:
+def test_a_policy_besides_the_promised_one_is_wider(tmp_path: Path) -> None:
     assert {kind for kind, _ in told(tmp_path, AUDIT, f"{AUDIT}, {BILLING}")} == {"wider"}
 
 
@@ -82,7 +82,7 @@ def test_a_policy_in_place_of_the_promised_one_is_both(tmp_path: Path) -> None:
     assert ("narrower", said) in found
 
 
-def test_what_a_mistyped_policy_may_mean_is_said(tmp_path: Path) -> None:
+def test_a_similar_policy_is_suggested_for_a_mistyped_one(tmp_path: Path) -> None:
     for mistyped in (AUDIT.replace("Audit", "Audits"), AUDIT.replace("policy/", "policy/job-function/")):
         ((_, said), *_) = [one for one in told(tmp_path, mistyped, AUDIT) if one[0] == "narrower"]
         assert said.endswith(f"There is no such policy; did you mean {AUDIT}?")

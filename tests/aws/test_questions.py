@@ -39,7 +39,7 @@ def asked(capsys: Printed, *arguments: str) -> tuple[int, str]:
     return status, said.out + said.err
 
 
-def test_what_is_allowed_names_the_statement_with_line_and_column(capsys: Printed) -> None:
+def test_an_allowed_request_names_the_statement_with_line_and_column(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter", PARAMETER)
     assert status == 0
     assert said.splitlines() == [
@@ -49,7 +49,7 @@ def test_what_is_allowed_names_the_statement_with_line_and_column(capsys: Printe
     ]
 
 
-def test_what_is_denied_says_what_is_nearest_and_what_would_allow_it(capsys: Printed) -> None:
+def test_a_denied_request_names_the_nearest_statement_and_the_smallest_change(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter", f"{PARAMETER}2")
     assert status == 1
     assert f"DENIED  reader: ssm:GetParameter on {PARAMETER}2" in said
@@ -58,7 +58,7 @@ def test_what_is_denied_says_what_is_nearest_and_what_would_allow_it(capsys: Pri
     assert f'"Action": "ssm:GetParameter", "Resource": "{PARAMETER}2"' in said
 
 
-def test_both_sides_of_entering_a_role_are_said(capsys: Printed) -> None:
+def test_assuming_a_role_is_explained_on_both_sides(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", SHIPPED, "--as", "readers", "sts:AssumeRole", ROLE)
     assert status == 0
     assert f"identity-based policy: allowed by {at('partner.yaml', 'AssumeTheReaderRole')}" in said
@@ -68,7 +68,7 @@ def test_both_sides_of_entering_a_role_are_said(capsys: Printed) -> None:
     assert "no change of policies allows it: the root user cannot assume roles (T9)" in said
 
 
-def test_without_a_resource_every_resource_that_policies_name_is_asked_for(capsys: Printed) -> None:
+def test_without_a_resource_every_resource_named_in_policies_is_asked_about(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", SHIPPED, "--as", "reader", "ssm:GetParameter")
     assert status == 0
     assert f"ALLOWED  reader: ssm:GetParameter on {PARAMETER}" in said
@@ -91,7 +91,7 @@ def test_a_condition_that_is_not_met_is_the_smallest_change(capsys: Printed) -> 
     assert "role trust policy: allowed by fixtures/shapes/github-actions/ci.yaml:" in said
 
 
-def test_synthesised_templates_are_named_by_the_path_in_the_users_code(capsys: Printed) -> None:
+def test_cdk_templates_are_named_by_the_path_in_the_user_s_code(capsys: Printed) -> None:
     table = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
     status, said = asked(
         capsys, "explain", "fixtures/shapes/cdk-output", "--as", "reader-role-a1-b2-c3-d4", "dynamodb:Query", table
@@ -136,7 +136,7 @@ def test_who_can_lists_principals_and_symbolic_ones(capsys: Printed) -> None:
     assert "  whoever in account 111111111111 whose own policies allow it" in lines
 
 
-def test_who_can_says_under_which_conditions(capsys: Printed) -> None:
+def test_who_can_names_the_conditions(capsys: Printed) -> None:
     status, said = asked(capsys, "who-can", "sts:AssumeRoleWithWebIdentity", DEPLOY, "--grants", GITHUB)
     assert status == 0
     assert "github-actions: 1 can sts:AssumeRoleWithWebIdentity" in said
@@ -144,7 +144,7 @@ def test_who_can_says_under_which_conditions(capsys: Printed) -> None:
     assert "token.actions.githubusercontent.com:sub=repo:example/example:ref:refs/heads/any" in said
 
 
-def test_who_can_knows_resource_policies_and_everybody(capsys: Printed, tmp_path: Path) -> None:
+def test_who_can_includes_resource_policies_and_everybody(capsys: Printed, tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     (folder / "t.yaml").write_text(
@@ -187,7 +187,7 @@ def test_who_can_knows_resource_policies_and_everybody(capsys: Printed, tmp_path
     assert "role/idle" not in said
 
 
-def test_who_can_is_not_silent_where_it_cannot_tell(capsys: Printed) -> None:
+def test_who_can_says_what_it_cannot_decide(capsys: Printed) -> None:
     status, said = asked(capsys, "who-can", "ssm:GetParameter", "${stacks.nobody.outputs.Arn}", "--grants", SHIPPED)
     assert status == 2
     assert "stacks.nobody.outputs.Arn" in said
@@ -197,7 +197,7 @@ NETWORK = "fixtures/shapes/service-network"
 ORDERS = "arn:aws:vpc-lattice:eu-west-1:111111111111:service/svc-0123456789abcdef0/x"
 
 
-def test_what_could_not_be_deployed_is_said_and_nothing_is_settled_that_it_could_bear_on(capsys: Printed) -> None:
+def test_an_answer_that_an_undeployed_resource_could_change_is_undecided(capsys: Printed) -> None:
     """A service, its auth policy, and a policy that takes the service's ARN."""
     status, said = asked(capsys, "explain", NETWORK, "--as", "role", "vpc-lattice-svcs:Invoke", ORDERS)
     assert status == 3
@@ -212,7 +212,7 @@ def test_what_could_not_be_deployed_is_said_and_nothing_is_settled_that_it_could
     assert "without Orders (AWS::VpcLattice::Service), WhoMayCall (AWS::VpcLattice::AuthPolicy), Caller (AWS::" in said
 
 
-def test_what_has_no_bearing_on_a_question_leaves_the_answer_as_it_is(capsys: Printed) -> None:
+def test_an_unrelated_undeployed_resource_does_not_change_the_answer(capsys: Printed) -> None:
     grant = "fixtures/shapes/unknown-resources"
     status, said = asked(capsys, "explain", grant, "--as", "role", "ssm:GetParameter", PARAMETER)
     assert status == 1
@@ -221,13 +221,13 @@ def test_what_has_no_bearing_on_a_question_leaves_the_answer_as_it_is(capsys: Pr
     assert status == 3
 
 
-def test_a_principal_that_could_not_be_deployed_is_no_mistake_of_the_question(capsys: Printed) -> None:
+def test_an_undeployed_principal_is_reported_as_such(capsys: Printed) -> None:
     status, said = asked(capsys, "explain", "fixtures/shapes/custom-resource", "--as", "nobody", "ssm:GetParameter")
     assert status == 3
     assert "(not deployed: " in said
 
 
-def test_an_explicit_deny_stands_whatever_else_there_is() -> None:
+def test_an_explicit_deny_stands_whatever_could_not_be_deployed() -> None:
     """No policy that is missing can take it back."""
     missing = Undeployed((NotDeployed(("P",), "AWS::IAM::Policy", None, "it", ()),))
     for outcome, unsettled in ((Outcome.EXPLICIT_DENY, False), (Outcome.IMPLICIT_DENY, True), (Outcome.ALLOWED, True)):
@@ -241,7 +241,7 @@ def test_an_explicit_deny_stands_whatever_else_there_is() -> None:
         (["ssm:GetParameter", "parameter/x"], "'parameter/x' is no ARN; write the whole of it"),
     ],
 )
-def test_a_mistake_is_said_once_whatever_the_number_of_grants(
+def test_a_mistake_is_reported_once_for_any_number_of_grants(
     question: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["who-can", *question, "--grants", "templates"]) == 2

@@ -1,4 +1,4 @@
-"""Real accounts: whole exports are verified, drift is found, and whatever is not a whole snapshot is refused."""
+"""Exports of real accounts: complete ones are verified, drift is found, and incomplete ones are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verify(folder: Path, documents: dict[str, Documents], *more: str) -> Done:
     return grantproof("verify", str(GRANT), *written(documents, folder), *more, cwd=folder)
 
 
-def test_what_was_deployed_is_verified_and_the_verdict_says_what_did_not_run(
+def test_an_export_is_verified_and_the_verdict_says_what_did_not_run(
     whole: dict[str, Documents], tmp_path: Path
 ) -> None:
     done = verify(tmp_path, whole)
@@ -121,7 +121,7 @@ def test_every_kind_of_drift_is_found(whole: dict[str, Documents], tmp_path: Pat
     assert f"for example: {session} calls s3:GetObject on arn:aws:s3:::others/example" in done.stdout
 
 
-def test_pages_are_joined_and_encoded_documents_read(
+def test_pages_are_joined_and_encoded_documents_are_decoded(
     contract: Contract, whole: dict[str, Documents], tmp_path: Path
 ) -> None:
     """Raw API answers, page by page in one file: documents are URL-encoded text (RFC 3986)."""
@@ -260,7 +260,7 @@ def malformed(documents: dict[str, Documents]) -> None:
         (malformed, "a policy cannot be read: "),
     ],
 )
-def test_what_is_not_a_whole_snapshot_is_refused(
+def test_an_incomplete_snapshot_is_refused(
     contract: Contract, whole: dict[str, Documents], change: Change, said: str
 ) -> None:
     documents = copy.deepcopy(whole)
@@ -281,14 +281,14 @@ def test_what_is_not_a_whole_snapshot_is_refused(
         ("[" * 100_000, "is not JSON from line 1 on"),
     ],
 )
-def test_what_is_no_answer_of_aws_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_answer_of_aws_is_refused(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "owner.json").write_text(text, encoding="utf-8")
     with pytest.raises(ExportRefused) as refused:
         read_export(tmp_path / "owner.json")
     assert said in str(refused.value)
 
 
-def test_a_name_that_two_accounts_have_is_not_guessed(contract: Contract, whole: dict[str, Documents]) -> None:
+def test_a_name_in_two_accounts_is_looked_up_in_the_right_one(contract: Contract, whole: dict[str, Documents]) -> None:
     """The partner's group is looked for in the partner's account, also where the owner has one of the same name."""
     documents = copy.deepcopy(whole)
     (group,) = documents["partner"][DETAILS]["GroupDetailList"]

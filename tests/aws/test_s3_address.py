@@ -1,4 +1,4 @@
-"""Which object an address stands for: a template of somebody else's is not the file beside the contract."""
+"""Which bucket and key a template URL names; a URL of another's template is not taken for a file of the grant."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ OURS = ("bucket", "prefix/role.yaml")
         ("https://bucket.s3.amazonaws.com/", None),
     ],
 )  # fmt: skip
-def test_an_address_stands_for_one_object_or_for_none(url: str, address: tuple[str, str] | None) -> None:
+def test_a_url_names_one_object_or_none(url: str, address: tuple[str, str] | None) -> None:
     assert s3_address(url, "aws") == address

@@ -1,4 +1,4 @@
-"""What is sent out of its account, held against the contract: exactly what it promises, whatever is chosen."""
+"""External destinations compared with the contract: exactly the promised ones, under every option."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ ANOTHER = "arn:aws:sns:eu-west-1:222222222222:topic"
     ],
     ids=str,
 )
-def test_what_is_promised_letter_by_letter_is_no_finding(resource: str, to: str, tmp_path: Path) -> None:
+def test_an_exactly_promised_destination_is_no_finding(resource: str, to: str, tmp_path: Path) -> None:
     assert list(told(grant(tmp_path, resource, promised(to)))) == []
 
 
@@ -141,20 +141,20 @@ def test_what_is_promised_letter_by_letter_is_no_finding(resource: str, to: str,
         "https://example.com",
     ],
 )
-def test_any_other_destination_is_too_wide_and_the_promise_is_stale(to: str, tmp_path: Path) -> None:
+def test_a_different_destination_is_wider_and_the_promise_is_stale(to: str, tmp_path: Path) -> None:
     wider, narrower = told(grant(tmp_path, rule(BUS), promised(to)))
     assert wider == f"wider: Rule (AWS::Events::Rule) sends to {BUS}, which no promise of it names"
     assert narrower.startswith(f"narrower: promises that {to} is sent to, and Rule does not send there.")
 
 
-def test_one_destination_more_is_told_and_one_less_is(tmp_path: Path) -> None:
+def test_an_additional_and_a_missing_destination_are_reported(tmp_path: Path) -> None:
     (said,) = told(grant(tmp_path, rule(BUS, ANOTHER), promised(BUS)))
     assert said.startswith(f"wider: Rule (AWS::Events::Rule) sends to {ANOTHER}")
     (said,) = told(grant(tmp_path, rule(BUS), promised(f"[{BUS}, {ANOTHER}]")))
     assert said.startswith(f"narrower: promises that {ANOTHER}")
 
 
-def test_a_promise_is_of_one_resource_and_covers_no_second_one(tmp_path: Path) -> None:
+def test_a_promise_covers_only_its_own_resource(tmp_path: Path) -> None:
     """Be it of the same type or another, and be the destination the same."""
     second = rule(BUS).replace("  Rule:", "  Second:")
     third = f"  Third: {{Type: AWS::SNS::Subscription, Properties: {{Endpoint: '{BUS}'}}}}"
@@ -165,7 +165,7 @@ def test_a_promise_is_of_one_resource_and_covers_no_second_one(tmp_path: Path) -
     ]
 
 
-def test_two_promises_of_one_resource_are_one(tmp_path: Path) -> None:
+def test_two_promises_for_one_resource_are_added_up(tmp_path: Path) -> None:
     both = promised(BUS), promised(ANOTHER, alias="topic")
     assert list(told(grant(tmp_path, rule(BUS, ANOTHER), *both))) == []
 
@@ -182,12 +182,12 @@ def test_two_promises_of_one_resource_are_one(tmp_path: Path) -> None:
         (rule(BUS, condition="Condition: WithMore,"), promised(BUS), "no Rule is deployed"),
     ],
 )
-def test_a_promise_that_nothing_keeps_says_why(resource: str, promise: str, said: str, tmp_path: Path) -> None:
+def test_a_stale_promise_is_reported_with_the_reason(resource: str, promise: str, said: str, tmp_path: Path) -> None:
     assert any(text.startswith("narrower: ") and said in text for text in told(grant(tmp_path, resource, promise)))
 
 
 @pytest.mark.parametrize("written", ["!ImportValue bus", "'{{resolve:ssm:/central/bus}}'", "''"])
-def test_what_is_not_resolved_is_nobodys_promise(written: str, tmp_path: Path) -> None:
+def test_an_unresolved_destination_is_never_covered(written: str, tmp_path: Path) -> None:
     """Whatever it comes to, no contract can have promised it."""
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     found = Synthesised(contract, synthesise(contract))
@@ -203,7 +203,7 @@ def test_what_is_not_resolved_is_nobodys_promise(written: str, tmp_path: Path) -
 OPTIONAL = rule(BUS, condition="Condition: WithMore,")
 
 
-def test_what_only_an_option_sends_has_to_be_promised_under_it(tmp_path: Path) -> None:
+def test_a_destination_of_an_option_must_be_promised_under_it(tmp_path: Path) -> None:
     (said,) = told_under(grant(tmp_path, OPTIONAL), "more")
     assert "promises nothing of it under `sends`" in said
     contract = grant(tmp_path, OPTIONAL, promised(BUS, more=", variants: [more]"))
@@ -212,7 +212,7 @@ def test_what_only_an_option_sends_has_to_be_promised_under_it(tmp_path: Path) -
     assert said.endswith("no Rule is deployed")
 
 
-def test_what_an_option_sends_elsewhere_is_promised_by_another_entry(tmp_path: Path) -> None:
+def test_a_destination_that_an_option_changes_is_promised_by_another_entry(tmp_path: Path) -> None:
     resource = rule(f"!If [WithMore, '{ANOTHER}', '{BUS}']")
     said = told_under(grant(tmp_path, resource, promised(BUS)), "more")
     assert [text.partition(" sends to ")[2].partition(",")[0] for text in said] == [ANOTHER, ""]
@@ -222,7 +222,7 @@ def test_what_an_option_sends_elsewhere_is_promised_by_another_entry(tmp_path: P
     assert told_under(grant(tmp_path, resource, promised(BUS), other), "more") != [], "the first is not sent to then"
 
 
-def test_a_parameter_that_is_left_open_and_says_where_to_is_told(tmp_path: Path) -> None:
+def test_an_open_parameter_that_sets_a_destination_is_reported(tmp_path: Path) -> None:
     contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))
     assert list(excess(contract)) == []
     text = contract.path.read_text(encoding="utf-8").replace(f', parameters: {{Bus: "{BUS}"}}', "")
@@ -231,7 +231,7 @@ def test_a_parameter_that_is_left_open_and_says_where_to_is_told(tmp_path: Path)
     assert f"sends to {BUS}2, which no promise of it names" in found.detail
 
 
-def test_another_region_is_another_destination_where_the_contract_says_so(tmp_path: Path) -> None:
+def test_a_destination_with_the_region_differs_by_region(tmp_path: Path) -> None:
     for to, says in ((BUS, True), ("'arn:aws:events:${region}:${accounts.partner}:event-bus/central'", False)):
         contract = grant(tmp_path, rule(f"!Sub '{BUS.replace('eu-west-1', '${AWS::Region}')}'"), promised(to))
         noted = CombinedFindings()
@@ -258,7 +258,7 @@ def test_another_region_is_another_destination_where_the_contract_says_so(tmp_pa
         ("!Sub 'arn:${AWS::Partition}:sqs:${AWS::Region}:333333333333:${Own.QueueName}'", ["doubt"]),
     ],
 )
-def test_of_a_real_account_what_the_template_does_not_write_out_is_not_verified(
+def test_for_a_real_account_an_unresolved_destination_is_not_verified(
     written: str, kinds: list[str], tmp_path: Path
 ) -> None:
     """Exports hold resources without their properties."""
@@ -292,7 +292,7 @@ def central() -> tuple[Contract, dict[str, Documents]]:
     ],
     ids=["as promised", "another bus", "not exported", "hidden"],
 )
-def test_of_a_real_account_what_its_stack_was_given_is_told_by_the_export(
+def test_for_a_real_account_parameters_come_from_the_export(
     parameters: dict[str, str | None], kinds: list[str], central: tuple[Contract, dict[str, Documents]]
 ) -> None:
     contract, documents = central[0], copy.deepcopy(central[1])
@@ -305,7 +305,7 @@ def test_of_a_real_account_what_its_stack_was_given_is_told_by_the_export(
     assert list(undeclared_sends(world)) == []
 
 
-def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_nowhere(tmp_path: Path) -> None:
+def test_a_resource_that_the_template_lacks_is_not_assumed_to_send_nothing(tmp_path: Path) -> None:
     """The stack was changed since, or the template of a nested one is not the grant's."""
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     found = Synthesised(contract, synthesise(contract))
@@ -317,7 +317,7 @@ def test_what_the_template_of_a_real_stack_does_not_have_is_not_known_to_send_no
     assert said.detail.startswith("Later (AWS::Events::Rule) sends to where neither an export nor a template")
 
 
-def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Path) -> None:
+def test_an_undeployed_resource_sends_what_its_template_says(tmp_path: Path) -> None:
     """Who accepts that it is not deployed accepts nothing of where it sends; the defaults of parameters count."""
     contract = grant(tmp_path, rule("!Ref Bus"))
     found = Synthesised(contract, synthesise(contract))
@@ -332,7 +332,7 @@ def test_what_the_mocked_world_cannot_create_sends_as_it_is_written(tmp_path: Pa
     assert said.detail.startswith(f"Rule (AWS::Events::Rule) sends to {BUS}")
 
 
-def test_what_the_mocked_world_cannot_create_names_principals_as_it_is_written(tmp_path: Path) -> None:
+def test_an_undeployed_resource_names_the_principals_that_its_template_names(tmp_path: Path) -> None:
     """Who accepts that it is not deployed accepts nobody whom a later change names."""
     contract = grant(tmp_path, rule("!Ref Bus"))
     found = Synthesised(contract, synthesise(contract))
@@ -345,7 +345,7 @@ def test_what_the_mocked_world_cannot_create_names_principals_as_it_is_written(t
     ]
 
 
-def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> None:
+def test_a_parameter_from_parameter_store_is_not_known_from_an_export(tmp_path: Path) -> None:
     """It gives the name of the parameter in the Parameter Store; nor is a template that a transform rewrites known."""
     contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))
     text = (tmp_path / "app.yaml").read_text(encoding="utf-8")
@@ -377,12 +377,12 @@ def test_a_parameter_that_is_looked_up_is_told_by_no_export(tmp_path: Path) -> N
     "to",
     ["222222222222", "'*'", "arn:aws:s3:::logs-*", "'${aws:username}@example.com'", "example.com", "[]", "' '", "1"],
 )
-def test_what_is_no_destination_is_refused(to: str, tmp_path: Path) -> None:
+def test_an_invalid_destination_is_refused(to: str, tmp_path: Path) -> None:
     with pytest.raises(ContractError):
         grant(tmp_path, rule(BUS), promised(to))
 
 
-def test_outputs_and_accounts_may_stand_anywhere_in_a_destination(tmp_path: Path) -> None:
+def test_references_can_be_anywhere_in_a_destination(tmp_path: Path) -> None:
     contract = grant(
         tmp_path,
         rule(BUS),
@@ -391,13 +391,13 @@ def test_outputs_and_accounts_may_stand_anywhere_in_a_destination(tmp_path: Path
     assert len(contract.sends[0].to) == 2
 
 
-def test_nothing_may_go_by_the_name_of_what_is_promised_under_the_same_option_already(tmp_path: Path) -> None:
+def test_a_destination_promised_twice_under_the_same_option_is_refused(tmp_path: Path) -> None:
     under = ", variants: [more]"
     with pytest.raises(ContractError, match="'events' promises"):
         grant(tmp_path, rule(BUS), promised(BUS), promised(BUS, more=under, alias="again"))
 
 
-def test_a_contract_of_what_is_sent_alone_needs_no_principals(tmp_path: Path) -> None:
+def test_a_contract_with_only_sends_needs_no_principals(tmp_path: Path) -> None:
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     text = contract.path.read_text(encoding="utf-8")
     start, end = text.index("principals:"), text.index("sends:")

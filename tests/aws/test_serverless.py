@@ -1,4 +1,4 @@
-"""SAM's source becomes CloudFormation without a call; what is made stands where it was made from."""
+"""SAM templates become CloudFormation without a call; generated resources have the position of their source."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def line_of(mark: str) -> int:
     return next(n for n, line in enumerate(SOURCE.splitlines(), 1) if line.endswith(f"#{mark}"))
 
 
-def test_every_object_stands_where_it_was_made_from() -> None:
+def test_every_generated_object_has_the_position_of_its_source() -> None:
     out = made(SOURCE)
     policies = ("Resources", "ReaderRole", "Properties", "Policies")
     for path, mark in (
@@ -65,7 +65,7 @@ def test_every_object_stands_where_it_was_made_from() -> None:
     assert str(trust) == "t.yaml:5:3", "what SAM adds of its own stands at the function"
 
 
-def test_roles_are_made_in_the_partition_and_policy_templates_are_filled() -> None:
+def test_roles_use_the_partition_and_policy_templates_are_filled_in() -> None:
     role = made(SOURCE, "cn-north-1", "aws-cn")["Resources"]["ReaderRole"]["Properties"]
     assert role["ManagedPolicyArns"] == [
         "arn:aws-cn:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
@@ -90,7 +90,7 @@ def test_roles_are_made_in_the_partition_and_policy_templates_are_filled() -> No
         ),
     ],
 )
-def test_what_sam_refuses_or_would_have_to_ask_for_is_refused(old: str, new: str, said: str) -> None:
+def test_a_template_that_sam_refuses_or_needs_a_call_for_is_refused(old: str, new: str, said: str) -> None:
     with pytest.raises(TemplateError, match="SAM cannot make a template of it: ") as refused:
         made(SOURCE.replace(old, new))
     assert said in str(refused.value)

@@ -1,4 +1,4 @@
-"""IAM's names of services and boto3's."""
+"""The names of services in IAM and in boto3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CALLED_OTHERWISE = [(client, prefix) for prefix, clients in CLIENTS.items() for 
 
 
 @pytest.mark.parametrize(("client", "prefix"), CALLED_OTHERWISE, ids=[client for client, _ in CALLED_OTHERWISE])
-def test_a_client_signs_with_the_name_that_actions_have(client: str, prefix: str) -> None:
+def test_a_client_is_found_by_the_service_prefix_of_actions(client: str, prefix: str) -> None:
     model = models().load_service_model(client, "service-2")
     metadata = model["metadata"]
     assert prefix == metadata.get("signingName", metadata["endpointPrefix"])
@@ -23,7 +23,7 @@ def test_a_client_signs_with_the_name_that_actions_have(client: str, prefix: str
     assert prefix_of(client) == prefix
 
 
-def test_a_client_of_the_same_name_that_signs_for_another_service_is_not_taken() -> None:
+def test_a_client_that_signs_for_another_service_is_not_used() -> None:
     assert clients_of("sso") == ("sso-admin",)
     assert clients_of("opensearch") == ()
 
@@ -33,11 +33,11 @@ def test_most_services_have_one_name() -> None:
     assert prefix_of("ssm") == "ssm"
 
 
-def test_a_service_of_the_console_alone_has_no_client() -> None:
+def test_a_console_only_service_has_no_client() -> None:
     assert clients_of("aws-portal") == ()
 
 
-def test_a_call_is_authorised_under_the_name_that_actions_have() -> None:
+def test_a_call_is_authorised_with_the_service_prefix_of_actions() -> None:
     where = CallerScope("aws", "111111111111", "eu-west-1", lambda kind, name: None, None)
     arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:orders"
     (asked,) = authorisations("stepfunctions", "DescribeStateMachine", {"stateMachineArn": arn}, where)

@@ -1,4 +1,4 @@
-"""The permissions that taking a snapshot needs are a verified grant: these, and none of them too many."""
+"""The permissions for taking a snapshot are a verified grant: each is needed, and no other."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def source(stage: Stage) -> live.Source:
     return live.Source(reader, "the reader", "owner", CONTRACT.accounts["owner"], CONTRACT.region)
 
 
-def test_the_contract_allows_the_calls_that_are_made_and_no_others() -> None:
+def test_the_contract_allows_exactly_the_calls_that_are_made() -> None:
     allowed = [action for s in CONTRACT.principal("reader").allows for action in s.document["Action"]]
     assert sorted(allowed) == sorted(live.CALLS.values())
 
 
-def test_the_role_takes_a_whole_snapshot_under_the_law(stage: Stage) -> None:
+def test_the_role_can_take_a_complete_snapshot(stage: Stage) -> None:
     made: set[tuple[str, str]] = set()
     entered = source(stage)
     entered.session.events.register_first(
@@ -85,7 +85,7 @@ def test_without_any_one_permission_there_is_no_snapshot(stage: Stage, action: s
         iam.delete_role_policy(RoleName=name, PolicyName="less")
 
 
-def test_what_the_role_reads_is_verified(stage: Stage) -> None:
+def test_a_snapshot_taken_by_the_role_is_verified(stage: Stage) -> None:
     """The partner's side by its own administrator; then the grant is verified against what both read."""
     exports = {}
     for alias, account in CONTRACT.accounts.items():

@@ -1,4 +1,4 @@
-"""Stacks that were worked out before are what they would be if they were worked out again."""
+"""Stacks from the cache equal newly synthesised ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def said(found: Synthesis) -> Any:
     return resources, found.deployment.facts, dict(found.conditions), scopes, held
 
 
-def test_every_combination_is_the_same_with_stacks_of_others() -> None:
+def test_every_combination_is_the_same_with_cached_stacks() -> None:
     contract = load(SHIPPED)
     space = Space(contract)
     every = (c for part in space.parts for c in space.combinations(part) if meets_requirements(c))
@@ -47,7 +47,7 @@ def test_every_combination_is_the_same_with_stacks_of_others() -> None:
         assert said(found) == said(anew), [v.alias for v in combination]
 
 
-def test_a_stack_in_another_region_or_of_a_broken_template_is_another() -> None:
+def test_a_stack_of_another_region_or_template_is_not_taken_from_the_cache() -> None:
     contract = load(SHIPPED)
     before = Space(contract)
     home, elsewhere = (before.synthesised((), region) for region in (contract.region, "us-iso-east-1"))
@@ -107,7 +107,7 @@ def two_stacks(folder: Path) -> Contract:
     return load(folder)
 
 
-def test_what_one_stack_hangs_on_the_role_of_another_is_hung_there_each_time_and_once(tmp_path: Path) -> None:
+def test_a_policy_that_a_stack_attaches_elsewhere_is_attached_once_each_time(tmp_path: Path) -> None:
     contract, cache = two_stacks(tmp_path), StackCache()
     found = [synthesise(contract, cache=cache) for _ in range(3)]
     for each in found:
@@ -117,7 +117,7 @@ def test_what_one_stack_hangs_on_the_role_of_another_is_hung_there_each_time_and
     assert aliases == {'["role"]'}, "a stack that reaches for what another made is made again"
 
 
-def test_stacks_that_were_kept_are_those_of_one_only_if_they_are_given_the_same(tmp_path: Path) -> None:
+def test_a_cached_stack_is_used_only_for_the_same_inputs(tmp_path: Path) -> None:
     contract, cache = two_stacks(tmp_path), StackCache()
     synthesise(contract, cache=cache)
     text = (tmp_path / "more.yaml").read_text(encoding="utf-8").replace("s3:GetObject", "s3:*")
@@ -136,7 +136,7 @@ def refused(contract: Contract, cache: StackCache) -> str:
     return str(raised.value)
 
 
-def test_a_stack_that_is_refused_is_refused_again_only_if_it_is_given_the_same(tmp_path: Path) -> None:
+def test_a_cached_refusal_is_used_only_for_the_same_inputs(tmp_path: Path) -> None:
     contract, cache = two_stacks(tmp_path), StackCache()
     strict = POLICY.replace("Bucket: {Type: String}", "Bucket: {Type: String, AllowedPattern: two}")
     with overlay({tmp_path / "more.yaml": strict}):
@@ -158,9 +158,7 @@ WRONG = """
 
 
 @pytest.mark.parametrize(("more", "aliases"), [(POLICY + WRONG, {"role"}), ("Resources:" + WRONG, {"role", "more"})])
-def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
-    more: str, aliases: set[str], tmp_path: Path
-) -> None:
+def test_a_refusal_that_depends_on_another_stack_is_not_cached(more: str, aliases: set[str], tmp_path: Path) -> None:
     contract, cache = two_stacks(tmp_path), StackCache()
     if "Bucket" not in more:
         contract = replace(contract, stacks=(contract.stacks[0], replace(contract.stacks[1], parameters={})))
@@ -170,7 +168,7 @@ def test_a_refusal_is_not_kept_of_a_stack_that_reached_for_what_another_made(
     assert {key[0][0] for key in cache.stacks if isinstance(key, tuple)} == aliases
 
 
-def test_whom_the_contract_speaks_of_is_looked_for_once_by_all_that_names_it(tmp_path: Path) -> None:
+def test_a_declared_principal_is_looked_up_once(tmp_path: Path) -> None:
     contract = two_stacks(tmp_path)
     found, (reader,) = Synthesised(contract, synthesise(contract)), contract.principals
     held = found.held(reader)
@@ -189,7 +187,7 @@ Resources:
 """
 
 
-def test_a_loop_is_not_worked_out_and_says_where_it_stands(tmp_path: Path) -> None:
+def test_a_loop_is_not_synthesised_and_its_position_is_given(tmp_path: Path) -> None:
     """Verified it is all the same: deployed, it is written out."""
     (tmp_path / "app.yaml").write_text(LOOP, encoding="utf-8")
     contract = {

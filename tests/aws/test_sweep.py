@@ -1,4 +1,4 @@
-"""Every operation of eleven services, called in a world: refused for those without permission, judged for everybody."""
+"""Every operation of eleven services, called in a world: refused without permission, authorised for everybody."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def calls(world: World, user: str, service: str) -> Iterator[tuple[str, Any, dic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_without_permission_every_operation_is_refused_as_the_service_refuses(world: World, service: str) -> None:
+def test_without_permission_every_operation_is_refused_with_the_service_s_error(world: World, service: str) -> None:
     for operation, method, params in calls(world, "nobody", service):
         if (service, operation) in FREE | UNSIGNED:
             continue
@@ -70,7 +70,7 @@ def test_without_permission_every_operation_is_refused_as_the_service_refuses(wo
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_for_an_administrator_every_operation_is_judged_and_allowed(world: World, service: str) -> None:
+def test_an_administrator_is_allowed_every_operation(world: World, service: str) -> None:
     """What moto would then do does not matter here: every call ends before it is sent, by an answer that says so."""
     authoriser = world.authorise
     assert authoriser is not None
@@ -98,7 +98,7 @@ def test_for_an_administrator_every_operation_is_judged_and_allowed(world: World
     assert passed
 
 
-def test_a_call_that_writes_is_judged_and_goes_no_further(world: World) -> None:
+def test_a_writing_call_is_authorised_but_not_carried_out(world: World) -> None:
     """It left text that is no policy on a bucket, after which nothing could be judged any more, and a topic with a
     policy of its own, which the contract did not declare."""
     suite = suite_of("access")
@@ -121,7 +121,7 @@ def test_a_call_that_writes_is_judged_and_goes_no_further(world: World) -> None:
         world.client(world.root("owner"), "s3").get_bucket_tagging(Bucket="sample")
 
 
-def test_a_refusal_for_which_aws_names_no_policy_is_one_if_the_law_gave_it(world: World) -> None:
+def test_a_refusal_without_a_named_policy_counts_if_a_rule_gives_it(world: World) -> None:
     """Rule K9. A grant of everything on another account's key was said to let its neighbours through."""
     suite = suite_of("access")
     caller = world.client(SESSIONS["admin"], "kms")
@@ -139,7 +139,7 @@ def test_an_operation_with_a_parameter_called_service_is_tried(world: World) -> 
     assert suite.is_refusal(error, "ecs", "json")
 
 
-def test_of_a_statement_that_names_nearly_everything_some_operations_of_some_services_are_called() -> None:
+def test_for_a_very_wide_statement_a_sample_of_operations_is_called() -> None:
     suite = suite_of("access")
     everything = suite.operations_of(promised({"Action": "*"}))
     others = suite.operations_of(promised({"NotAction": ["iam:*"]}))
@@ -156,7 +156,7 @@ def promised(element: dict[str, object]) -> DeclaredStatement:
     return DeclaredStatement({"Effect": "Allow", "Resource": "*", **element}, Place(Path("contract.yaml"), 1, 1))
 
 
-def test_notaction_speaks_of_every_service_that_it_does_not_leave_out() -> None:
+def test_notaction_covers_every_service_that_it_does_not_exclude() -> None:
     suite = suite_of("permissions")
     power = promised({"NotAction": ["IAM:*", "organizations:Create*"]})
     assert not suite._speaks_of(power, "iam")

@@ -1,4 +1,4 @@
-"""Transforms: loops are written out, snippets included, and what runs elsewhere is refused. Places come along."""
+"""Transforms: loops are unrolled, snippets included, others refused. Objects keep their positions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def nothing(location: str) -> Any:
     raise AssertionError(location)
 
 
-def test_loops_are_written_out_within_loops_too() -> None:
+def test_loops_within_loops_are_unrolled() -> None:
     out = process(document(LOOP), names(["a-1", "b"]), nothing)
     assert list(out["Resources"]) == ["Rolea1", "Roleb"]
     assert out["Resources"]["Rolea1"]["Properties"] == {
@@ -53,7 +53,7 @@ def test_loops_are_written_out_within_loops_too() -> None:
     }
 
 
-def test_what_a_loop_writes_stands_where_its_pattern_stands() -> None:
+def test_an_entry_that_a_loop_generates_has_the_position_of_its_pattern() -> None:
     out = process(document(LOOP), names(["a", "b"]), nothing)
     assert str(place_of(out, ("Resources", "Roleb"))) == "template.yaml:7:7"
     assert str(place_of(out, ("Resources", "Roleb", "Properties", "Tags", 0))) == "template.yaml:11:18"
@@ -81,7 +81,7 @@ def test_a_transform_that_runs_in_aws_is_refused_with_what_to_do(name: str) -> N
         process(document(f"Resources: {{A: {{Type: B, Fn::Transform: {{Name: '{name}'}}}}}}"), Scope(), nothing)
 
 
-def test_a_transform_that_is_nearly_one_of_ours_may_be_mistyped() -> None:
+def test_a_known_transform_is_suggested_for_a_mistyped_one() -> None:
     with pytest.raises(
         UnknownTransform, match=r"^did you mean AWS::LanguageExtensions\? If not: the transform AWS::Lang"
     ):
@@ -101,7 +101,7 @@ def fetch(location: str) -> Any:
     return document(SNIPPET, "snippet.yaml")
 
 
-def test_a_snippet_for_the_whole_template_joins_its_sections() -> None:
+def test_a_snippet_for_the_whole_template_is_merged_section_by_section() -> None:
     text = """
 Transform: {Name: AWS::Include, Parameters: {Location: !Sub "s3://${Bucket}/a.yaml"}}
 Resources:
@@ -114,7 +114,7 @@ Resources:
     assert str(place_of(out, ("Resources", "Own"))) == "template.yaml:4:3"
 
 
-def test_a_snippet_inside_an_object_joins_its_entries() -> None:
+def test_a_snippet_inside_an_object_is_merged_with_its_entries() -> None:
     text = """
 Resources:
   Role:
@@ -127,14 +127,14 @@ Resources:
     assert out["Resources"]["Role"]["Properties"] == {"Policies": [], "RoleName": "own"}
 
 
-def test_what_template_and_snippet_say_otherwise_is_refused() -> None:
+def test_a_template_and_a_snippet_that_contradict_each_other_are_refused() -> None:
     """Which of the two counts is not documented: a statement's Action may be the one or the other."""
     text = "Resources: {T: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://s/a.yaml}}, Type: X::Y::Z}}"
     with pytest.raises(TemplateError, match="Type stands in the template and in what it includes"):
         process(document(text), Scope(), lambda _: document("Type: A::B::C", "policies.yaml"))
 
 
-def test_each_entry_of_a_template_knows_where_it_stands_and_one_that_is_not_there_nowhere() -> None:
+def test_each_entry_has_its_position_and_a_missing_one_has_none() -> None:
     document = parse("Resources:\n  Role:\n    Type: AWS::IAM::Role\n", Path("t.yaml"))
     resources = with_places(document)["Resources"]
     assert dict(resources.keys_at) == {"Role": document.place("Resources", "Role")}

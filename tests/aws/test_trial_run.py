@@ -86,23 +86,21 @@ def test_every_call_gives_what_the_contract_says_and_nothing_else_is_called(
     assert all(action.startswith("ec2:") for action in writes)
 
 
-def test_what_will_be_called_is_said_call_by_call_and_what_will_not_be_as_well(
-    world: Recorded, sources: list[Source]
-) -> None:
+def test_the_plan_lists_every_call_and_what_will_not_be_called(world: Recorded, sources: list[Source]) -> None:
     first, *lines = trial_run.announcement({"g": plan(world, sources)})
     assert first.startswith(f"{sum(': not tried' not in line for line in lines)} calls are tried. None can change")
     assert "  g: profile of partner: sts:AssumeRole on arn:aws:iam::111111111111:role/" in lines[0]
     assert any("is denied at" in line and "can be tried without danger" in line for line in lines)
 
 
-def test_a_role_that_no_profile_may_enter_is_not_verified(world: Recorded, sources: list[Source]) -> None:
+def test_a_role_that_no_profile_can_assume_is_not_verified(world: Recorded, sources: list[Source]) -> None:
     found = plan(world, [source for source in sources if source.alias == "owner"])
     answers = [Answer(trial, "unsettled", why) for trial, why in found.unanswered]
     assert [a.trial.name for a in answers] == ["reader is entered with one of the profiles"]
     assert answers[0].finding is not None
 
 
-def test_somebody_without_permission_is_not_taken_for_one_who_was_denied(
+def test_a_caller_without_own_permission_is_not_taken_as_denied_by_the_role(
     stage: Stage, world: Recorded, sources: list[Source]
 ) -> None:
     """It is the trust policy that is to be tried, and that of the account would let this user in."""
@@ -117,7 +115,7 @@ def test_somebody_without_permission_is_not_taken_for_one_who_was_denied(
 SESSION = boto3.Session("k", "s", region_name="eu-west-1")
 
 
-def test_what_would_say_nothing_is_not_tried() -> None:
+def test_a_call_whose_answer_is_ambiguous_is_not_made() -> None:
     """S3 answers 403 for an object that is not there, so that neither an example of a pattern nor a neighbour tells
     allowed from denied."""
     bucket, table = "arn:aws:s3:::reports", "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
@@ -172,14 +170,14 @@ def test_only_the_services_own_error_is_a_denial(
     }[outcome]  # fmt: skip
 
 
-def test_a_denial_to_one_who_may_lack_what_is_asked_for_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_denial_that_can_have_another_cause_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = replace(TRIAL, needs="aws:MultiFactorAuthPresent=true")
     found = answered(monkeypatch, refusal("AccessDeniedException"), trial).finding
     assert found is not None
     assert found[0] == "unverified"
 
 
-def test_a_dry_run_that_would_have_succeeded_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_successful_dry_run_counts_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = replace(TRIAL, service="ec2", operation="CreateVpc", params={"DryRun": True}, allowed=False)
     assert answered(monkeypatch, refusal("DryRunOperation", 412), trial).outcome == "allowed"
     assert answered(monkeypatch, refusal("UnauthorizedOperation", 403), trial).outcome == "denied"
@@ -194,7 +192,7 @@ def test_expired_credentials_end_the_run(monkeypatch: pytest.MonkeyPatch) -> Non
     ("service", "operation", "params"),
     [("ec2", "CreateVpc", {}), ("ec2", "CreateVpc", {"DryRun": False}), ("ssm", "PutParameter", {}), ("sts", "X", {})],
 )
-def test_what_could_change_something_is_never_called(
+def test_a_call_that_could_change_something_is_never_made(
     service: str, operation: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = replace(TRIAL, service=service, operation=operation, params=params)
@@ -213,7 +211,7 @@ def test_no_operation_that_writes_counts_as_a_read() -> None:
     assert harmless("s3", "HeadObject", {})
 
 
-def test_answers_are_read_as_they_were_written(world: Recorded, sources: list[Source], tmp_path: Path) -> None:
+def test_written_answers_are_read_back_unchanged(world: Recorded, sources: list[Source], tmp_path: Path) -> None:
     found = plan(world, sources)
     answers = [Answer(trial, "denied", "why") for trial in found.trials]
     trial_run.write({"g": (found, answers)}, tmp_path / "calls.json")

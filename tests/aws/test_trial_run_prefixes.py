@@ -51,7 +51,7 @@ Resources:
 
 
 @pytest.mark.parametrize("deployed", ["app/*", "*"])
-def test_prefixes_near_the_one_that_may_be_listed_are_tried(tmp_path: Path, deployed: str) -> None:
+def test_prefixes_similar_to_the_allowed_one_are_tried(tmp_path: Path, deployed: str) -> None:
     """The bucket is there, so that its denials are some; a role that may list all of it is found out."""
     (tmp_path / "contract.yaml").write_text(LISTER, encoding="utf-8")
     (tmp_path / "lister.yaml").write_text(LISTING.replace('"app/*"', f'"{deployed}"'), encoding="utf-8")

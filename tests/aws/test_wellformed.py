@@ -1,4 +1,4 @@
-"""What CloudFormation refuses for its shape is refused at its place, before anything else reads it."""
+"""A malformed template is refused at the position of the fault, before other code reads it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def template(text: str) -> Any:
     return with_places(parse(text, Path("t.yaml")))
 
 
-def test_what_is_well_formed_is_not_refused() -> None:
+def test_a_well_formed_template_is_accepted() -> None:
     wellformed.check_template(template(RIGHT))
 
 
@@ -65,7 +65,7 @@ def test_what_is_well_formed_is_not_refused() -> None:
     ],
     ids=str,
 )
-def test_what_is_malformed_is_refused_where_it_is(right: str, wrong: str, said: str, line: int) -> None:
+def test_a_malformed_template_is_refused_at_the_position(right: str, wrong: str, said: str, line: int) -> None:
     assert right in RIGHT
     with pytest.raises(wellformed.Malformed) as refused:
         wellformed.check_template(template(RIGHT.replace(right, wrong)))
@@ -75,7 +75,7 @@ def test_what_is_malformed_is_refused_where_it_is(right: str, wrong: str, said: 
 
 
 @pytest.mark.parametrize("pattern", ["[a-z]+", r"[\[\]]+", "[]a]", "[^]a]x&&y", r"a\[b[c]", "^$|^[!-&]$"])
-def test_a_pattern_that_java_and_python_read_alike_is_taken(pattern: str) -> None:
+def test_a_pattern_that_java_and_python_read_alike_is_accepted(pattern: str) -> None:
     assert only_in_java(pattern) == ""
 
 
@@ -84,7 +84,7 @@ def test_a_pattern_that_java_and_python_read_alike_is_taken(pattern: str) -> Non
     [("0144", True), ("1:30", True), ("0x64", True), ("1_00", True), ("1.0e+2", True), ("012345678901", True),
      ("!!int '0144'", True), ("144", False), ("'0144'", False), ("222222222222", False), ("2012-10-17", False)],
 )  # fmt: skip
-def test_a_number_of_which_readers_make_different_ones_is_refused_in_a_policy(written: str, refused: bool) -> None:
+def test_a_number_that_parsers_read_differently_is_refused_in_a_policy(written: str, refused: bool) -> None:
     """CloudFormation makes a float of an account that begins with 0, and another reader of YAML other numbers."""
     age = f"{{NumericLessThan: {{x: {written}}}}}"
     policy = parse(f"Mode: 0644\nPolicy: {{Statement: [{{Effect: Allow, Condition: {age}}}]}}", Path("t.yaml"))
@@ -96,7 +96,7 @@ def test_a_number_of_which_readers_make_different_ones_is_refused_in_a_policy(wr
     assert (told.value.place.line if told.value.place else 0) == 2
 
 
-def test_properties_are_an_object() -> None:
+def test_properties_that_are_no_object_are_refused() -> None:
     wrong = RIGHT.replace('\n      RoleName: !Sub "${Stage}-role"\n', " ").partition("Description")[0] + "[x]"
     with pytest.raises(wellformed.Malformed, match="the properties of a resource are an object"):
         wellformed.check_template(template(wrong))

@@ -68,7 +68,7 @@ def test_an_assumed_role_acts_in_the_account_of_the_role(world: World) -> None:
     assert world.identity(session).issuer == ROLE
 
 
-def test_moto_alone_would_let_anybody_in(world: World) -> None:
+def test_moto_alone_would_allow_a_stranger_s_call(world: World) -> None:
     """Why we authorise calls ourselves: without it a stranger's call succeeds."""
     stranger = world.user("333333333333", "mallory", policies={"all": ANYTHING})
     with pytest.raises(ClientError, match="no role trust policy allows") as caught:
@@ -98,14 +98,14 @@ def test_refusals_are_the_modelled_exceptions_of_the_service(world: World) -> No
     assert code(caught) == "UnauthorizedOperation"
 
 
-def test_an_explicit_deny_is_said_to_be_one(world: World) -> None:
+def test_the_error_names_an_explicit_deny(world: World) -> None:
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}]}
     user = world.user("owner", "alice", policies={"all": ANYTHING, "deny": deny})
     with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
         world.client(user, "ssm").describe_parameters()
 
 
-def test_a_policy_counts_from_the_call_after_its_change(world: World) -> None:
+def test_a_changed_policy_applies_from_the_next_call(world: World) -> None:
     user = world.user("owner", "alice")
     ssm = world.client(user, "ssm")
     with pytest.raises(ClientError):
@@ -125,7 +125,7 @@ def test_session_policies_narrow_the_session(world: World) -> None:
         world.client(session, "ssm").describe_parameters()
 
 
-def test_external_id_and_session_tags_are_judged(world: World) -> None:
+def test_external_id_and_session_tags_are_checked(world: World) -> None:
     iam = world.client(world.root("owner"), "iam")
     condition = {"StringEquals": {"sts:ExternalId": "s3cret"}}
     iam.update_assume_role_policy(RoleName="reader", PolicyDocument=trust(PARTNER, Condition=condition))
@@ -154,7 +154,7 @@ def test_sessions_end_when_they_expire(world: World) -> None:
     assert code(caught) == "ExpiredToken"
 
 
-def test_durations_have_the_limits_of_sts(world: World) -> None:
+def test_session_durations_have_the_limits_of_sts(world: World) -> None:
     iam = world.client(world.root("owner"), "iam")
     iam.put_role_policy(RoleName="reader", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
     iam.create_role(RoleName="second", MaxSessionDuration=43200, AssumeRolePolicyDocument=trust(ROLE))
@@ -253,7 +253,7 @@ def test_an_account_is_in_one_organization_or_in_none(world: World) -> None:
 
 
 @pytest.mark.parametrize("by_name", [True, False], ids=["by aws:PrincipalArn", "as Principal"])
-def test_a_role_that_is_made_again_is_another_to_who_named_it_as_principal(by_name: bool) -> None:
+def test_a_recreated_role_is_not_the_principal_that_policies_named(by_name: bool) -> None:
     """Rules P21, P22 and P24. Seen on a stage, whose snapshots show trust policies as IAM does."""
     contract = load(Path(__file__).parents[2] / "templates" / "cross-account-ssm")
     stage = Stage(contract)
@@ -278,7 +278,7 @@ def test_a_role_that_is_made_again_is_another_to_who_named_it_as_principal(by_na
         stage.close()
 
 
-def test_a_role_session_gets_no_federation_token_whatever_it_may(world: World) -> None:
+def test_a_role_session_gets_no_federation_token_whatever_its_permissions(world: World) -> None:
     """Rule T23."""
     iam = world.client(world.root("owner"), "iam")
     iam.put_role_policy(RoleName="reader", PolicyName="all", PolicyDocument=json.dumps(ANYTHING))
@@ -287,7 +287,7 @@ def test_a_role_session_gets_no_federation_token_whatever_it_may(world: World) -
         world.client(session, "sts").get_federation_token(Name="somebody")
 
 
-def test_the_stranger_is_of_an_account_that_the_grant_does_not_mention(tmp_path: Path) -> None:
+def test_the_stranger_is_from_an_account_that_the_grant_does_not_mention(tmp_path: Path) -> None:
     """A partner with the number that was the stranger's was let in, and told as somebody who should not be."""
     good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
     (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
@@ -297,7 +297,7 @@ def test_the_stranger_is_of_an_account_that_the_grant_does_not_mention(tmp_path:
     assert Stage(load(tmp_path)).third_account == "999999999998"
 
 
-def test_a_bucket_that_there_cannot_be_is_told_in_one_line_and_leaves_no_world_behind(tmp_path: Path) -> None:
+def test_an_invalid_bucket_gives_a_one_line_error_and_the_world_is_left(tmp_path: Path) -> None:
     """The grants after it found their stacks there already."""
     good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
     (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Mutants in branches that only variants deploy are judged: no branch of a template is out of the engine's sight."""
+"""Mutants in branches that only variants deploy are judged under the variants."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def in_a_resource_that_is_not_deployed(mutant: Mutant) -> bool:
     return "Third" in "".join(map(str, mutant.site)) and mutant.site[0] == "Resources"
 
 
-def test_a_fault_in_a_resource_whose_condition_is_false_is_killed_where_it_is(
+def test_a_mutant_of_a_resource_whose_condition_is_false_is_killed_in_its_branch(
     branches: BranchJudge, found: tuple[Mutant, ...]
 ) -> None:
     names = ("action-*", "principal-everybody", "resource-everything", "condition-dropped")
@@ -53,7 +53,7 @@ def test_a_fault_in_a_resource_whose_condition_is_false_is_killed_where_it_is(
         assert any(int(finding.place.split(":")[1]) in owner for finding in result.findings), str(result)
 
 
-def test_what_changes_nothing_under_any_combination_is_equivalent(
+def test_a_mutant_that_changes_nothing_under_any_combination_is_equivalent(
     branches: BranchJudge, found: tuple[Mutant, ...]
 ) -> None:
     these = [m for m in found if m.operator.name in ("statements-twice", "action-in-another-case")]
@@ -61,9 +61,7 @@ def test_what_changes_nothing_under_any_combination_is_equivalent(
     assert {branches.judge(mutant).verdict for mutant in these} == {"equivalent"}
 
 
-def test_none_that_no_deployment_without_variants_shows_survives(
-    branches: BranchJudge, found: tuple[Mutant, ...]
-) -> None:
+def test_no_mutant_that_only_variants_show_survives(branches: BranchJudge, found: tuple[Mutant, ...]) -> None:
     these = [m for m in found if in_a_resource_that_is_not_deployed(m)]
     results = [branches.judge(mutant) for mutant in these[::3]]
     assert [str(r) for r in results if r.verdict not in ("killed", "equivalent", "invalid")] == []
@@ -81,9 +79,7 @@ def test_none_that_no_deployment_without_variants_shows_survives(
         "action-everything iam.yaml[5]",
     ],
 )
-def test_what_hides_a_fault_in_one_combination_does_not_hide_it_in_the_others(
-    of_parameter: BranchJudge, fault: str
-) -> None:
+def test_a_fault_hidden_in_one_combination_is_found_in_another(of_parameter: BranchJudge, fault: str) -> None:
     name = fault.partition(" ")[0]
     (mutant,) = (m for m in mutants(load(PARAMETER), chosen([name])) if m.id == fault)
     result = of_parameter.judge(mutant)
@@ -100,26 +96,26 @@ def of(grant: Path, id_: str) -> Mutant:
     return mutant
 
 
-def test_a_branch_that_no_combination_takes_is_not_shown_to_be_the_same(of_parameter: BranchJudge) -> None:
+def test_a_branch_that_no_combination_takes_is_not_called_equivalent(of_parameter: BranchJudge) -> None:
     """A key goes with a parameter whose name is a path in every variant: what stands there for others is unseen."""
     result = of_parameter.judge(of(PARAMETER, "branch-second-everything iam.yaml[4]"))
     assert (result.verdict, result.why) == ("dormant", "nothing of what the contract speaks of takes this branch")
 
 
 @pytest.mark.parametrize("fault", ["principal-another-partition key.yaml[1]", "sub-partition-written-out iam.yaml[1]"])
-def test_a_principal_of_another_partition_is_nobody(of_parameter: BranchJudge, fault: str) -> None:
+def test_a_principal_of_another_partition_is_invalid(of_parameter: BranchJudge, fault: str) -> None:
     """We look at its account, and AWS refuses it."""
     result = of_parameter.judge(of(PARAMETER, fault))
     assert result.verdict == "killed", str(result)
     assert "Invalid principal" in result.findings[0].detail
 
 
-def test_a_rule_that_is_forgotten_lets_go_together_what_the_contract_excludes(of_parameter: BranchJudge) -> None:
+def test_a_removed_rule_allows_a_combination_that_the_contract_excludes(of_parameter: BranchJudge) -> None:
     result = of_parameter.judge(of(PARAMETER, "rules-removed root.yaml[1]"))
     assert result.verdict == "killed", str(result)
 
 
-def test_what_aws_refuses_without_variants_is_looked_for_under_them(branches: BranchJudge) -> None:
+def test_a_mutant_that_aws_refuses_without_variants_is_judged_under_them(branches: BranchJudge) -> None:
     """The role stands under a condition; where it is made, the profile that came along can be deployed."""
     result = branches.judge(
         of(GRANT, "instance-profile-more owner.yaml[3]"), refused="Unresolved resource dependencies"
@@ -136,7 +132,7 @@ def synthesised(grant: Path, *variants: str) -> Synthesised:
     return Synthesised(contract, synthesise(contract))
 
 
-def test_two_are_alike_where_all_that_a_suite_looks_at_is_the_same(of_parameter: BranchJudge) -> None:
+def test_two_combinations_are_alike_if_the_suites_see_the_same(of_parameter: BranchJudge) -> None:
     (aliases, *others) = [[v.alias for v in case.chosen] for case in of_parameter.cases.every[:40:8]]
     assert hold_the_same(synthesised(PARAMETER, *aliases), synthesised(PARAMETER, *aliases))
     for variants in others:
@@ -176,7 +172,7 @@ def profile(role: str) -> Resource:
     return Resource(("P",), "AWS::IAM::InstanceProfile", "p", "owner", None, {}, {"Roles": [role]})
 
 
-def test_what_a_nested_stack_is_given_is_no_difference_but_for_a_secret_in_clear() -> None:
+def test_parameters_of_a_nested_stack_are_no_difference_unless_they_disclose_a_secret() -> None:
     """What comes of it is compared itself."""
     one, others = synthesised(PARAMETER), []
     for given in ("more", "{{resolve:secretsmanager:s:SecretString:p}}"):
@@ -207,7 +203,7 @@ def test_what_a_nested_stack_is_given_is_no_difference_but_for_a_secret_in_clear
         "how it lets in",
     ],
 )
-def test_two_are_not_alike_where_they_differ_in_one_thing(what: str) -> None:
+def test_two_combinations_that_differ_in_one_thing_are_not_alike(what: str) -> None:
     """Else what another combination was found to be would be taken for this one's."""
     grant = ROOT / "templates" / "cross-account-secret"
     one, other = synthesised(grant), synthesised(grant)
@@ -245,6 +241,6 @@ DENIED = {**allow("s3:PutObject"), "Effect": "Deny"}
     ],
     ids=str,
 )
-def test_documents_say_the_same_only_where_they_do_whatever_stands_beside_them(old: Any, new: Any, same: bool) -> None:
+def test_documents_are_the_same_only_if_they_give_the_same_access(old: Any, new: Any, same: bool) -> None:
     assert gives_same_access(old, new, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same
     assert gives_same_access(new, old, "AWS::IAM::ManagedPolicy", PERMISSIONS, "111111111111") is same

@@ -31,7 +31,7 @@ def of(folder: Path) -> tuple[Mutant, ...]:
     return tuple(mutants(load(folder), operators(), 1 if folder == SHIPPED else None))
 
 
-def test_there_are_enough_and_each_says_once_what_it_simulates() -> None:
+def test_there_are_enough_operators_and_each_simulates_something_else() -> None:
     assert len(operators()) >= 60
     assert len({o.name for o in operators()}) == len({o.simulates for o in operators()}) == len(operators())
     assert all(o.simulates.endswith(".") for o in operators())
@@ -59,7 +59,7 @@ def test_a_mutant_differs_from_the_original_in_what_it_says_it_touched(folder: P
             assert document.lines(*path), (mutant.id, path)
 
 
-def test_an_operator_of_a_group_or_name_is_found_and_a_mistake_is_said() -> None:
+def test_operators_are_found_by_group_or_name_and_a_mistake_is_reported() -> None:
     assert {o.group for o in chosen(["effects"])} == {"effects"}
     assert [o.name for o in chosen(["sid-*"])] == ["sid-removed"]
     with pytest.raises(CatalogueError, match="no mutation operator is called 'sid'"):
@@ -81,11 +81,11 @@ def test_an_operator_of_a_group_or_name_is_found_and_a_mistake_is_said() -> None
     ],
     ids=str,
 )
-def test_text_is_appended_to_whatever_form_it_has(value: Any, expected: Any) -> None:
+def test_text_is_appended_to_a_value_of_any_form(value: Any, expected: Any) -> None:
     assert edits.edit_text(value, "append", "*") == expected
 
 
-def test_a_field_of_an_arn_is_replaced_in_whatever_form_it_has() -> None:
+def test_a_field_of_an_arn_is_replaced_in_any_form() -> None:
     plain = edits.edit_text("arn:aws:ssm:eu-west-1:1:parameter/a:b", "field", {"number": 3, "put": "*"})
     assert plain == "arn:aws:ssm:*:1:parameter/a:b"
     sub = edits.edit_text(
@@ -183,7 +183,7 @@ def test_a_condition_is_edited(argument: Any, after: Any) -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_conditions_are_taken_apart_where_they_have_to_hold_together(alone: bool) -> None:
+def test_a_condition_with_several_entries_is_split_into_statements(alone: bool) -> None:
     statement = {
         "Sid": "S",
         "Effect": "Allow",
@@ -202,7 +202,7 @@ def test_conditions_are_taken_apart_where_they_have_to_hold_together(alone: bool
     assert EDITS["conditions-apart"](one, ("Statement", 0), True, Surroundings("")) is None
 
 
-def test_conditions_of_a_branch_are_taken_apart_in_as_many_conditions() -> None:
+def test_a_condition_in_a_branch_is_split_into_as_many_branches() -> None:
     conditions = {"Bool": {"a": "true"}, "StringLike": {"b": "*"}}
     branch = {"Fn::If": ["Yes", {"Ref": "AWS::NoValue"}, {"Effect": "Allow", "Condition": conditions}]}
     template = {"Statement": [{"Sid": "T"}, branch]}
@@ -215,7 +215,7 @@ def test_conditions_of_a_branch_are_taken_apart_in_as_many_conditions() -> None:
     assert [len(entry["Fn::If"]) for entry in template["Statement"][1:]] == [3, 3]
 
 
-def test_a_resource_that_comes_along_can_be_a_copy_of_another() -> None:
+def test_an_added_resource_can_be_a_copy_of_another() -> None:
     template = {"Resources": {"A": {"Type": "T"}}}
     assert EDITS["resources"](template, ("Resources", "A"), {"Copy": "{{value}}"}, Surroundings("A")) is not None
     assert template["Resources"] == {"A": {"Type": "T"}, "Copy": {"Type": "T"}}
@@ -236,7 +236,7 @@ def test_an_operator_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
             catalogue.operators.__wrapped__()
 
 
-def test_a_mutant_is_written_as_json_writes_it() -> None:
+def test_a_mutant_is_written_as_json_dumps_writes_it() -> None:
     odd = {"A": {}, "B": [], "C": None, "D": {"E": {}, "F": [], "G": [1, {"h": "line\nline \u00e9\u2028"}]}, "K": "{"}
     assert written(odd) == json.dumps(odd, indent=1)
     for folder in GRANTS:
@@ -244,7 +244,7 @@ def test_a_mutant_is_written_as_json_writes_it() -> None:
             assert mutant.text == json.dumps(json.loads(mutant.text), indent=1), mutant.id
 
 
-def test_mutants_of_the_same_text_are_made_once() -> None:
+def test_mutants_with_the_same_text_are_made_once() -> None:
     contract = load(GRANTS[0])
     twice = [operators()[0], Operator(**{**vars_of(operators()[0]), "name": "again"})]
     assert len(list(mutants(contract, twice))) == len(list(mutants(contract, twice[:1])))
@@ -254,7 +254,7 @@ def vars_of(operator: Operator) -> dict[str, Any]:
     return {name: getattr(operator, name) for name in Operator.__dataclass_fields__}
 
 
-def test_what_loops_make_is_broken_too_loops_in_loops_as_well() -> None:
+def test_operators_apply_inside_loops_and_nested_loops() -> None:
     one = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     inline = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [one]}}}
     inner = {"Fn::ForEach::Inner": ["B", ["b"], {"Policy${A}${B}": inline}]}

@@ -1,4 +1,4 @@
-"""The machinery that breaks grants: what it says is true, and it says so when the gate is broken."""
+"""Mutation testing as a user runs it: the score is true, and it shows a gate that misses faults."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_mutant_of_every_operator_is_caught_for_its_reason_or_proved_to_change
 
 
 @pytest.mark.parametrize("folder", ELSEWHERE, ids=lambda path: path.name)
-def test_what_the_shipped_grant_has_nothing_for_is_caught_in_others(folder: Path, tmp_path: Path) -> None:
+def test_operators_without_a_site_in_the_shipped_grant_are_caught_in_others(folder: Path, tmp_path: Path) -> None:
     each = () if folder == SHAPES else ("--each=1",)
     done = run(tmp_path, *(f"--operators={name}" for name in ELSEWHERE[folder]), *each, grants=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -111,7 +111,7 @@ def test_what_the_shipped_grant_has_nothing_for_is_caught_in_others(folder: Path
         assert {operator for operator, verdict in found if verdict == "killed"} == set(ELSEWHERE[folder])
 
 
-def test_a_mutant_that_changes_nothing_is_proved_equivalent_and_one_that_does_is_killed_where_it_is(
+def test_a_mutant_without_effect_is_equivalent_and_one_with_effect_is_killed(
     tmp_path: Path,
 ) -> None:
     done = run(tmp_path, "-v", "-o", "statements-twice", "-o", "resource-with-the-prefix", "-o", "action-in-*")
@@ -135,7 +135,7 @@ def test_a_gate_without_its_proof_lets_mutants_through_and_the_score_says_so(tmp
     assert results(tmp_path)["resource-every-name"]["verdict"] == "survived"
 
 
-def test_a_failure_over_something_else_does_not_count(tmp_path: Path) -> None:
+def test_a_failure_for_another_reason_does_not_kill_a_mutant(tmp_path: Path) -> None:
     """Lint complains that a parameter is no longer used; of the wildcard that stands in its place it says nothing."""
     done = run(tmp_path, "-o", "resource-everything", "--each", "1", "-k", "lint", grants=CONDITIONS)
     assert done.returncode == 1
@@ -187,7 +187,7 @@ def test_mistakes_are_one_line(arguments: list[str], said: str, tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
-def test_no_test_selected_is_no_score(tmp_path: Path) -> None:
+def test_without_a_selected_test_there_is_no_score(tmp_path: Path) -> None:
     done = run(tmp_path, "-o", "sid-removed", "-k", "no_such_test")
     assert done.returncode == 1
     assert "no test" in done.stderr
@@ -222,11 +222,11 @@ def finding(place: str, detail: str = "", clause: str = "reader may do what the 
     ],
     ids=str,
 )
-def test_a_finding_counts_where_it_names_what_was_broken(found: Finding, counts: bool) -> None:
+def test_a_finding_counts_if_it_names_what_was_broken(found: Finding, counts: bool) -> None:
     assert names_fault([found], TRACES) is counts
 
 
-def test_a_change_of_who_enters_is_looked_for_among_clauses_about_entering() -> None:
+def test_a_changed_trust_policy_is_matched_to_clauses_about_trust() -> None:
     assert TRUST == "trust"
     traces = Traces((), (), (Promise("contract.yaml", range(20, 30), entering=True),))
     assert names_fault([finding("contract.yaml:25:1", clause="nobody else enters reader")], traces)

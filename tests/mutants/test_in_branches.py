@@ -1,4 +1,4 @@
-"""A mutant that could not be judged in the branches of its templates has survived, whatever its deployment said."""
+"""A mutant that cannot be judged in the branches of its templates has survived, whatever its deployment showed."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def dies_with_the_second(mutant: Mutant) -> None:
 
 
 @pytest.mark.parametrize("verdict", CHECKED_IN_BRANCHES)
-def test_what_cannot_be_judged_there_has_survived(verdict: str) -> None:
+def test_a_mutant_that_cannot_be_judged_in_branches_has_survived(verdict: str) -> None:
     found = in_branches(judging(fails), Result(FIRST, verdict, "of the deployment"))
     assert (found.verdict, found.why) == (SURVIVED, NOT_JUDGED)
 
 
 @pytest.mark.parametrize("verdict", CHECKED_IN_BRANCHES)
-def test_what_a_child_no_longer_comes_to_has_survived(verdict: str) -> None:
+def test_a_mutant_that_a_dead_child_had_not_judged_has_survived(verdict: str) -> None:
     unseen = [Result(mutant, verdict) for mutant in (FIRST, SECOND)]
     found = list(all_in_branches(judging(dies_with_the_second), unseen, 1))
     assert [(r.mutant, r.verdict, r.why) for r in found] == [
@@ -78,5 +78,5 @@ def test_what_a_child_no_longer_comes_to_has_survived(verdict: str) -> None:
         (MISPLACED, EQUIVALENT, MISPLACED),
     ],
 )
-def test_a_fault_that_shows_somewhere_is_killed(deployed: str, elsewhere: str, verdict: str) -> None:
+def test_a_fault_that_shows_in_some_branch_is_killed(deployed: str, elsewhere: str, verdict: str) -> None:
     assert in_branches(judging(elsewhere), Result(FIRST, deployed)).verdict == verdict

@@ -1,4 +1,4 @@
-"""Children judge every mutant once, whatever becomes of one of them."""
+"""Child processes judge every mutant once, also if one of them dies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_one_child_judges_all_others_while_another_is_busy_with_one(tmp_path: Pa
     assert {result.why for result in found if result.mutant == FIRST} == {str(len(REST) + 1)}
 
 
-def test_what_a_child_took_with_it_is_lost_and_nothing_else() -> None:
+def test_only_the_mutants_of_a_dead_child_are_lost() -> None:
     def judge(mutant: Mutant) -> Result:
         if mutant == FIRST:
             os._exit(1)

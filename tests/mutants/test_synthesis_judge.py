@@ -1,4 +1,4 @@
-"""Mutants are judged by what their templates would hold: the same that a deployment holds, and the same verdict."""
+"""Mutants judged by synthesis: it equals a deployment, and gives the same verdict."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "gran
 
 
 @pytest.mark.parametrize("contract", GRANTS, ids=lambda contract: contract.grant)
-def test_what_is_worked_out_of_a_grant_is_what_its_deployment_holds(contract: Contract) -> None:
+def test_the_synthesis_of_a_grant_equals_its_deployment(contract: Contract) -> None:
     """Else its mutants are all deployed: right, and ten times slower."""
     with opened(contract) as stage:
         assert SynthesisJudge.of(Baseline.of(stage)) is not None
 
 
-def test_a_grant_of_which_a_deployment_holds_something_else_is_not_judged_by_reading() -> None:
+def test_a_grant_whose_synthesis_differs_is_judged_by_deployment() -> None:
     contract = load(ROOT / "fixtures" / "broken" / "good")
     with opened(load(ROOT / "fixtures" / "mutants" / "grants" / "conditions")) as stage:
         assert SynthesisJudge.of(replace(Baseline.of(stage), contract=contract, physical={})) is None
@@ -55,7 +55,7 @@ def opened(contract: Contract) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("name", ["cross-account-s3-read", "cross-account-secret"])
-def test_two_deployments_of_a_grant_hold_the_same(name: str) -> None:
+def test_two_deployments_of_a_grant_are_equal(name: str) -> None:
     """Although keys and secrets are called otherwise each time."""
     held = []
     for _ in range(2):
@@ -65,7 +65,7 @@ def test_two_deployments_of_a_grant_hold_the_same(name: str) -> None:
     assert held[0].entities.keys() == held[1].entities.keys()
 
 
-def test_the_account_of_a_bucket_in_the_policy_of_the_bucket_lets_in_nobody_whom_it_does_not_let_in_itself() -> None:
+def test_naming_the_own_account_in_a_bucket_policy_changes_no_access() -> None:
     contract = load(ROOT / "templates" / "cross-account-s3-read")
     before = access(Synthesised(contract, synthesise(contract)))
     verdicts = {}
@@ -85,7 +85,7 @@ def test_the_account_of_a_bucket_in_the_policy_of_the_bucket_lets_in_nobody_whom
     ("tag", "value", "differs"),
     [("cost-centre", "42", False), ("TEAM", "data", True), ("Team", "other", True), ("Team", "data", False)],
 )
-def test_a_tag_of_a_role_counts_where_a_policy_asks_for_it(tag: str, value: str, differs: bool) -> None:
+def test_a_role_tag_counts_if_a_policy_refers_to_it(tag: str, value: str, differs: bool) -> None:
     asked = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     asked["Condition"] = {"StringEquals": {"aws:PrincipalTag/team": "data"}}  # type: ignore[assignment]
 
@@ -110,7 +110,7 @@ def test_a_tag_of_a_role_counts_where_a_policy_asks_for_it(tag: str, value: str,
     ids=str,
 )
 @pytest.mark.parametrize("aspect", [PERMISSIONS, BOUNDARY])
-def test_a_deny_that_is_gone_differs_though_nothing_beside_it_allows_it(
+def test_a_removed_deny_is_a_difference_though_no_policy_allows_the_action(
     aspect: str, before: list[str], after: list[str], differs: bool
 ) -> None:
     """A bucket's policy can let a session in whom the boundary merely leaves out."""
@@ -127,7 +127,7 @@ def test_a_deny_that_is_gone_differs_though_nothing_beside_it_allows_it(
     assert bool(difference(held(before), held(after))) is differs
 
 
-def test_a_bucket_that_its_acl_opens_differs_without_any_policy() -> None:
+def test_a_bucket_opened_by_its_acl_is_a_difference() -> None:
     contract = load(ROOT / "templates" / "cross-account-s3-read")
     (mutant,) = mutants(contract, chosen(["bucket-opened-by-acl"]))
     with opened(contract) as stage:
@@ -137,7 +137,7 @@ def test_a_bucket_that_its_acl_opens_differs_without_any_policy() -> None:
 
 
 @pytest.mark.parametrize("name", ["conditions", "shapes"])
-def test_a_mutant_is_held_against_its_contract_as_if_the_contract_were_read_again(name: str) -> None:
+def test_a_mutant_is_compared_with_its_contract_as_if_it_were_read_again(name: str) -> None:
     contract = load(ROOT / "fixtures" / "mutants" / "grants" / name)
     some = list(islice(mutants(contract, operators()), 0, None, 5))
     changes: tuple[Any, ...] = (
@@ -165,7 +165,7 @@ def refusal(check: Callable[[], object]) -> str:
     return ""
 
 
-def test_reading_and_deploying_come_to_the_same_verdicts() -> None:
+def test_synthesis_and_deployment_give_the_same_verdicts() -> None:
     operators = chosen(["principal-everybody", "condition-dropped", "resource-twice", "user-more", "principal-pattern"])
     # CloudFormation refuses a function of another shape, in whatever branch it stands.
     half = replace(operators[0], name="half-a-condition", at=("Action",), argument={"Fn::If": ["Never", "*"]})

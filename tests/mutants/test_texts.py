@@ -1,4 +1,4 @@
-"""A policy that is written as text is broken as one that is written as an object."""
+"""Operators apply to policies written as text as to those written as objects."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def policies(path: Path, document: Any) -> dict[str, list[Any]]:
     return out
 
 
-def test_whatever_is_done_to_a_policy_is_done_to_one_that_is_written_as_text(tmp_path: Path) -> None:
+def test_operators_apply_to_policies_written_as_text(tmp_path: Path) -> None:
     document = {"Version": "2012-10-17", "Statement": STATEMENTS}
     of_object = policies(tmp_path / "object.json", document)
     assert len(of_object) > 60
@@ -90,7 +90,7 @@ def test_whatever_is_done_to_a_policy_is_done_to_one_that_is_written_as_text(tmp
         assert len(found) == len(of_object[name]), name
 
 
-def test_plain_text_stays_plain_until_something_in_it_has_a_name(tmp_path: Path) -> None:
+def test_plain_text_stays_plain_until_it_refers_to_a_name(tmp_path: Path) -> None:
     plain = {"Version": "2012-10-17", "Statement": [{**STATEMENTS[0], "Resource": "secret:${aws:username}"}]}
     text = json.dumps(plain)
     document = Document(tmp_path / "t.json", {"Resources": {"A": {"Properties": {"P": text}}}, "Outputs": {}}, {})
@@ -111,13 +111,13 @@ def test_plain_text_stays_plain_until_something_in_it_has_a_name(tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", ["{", '{"Statement": ', '["Statement"]', "Statement", '{"a": "Statement"}'])
-def test_what_is_no_policy_is_left_alone(text: str, tmp_path: Path) -> None:
+def test_text_that_is_no_policy_is_not_changed(text: str, tmp_path: Path) -> None:
     template = {"Resources": {"A": {"Properties": {"P": text, "Q": {"Fn::Sub": text}}}}}
     document = Document(tmp_path / "t.json", template, {})
     assert opened(document).value is template
 
 
-def test_a_parameter_that_a_policy_names_within_text_is_one_that_policies_are_built_from(tmp_path: Path) -> None:
+def test_a_parameter_named_in_a_policy_text_counts_as_reaching_policies(tmp_path: Path) -> None:
     """Else a mutant by which it takes a wildcard would count as one that changes nothing."""
     path = tmp_path / "t.json"
     policies(path, {"Fn::Sub": json.dumps(named({"Version": "2012-10-17", "Statement": STATEMENTS}))})
