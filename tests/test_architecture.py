@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grantproof"
 PACKAGES = tuple(
     "iam source contract variants aws evidence children running linting mutants recording stages scheduling processes "
-    "gate fleet plugin verbs cli".split()
+    "gate fleet plugin verbs cli __main__".split()
 )
 MAY_IMPORT = {
     "iam": {"iam"},
@@ -61,6 +61,7 @@ MAY_IMPORT = {
         "fleet",
     },
     "cli": {"verbs"},
+    "__main__": {"cli"},
 }
 # Inside `aws`, a folder imports those above it; folders on one line do not import each other.
 FLOORS = (

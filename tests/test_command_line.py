@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,3 +73,61 @@ def test_a_mistake_is_one_line_with_exit_status_2(
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verfy", "x"], "Did you mean verify?"),
+        (["whocan", "x"], "Did you mean who-can?"),
+        (
+            ["verify", "x", "--onyl", "y"],
+            "grantproof verify: error: unrecognized arguments: --onyl y. Did you mean --only?",
+        ),
+        (["who-can", "x", "y", "z"], "grantproof who-can: error: unrecognized arguments: z\n"),
+        (["xyz"], "'xyz'"),
+    ],
+    ids=str,
+)
+def test_a_mistyped_command_or_option_is_told_with_what_it_may_have_been(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    told = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said in told
+    assert ("Did you mean" in told) == ("Did you mean" in said)
+
+
+GOOD = Path(__file__).parent.parent / "fixtures" / "broken" / "good"
+EXPLAIN = ["explain", str(GOOD), "--as", "reader", "ssm:GetParameter"]
+
+
+def command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "grantproof", *arguments]
+    return subprocess.run(run, stderr=subprocess.PIPE, text=True, check=False, **more)  # noqa: S603 - our own
+
+
+def test_what_the_output_has_no_letters_for_is_escaped() -> None:
+    parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/db\N{LATIN SMALL LETTER E WITH ACUTE}"
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, env=ascii_only)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "parameter/db\\xe9" in done.stdout
+
+
+VERIFY = ["verify", str(GOOD), "-k", "lint", "--report-dir"]
+
+
+@pytest.mark.parametrize("arguments", [EXPLAIN, ["compare", str(GOOD), str(GOOD)], VERIFY], ids=lambda a: a[0])
+def test_an_output_that_is_full_is_no_verdict(arguments: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = command(*arguments, *([str(tmp_path)] if arguments is VERIFY else []), stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "grantproof: cannot write what it found: No space left on device\n"
+
+
+def test_without_an_output_the_exit_status_is_the_same(tmp_path: Path) -> None:
+    done = command(*VERIFY, str(tmp_path), preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (1, "")  # a part of the tests is never verified

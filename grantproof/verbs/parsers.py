@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 #: What DIR is, wherever a verb takes one.
 DIR_HELP = "a grant, or a folder of grants (default: templates)"
 _WIDTH = 78
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what a mistyped command or option may have been meant to be."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it, and leave with exit status 2."""
+        if mistyped := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
+            message += _meant(mistyped[1], re.findall(r"[\w-]+", mistyped[2]))
+        elif unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            message += _meant(unknown[1], [name for name in self._option_string_actions if name.startswith("--")])
+        super().error(message)
+
+
+def _meant(text: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(text, list(known), 1, 0.6)
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def parser(
@@ -25,10 +45,12 @@ def parser(
     `examples` stand in its own help."""
     told = [f"  {status}  {meaning}" for status, meaning in statuses.items()]
     copied = [f"  grantproof {name} {example}".rstrip() for example in examples]
-    return commands.add_parser(
+    made = commands.add_parser(
         name,
         help=summary,
         description=textwrap.fill(about, _WIDTH),
         epilog="\n".join(["exit status:", *told, "", "examples:", *copied]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.set_defaults(verb=made)
+    return made

@@ -120,9 +120,9 @@ def run(options: argparse.Namespace) -> int:
         # Files that change during the run are found by their digests; the suites read each of them once.
         with report_folder.exclusive(options.report_dir), cached_files():
             return _verified(options)
-    except BrokenPipeError:
-        raise  # no report's: whoever read what is printed has gone
     except OSError as error:
+        if error.filename is None:
+            raise  # no report's: what is printed has nowhere to go
         print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
 
