@@ -16,15 +16,27 @@ from grantproof.iam.condition import Test
 from grantproof.iam.document import Policy, Statement
 from grantproof.iam.operators import Set, Type
 
-#: Claims of the token's audience and presenter: with these issuers everybody may ask for the same.
-_AUDIENCE = frozenset({"aud", "azp", "amr"})
-#: The issuers as ARNs of providers and condition keys have them; of Cognito, the audience is the pool of identities.
+#: Claims of the token's audience and presenter: with most of these issuers everybody may ask for the same.
+_AUDIENCE = frozenset({"amr", "aud", "azp"})
+#: The issuers as ARNs of providers and condition keys have them, each with the claims that do not tell its customers
+#: apart. Of Cognito, Pulumi, sandboxes.cloud and Vercel, the audience is the customer; of Google, Amazon and Facebook,
+#: which IAM knows without a provider, it is the application, and everybody may register one.
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 _SHARED = {
-    "token.actions.githubusercontent.com": _AUDIENCE,
-    "gitlab.com": _AUDIENCE,
-    "agent.buildkite.com": _AUDIENCE,
-    "app.terraform.io": _AUDIENCE,
-    "oidc.codefresh.io": _AUDIENCE,
+    **dict.fromkeys(
+        """
+        agent.buildkite.com app.terraform.io gitlab.com oidc-configuration.audit-log.githubusercontent.com
+        oidc.codefresh.io proidc.upbound.io scalr.io studio.datachain.ai/api token.actions.githubusercontent.com
+        tokens.cloud.shisho.dev vstoken.actions.githubusercontent.com
+        """.split(),
+        _AUDIENCE,
+    ),
+    **dict.fromkeys(
+        """
+        accounts.google.com api.pulumi.com/oidc graph.facebook.com oidc.vercel.com sandboxes.cloud www.amazon.com
+        """.split(),
+        frozenset({"amr", "azp"}),
+    ),
     "cognito-identity.amazonaws.com": frozenset({"amr", "sub"}),
 }
 

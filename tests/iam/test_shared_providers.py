@@ -50,5 +50,34 @@ def test_of_cognito_the_audience_is_what_tells_pools_apart() -> None:
     assert not is_open({"StringEquals": {f"{cognito}:aud": "eu-west-1:12345678-dead-beef-cafe-123456790ab"}}, cognito)
 
 
+@pytest.mark.parametrize(
+    ("issuer", "told"),
+    [
+        ("vstoken.actions.githubusercontent.com", "sub"),
+        ("oidc-configuration.audit-log.githubusercontent.com", "sub"),
+        ("studio.datachain.ai/api", "sub"),
+        ("proidc.upbound.io", "sub"),
+        ("oidc.vercel.com", "aud"),
+        ("api.pulumi.com/oidc", "aud"),
+    ],
+)
+def test_each_issuer_that_aws_lists_has_to_be_asked_for_what_tells_its_customers_apart(issuer: str, told: str) -> None:
+    provider = f"arn:aws:iam::111111111111:oidc-provider/{issuer}"
+    assert is_open(None, provider)
+    assert is_open({"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}}, provider) is (told == "sub")
+    assert not is_open({"StringEquals": {f"{issuer}:{told}": "acme"}}, provider)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "claim"),
+    [("accounts.google.com", "aud"), ("www.amazon.com", "app_id"), ("graph.facebook.com", "app_id")],
+)
+def test_an_issuer_that_iam_knows_by_itself_signs_tokens_for_the_application_of_anybody(
+    issuer: str, claim: str
+) -> None:
+    assert is_open(None, issuer)
+    assert not is_open({"StringEquals": {f"{issuer}:{claim}": "app-1"}}, issuer)
+
+
 def test_an_issuer_of_one_organization_needs_no_claim() -> None:
     assert not is_open(None, "arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABCD")
