@@ -35,6 +35,16 @@ def test_it_says_of_a_template_what_it_says_by_itself(template: Path) -> None:
     assert said(linting.matches(text, REGION)) == by_itself(text)
 
 
+def test_cfn_lint_still_calls_what_is_memoised() -> None:
+    """With a newer version that does not, it would be useless."""
+    linting.matches((SHAPES / "conditions" / "access.yaml").read_text(encoding="utf-8"), REGION)
+    before = len(linting._validators)
+    linting.matches((SHAPES / "conditions" / "access.yaml").read_text(encoding="utf-8"), REGION)
+    assert len(linting._validators) == before > 0
+    assert linting._fields.cache_info().hits
+    assert linting._empty_template.cache_info().hits
+
+
 def test_what_a_template_gets_wrong_is_said_as_cfn_lint_says_it_by_itself() -> None:
     """One of each: in a policy as text, in properties, under a condition, in a function, in an output."""
     text = """

@@ -26,25 +26,33 @@ def caller() -> boto3.Session:
         session = world.root("owner")
         with pytest.raises(ClientError, match="NoSuchEntity"):
             world.client(session, "iam").get_role(RoleName="nobody")
-        key = world.client(session, "kms").create_key()
-        assert key["KeyMetadata"]["KeySpec"] == "SYMMETRIC_DEFAULT"
     return session
 
 
-@pytest.mark.parametrize(
-    "name", ["_method_names", "_loader", "_service_name", "_key_of_no_use", "_exceptions", "_of_aws"]
-)
+@pytest.mark.parametrize("name", ["_method_names", "_loader", "_service_name", "_exceptions", "_of_aws"])
 def test_moto_and_botocore_still_call_what_is_memoised(caller: boto3.Session, name: str) -> None:
     found = getattr(memoised, name).cache_info()
     assert found.hits + found.misses
 
 
-def test_clients_of_a_service_share_its_model() -> None:
+def test_an_rsa_key_for_a_symmetric_kms_key_is_made_when_it_is_used() -> None:
+    memoised._key_of_no_use.cache_clear()
+    with World({"owner": "111111111111"}, "eu-west-1") as world:
+        kms = world.client(world.root("owner"), "kms")
+        key = kms.create_key()["KeyMetadata"]
+        assert key["KeySpec"] == "SYMMETRIC_DEFAULT"
+        assert not memoised._key_of_no_use.cache_info().misses
+        assert kms.get_public_key(KeyId=key["KeyId"])["PublicKey"]
+        assert memoised._key_of_no_use.cache_info().misses == 1
+
+
+def test_clients_of_a_service_share_its_model_and_the_rules_for_its_endpoints() -> None:
     with World({"owner": "111111111111"}, "eu-west-1") as world:
         one, other = (world.client(world.user("owner", name), "sts") for name in ("one", "other"))
         assert one.meta.service_model is other.meta.service_model
         assert one.exceptions is other.exceptions
         assert type(one) is type(other)
+        assert one._ruleset_resolver._provider is other._ruleset_resolver._provider
         assert one.meta.events is not other.meta.events
         assert isinstance(one.meta.events, memoised._Events)
 
