@@ -60,6 +60,15 @@ def test_the_examples_of_a_verb_are_commands_of_it(name: str) -> None:
         (["init", "{tmp}"], "is a folder; name the templates in it"),
         (["verify", "{tmp}"], "Draft one: grantproof init TEMPLATE"),
         (["evaluate", "--assume", "O6"], "POINT=READING"),
+        (["init", "templates/many-partners/owner.yaml", "--only", "x"], "--only goes with --from-snapshot FILE"),
+        (["init", "templates/many-partners/owner.yaml", "--out", "x"], "--out goes with --from-snapshot FILE"),
+        (["init", "--from-snapshot", "{tmp}/whole.json", "--parameter", "A=b"], "an export has no parameters"),
+        (["verify", "fixtures/broken/good", "-k", "trust and"], "-k 'trust and': at column 10: expected not OR"),
+        (["gate", "fixtures/broken/good", "--base", ""], "--base is empty"),
+        (
+            ["compare", "templates/many-partners/owner.yaml", "templates/many-partners/partner.yaml"],
+            "compare the folder of its grant",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

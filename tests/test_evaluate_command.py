@@ -4,6 +4,7 @@ line takes the answers to others along."""
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ def test_files_of_windows_are_read_like_others(
     text = before + between.join([line(1), line(2), ""])
     status, answers, _ = evaluated(text, tmp_path, capsys)
     assert (status, [(a["id"], a["decision"]) for a in answers]) == (0, [(1, "allowed"), (2, "allowed")])
+
+
+def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(line("piped") + "\n"))
+    assert main(["evaluate", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "piped"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,21 @@ def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path)
     assert "  trust 5/5  permissions" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("!GetAtt Reader.Arn", "there is no Reader (AWS::IAM::Rol)"),
+        ("!Ref Raeder", "nothing in the template is called Raeder"),
+    ],
+)
+def test_why_an_output_has_no_value_is_said(written: str, said: str, tmp_path: Path) -> None:
+    grant = shutil.copytree(GOOD, tmp_path / "grant")
+    text = (grant / "role.yaml").read_text(encoding="utf-8").replace("AWS::IAM::Role", "AWS::IAM::Rol")
+    (grant / "role.yaml").write_text(text.replace("!GetAtt Reader.Arn", written), encoding="utf-8")
+    done = run(tmp_path, "-n", "0", "-k", "every_output_has_a_value", grants=grant)
+    assert f"grant/role.yaml:24:3: output RoleArn has no value: {said}\n" in done.stdout
+
+
 def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

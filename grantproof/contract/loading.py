@@ -120,6 +120,8 @@ def load(path: Path) -> Contract:
     Raises:
         ContractError: the file does not exist, cannot be read, or is no valid contract.
     """
+    if path.is_dir() and path.name == "contract.yaml":
+        raise ContractError(path, "is a folder; a contract is a file of this name. Rename the folder.")
     if path.is_dir():
         path = path / "contract.yaml"
     if not path.exists():
@@ -134,6 +136,8 @@ def load(path: Path) -> Contract:
 def _contract(top: Node) -> Contract:
     """The contract in a document. Entries with `variants` are kept apart, in `additions`."""
     top.object("a contract", _TOP).having(("version", "accounts", "region", "stacks", "principals"), "the contract")
+    if top.value["version"] == "1":
+        top.refuse("version is a text; write the number 1, without quotes.", "version")
     if top.value["version"] != 1:
         top.refuse(f"version {top.value['version']!r} is not known. This release reads version 1.", "version")
     accounts = accounts_of(top)

@@ -120,6 +120,8 @@ class Node:
         found = self.folder / name
         if self.folder.resolve() not in found.resolve().parents:
             self.refuse(f"{name!r} lies outside the grant's folder. Move it into {shown(self.folder)}.")
+        if found.is_dir():
+            self.refuse(f"{shown(found)} is a folder; name a file.")
         if not found.is_file():
             there = [p.name for p in self.folder.iterdir() if p.name != "contract.yaml"]
             self.refuse(f"there is no file {shown(found)}. {did_you_mean(name, there)}")

@@ -72,6 +72,10 @@ class Repository:
         Raises:
             NotCompared: there is no such commit, or no common one.
         """
+        if not ref.strip():
+            raise NotCompared(
+                "--base is empty; a variable that it is taken from may not be set. Give a branch or a commit."
+            )
         commit = self._commit(ref)
         if len(meant := self._meant(ref)) > 1:
             raise NotCompared(f"{ref!r} may be any of {', '.join(meant)}, which are not the same; write out which.")

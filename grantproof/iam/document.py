@@ -141,6 +141,8 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
                 message += '; a statement stands in {"Statement": [...]}'
             elif element in _AROUND_A_POLICY:
                 message += "; give the policy document that it holds"
+            elif element in ("AWSTemplateFormatVersion", "Resources", "Transform"):
+                message += "; of a template, compare the folder of its grant"
             raise MalformedPolicy(message, label, element=str(element))
     if "Id" in document and type_ not in WITH_PRINCIPAL:
         raise MalformedPolicy("Id is allowed in resource-based policies only (G3)", label, element="Id")

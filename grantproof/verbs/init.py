@@ -97,6 +97,10 @@ def _refuse_mistaken(options: argparse.Namespace) -> None:
     """
     if bool(options.templates) == bool(options.from_snapshot):
         raise ValueError("name templates, or a file with --from-snapshot.")
+    if options.templates and (options.only or options.out):
+        raise ValueError(f"{'--only' if options.only else '--out'} goes with --from-snapshot FILE.")
+    if options.from_snapshot and options.parameter:
+        raise ValueError("--parameter goes with templates: an export has no parameters.")
     for path in (*options.templates, *filter(None, [options.from_snapshot])):
         if path.is_dir():
             raise ValueError(f"{path} is a folder; name the templates in it, as in {path / '*.yaml'}.")

@@ -14,6 +14,7 @@ from grantproof.verbs import NOT_VERIFIED, VERIFIED
 
 def opened(file: Path | None, command: str) -> TextIO | None:
     """The lines to answer: a file's, or those of standard input. None, with a message, where it cannot be read."""
+    file = None if file == Path("-") else file
     name = file or "standard input"
     try:
         source: TextIO = file.open(encoding="utf-8") if file else sys.stdin

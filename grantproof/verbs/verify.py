@@ -116,6 +116,9 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.evidence import report_folder
     from grantproof.source import cached_files
 
+    if options.only and (wrong := _wrong_expression(options.only)):
+        print(f"-k {options.only!r}: {wrong}", file=sys.stderr)
+        return BAD_USAGE
     try:
         # Files that change during the run are found by their digests; the suites read each of them once.
         with report_folder.exclusive(options.report_dir), cached_files():
@@ -125,6 +128,18 @@ def run(options: argparse.Namespace) -> int:
             raise  # no report's: what is printed has nowhere to go
         print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
+
+
+def _wrong_expression(text: str) -> str:
+    """What is wrong with an expression of pytest's `-k`; empty where nothing is. pytest says it only when it has
+    collected, and would end in a verdict on nothing."""
+    from _pytest.mark.expression import Expression
+
+    try:
+        Expression.compile(text)
+    except SyntaxError as error:
+        return f"at column {error.offset}: {error.msg}"
+    return ""
 
 
 def called(*arguments: str, passing: bool = False) -> int:

@@ -106,10 +106,11 @@ def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, v
         if isinstance(output, list) or (value is None and "Condition" in output):
             continue  # a loop, which the deployment has written out; or not there by design
         if not value or "${" in value or value.startswith("{") or value == "None":
+            missing = deployed.valueless.get(name, "").replace("what it takes from", "there is no")
             verdict.broken(
                 f"stack {stack.alias} has its outputs",
-                f"output {name} has no value: the mocked world cannot tell {deployed.valueless[name]}"
-                if value is None and name in deployed.valueless
+                f"output {name} has no value: {missing.removesuffix(', which is not there')}"
+                if value is None and missing
                 else f"output {name} is {value!r}",
                 place=str(template.place("Outputs", name)),
             )
