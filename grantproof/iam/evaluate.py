@@ -19,6 +19,7 @@ from grantproof.iam.layers import Layers, is_role_entry
 from grantproof.iam.match import applies
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
+from grantproof.iam.role_paths import with_other_paths
 from grantproof.iam.without_policies import bypasses_resource_policy, needs_no_permission, rule_that_refuses
 
 
@@ -64,12 +65,21 @@ _FOREIGN = ("000000000000", "999999999999")
 
 
 def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
-    """The decision under the judge's readings alone. Where the resource's owner is not known, it must be the same for
-    an own and a foreign resource.
+    """The decision under the judge's readings alone. Where the resource's owner, or the path of the caller's role, is
+    not known, it must be the same for an own and a foreign resource, and for every path that policies ask for.
 
     Raises:
         Undecided, BadRequest: as `evaluate`.
     """
+    decision = _of_any_owner(request, layers, judge)
+    for other in with_other_paths(request, layers):
+        if _of_any_owner(other, layers, judge).outcome is not decision.outcome:
+            role = other.values["aws:principalarn"][0]
+            raise Undecided(f"it depends on whether the caller's role is {role}: give its ARN as session_issuer (C45)")
+    return decision
+
+
+def _of_any_owner(request: Request, layers: Layers, judge: Judge) -> Decision:
     account = request.principal.account
     if request.resource_account is not None or account is None:
         return _evaluate(request, layers, judge)

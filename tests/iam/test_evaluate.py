@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.iam import Undecided, evaluate, parse_layers, parse_request
+from grantproof.iam import Decision, Undecided, evaluate, parse_layers, parse_request
 from grantproof.iam.errors import BadRequest
 
 OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
@@ -329,3 +329,71 @@ def but(condition: Any, *actions: str, **more: Any) -> dict[str, Any]:
 def test_what_the_pages_of_services_say(caller: Any, action: str, target: str, layers: Any, contexts: Any) -> None:
     for expected, context in contexts.items():
         assert outcome(caller, action, target, context, **layers) == expected
+
+
+# --- the path of a role -----------------------------------------------------------------------------------------------
+
+_OF_PATH = f"arn:aws:iam::{OWNER}:role/aws-reserved/sso.amazonaws.com"
+
+
+def _by_session(effect: str, operator: str, pattern: str, **more: Any) -> Decision:
+    """What a session of the role `app` may do, of whose path nothing is said, where statements test its ARN."""
+    condition = {operator: {"aws:PrincipalArn": pattern}}
+    some = {"Effect": effect, "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": condition}
+    identity = [] if effect == "Allow" else [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
+    asked = {"principal": f"arn:aws:sts::{OWNER}:assumed-role/app/run", "action": "s3:ListBucket", "resource": BUCKET}
+    asked["resource_account"] = OWNER
+    return evaluate(
+        parse_request({**asked, **more}), parse_layers({"identity": identity, "resource": {"Statement": [some]}})
+    )
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize(
+    ("operator", "pattern"),
+    [
+        ("ArnLike", f"{_OF_PATH}/*"),
+        ("ArnNotLike", f"{_OF_PATH}/*"),
+        ("ArnEquals", f"{_OF_PATH}/app"),
+        ("StringLike", "*/sso.amazonaws.com/*"),
+        ("StringEqualsIgnoreCase", f"arn:aws:iam::{OWNER}:role/X/APP"),
+        ("ArnLike", "arn:aws:iam::*:role/?/a*"),
+    ],
+)
+def test_whether_a_role_is_in_the_path_that_a_condition_names_is_not_guessed(
+    effect: str, operator: str, pattern: str
+) -> None:
+    """C45: a session's ARN leaves the path of its role out, and `aws:PrincipalArn` has it."""
+    with pytest.raises(Undecided, match="session_issuer"):
+        _by_session(effect, operator, pattern)
+    issuer = f"arn:aws:iam::{OWNER}:role/else/where/app"
+    known = _by_session(effect, operator, pattern, session_issuer=issuer)
+    assert known == _by_session(effect, operator, pattern, context={"aws:PrincipalArn": issuer})
+    assert known.allowed == ((effect == "Allow") == ("Not" in operator))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        (f"arn:aws:iam::{OWNER}:role/*", True),
+        (f"arn:aws:iam::{OWNER}:role/app", True),
+        (f"arn:aws:iam::{OWNER}:role/admin*", False),
+        (f"{_OF_PATH}/other", False),
+        ("arn:aws:iam::222222222222:role/x/*", False),
+    ],
+)
+def test_a_path_that_no_condition_can_mean_does_not_matter(pattern: str, allowed: bool) -> None:
+    assert _by_session("Allow", "ArnLike", pattern).allowed is allowed
+
+
+def test_a_role_that_may_be_service_linked_is_not_taken_for_another() -> None:
+    """T31: SCPs do not bind it, and its name says no more than how it begins."""
+    asked = {"principal": f"arn:aws:sts::{OWNER}:assumed-role/AWSServiceRoleForX/s", "action": "s3:ListBucket"}
+    asked |= {"resource": BUCKET, "resource_account": OWNER}
+    everything = [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
+    layers = parse_layers({"identity": everything, "scp": [[]]})
+    with pytest.raises(Undecided, match="session_issuer"):
+        evaluate(parse_request(asked), layers)
+    own, linked = (f"arn:aws:iam::{OWNER}:role/{path}AWSServiceRoleForX" for path in ("p/", "aws-service-role/x/"))
+    assert not evaluate(parse_request({**asked, "session_issuer": own}), layers).allowed
+    assert evaluate(parse_request({**asked, "session_issuer": linked}), layers).allowed
