@@ -16,6 +16,7 @@ from grantproof.gate import notice
 from grantproof.gate.access import Access, Compared
 from grantproof.gate.defaults import AtDefault, at_new_defaults
 from grantproof.gate.history import Base, Repository
+from grantproof.gate.mappings import changed_elsewhere
 from grantproof.gate.state import State, deployed
 from grantproof.iam import IamError
 from grantproof.variants import Incompatible, needed, with_variants
@@ -212,6 +213,7 @@ def _compared(pair: _Pair, said: Callable[[str], None]) -> GrantChange:
     doubts += notice.new_access_by_property(before, after) if after is not None else ()
     if before is not None and after is not None:
         doubts += [*notice.possibly_widening_properties(before, after), *notice.changed_tags_in_policies(before, after)]
+    doubts += changed_elsewhere(pair.before, pair.after) if pair.before is not None and pair.after is not None else ()
     doubts += notice.waivers_with_changes(pair.before, pair.after) if pair.after is not None else ()
     for variant in pair.after.variants if pair.after is not None else ():
         said(f"comparing {pair.name} with {variant.alias}")
