@@ -2,7 +2,7 @@
 
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md. Only passed claims are under
 `passedTests`. The predicate has no list for claims that were not run, could not be judged or were accepted: they are
-listed as warnings, and the result is at best WARNED.
+listed as warnings, and the result is at best WARNED; so it is on a draft, which nobody has gone through.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from grantproof.evidence.finding import Status
 from grantproof.evidence.report import Evidence, dumps
+from grantproof.evidence.results import Results
 
 NAME = "attestation.json"
+DECISIONS_LEFT = "urn:grantproof:decisions-left"
 SUMS = "urn:grantproof:sha256sums"
 _RESULTS = {"verified": "PASSED", "verified with accepted deviations": "WARNED", "not verified": "FAILED"}
 
@@ -32,13 +34,15 @@ def render(evidence: Evidence, sums: bytes) -> str:
     configuration += [_file(name, digest) for name, digest in about.locks.items()]
     configuration.append(_file("grantproof, its suites", about.suites))
     predicate: dict[str, Any] = {
-        "result": _RESULTS[evidence.results.verdict],
+        "result": _result(evidence.results),
         "configuration": configuration,
         "passedTests": _named(evidence, "pass"),
         "warnedTests": _named(evidence, "unknown", "not run", "exception"),
         "failedTests": _named(evidence, "fail", "error"),
         SUMS: {"sha256": hashlib.sha256(sums).hexdigest()},
     }
+    if left := evidence.totals["decisions_left"]:
+        predicate[DECISIONS_LEFT] = left
     if about.run_url:
         predicate["url"] = about.run_url
     return dumps(
@@ -49,6 +53,11 @@ def render(evidence: Evidence, sums: bytes) -> str:
             "predicate": predicate,
         }
     )
+
+
+def _result(results: Results) -> str:
+    word = _RESULTS[results.verdict]
+    return "WARNED" if results.drafts and word == "PASSED" else word
 
 
 def _named(evidence: Evidence, *statuses: Status) -> list[str]:

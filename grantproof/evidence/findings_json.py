@@ -20,6 +20,7 @@ def render(evidence: Evidence) -> str:
             "format": "grantproof/findings/1",
             "verdict": results.verdict,
             "grants": {grant: results.word(grant) for grant in results.grants},
+            "drafts": {grant: asdict(draft) for grant, draft in sorted(results.drafts.items())},
             "problems": list(results.problems),
             "totals": evidence.totals,
             "against": dict(results.against),

@@ -180,6 +180,7 @@ def results(evidence: Evidence) -> str:
             _prop("verdict", evidence.results.verdict),
             *(_prop(name.replace("_", "-"), str(number)) for name, number in evidence.totals.items()),
             *(_prop("problem", problem) for problem in evidence.results.problems),
+            *(_prop("draft", f"{grant}: {draft}") for grant, draft in sorted(evidence.results.drafts.items())),
         ],
         "local-definitions": {"components": _components(evidence)},
         "reviewed-controls": _reviewed(controls),

@@ -99,7 +99,7 @@ def _lead(evidence: Evidence) -> str:
         but = f", but for {totals['accepted_findings']:,} accepted deviations" if totals["accepted_findings"] else ""
         all_ = "The grant gives" if many == 1 else f"All {many:,} grants give"
         said = f"{all_} exactly the access that {'its contract says' if many == 1 else 'their contracts say'}{but}."
-    if drafts := ", ".join(grant for grant in results.grants if grant in results.undecided):
+    if drafts := ", ".join(grant for grant in results.grants if grant in results.drafts):
         said += f" Nobody has decided yet what is marked in the contract of {drafts}."
     how = f"{totals['proved']:,} statements proved for all requests, {totals['calls']:,} calls tried"
     return f"{said} {totals['pass']:,} of {totals['population']:,} claims passed: {how}."

@@ -63,6 +63,7 @@ class Evidence:
             "calls": sum(claim.calls for claim in claims),
             "refused_calls": sum(claim.refused for claim in claims),
             "proved": sum(claim.proved for claim in claims),
+            "decisions_left": sum(draft.decisions_left for draft in self.results.drafts.values()),
         }
 
     def deviations(self) -> Iterator[tuple[Claim, str, Finding | None]]:

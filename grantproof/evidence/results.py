@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from grantproof.contract.undecided import Draft
 from grantproof.evidence.claim import SUITES, Claim, Planned, settle
 from grantproof.evidence.finding import Outcome
 from grantproof.evidence.waivers import Waivers
@@ -26,7 +27,7 @@ class Results:
         unused: lines on accepted deviations that were not found, and on waivers that are still drafts.
         seconds: duration of tests, by grant.
         against: for real accounts, a line on the exports, by grant.
-        undecided: for drafts, a line on the open `DECIDE` marks, by grant.
+        drafts: the contracts with open `DECIDE` marks, by grant.
     """
 
     grants: tuple[str, ...]
@@ -37,7 +38,7 @@ class Results:
     unused: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     against: Mapping[str, str] = field(default_factory=dict)
-    undecided: Mapping[str, str] = field(default_factory=dict)
+    drafts: Mapping[str, Draft] = field(default_factory=dict)
 
     def of(self, grant: str) -> tuple[Claim, ...]:
         """The claims of one grant."""
@@ -133,7 +134,7 @@ class Collection:
         ended: str = "",
         suites: Sequence[str] = SUITES,
         against: Mapping[str, str] | None = None,
-        undecided: Mapping[str, str] | None = None,
+        drafts: Mapping[str, Draft] | None = None,
     ) -> Results:
         """The results of all data so far. `ended` is the reason where the run ended abnormally; `suites` are those that
         must have been collected."""
@@ -158,7 +159,7 @@ class Collection:
             unused=tuple(line for own in waivers for line in own.unused(claims)),
             seconds=seconds,
             against=against or {},
-            undecided=undecided or {},
+            drafts=drafts or {},
         )
 
     def _untouched(self, grant: str, claims: Iterable[Claim]) -> tuple[str, ...]:

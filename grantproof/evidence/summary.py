@@ -31,8 +31,8 @@ def _of(results: Results, grant: str) -> Iterator[str]:
     passed = Counter(claim.suite for claim in claims if claim.status == "pass")
     calls, refused = sum(c.calls for c in claims), sum(c.refused for c in claims)
     yield f"{_WORDS[results.word(grant)]}  {grant}"
-    if grant in results.undecided:
-        yield f"  {results.undecided[grant]}"
+    if grant in results.drafts:
+        yield f"  {results.drafts[grant]}"
     order = [s for s in SUITES if s in run] + sorted(set(run) - set(SUITES))
     yield "  " + ("  ".join(f"{suite} {passed[suite]}/{run[suite]}" for suite in order) or "no claim was collected")
     yield (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grantproof.contract.undecided import undecided
+from grantproof.contract.undecided import Draft, undecided
 from grantproof.evidence.claim import SUITES
 from grantproof.evidence.results import Collection, Results
 from grantproof.evidence.summary import lines
@@ -102,7 +102,7 @@ class Collector:
             ended=_ended(exitstatus),
             suites=on_real_accounts(self._config) if real else SUITES,
             against={name: one.summary() for name, one in real.items()},
-            undecided={contract.grant: said for contract in contracts(self._config) if (said := _undecided(contract))},
+            drafts={contract.grant: draft for contract in contracts(self._config) if (draft := _draft(contract))},
         )
         self._results = results
         if not folder:
@@ -162,13 +162,10 @@ class Collector:
         terminalreporter.write_line(f"{_count(self._results.grants, 'grant')} in {seconds:.1f} s{self._wrote}")
 
 
-def _undecided(contract: Contract) -> str:
-    """A line for contracts with `DECIDE` marks: a draft promises whatever its templates give, so that a verdict on it
-    says little until it is reviewed. Empty for others."""
+def _draft(contract: Contract) -> Draft | None:
+    """What is left to decide of a contract; None where that is nothing."""
     lines = undecided(text_of(contract.path))
-    if not lines:
-        return ""
-    return f"against a draft: {len(lines)} lines are still marked DECIDE, from {shown(contract.path)}:{lines[0]} on"
+    return Draft(len(lines), f"{shown(contract.path)}:{lines[0]}") if lines else None
 
 
 def _ended(status: int) -> str:

@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from made_up import HOSTILE, everything, evidence, passed
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from grantproof.contract.undecided import Draft
 from grantproof.evidence import page as report
 from grantproof.evidence.mutation import Mutation
 
@@ -284,10 +285,10 @@ def test_a_large_run_counts_its_passes_and_points_to_the_list(monkeypatch: pytes
 
 
 def test_a_verdict_on_a_draft_says_so() -> None:
-    drafts = replace(passed("alpha", "beta"), undecided={"beta": "against a draft: 2 lines are still marked DECIDE"})
+    drafts = replace(passed("alpha", "beta"), drafts={"beta": Draft(2, "beta/contract.yaml:4")})
     text = report.render(evidence(drafts))
     assert "Nobody has decided yet what is marked in the contract of beta." in text
-    assert text.count("<strong>Draft:</strong> verified against a draft: 2 lines are still marked DECIDE.") == 1
+    assert text.count("<strong>Draft:</strong> verified against a draft: 2 lines are still marked DECIDE, from ") == 1
 
 
 def test_the_seeded_faults_are_counted_and_those_that_got_through_are_named_or_it_is_said_that_there_are_none() -> None:

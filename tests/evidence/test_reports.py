@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from made_up import FUNCTIONS, HOSTILE, about, collection, everything, evidence, outcome, passed, planned
 from schemas import errors
 
+from grantproof.contract.undecided import Draft
 from grantproof.evidence import (
     attestation,
     bundle,
@@ -28,6 +30,7 @@ from grantproof.evidence import (
 )
 from grantproof.evidence.report import dumps
 from grantproof.evidence.results import Results
+from grantproof.evidence.summary import lines
 
 SCHEMAS = {
     sarif.NAME: ["sarif-2.1.0/sarif-schema-2.1.0.json"],
@@ -39,6 +42,9 @@ SCHEMAS = {
 RUNS = {
     "everything": everything(),
     "passed": passed("alpha"),
+    "drafts": replace(
+        passed("alpha", "beta"), drafts={"alpha": Draft(7, "a/contract.yaml:4"), "beta": Draft(1, "b/contract.yaml:9")}
+    ),
     "nothing": collection().results(["alpha"]),
     "interrupted": collection(planned("a", *FUNCTIONS[0])).results(["a"], ended="the run was interrupted"),
 }
@@ -212,6 +218,7 @@ def test_all_reports_tell_of_the_same_findings(run: str, files: Any) -> None:
 WORDS = {
     "everything": ("not verified", "FAILED"),
     "passed": ("verified", "PASSED"),
+    "drafts": ("verified", "WARNED"),
     "nothing": ("not verified", "FAILED"),
     "interrupted": ("not verified", "FAILED"),
 }
@@ -228,6 +235,23 @@ def test_all_reports_give_the_same_verdict(run: str, files: Any) -> None:
     assert f'data-verdict="{word}"' in reports[page.NAME]
     states = {f["target"]["status"]["state"] for f in oscal_result["findings"]}
     assert ("satisfied" in states) <= (word == "verified")
+
+
+def test_all_reports_say_what_is_left_to_decide_of_drafts(files: Any) -> None:
+    reports, said = files["drafts"], "against a draft: 7 lines are still marked DECIDE, from a/contract.yaml:4 on"
+    found = json.loads(reports[findings_json.NAME])
+    assert found["drafts"]["beta"] == {"decisions_left": 1, "first": "b/contract.yaml:9"}
+    (sarif_run,) = json.loads(reports[sarif.NAME])["runs"]
+    assert found["totals"]["decisions_left"] == sarif_run["properties"]["totals"]["decisions_left"] == 8
+    assert json.loads(reports[attestation.NAME])["predicate"][attestation.DECISIONS_LEFT] == 8
+    (result,) = json.loads(reports[oscal.RESULTS])["assessment-results"]["results"]
+    props = [(prop["name"], prop["value"]) for prop in result["props"]]
+    assert ("decisions-left", "8") in props
+    assert ("draft", f"alpha: {said}") in props
+    assert ("draft", "beta: against a draft: 1 line is still marked DECIDE, from b/contract.yaml:9 on") in props
+    assert f"verified {said}." in reports[page.NAME]
+    assert said in "\n".join(lines(RUNS["drafts"]))
+    assert attestation.DECISIONS_LEFT not in json.loads(files["passed"][attestation.NAME])["predicate"]
 
 
 def test_what_could_not_be_judged_is_not_satisfied_for_another_reason() -> None:
