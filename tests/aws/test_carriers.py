@@ -264,6 +264,7 @@ def test_each_statement_that_differs_from_the_contract_is_a_disagreement(sid: st
 
 def test_a_policy_written_as_text_is_found_anywhere() -> None:
     assert list(policy_paths({"A": {"B": json.dumps(policy(ALLOW))}, "C": 'print("Statement")'})) == [("A", "B")]
+    assert list(policy_paths({"Input": json.dumps({"Policy": json.dumps(policy(ALLOW))})})) == [("Input",)]
     numbered = json.dumps(policy(ALLOW)).replace("Statement", r"\u0053tatement")
     assert json.loads(numbered) == policy(ALLOW)
     assert list(policy_paths({"A": numbered})) == [("A",)]

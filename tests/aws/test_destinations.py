@@ -125,6 +125,20 @@ def api(uri: str) -> tuple[str, Any]:
         (schedule("sqs:sendMessage", {"QueueUrl": QUEUE}), [QUEUE]),
         (schedule("s3:putObject", {"Bucket": "strangers"}), [BUCKET]),
         (schedule("rds:modifyDBSnapshotAttribute", {"ValuesToAdd": ["222222222222"]}), ["222222222222"]),
+        (schedule("rds:modifyDBSnapshotAttribute", {"ValuesToAdd": ["all"]}), ["whomever ValuesToAdd (all) lets in"]),
+        (schedule("lambda:addPermission", {"Principal": "*"}), ["whomever Principal (*) lets in"]),
+        (
+            machine("arn:aws:states:::aws-sdk:lambda:addPermission", {"Principal.$": "$.who"}),
+            ["whomever Principal.$ ($.who) lets in"],
+        ),
+        (
+            machine("arn:aws:states:::aws-sdk:s3:putObjectAcl", {"ACL": "public-read", "Key": "k"}),
+            ["whomever ACL (public-read) lets in"],
+        ),
+        (
+            ("AWS::SSM::Document", {"Content": {"mainSteps": [{"inputs": {"Service": "ec2", "GroupNames": ["all"]}}]}}),
+            ["whomever GroupNames (all) lets in"],
+        ),
         (machine(FUNCTION, {}), [FUNCTION]),
         (
             machine("arn:aws:states:::lambda:invoke", {"FunctionName": "222222222222:function:f"}),
@@ -243,6 +257,10 @@ def test_an_external_destination_is_found_in_any_property(resource: tuple[str, A
         ),
         schedule("sqs:sendMessage", {"QueueUrl": QUEUE.replace("2" * 12, "1" * 12), "MessageBody": TOPIC}),
         schedule("ec2:stopInstances", {"InstanceIds": ["i-1"]}),
+        schedule("ssm:sendCommand", {"Targets": [{"Key": "tag:Stage", "Values": ["*"]}]}),
+        schedule("lambda:addPermission", {"Principal": "s3.amazonaws.com"}),
+        schedule("lakeformation:listPermissions", {"Principal": "*"}),
+        schedule("s3:putObjectAcl", {"ACL": "bucket-owner-full-control", "Key": "k"}),
         schedule("s3:getObject", {"Bucket": "strangers"}),
         machine("arn:aws:states:::lambda:invoke", {"FunctionName": "f", "Payload": {"url": ADDRESS}}),
         machine("arn:aws:states:::aws-sdk:s3:getObject", {"Bucket.$": "$.b"}),

@@ -136,7 +136,27 @@ def _text_destinations(text: str, name: str, own: OwnAccount, *, reads: bool) ->
         found = list(own.external_bucket(text))
     if _NUMBER.fullmatch(text) and text != own.account:
         found = [text]
+    if not reads and _is_anybody(plain, text, runs=runs):
+        found = [UnresolvedDestination(f"whomever {name} ({text}) lets in")]
     yield from (place for place in found if not (reads and ":s3:::" in str(place)))
+
+
+#: Parameters of calls that let somebody in: `lambda:AddPermission`, `ec2:ModifySnapshotAttribute` and their like.
+_LETS_IN = re.compile(
+    r"Principals?|Grantee|AccountIds(ToAdd)?|ValuesToAdd|AWSAccountIds|User(Id|Group)s?|Group(Name)?s?"
+)
+_PRINCIPAL = re.compile(r"Principals?")
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
+_OPEN_ACL = re.compile(r"public-read(-write)?|authenticated-read|aws-exec-read", re.I)
+
+
+def _is_anybody(name: str, text: str, *, runs: bool) -> bool:
+    """Does a parameter of a call let in everybody, or whomever it names when it runs?"""
+    if name in ("ACL", "Acl", "CannedAcl", "AccessControl"):
+        return _OPEN_ACL.fullmatch(text) is not None
+    if runs:
+        return _PRINCIPAL.fullmatch(name) is not None
+    return _LETS_IN.fullmatch(name) is not None and text.lower() in ("*", "all")
 
 
 def mapped_destinations(name: str, text: str, own: OwnAccount) -> Iterator[UnresolvedDestination]:

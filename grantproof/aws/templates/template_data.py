@@ -116,8 +116,13 @@ def policy_paths(value: Any, *, text: bool = True) -> Iterator[tuple[Key, ...]]:
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from ((number, *path) for path in policy_paths(item, text=text))
-    elif text and isinstance(value, str) and value.lstrip().startswith("{") and '"Statement"' in spelt_out(value):
+    elif text and isinstance(value, str) and value.lstrip().startswith("{") and _holds_statement(value):
         yield ()
+
+
+def _holds_statement(text: str) -> bool:
+    # In text within text, quotation marks have backslashes.
+    return '"Statement"' in spelt_out(text).replace("\\", "")
 
 
 def spelt_out(text: str) -> str:
