@@ -22,6 +22,7 @@ REQUEST = {
     "resource_account": "111111111111",
 }
 SESSION = "arn:aws:sts::111111111111:assumed-role/app/run"
+FEDERATED = "arn:aws:sts::111111111111:federated-user/fed"
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -80,6 +81,23 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytes
             line(request={**REQUEST, "principal": SESSION, "session_issuer": "arn:aws:iam::222222222222:role/app"}),
             "badRequest",
             f"is not the role of {SESSION}",
+        ),
+        (
+            line(request={**REQUEST, "session_issuer": "arn:aws:iam::111111111111:role/app"}),
+            "badRequest",
+            f"session_issuer belongs to a session of a role or a federated user, and {REQUEST['principal']} is none",
+        ),
+        (
+            line(request={**REQUEST, "principal": FEDERATED, "session_issuer": "arn:aws:iam::111111111111:role/app"}),
+            "badRequest",
+            f"is not the user of account 111111111111 who made {FEDERATED}",
+        ),
+        (line(request={**REQUEST, "principal": {"Service": "*"}}), "badRequest", "is not readable"),
+        (line(request={**REQUEST, "resource": "arn:aws:s3:data"}), "badRequest", "'arn:aws:s3:data' is no whole ARN"),
+        (
+            line(request={**REQUEST, "context": {"aws:resourceaccount": "222222222222"}}),
+            "badRequest",
+            "resource_account is 111111111111, and aws:ResourceAccount of the context is 222222222222",
         ),
         (line(policies={"grants": 5}), "badRequest", "grants is a list of KMS grants"),
     ],

@@ -99,11 +99,22 @@ class Principal:
 
 def parse(value: str | Mapping[str, Any], issuer: str | None = None) -> Principal:
     """The principal of a request: an ARN, `*` for anonymous, `{"Service": name}`, `{"Federated": provider}` or
-    `{"CanonicalUser": id, "Account": account}`. A role ARN stands for some session of that role.
+    `{"CanonicalUser": id, "Account": account}`. A role ARN stands for some session of that role. `issuer`: the role's
+    ARN, or that of the user who called GetFederationToken, where the principal is a session.
 
     Raises:
-        BadRequest: an unreadable principal.
+        BadRequest: an unreadable principal, or an issuer that cannot be its.
     """
+    found = _parsed(value, issuer)
+    if issuer is not None and found.issuer != issuer:
+        raise BadRequest(
+            f"session_issuer belongs to a session of a role or a federated user, and {found} is none",
+            element="session_issuer",
+        )
+    return found
+
+
+def _parsed(value: str | Mapping[str, Any], issuer: str | None) -> Principal:
     if value == "*":
         return Principal(Kind.ANONYMOUS)
     if isinstance(value, str):
@@ -111,19 +122,24 @@ def parse(value: str | Mapping[str, Any], issuer: str | None = None) -> Principa
         return Principal(Kind.CANONICAL, name=value) if is_origin_access_identity(value) else _from_arn(value, issuer)
     if isinstance(value, Mapping):
         match dict(value):
-            case {"Service": str(name)} if len(value) == 1:
+            case {"Service": str(name)} if len(value) == 1 and _is_name(name):
                 return Principal(Kind.SERVICE, name=name)
-            case {"Federated": str(name)} if len(value) == 1:
+            case {"Federated": str(name)} if len(value) == 1 and _is_name(name):
                 return Principal(Kind.FEDERATED, name=name)
-            case {"CanonicalUser": str(name), **rest} if set(rest) <= {"Account"}:
+            case {"CanonicalUser": str(name), **rest} if set(rest) <= {"Account"} and _is_name(name):
                 return Principal(Kind.CANONICAL, name=name, account=rest.get("Account"))
             case {"AWS": str(arn)} if len(value) == 1:
-                return parse(arn, issuer)
+                return _parsed(arn, issuer)
     raise BadRequest(
         f"principal {value!r} is not readable; give an ARN of a user, root user, role or session, '*', "
         "or an object with Service, Federated or CanonicalUser",
         element="principal",
     )
+
+
+def _is_name(text: str) -> bool:
+    """Does a text name one service, provider or canonical user?"""
+    return bool(text) and not set("*?") & set(text)
 
 
 @lru_cache(maxsize=4096)
@@ -142,6 +158,12 @@ def _from_arn(arn: str, issuer: str | None) -> Principal:
         case "role":
             return Principal(Kind.ROLE_SESSION, None, account, partition, issuer=arn)
         case "federated-user":
+            user = f"arn:{partition}:iam::{account}:user/"
+            if issuer is not None and not issuer.startswith(user):
+                raise BadRequest(
+                    f"session_issuer {issuer!r} is not the user of account {account} who made {arn}",
+                    element="session_issuer",
+                )
             return Principal(Kind.FEDERATED_USER, arn, account, partition, issuer)
     role, slash, session = name.partition("/")
     if not slash or not session or "/" in session:

@@ -145,15 +145,34 @@ def parse(data: Mapping[str, Any]) -> Request:
         raise BadRequest(f"action {action!r} is not of the form service:Name", element="action")
     if not isinstance(resource, str) or not (resource == "*" or resource.startswith("arn:")):
         raise BadRequest(f"resource {resource!r} is neither an ARN nor '*'", element="resource")
+    if resource != "*" and resource.count(":") < _COLONS:
+        raise BadRequest(
+            f"resource {resource!r} is no whole ARN, arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME", element="resource"
+        )
     context = _context(data.get("context") or {})
-    account = data.get("resource_account")
-    if account is None:
-        account = next((v[0] for k, v in context.items() if k.lower() == "aws:resourceaccount" and v), None)
+    account = _owner(data.get("resource_account"), context)
     if account is None:
         account = caller.account if resource == "*" else account_of(resource)
-    elif not isinstance(account, str) or not (account.isdigit() and len(account) == 12):
-        raise BadRequest(f"resource_account {account!r} is not 12 digits in quotes", element="resource_account")
     return Request(caller, action, resource, account, context)
+
+
+#: Of an ARN, at least.
+_COLONS = 5
+
+
+def _owner(account: Any, context: Mapping[str, Values]) -> str | None:
+    """The owner of the resource, as far as the request says it in so many words."""
+    said = next((v[0] for k, v in context.items() if k.lower() == "aws:resourceaccount" and v), None)
+    if account is None:
+        return said
+    if not isinstance(account, str) or not (account.isdigit() and len(account) == 12):
+        raise BadRequest(f"resource_account {account!r} is not 12 digits in quotes", element="resource_account")
+    if said is not None and said != account:
+        raise BadRequest(
+            f"resource_account is {account}, and aws:ResourceAccount of the context is {said}",
+            element="resource_account",
+        )
+    return account
 
 
 def _context(data: Any) -> Mapping[str, Values]:

@@ -122,7 +122,7 @@ _PASSED = {"sts:externalid": "ExternalId", "sts:sourceidentity": "SourceIdentity
 
 def _entry(world: Recorded, role: DeclaredPrincipal, arn: str, alias: str, caller: str) -> list[Trial] | str:
     """The AssumeRole trials of one caller; or, as text, why there are none."""
-    who, held = parse_principal(caller, ""), _held(world, caller)
+    who, held = parse_principal(caller), _held(world, caller)
     principal = parse_principal(caller, held.arn) if held is not None and held.kind == "role" else who
     trust = world.promised(role.trust, PolicyType.TRUST)
     asked = Request(principal, "sts:AssumeRole", arn, arn.split(":")[4], common_context(world))
