@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from itertools import chain
@@ -26,6 +26,7 @@ from grantproof.evidence.claim import SUITES, Claim, counts
 from grantproof.evidence.finding import STATUSES, Finding, request_in_words
 from grantproof.evidence.report import ASSESSOR, Evidence, remedy, risk
 from grantproof.evidence.sources import Sources, anchor
+from grantproof.evidence.waivers import fails_only_over_style
 
 NAME = "evidence.html"
 ASSETS = Path(__file__).with_name("assets")
@@ -93,8 +94,14 @@ def _lead(evidence: Evidence) -> str:
     if not many:
         return "There is no grant."
     if bad:
-        names = ", ".join(bad[:3]) + (f" and {len(bad) - 3:,} more" if len(bad) > 3 else "")
-        said = f"{len(bad):,} of {many:,} grant{'' if many == 1 else 's'} may give other access than agreed: {names}."
+        style = [grant for grant in bad if not results.gaps and fails_only_over_style(results.of(grant), grant)]
+        verb, whose = "is" if len(style) == 1 else "are", "its" if many == 1 else "their"
+        kinds = {
+            "may give other access than agreed": [grant for grant in bad if grant not in style],
+            f"{verb} not verified for how {whose} templates are written": style,
+        }
+        of = f"of {many:,} grant{'' if many == 1 else 's'}"
+        said = " ".join(f"{len(some):,} {of} {what}: {_few(some)}." for what, some in kinds.items() if some)
     else:
         but = f", but for {totals['accepted_findings']:,} accepted deviations" if totals["accepted_findings"] else ""
         all_ = "The grant gives" if many == 1 else f"All {many:,} grants give"
@@ -103,6 +110,10 @@ def _lead(evidence: Evidence) -> str:
         said += f" Nobody has decided yet what is marked in the contract of {drafts}."
     how = f"{totals['proved']:,} statements proved for all requests, {totals['calls']:,} calls tried"
     return f"{said} {totals['pass']:,} of {totals['population']:,} claims passed: {how}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 @cache
@@ -246,23 +257,38 @@ def _reach(facts: Mapping[str, Any]) -> list[str]:
     for principal in facts["principals"]:
         if principal["kind"] == "role":
             allowed = (words.actions_of(clause["document"]) for clause in principal["allowed"])
-            trusted = (words.principals_of(clause["document"]) for clause in principal["trust"])
+            trusted = (_callers(clause["document"]) for clause in principal["trust"])
             callers = ", ".join(sorted(set(chain(*trusted)))) or "nobody"
             lines.append(f"{callers} → role {principal['alias']} → {_short(sorted(set(chain(*allowed))))}")
     for resource in facts["resources"]:
-        allowed = (_allowed_actions(clause["document"]) for clause in resource["deployed"])
-        lines.append(f"by the policy of {resource['alias']} → {_short(sorted(set(chain(*allowed))))}")
+        lines += _reach_by_policy(resource)
     for sending in facts["sends"]:
         lines.append(f"{sending['resource']} → sends out of its account → {_short(sending['to'])}")
     return lines
 
 
-def _allowed_actions(document: Mapping[str, Any]) -> list[str]:
-    return words.actions_of(document) if document.get("Effect") == "Allow" else []
+def _callers(document: Mapping[str, Any]) -> list[str]:
+    """Whom a statement names, in words; all others are one entry."""
+    named = words.principals_of(document)
+    return [f"everybody but {' and '.join(named)}"] if "NotPrincipal" in document else named
+
+
+def _reach_by_policy(resource: Mapping[str, Any]) -> Iterator[str]:
+    """One line per set of callers whom a resource's policy lets in, and whether that is under conditions."""
+    found: dict[str, set[str]] = {}
+    for clause in resource["deployed"]:
+        document = clause["document"]
+        if document.get("Effect") == "Allow":
+            callers = _few(sorted(set(_callers(document)))) + (", under conditions" if "Condition" in document else "")
+            found.setdefault(callers, set()).update(words.actions_of(document))
+    for callers, actions in found.items():
+        yield f"{callers} → policy of {resource['alias']} → {_short(sorted(actions))}"
+    if not found:
+        yield f"nobody → policy of {resource['alias']}"
 
 
 def _short(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing"
+    return _few(names) or "nothing"
 
 
 def _of_suites(claims: Sequence[Claim], *, listed: bool) -> list[dict[str, Any]]:

@@ -174,6 +174,12 @@ def drafted(findings: Mapping[str, Any], grant: str, expires: date) -> str:
     return "\n".join(lines) + "\n"
 
 
+def fails_only_over_style(claims: Iterable[Claim], grant: str) -> bool:
+    """Do all claims of a grant that do not hold concern how its templates are written, and were all others judged?"""
+    open_ = [claim for claim in claims if claim.status not in ("pass", "exception")]
+    return all(c.status == "fail" and c.id.removeprefix(f"{grant}/").startswith(OF_STYLE) for c in open_)
+
+
 def count_remaining_failures(findings: Mapping[str, Any], grant: str) -> int:
     """The number of claims of a grant that would still fail if the waivers of `drafted` were accepted."""
     return sum(

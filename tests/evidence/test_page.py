@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from made_up import HOSTILE, everything, evidence, passed
+from made_up import FUNCTIONS, HOSTILE, collection, everything, evidence, outcome, passed, planned
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from grantproof.contract.undecided import Draft
 from grantproof.evidence import page as report
 from grantproof.evidence.mutation import Mutation
+from grantproof.evidence.results import Results
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +290,62 @@ def test_a_verdict_on_a_draft_says_so() -> None:
     text = report.render(evidence(drafts))
     assert "Nobody has decided yet what is marked in the contract of beta." in text
     assert text.count("<strong>Draft:</strong> verified against a draft: 2 lines are still marked DECIDE, from ") == 1
+
+
+def failing(grant: str, *tests: str) -> Results:
+    """The results of one grant in which these tests fail, and all others pass."""
+    plans = [planned(grant, suite, test) for suite, test in FUNCTIONS]
+    return collection(*plans, outcomes=[outcome(p, "fail" if p.test in tests else "pass") for p in plans]).results(
+        [grant]
+    )
+
+
+def test_how_a_template_is_written_is_not_said_to_give_access() -> None:
+    style = failing("beta", "test_cfn_lint_has_nothing_to_say")
+    text = report.render(evidence(style))
+    assert "1 of 1 grant is not verified for how its templates are written: beta." in text
+    assert "may give other access" not in text
+    for tests in (
+        ("test_nothing_else_came_along",),
+        ("test_nothing_else_came_along", "test_cfn_lint_has_nothing_to_say"),
+    ):
+        text = report.render(evidence(failing("beta", *tests)))
+        assert "1 of 1 grant may give other access than agreed: beta." in text
+        assert "for how its templates" not in text
+    both = collection(*(planned(g, *FUNCTIONS[n]) for g in ("a", "b") for n in range(len(FUNCTIONS))), outcomes=[
+        outcome(planned(g, s, t), "fail" if (g, s) in {("a", "lint"), ("b", "proof")} else "pass")
+        for g in ("a", "b") for s, t in FUNCTIONS
+    ])  # fmt: skip
+    text = report.render(evidence(both.results(["a", "b"])))
+    assert "1 of 2 grants may give other access than agreed: b. 1 of 2 grants is not verified for how their" in text
+
+
+def test_the_overview_says_whom_a_policy_on_a_resource_lets_in() -> None:
+    def clause(effect: str, action: Any, condition: Any = None, **principal: Any) -> dict[str, Any]:
+        document = {"Effect": effect, **principal, "Action": action, "Resource": "*"}
+        return {"document": document | ({"Condition": condition} if condition else {}), "sentence": "", "place": ""}
+
+    accounts = {"AWS": ["222222222222", "arn:aws:iam::333333333333:root"]}
+    organization = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+    deployed = [
+        clause("Allow", ["kms:Decrypt", "kms:Encrypt"], Principal=accounts),
+        clause("Allow", "kms:CreateGrant", {"Bool": {"kms:GrantIsForAWSResource": "true"}}, Principal=accounts),
+        clause("Allow", "kms:DescribeKey", Principal=accounts),
+        clause("Allow", "kms:Sign", organization, Principal="*"),
+        clause("Allow", "kms:Verify", NotPrincipal={"AWS": "444444444444"}),
+        clause("Deny", "kms:PutKeyPolicy", Principal={"AWS": "555555555555"}),
+    ]
+    closed = {"alias": "closed", "deployed": [deployed[-1]]}
+    both = "account 222222222222, account 333333333333"
+    assert report._reach(
+        {"principals": [], "resources": [{"alias": "key", "deployed": deployed}, closed], "sends": []}
+    ) == [
+        f"{both} → policy of key → kms:Decrypt, kms:DescribeKey, kms:Encrypt",
+        f"{both}, under conditions → policy of key → kms:CreateGrant",
+        "everybody, under conditions → policy of key → kms:Sign",
+        "everybody but account 444444444444 → policy of key → kms:Verify",
+        "nobody → policy of closed",
+    ]
 
 
 def test_the_seeded_faults_are_counted_and_those_that_got_through_are_named_or_it_is_said_that_there_are_none() -> None:
