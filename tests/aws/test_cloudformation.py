@@ -574,3 +574,11 @@ def test_a_resource_that_moto_gives_no_id_has_one(world: World) -> None:
         },
     }
     assert create(world, resources, Outputs={"Name": {"Value": {"Ref": "Group"}}}) == {"Name": "stack-group"}
+
+
+def test_a_nested_template_that_its_bucket_does_not_have_is_told_by_its_address(world: World) -> None:
+    (inner,) = nested(world).values()
+    url = inner["Properties"]["TemplateURL"].replace("inner", "other")
+    create(world, {"Other": {**inner, "Properties": {"TemplateURL": url}}})
+    (said,) = world.built.refused.values()
+    assert said == f"it: {url} is not there; get that template, and name it under `uploads`"

@@ -35,6 +35,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import Stack
 from moto.cloudformation.utils import get_stack_from_s3_url
+from moto.s3.exceptions import MissingKey
 from moto.ssm.models import ssm_backends
 
 from grantproof.aws.mocked.built import Built
@@ -164,7 +165,10 @@ def _at_its_address(original: Callable[..., str]) -> Callable[..., str]:
                 f"it: {url} is not the address of an object in S3, without a version; give it one, as `aws "
                 "cloudformation package` does: https://BUCKET.s3.amazonaws.com/KEY"
             )
-        return original("https://s3.amazonaws.com/" + "/".join(address), account_id, partition)
+        try:
+            return original("https://s3.amazonaws.com/" + "/".join(address), account_id, partition)
+        except AttributeError:
+            raise MissingKey from None  # moto takes it for granted that the bucket has the object
 
     return from_s3
 
