@@ -60,7 +60,7 @@ bench: $(READY) ## Measure, as ratios side by side in one run
 	$(BIN)/python -m tests.bench.fleet
 	$(BIN)/python -m tests.bench.compare
 
-NIGHTLY := nightly-fleet nightly-mutants nightly-enumeration nightly-solver nightly-matrix nightly-shapes
+NIGHTLY := nightly-fleet nightly-mutants nightly-enumeration nightly-solver nightly-matrix nightly-shapes nightly-lowest
 .PHONY: $(NIGHTLY)
 nightly: $(NIGHTLY) ## What takes longer than a merge can wait: enumeration, a solver's opinion (-k: go on where one fails)
 
@@ -77,6 +77,9 @@ nightly-enumeration: $(READY)
 nightly-solver: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/nightly/requirements.lock
 	$(BIN)/python -m tests.nightly.solver
+
+nightly-lowest: $(READY)
+	$(BIN)/python -m tests.nightly.lowest
 
 nightly-matrix: $(READY)
 	$(BIN)/python -m tests.bench.compare --matrix

@@ -74,14 +74,12 @@ def _class(creator: Any, service_name: str, model: ServiceModel) -> type:
     return _classes[model]
 
 
-def _endpoint_provider(
-    ruleset_data: Mapping[str, Any], partition_data: Mapping[str, Any], excluded_params: set[str] | None = None
-) -> EndpointProvider:
+def _endpoint_provider(ruleset_data: Mapping[str, Any], partition_data: object, **others: Any) -> EndpointProvider:
     """Of a service's rules, which botocore's loader keeps, so that no others get their id. It remembers what it has
-    resolved. Which parameters are excluded depends on the service alone."""
+    resolved. The other arguments depend on the service alone."""
     key = (id(ruleset_data), id(partition_data))
     if key not in _endpoints:
-        _endpoints[key] = EndpointProvider(ruleset_data, partition_data, excluded_params)
+        _endpoints[key] = EndpointProvider(ruleset_data, partition_data, **others)
     return _endpoints[key]
 
 
