@@ -1,4 +1,4 @@
-"""Work in forked children: each begins with all that this process has built, and what it does reaches no other."""
+"""Runs work in forked child processes: each starts with the state of this process, and cannot change that of others."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-#: Longest that a child may take for one thing that it says, in seconds. One that takes longer is ended.
+#: The greatest time in seconds that a child may take for a line. After that it is killed.
 _LIMIT = 120
 
 
 def forked(tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: int) -> Iterator[tuple[T, list[bytes]]]:
-    """What the children said of their tasks, in the order in which they end.
+    """The lines that children return for their tasks, in the order in which the children end.
 
     Args:
-        tasks: one child each, as many at a time as there are `workers`.
-        work: what a child does; it says lines, without newlines in them.
+        tasks: one child for each; at most `workers` run at a time.
+        work: what a child does. It yields lines, without newlines in them.
 
     Yields:
-        a task and the whole lines that its child said. A child that died, or took too long, says no more.
+        each task with the complete lines that its child returned. A child that dies or times out returns no more.
     """
     said: list[list[bytes]] = [[] for _ in tasks]
     for number, line in heard(range(len(tasks)), lambda number: work(tasks[number]), workers, limit=_LIMIT):
@@ -39,8 +39,8 @@ def forked(tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: in
 def heard(
     tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: int, *, limit: int = 0
 ) -> Iterator[tuple[T, bytes | None]]:
-    """As `forked`, but each whole line as it comes, and None when a child has ended. Without a `limit` in seconds, a
-    child takes the time that it needs."""
+    """As `forked`, but each complete line as it arrives, and None when a child has ended. `limit`: the greatest time
+    between two lines in seconds; without it a child can take any time."""
     waiting = list(reversed(tasks))
     with Children[T](limit) as children:
         while waiting or children:
@@ -50,7 +50,7 @@ def heard(
 
 
 class Children(Generic[T]):
-    """Children at work, each on a task. A context manager: when it is left, nobody listens any more."""
+    """Running children, each with a task. A context manager, which ends them at its exit."""
 
     def __init__(self, limit: int = 0) -> None:
         self._limit = limit
@@ -64,7 +64,7 @@ class Children(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """End those that have not ended."""
+        """End the children that are still running."""
         for key in tuple(self._selector.get_map().values()):
             pid, _task = key.data
             os.kill(pid, signal.SIGKILL)
@@ -72,18 +72,18 @@ class Children(Generic[T]):
         gc.unfreeze()
 
     def __len__(self) -> int:
-        """How many have not ended."""
+        """The number of children that are still running."""
         return len(self._begun)
 
     def begin(self, task: T, work: Callable[[T], Iterator[bytes]]) -> None:
-        """Fork one. It says lines, without newlines in them."""
+        """Fork a child for a task. Its work yields lines, without newlines in them."""
         gc.freeze()
         pid, pipe = _child(task, work, self._limit)
         self._selector.register(pipe, selectors.EVENT_READ, (pid, task))
         self._begun[pid] = b""
 
     def said(self) -> Iterator[tuple[T, bytes | None]]:
-        """Wait until some say something: each whole line, and None for a child that has ended."""
+        """Wait for output: yields each complete line, and None for a child that has ended."""
         for key, _ in self._selector.select():
             pid, task = key.data
             data = os.read(key.fd, 1 << 20)
@@ -101,7 +101,7 @@ class Children(Generic[T]):
 
 
 def _child(task: T, work: Callable[[T], Iterator[bytes]], limit: int) -> tuple[int, int]:
-    """Start a child; its number, and where what it says can be read."""
+    """Fork a child; returns its process ID and the file descriptor of its output."""
     out, into = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

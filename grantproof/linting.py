@@ -1,5 +1,5 @@
-"""cfn-lint's opinion of a template, in this process. Importing cfn-lint takes longer than most of what it is asked, so
-only who lints imports this."""
+"""Runs cfn-lint on a template, in this process. To import cfn-lint takes longer than most checks, so only the lint
+suite imports this module."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _validators: dict[object, type] = {}
 
 @cache
 def rules() -> RulesCollection:
-    """Every rule, informational ones too. Loading them takes as long as applying them, so it is done once."""
+    """Every rule, also informational ones. Loading them takes as long as applying them, so it is cached."""
     return core.get_rules([], [], _LEVELS)
 
 
 def matches(text: str, region: str) -> list[Match]:
-    """All that cfn-lint says of a template, errors, warnings and informational findings: also what the template's
-    Metadata or a .cfnlintrc tell it to leave out."""
+    """Every finding of cfn-lint about a template: errors, warnings and informational ones, also those that its Metadata
+    or a .cfnlintrc disable."""
     config = ManualArgs(regions=[region], include_checks=["I"], mandatory_checks=_LEVELS)
     with _memoised():
         found: list[Match] = api.lint(text, rules(), [region], config)
@@ -39,9 +39,9 @@ def matches(text: str, region: str) -> list[Match]:
 
 @contextmanager
 def _memoised() -> Generator[None, None, None]:
-    """While this is entered, cfn-lint works out once what it would anew for each property: a class of validators, a
-    dataclass, for each rule that it applies; the fields of its dataclasses; and an empty template for each validator,
-    in whose place comes the real one. A quarter of the time (cfn-lint 1.58)."""
+    """A context in which cfn-lint caches what it otherwise computes for each property: a class of validators and a
+    dataclass for each rule, the fields of dataclasses, and an empty template for each validator, which is then
+    replaced. This saves a quarter of the time (cfn-lint 1.58)."""
     with (
         patch.object(validators, "create", _validator),
         patch.object(validators, "Template", _template),
@@ -65,7 +65,7 @@ def _validator(
     function_filter: _filter.FunctionFilter,
     fn_resolvers: Mapping[str, Callable[..., Any]],
 ) -> type:
-    """The class of validators that have these functions for the keywords, in this order, and such a filter."""
+    """The class of validators with these functions for the keywords, in this order, and with this filter."""
     asked = tuple((name, _hashable(value)) for name, value in sorted(vars(function_filter).items()))
     key = (tuple(validators.items()), asked, tuple(fn_resolvers.items()))
     if key not in _validators:

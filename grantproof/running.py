@@ -1,4 +1,4 @@
-"""The suites, run in a pytest of their own: nothing is around them that could bear on a verdict."""
+"""Runs the suites in pytest without the user's settings and plugins, which could change a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-#: Of a user's pytest: options (`-k`, `-p no:...`), plugins by name, and whether those that are installed are loaded.
+#: Settings of pytest in the environment: options (`-k`, `-p no:...`), plugins by name, whether to load installed ones.
 _SETTINGS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 #: Named by its module: by its entry point's name, pytest would rewrite the assertions of the whole package, which on a
 #: machine that has just installed it takes a second.
@@ -17,10 +17,10 @@ _PLUGINS = ("xdist", "grantproof.plugin")
 
 
 def run(suites: Path, arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
-    """Run the suites of a folder, with these options more; gives pytest's exit status.
+    """Run the suites in a folder, with additional options; returns the exit status of pytest.
 
-    Neither the user's settings of pytest nor a plugin that happens to be installed beside grantproof (one that runs
-    failures again, shuffles, or selects) has a part in it.
+    Settings of the user's pytest are ignored, and installed plugins (to repeat failures, to change the order or to
+    select tests) are not loaded.
     """
     known = [word for name in _PLUGINS for word in ("-p", name)]
     own = [str(suites), f"--rootdir={suites}", f"--config-file={suites / 'suites.ini'}"]
@@ -30,7 +30,7 @@ def run(suites: Path, arguments: Sequence[str], plugins: Sequence[object] = ()) 
 
 @contextmanager
 def _untouched() -> Generator[None, None, None]:
-    """Processes of pytest-xdist inherit it."""
+    """A context without these settings in the environment, which the processes of pytest-xdist inherit."""
     before = {name: os.environ.pop(name) for name in _SETTINGS if name in os.environ}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:

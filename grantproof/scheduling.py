@@ -1,4 +1,4 @@
-"""Which tests go to one process: those of one grant that are tried in one deployment."""
+"""Which tests run in the same process: those of one grant that use the same deployment."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class Units:
-    """A grant's tests go to one process, since two would both deploy it; lint deploys nothing and has a process's rules
-    to load, so that all of it goes to one. Every other test goes by itself, with all its cases, but for those of
-    `modules`, whose tests share something costly.
+    """Assigns tests to units, each of which runs in one process.
+
+    The tests of a grant are one unit, since two processes would both deploy it. The lint tests of all grants are one,
+    since each process would have to load the rules. Of other tests, all cases of a test function are one unit, and all
+    tests of a module in `modules`, which share something expensive.
 
     Args:
-        processes: how many there are. Where they outnumber the grants, a grant's variants, which are deployed anew in
-            any case, go apart from its other tests; where they do not, that would take longer than it saves.
+        processes: the number of processes. If there are more processes than grants, the variants of a grant, which are
+            deployed separately in any case, are a unit of their own.
     """
 
     def __init__(self, grants: Sequence[str], modules: Sequence[str], processes: int = 1) -> None:
@@ -25,8 +27,8 @@ class Units:
         self._apart = len(grants) < processes
 
     def __call__(self, nodeid: str) -> tuple[str, str]:
-        """What the test with this node id goes to a process with: a grant, or whatever else it is of, and which part of
-        that."""
+        """The unit of the test with this node ID: what it shares something expensive with, such as a grant, and the
+        part of that."""
         module, _, test = nodeid.partition("::")
         if module in self._modules:
             return module, ""
@@ -40,8 +42,8 @@ class Units:
 
 
 class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Shares `Units` out between processes of pytest-xdist. It does so itself by marks which it writes into node ids;
-    pytest 9.2 does not let pytest-xdist 3.8."""
+    """Distributes `Units` over processes of pytest-xdist, which by itself marks groups in node IDs; with pytest 9.2,
+    pytest-xdist 3.8 cannot do this."""
 
     def __init__(self, config: pytest.Config, log: Any, units: Units) -> None:
         super().__init__(config, log)
@@ -51,8 +53,8 @@ class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no
         return " ".join(self._units(nodeid))
 
     def remove_node(self, node: Any) -> str | None:
-        """Give to others what a process that died has left, but for the test at which it died, which is returned. Given
-        to them as well, as pytest-xdist 3.8 does, it would end every process that is started anew."""
+        """Reassign the tests of a process that died, except for the test at which it died, which is returned.
+        pytest-xdist 3.8 would reassign that one too, and it would end every new process."""
         workload = self.assigned_work.pop(node)
         left: list[str] = [test for unit in workload.values() for test, completed in unit.items() if not completed]
         if not left:

@@ -1,1 +1,1 @@
-"""Many deployments of grants, verified against snapshots: in bounded memory, over many processes, resumable."""
+"""Many deployments of grants, verified against snapshots, with bounded memory, in many processes, resumably."""

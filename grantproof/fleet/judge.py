@@ -25,12 +25,12 @@ from grantproof.iam import IamError
 
 
 class CannotJudge(Exception):
-    """A test of the suites needs a fixture that snapshots cannot provide. Never skipped silently."""
+    """A test of the suites needs a fixture that snapshots cannot provide. Such a test is never skipped."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the suites say of one deployment."""
+    """The result of the suites for one deployment."""
 
     name: str
     line: int
@@ -43,7 +43,7 @@ class Judgement:
 
 
 def judge(directory: Path, suites: Path, batch: Sequence[Deployment]) -> list[Judgement]:
-    """Judge some deployments, in this process. A failure of one is that one's."""
+    """Verify some deployments, in this process. An error in one does not affect the others."""
     contracts = _contracts(directory)
     return [_judged(contracts[deployment.grant], suites, deployment) for deployment in batch]
 
@@ -84,7 +84,7 @@ def _judgement(deployment: Deployment, began: float, run: int, proved: int, role
 def _tests(
     suites: Path, contract: Contract, world: Recorded, notes: Notes
 ) -> Iterator[tuple[Callable[..., None], dict[str, Any]]]:
-    """Every test of the suites, once for each of what it is about."""
+    """Every test of the suites, once for each of its parameters."""
     given = {"grant": contract, "world": world, "verdict": notes}
     for test in _functions(suites):
         asked = set(inspect.signature(test).parameters) - set(given)

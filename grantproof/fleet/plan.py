@@ -1,4 +1,4 @@
-"""What is to be verified: a file of deployments, one a line, and the part of it that one run takes."""
+"""The deployments to verify: a file with one on each line, and the part of it that one run verifies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from grantproof.source import Place, SourceError, shown
 
 
 class FleetError(SourceError):
-    """A file of deployments that cannot be verified: place, what is wrong, next step."""
+    """A file of deployments that cannot be verified. The message names the line, and says what is wrong and what to
+    do."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Deployment:
     """One grant in one set of real accounts.
 
     Attributes:
-        line: where it stands in the file, from 1.
-        grant: the folder's name.
-        accounts: alias to 12 digits, where they differ from the contract's.
+        line: its line in the file, from 1.
+        grant: the name of the grant's folder.
+        accounts: alias to account ID, where they differ from the contract's.
         stacks: alias to the real name of a stack, where it differs from the contract's.
         snapshots: alias to the export of the account.
     """
@@ -39,12 +40,12 @@ class Deployment:
 
     @property
     def name(self) -> str:
-        """How it is called: the grant and its accounts."""
+        """Its name in reports: the grant and its accounts."""
         named = self.accounts or {alias: path.stem for alias, path in self.snapshots.items()}
         return f"{self.grant} {' '.join(f'{alias}={number}' for alias, number in sorted(named.items()))}"
 
     def bound(self, contract: Contract) -> Contract:
-        """The contract with this deployment's accounts and stack names."""
+        """The contract with this deployment's account IDs and stack names."""
         stacks = tuple(replace(stack, name=self.stacks.get(stack.alias, stack.name)) for stack in contract.stacks)
         return replace(contract, accounts={**contract.accounts, **self.accounts}, stacks=stacks)
 
@@ -53,10 +54,10 @@ _KEYS = ("grant", "accounts", "stacks", "snapshots")
 
 
 def deployments(file: Path, contracts: Mapping[str, Contract]) -> Iterator[Deployment]:
-    """Read a file of deployments line by line; snapshots are relative to it.
+    """Read a file of deployments, line by line. Paths of snapshots are relative to it.
 
     Raises:
-        FleetError: a line is not a deployment of a known grant, or is there twice; or the file has none.
+        FleetError: a line is not a deployment of a known grant, or occurs twice; or the file has none.
     """
     seen: dict[str, int] = {}
     try:
@@ -121,13 +122,13 @@ def _texts(place: Place, value: Mapping[str, Any], key: str, known: set[str]) ->
 
 @dataclass(frozen=True)
 class Shard:
-    """One part of several. The parts of one whole have nothing in common, and leave nothing out."""
+    """One of several disjoint parts, which together are the whole."""
 
     number: int = 1
     of: int = 1
 
     def has(self, position: int) -> bool:
-        """Is what stands at this position (from 0) in this part?"""
+        """Is the deployment at this position (from 0) in this part?"""
         return position % self.of == self.number - 1
 
     def __str__(self) -> str:
@@ -135,10 +136,10 @@ class Shard:
 
 
 def shard(text: str) -> Shard:
-    """`2/5`: the second of five.
+    """A part written as `2/5`: the second of five.
 
     Raises:
-        ValueError: it is not of this form.
+        ValueError: the text does not have this form.
     """
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -150,8 +151,8 @@ def shard(text: str) -> Shard:
 
 
 class Keys:
-    """Names everything that a verdict depends on by a digest, so that an old verdict counts only where all of it is the
-    same: the deployment, the grant's files, the snapshots, the suites, this release."""
+    """Digests of everything on which a verdict depends: the deployment, the files of the grant, the snapshots, the
+    suites and this release. An earlier verdict counts only if its digest is the same."""
 
     def __init__(self, contracts: Mapping[str, Contract], suites: Path) -> None:
         self._suites = _digest(sorted(suites.glob("test_*.py")))
@@ -162,7 +163,7 @@ class Keys:
         self._snapshots: dict[tuple[Path, int, int], str] = {}
 
     def of(self, deployment: Deployment) -> str:
-        """The key of a deployment's verdict."""
+        """The digest for a deployment's verdict."""
         snapshots = {alias: self._snapshot(path) for alias, path in sorted(deployment.snapshots.items())}
         about = [__version__, self._suites, self._grants[deployment.grant], deployment.name]
         rest = [sorted(deployment.accounts.items()), sorted(deployment.stacks.items()), snapshots]

@@ -1,4 +1,4 @@
-"""What a fleet's run says: what is not verified as it is found, how far it is, one verdict."""
+"""What a run over a fleet prints: each deployment that is not verified, the progress, and the verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def broken(found: Judgement) -> None:
 
 
 class Progress:
-    """One line on a terminal, written over; elsewhere a line now and then."""
+    """On a terminal, one line that is overwritten; otherwise a line from time to time."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
@@ -39,7 +39,7 @@ class Progress:
 
 
 def line(totals: Totals, seconds: float) -> str:
-    """How far a run is."""
+    """The progress of a run, in one line."""
     new = totals.done - totals.kept
     left = seconds / new * (totals.planned - totals.done) if new else 0.0
     text = f"{totals.done:,} of {totals.planned:,} deployments, {totals.roles:,} roles"
@@ -49,7 +49,7 @@ def line(totals: Totals, seconds: float) -> str:
 
 
 def verdict(totals: Totals, shard: Shard) -> list[str]:
-    """The last lines."""
+    """The last lines of the output."""
     word = "VERIFIED" if totals.all_verified else "NOT VERIFIED"
     part = "" if shard.of == 1 else f" of shard {shard}"
     lines = [

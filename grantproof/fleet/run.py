@@ -1,4 +1,4 @@
-"""Running a fleet: batches over an executor, a journal of what is done, progress, one verdict."""
+"""Runs a fleet: batches on an executor, a journal of results, progress, one verdict."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from grantproof.contract import Contract
 from grantproof.fleet.judge import Judgement, judge
 from grantproof.fleet.plan import Deployment, Keys, Shard, deployments
 
-#: Deployments in one task: enough that handing them out costs little, few enough that little is lost with a worker.
+#: Deployments in one task: many, so that distributing them costs little; few, so that little is lost with a worker.
 BATCH = 8
-#: Tasks under way for each worker: what is planned further ahead would only fill memory.
+#: Tasks submitted at a time for each worker. More would only fill memory.
 AHEAD = 3
 
 
 class Stopped(Exception):
-    """A run that ended before everything was judged: why, and what to do."""
+    """A run that ended before everything was verified. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What is to be verified."""
+    """The deployments to verify."""
 
     directory: Path
     file: Path
@@ -42,7 +42,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Totals:
-    """How far a run is, and how it stands."""
+    """The progress of a run and its results so far."""
 
     planned: int
     done: int = 0
@@ -52,7 +52,7 @@ class Totals:
     proved: int = 0
 
     def plus(self, found: Judgement, *, kept: bool) -> Totals:
-        """One more."""
+        """The totals with one more result."""
         return Totals(
             self.planned,
             self.done + 1,
@@ -64,19 +64,18 @@ class Totals:
 
     @property
     def all_verified(self) -> bool:
-        """Was everything that was planned judged, and nothing found?"""
+        """Was every deployment verified, without a finding?"""
         return self.planned == self.done == self.verified
 
 
 class Journal:
-    """A file of judgements, one a line, written as they come in. A line that was cut off in the middle counts for
-    nothing."""
+    """A file of results, one on each line, written as they arrive. A truncated line is ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def kept(self) -> dict[str, Judgement]:
-        """The judgements of earlier runs, by key. Those that were not verified are judged again."""
+        """The results of earlier runs, by key. Deployments that were not verified are verified again."""
         out = {}
         if self._path.exists():
             for line in self._path.read_text(encoding="utf-8").splitlines():
@@ -90,14 +89,14 @@ class Journal:
         return out
 
     def start(self, kept: Mapping[str, Judgement]) -> None:
-        """Begin anew, with what is kept."""
+        """Write the file anew, with these results of earlier runs."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_name(f".{self._path.name}.part")
         beside.write_text("".join(_line(key, found) for key, found in kept.items()), encoding="utf-8")
         beside.replace(self._path)
 
     def add(self, key: str, found: Judgement) -> None:
-        """Note one judgement, so that it is there whatever happens next."""
+        """Append one result to the file."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_line(key, found))
 
@@ -114,11 +113,11 @@ def run(
     broken: Callable[[Judgement], None],
     progress: Callable[[Totals, float], None] = lambda totals, seconds: None,
 ) -> Totals:
-    """Judge every deployment of the shard that has no verdict yet. `broken` is told each that is not verified.
+    """Verify every deployment of the shard that has no result yet. `broken` is called with each that is not verified.
 
     Raises:
-        FleetError: the file of deployments is wrong; found before anything is judged.
-        Stopped: workers were lost for good. What is done is in the journal.
+        FleetError: the file of deployments is wrong; found before anything is verified.
+        Stopped: workers were lost and could not be replaced. The results so far are in the journal.
     """
     began = time.monotonic()
     planned = sum(1 for _ in fleet.mine())
@@ -140,7 +139,7 @@ def run(
 
 
 def _judgements(fleet: Fleet, left: Iterable[Deployment], executor: Executor, ahead: int) -> Iterator[Judgement]:
-    """Judgements as they come in; no more than `ahead` batches are under way."""
+    """Results as they arrive; at most `ahead` batches are being verified at a time."""
     batches = _batches(left)
     under_way: set[Future[list[Judgement]]] = set()
     while True:

@@ -1,4 +1,4 @@
-"""What is known of files, and how their paths are shown, for as long as they are taken not to change."""
+"""A cache of parsed files and of paths, for a time in which no file changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileCache:
-    """Documents, resolved paths and shown paths, each by the path as it is given.
+    """Parsed documents, resolved paths and displayed paths, each by the path as it was given.
 
     Attributes:
         here: the working directory.
@@ -32,8 +32,8 @@ _cache: ContextVar[FileCache | None] = ContextVar("file cache", default=None)
 
 @contextmanager
 def cached_files() -> Generator[None, None, None]:
-    """While this is entered, neither files nor the working directory are taken to change: each file is read once. An
-    `overlay` still replaces the texts that it names."""
+    """A context in which each file is read only once: files and the working directory must not change. An `overlay`
+    still replaces its files."""
     token = _cache.set(FileCache())
     try:
         yield
@@ -57,7 +57,7 @@ def resolved(path: Path) -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would write it: relative to the working directory if it lies below it."""
+    """A path for people: relative to the working directory, if it is below it."""
     known = _cache.get()
     if known is None:
         return _shown(path, Path.cwd())

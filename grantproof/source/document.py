@@ -1,4 +1,4 @@
-"""A document as plain data, with the place of every value."""
+"""A document as plain data, with the position of every value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Key = str | int
 
 @dataclass(frozen=True, order=True, slots=True)
 class Place:
-    """A place in a file. Line and column count from 1."""
+    """A position in a file. Line and column count from 1."""
 
     file: Path
     line: int
@@ -25,7 +25,7 @@ class Place:
 
 
 def at(value: Any, path: tuple[Key, ...]) -> Any:
-    """The value at a path, or None."""
+    """The value at a path of keys and indexes; None where there is none."""
     for key in path:
         try:
             value = value[key]
@@ -35,7 +35,7 @@ def at(value: Any, path: tuple[Key, ...]) -> Any:
 
 
 class SourceError(Exception):
-    """A document that cannot be read: where, what is wrong, what to do."""
+    """A file that cannot be read. The message names the file and position, and says what is wrong and what to do."""
 
     def __init__(self, place: Place | Path, message: str) -> None:
         super().__init__(place, message)
@@ -48,27 +48,29 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A document as plain data; CloudFormation's short tags (`!Ref x`) are written out (`{"Ref": "x"}`)."""
+    """A document as plain data. Short forms of CloudFormation functions (`!Ref x`) are written in full (`{"Ref":
+    "x"}`)."""
 
     path: Path
     value: Any
     _places: Mapping[tuple[Key, ...], tuple[int, int]] = field(repr=False)
     unclear: Mapping[tuple[Key, ...], str] = field(default_factory=dict, repr=False)
-    """Numbers that are not written as decimals are (`0144`, `1:30`, `1e3`): what each says depends on who reads it."""
+    """By path, the numbers that are not written as plain decimals (`0144`, `1:30`, `1e3`). YAML parsers read them
+    differently."""
 
     def place(self, *path: Key) -> Place:
-        """The place of the value at a path of keys and indexes; of an entry of an object, the place of its key. For a
-        path that does not exist, the place of its nearest existing part."""
+        """The position of the value at a path of keys and indexes; for an entry of an object, the position of its key.
+        For a path that does not exist, the position of its longest existing part."""
         while path and path not in self._places:
             path = path[:-1]
         return Place(self.path, *self._places.get(path, (1, 1)))
 
     def lines(self, *path: Key) -> range:
-        """The lines in which the value at a path, or what is below it, begins."""
+        """The lines of the value at a path: from its first line to the line in which its last part begins."""
         found = [line for p, (line, _) in self._places.items() if p[: len(path)] == path]
         return range(min(found), max(found) + 1) if found else range(0)
 
     def at(self, line: int, column: int) -> tuple[Key, ...] | None:
-        """The path of what begins at a place: of an entry of an object or of a list. None where nothing begins."""
+        """The path of the value or entry that begins at a position; None where none begins."""
         found = [path for path, place in self._places.items() if place == (line, column)]
         return min(found, key=len) if found else None

@@ -1,4 +1,4 @@
-"""Reading files as documents, and reading other texts in place of some of them."""
+"""Reads files as documents, or other texts in place of some of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Overlay:
     """Texts that replace files, by resolved path, and the documents read since, by path.
 
     Attributes:
-        dumped: the texts are what `json.dumps(value, indent=1)` gives.
+        dumped: the texts were written by `json.dumps(value, indent=1)`.
     """
 
     texts: Mapping[Path, str]
@@ -33,12 +33,12 @@ _overlay: ContextVar[_Overlay | None] = ContextVar("overlay", default=None)
 
 @contextmanager
 def overlay(texts: Mapping[Path, str], *, dumped: bool = False) -> Generator[None, None, None]:
-    """While this is entered, read these texts in place of the files: a template that differs from the one on the disk
-    is verified without a copy of its whole grant. Every file is read once.
+    """A context in which these texts replace files, so that a changed template can be verified without a copy of the
+    grant. Each file is read only once.
 
     Args:
-        dumped: the texts are what `json.dumps(value, indent=1)` gives. The places of their values are then counted
-            (`document_of_dumped`), which takes a twentieth of the time that a YAML parser takes.
+        dumped: the texts were written by `json.dumps(value, indent=1)`. The positions of values are then computed
+            (`document_of_dumped`), in a twentieth of the time of a YAML parser.
     """
     token = _overlay.set(_Overlay({path.resolve(): text for path, text in texts.items()}, dumped))
     try:
@@ -67,7 +67,7 @@ def read(path: Path) -> Document:
     """Read a YAML or JSON file.
 
     Raises:
-        SourceError: it is missing, not UTF-8, not YAML, empty, or an object in it repeats a key.
+        SourceError: it does not exist, is not UTF-8 or not valid, is empty, or has an object with the same key twice.
     """
     entered = _overlay.get()
     if entered is not None and (known := entered.documents.get(path)) is not None:
@@ -107,5 +107,5 @@ def _dumped(text: str, path: Path) -> Document:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str, path: Path) -> Document:
-    # The same few files are read again and again, and nobody changes a document's value.
+    # Cached, since the same few files are read again and again, and the value of a document is never changed.
     return parse(text, path)

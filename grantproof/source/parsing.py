@@ -1,4 +1,4 @@
-"""YAML and JSON read as documents, in one pass."""
+"""Parses YAML and JSON into documents."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def document_of_dumped(value: Any, path: Path) -> Document:
-    """The document that `parse` gives for `json.dumps(value, indent=1)`: one entry a line, one column in for each
-    level."""
+    """The document that `parse` returns for `json.dumps(value, indent=1)`: each entry is on a line of its own, and each
+    level is indented by one column more."""
     places: dict[tuple[Key, ...], tuple[int, int]] = {}
 
     def count(item: Any, at: tuple[Key, ...], line: int) -> int:
-        """Note the places below a value that begins on a line; return the line on which it ends."""
+        """Note the positions below a value that begins on a line; return the line on which it ends."""
         entries: Iterable[tuple[Key, Any]] = ()
         if isinstance(item, dict):
             entries = item.items()
@@ -40,7 +40,7 @@ def document_of_dumped(value: Any, path: Path) -> Document:
 
 
 def parse(text: str, path: Path) -> Document:
-    """Read the text of a YAML or JSON file; `path` is only named.
+    """Parse the text of a YAML or JSON file. `path` is its name in errors.
 
     Raises:
         SourceError: as `read`.
@@ -68,7 +68,8 @@ def parse(text: str, path: Path) -> Document:
 
 
 def _not_read(text: str, path: Path, place: Place | Path, problem: str) -> SourceError:
-    """What a parser of YAML says of JSON is of little use to who wrote JSON."""
+    """The error for a text that YAML cannot parse. If the file is JSON, it is that of a JSON parser, which is clearer
+    to its author."""
     if path.suffix == ".json":
         try:
             json.loads(text)
@@ -82,20 +83,20 @@ def _not_read(text: str, path: Path, place: Place | Path, problem: str) -> Sourc
     return SourceError(place, f"is not valid YAML or JSON: {problem}{hint}.")
 
 
-#: The tags of what JSON has, of dates and of merge keys. The others build Python objects, or bytes.
+#: The tags for the types of JSON, for dates and for merge keys. Others build Python objects or bytes.
 _TAGS = frozenset("str int float bool null timestamp map seq merge value".split())
-#: CloudFormation makes a float of an account's number that begins with 0 and is written without quotation marks.
+#: CloudFormation reads an account ID that begins with 0 and is not in quotation marks as a float.
 _LEADING_ZERO = re.compile(r"0\d+")
-#: What some take for the end of a line and others do not, so that for them a comment ends elsewhere (YAML 1.1 and 1.2);
-#: and what shows text in another order than it is read in (Unicode Technical Report 36).
+#: Characters that end a line, and so a comment, in YAML 1.1 but not in 1.2; and those that change the order in which
+#: text is displayed (Unicode Technical Report 36).
 _NOT_AS_SHOWN = re.compile("[\u0085\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _DEEPEST = 100
-#: The most values, counting those that aliases repeat. A template of a megabyte has fewer than 200,000.
+#: The greatest number of values, with those that aliases repeat. A template of a megabyte has fewer than 200,000.
 _MOST = 300_000
 
 
 def _refuse_depth(text: str, path: Path) -> None:
-    """libyaml's composer recurses in C and takes the process down with it on deeply nested input."""
+    """Refuse deep nesting: libyaml's composer is recursive C code, and would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -116,7 +117,7 @@ class _Reader:
 
     def construct(self, node: Any, path: tuple[Key, ...]) -> Any:
         self._values += 1
-        # An alias may name what contains it, or many aliases, which name many more ...
+        # An alias can refer to a value that contains it, or to many aliases that each refer to many others.
         if len(path) > _DEEPEST or self._values > _MOST:
             raise SourceError(
                 Place(self._path, *_mark(node)), "is nested too deeply, or repeated too often by aliases."
@@ -147,7 +148,7 @@ class _Reader:
                 raise SourceError(place, f"the key {key!r} stands twice in one object; remove one.")
             self.places[(*path, key)] = _mark(key_node)
             value = self.construct(value_node, (*path, key))
-            # YAML templates may write the long form's two parts as one, as the short form does.
+            # In YAML the argument of Fn::GetAtt can be one text, as that of !GetAtt.
             out[key] = value.split(".", 1) if key == "Fn::GetAtt" and isinstance(value, str) else value
         return out
 
@@ -161,12 +162,12 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return {key: [self.construct(item, (*inner, n)) for n, item in enumerate(node.value)]}
         if name == "GetAtt":
-            # Everything after the first dot is the attribute: Stack.Outputs.Name is Outputs.Name of Stack.
+            # The attribute is all after the first dot: Stack.Outputs.Name is the attribute Outputs.Name of Stack.
             return {key: node.value.split(".", 1)}
         return {key: node.value}
 
     def _scalar(self, node: Any) -> Any:
-        # A date stays as it is written: 2012-10-17 is the name of a policy version.
+        # A date stays text: 2012-10-17 is the name of a policy version.
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
         try:
@@ -176,8 +177,8 @@ class _Reader:
 
 
 def _entries(node: Any, seen: set[int] | None = None) -> list[tuple[Any, Any, bool]]:
-    """A mapping's own entries, then those that it inherits through merge keys (`<<`), marked as such. A mapping that is
-    merged a second time, or into itself, adds nothing."""
+    """The entries of a mapping itself, then those that it inherits by merge keys (`<<`), marked as such. A mapping that
+    is merged twice, or into itself, adds nothing."""
     merge, seen = "tag:yaml.org,2002:merge", seen if seen is not None else {id(node)}
     out = [(key, value, False) for key, value in node.value if key.tag != merge]
     for key, value in node.value:

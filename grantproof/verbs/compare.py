@@ -12,7 +12,7 @@ from grantproof.verbs.parsers import Commands, parser
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     compare = parser(
         commands,
         "compare",
@@ -43,7 +43,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     if options.jsonl is not None:
         if options.old:
             print(f"grantproof compare: --jsonl takes its pairs from lines; leave out {options.old}", file=sys.stderr)

@@ -14,7 +14,7 @@ from grantproof.verbs.parsers import Commands, parser
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     evaluate = parser(
         commands,
         "evaluate",
@@ -41,7 +41,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     from grantproof.iam import Assumptions
     from grantproof.iam.decisions import decide
 

@@ -9,7 +9,7 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, suites
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge every deployment of the file that has no verdict yet."""
+    """Verify every deployment in the file that has no verdict yet; returns the exit status."""
     from grantproof.contract import find
     from grantproof.evidence import report_folder
     from grantproof.fleet import report

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     gate = parser(
         commands,
         "gate",
@@ -46,7 +46,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     from grantproof.evidence import report_folder
     from grantproof.gate import report
     from grantproof.gate.history import NotCompared
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def _found(directory: Path, base: str) -> Change:
     from grantproof.gate.history import Repository
 
-    # Asked here as well, before what takes moto along: nobody waits who mistyped a name.
+    # Also checked here, before moto is imported: a mistyped name is reported without waiting for that.
     Repository.of(directory if directory.is_dir() else Path()).base(base)
     from grantproof.gate.change import changes
 

@@ -15,7 +15,7 @@ from grantproof.verbs.parsers import Commands, parser
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     init = parser(
         commands,
         "init",
@@ -45,14 +45,14 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     try:
         given = dict(pair(text, "--parameter takes NAME=VALUE") for text in options.parameter)
         _refuse_mistaken(options)
     except ValueError as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
-    # Takes moto along, for which nobody waits who mistyped a name.
+    # Imported late, because it imports moto: a mistyped name is reported without waiting for that.
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.aws.drafts.prerequisites import NAME
     from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -83,17 +83,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Where the draft goes."""
+    """The folder of the draft."""
     if options.from_snapshot:
         return Path(options.out or options.from_snapshot.stem)
     return Path(options.templates[0].parent)
 
 
 def _refuse_mistaken(options: argparse.Namespace) -> None:
-    """What can be seen without working out a template.
+    """Refuse mistakes that can be noticed without reading a template.
 
     Raises:
-        ValueError: what is wrong with the command line, or with a file that it names.
+        ValueError: the command line is wrong, or a file that it names.
     """
     if bool(options.templates) == bool(options.from_snapshot):
         raise ValueError("name templates, or a file with --from-snapshot.")
@@ -117,15 +117,15 @@ def _refuse_mistaken(options: argparse.Namespace) -> None:
 
 
 def _near(path: Path) -> str:
-    """A hint: the file beside it whose name is nearest."""
+    """A hint: the file in the same folder with the most similar name."""
     there = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
     return f" Did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def _verified(folder: Path) -> int:
-    """Verify a drafted grant. For the way in which its templates are written waivers are drafted as well, which accept
-    nothing until a person has decided."""
+    """Verify a drafted grant. Findings about the style of its templates get drafted waivers, which accept nothing until
+    a person has decided."""
     import tempfile
     from datetime import UTC, datetime, timedelta
 

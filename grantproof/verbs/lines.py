@@ -1,4 +1,4 @@
-"""JSON Lines in, JSON Lines out."""
+"""Reads JSON Lines and answers each with a line of JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grantproof.verbs import NOT_VERIFIED, VERIFIED
 
 
 def opened(file: Path | None, command: str) -> TextIO | None:
-    """The lines to answer: a file's, or those of standard input. None, with a message, where it cannot be read."""
+    """The lines of a file, or of standard input. None, after an error message, if it cannot be read."""
     file = None if file == Path("-") else file
     name = file or "standard input"
     try:
@@ -39,7 +39,7 @@ _NOT_LINES = {
 
 
 def answered(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
-    """Write the answer to each line as soon as it is known."""
+    """Write the answer to each line as soon as it is known; returns the exit status."""
     from grantproof.iam.lines import answers, dumps
 
     status = VERIFIED

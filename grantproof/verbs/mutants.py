@@ -13,7 +13,7 @@ from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     mutants = parser(
         commands,
         "mutants",
@@ -54,7 +54,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     from grantproof.contract import ContractError, find
 
     try:
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _refused(options: argparse.Namespace) -> str:
-    """Why it cannot be carried out, before anything takes its time; empty where it can."""
+    """Why the command cannot be executed, checked before anything slow; empty if it can."""
     if not hasattr(os, "fork"):
         return "needs a system with fork"
     if options.workers < 1:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def pair(text: str, what: str) -> tuple[str, str]:
-    """Name and value.
+    """The name and the value in a text NAME=VALUE.
 
     Raises:
-        ValueError: it is not of this form; `what` begins the message.
+        ValueError: the text does not have this form; `what` begins the message.
     """
     name, equals, value = text.partition("=")
     if not equals:

@@ -1,4 +1,4 @@
-"""The parser of a verb: what it does, what its exit statuses mean, and commands to copy."""
+"""The parser of a command: what the command does, its exit statuses, and examples to copy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
-#: What DIR is, wherever a verb takes one.
+#: The help for DIR, in every command that has it.
 DIR_HELP = "a grant, or a folder of grants (default: templates)"
 _WIDTH = 78
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says what a mistyped command or option may have been meant to be."""
+    """A parser that suggests what a mistyped command or option may have meant."""
 
     def error(self, message: str) -> NoReturn:
-        """Say it, and leave with exit status 2."""
+        """Print the error, and exit with status 2."""
         if mistyped := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message):
             message += _meant(mistyped[1], re.findall(r"[\w-]+", mistyped[2]))
         elif unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
@@ -41,8 +41,8 @@ def parser(
     statuses: Mapping[int, str],
     examples: Sequence[str],
 ) -> argparse.ArgumentParser:
-    """The parser of the verb `name`. `summary` is its line in the list of verbs; `about`, exit `statuses` and
-    `examples` stand in its own help."""
+    """The parser of the command `name`. `summary` is its line in the list of commands; its own help has `about`, the
+    exit `statuses` and `examples`."""
     told = [f"  {status}  {meaning}" for status, meaning in statuses.items()]
     copied = [f"  grantproof {name} {example}".rstrip() for example in examples]
     made = commands.add_parser(

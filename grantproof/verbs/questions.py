@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_explain(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments of `explain`."""
     explain = parser(
         commands,
         "explain",
@@ -90,7 +90,7 @@ _ARN = "arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
 
 
 def _is_mistyped(command: str, action: str) -> bool:
-    """Is there no such action? Said at once, before anything is deployed."""
+    """Does the action not exist? Checked, and reported, before anything is deployed."""
     from grantproof.iam import actions
 
     if actions.exists(action):
@@ -102,7 +102,7 @@ def _is_mistyped(command: str, action: str) -> bool:
 
 
 def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> int:
-    """Deploy a grant, and ask."""
+    """Deploy a grant, and answer the question on its stage."""
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.mocked.deploy import DeploymentFailed
     from grantproof.aws.questions.inquiry import BadQuestion
@@ -134,7 +134,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
 
 
 def add_who_can(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments of `who-can`."""
     who_can = parser(
         commands,
         "who-can",

@@ -1,4 +1,4 @@
-"""`grantproof snapshot`: what real accounts hold, written to files."""
+"""`grantproof snapshot`: writes snapshots of real accounts to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     snapshot = parser(
         commands,
         "snapshot",
@@ -42,7 +42,7 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     from grantproof.contract import find
     from grantproof.source import SourceError
 
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, services: str | None = None) -> list[str]:
-    """Take snapshots of live accounts into a folder; gives them as `ALIAS=FILE`. Files appear when all accounts have
-    been read: half of the accounts are no snapshot."""
+    """Take snapshots of live accounts into a folder; returns them as `ALIAS=FILE`. The files are written when all
+    accounts have been read, since some of the accounts are no complete snapshot."""
     if not pairs:
         return []
     from grantproof.aws.real import live
@@ -87,7 +87,7 @@ def taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, servic
 
 
 class _Progress:
-    """One line that is written over, where somebody is looking."""
+    """On a terminal, one line that is overwritten."""
 
     def __call__(self, text: str) -> None:
         if sys.stderr.isatty():

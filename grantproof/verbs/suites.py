@@ -1,4 +1,4 @@
-"""Where the verification suites are."""
+"""The folder of the verification suites."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def folder() -> Path:
-    """Where the verification suites are: inside an installed package, or in the working copy's tests/grants.
+    """The folder of the verification suites: in the installed package, or `tests/grants` of a working copy.
 
     Raises:
-        FileNotFoundError: neither is there.
+        FileNotFoundError: there is neither.
     """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "suites", package.parent / "tests" / "grants"):

@@ -1,4 +1,4 @@
-"""`grantproof verify`: grants, beside mocked accounts, snapshots or live ones."""
+"""`grantproof verify`: verifies grants in mocked accounts, or against snapshots or live accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Say what the verb takes."""
+    """Define the arguments."""
     verify = parser(
         commands,
         "verify",
@@ -96,7 +96,7 @@ def _add_fleet(verify: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry it out; gives the exit status."""
+    """Execute the command; returns the exit status."""
     if options.try_calls is not None and not options.live:
         print("--try-calls goes with --live: what may be tried is worked out from what was read.", file=sys.stderr)
         return BAD_USAGE
@@ -131,8 +131,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _wrong_expression(text: str) -> str:
-    """What is wrong with an expression of pytest's `-k`; empty where nothing is. pytest says it only when it has
-    collected, and would end in a verdict on nothing."""
+    """What is wrong with an expression for pytest's `-k`; empty if nothing is. pytest would notice only after
+    collecting, and then report a verdict on nothing."""
     from _pytest.mark.expression import Expression
 
     try:
@@ -143,7 +143,8 @@ def _wrong_expression(text: str) -> str:
 
 
 def called(*arguments: str, passing: bool = False) -> int:
-    """The verb with these arguments, for other verbs. `passing` reports are thrown away, so nobody is sent to them."""
+    """Run `verify` with these arguments, for other commands. If `passing`, its reports are temporary and not
+    mentioned."""
     parser = argparse.ArgumentParser(prog="grantproof")
     add(parser.add_subparsers())
     options = parser.parse_args(["verify", *arguments])
@@ -191,7 +192,7 @@ def _verified(options: argparse.Namespace) -> int:
 
 
 def _processes(workers: str | None, grants: int) -> list[str]:
-    """pytest's options for the number of processes."""
+    """The options of pytest for the number of processes."""
     if not sys.platform.startswith("linux"):
         # A single grant's tests go to one process, but for lint, which is done sooner than another process has started.
         return [f"--numprocesses={workers or ('auto' if grants > 1 else '0')}"]
@@ -201,16 +202,16 @@ def _processes(workers: str | None, grants: int) -> list[str]:
 
 
 class _NotTaken(Exception):
-    """A snapshot of a real account that could not be taken, in words for its user."""
+    """A snapshot of a real account that could not be taken. The message is for the user."""
 
 
 def _exports(grants: Sequence[Contract], options: argparse.Namespace) -> list[str]:
-    """Of real accounts, pytest's options: exports, which are taken now or refused in one line before any test is
-    collected, and what became of the calls that were tried. Empty for mocked ones.
+    """The options of pytest for real accounts: exports, which are taken or checked now, and the results of tried calls.
+    Empty for mocked accounts.
 
     Raises:
-        _NotTaken: one cannot be taken.
-        SourceError: one is not what the contracts need.
+        _NotTaken: an export cannot be taken.
+        SourceError: an export does not fit the contract.
     """
     if not (options.snapshot or options.live):
         return []  # what reads them takes two seconds to import
@@ -229,7 +230,8 @@ def _exports(grants: Sequence[Contract], options: argparse.Namespace) -> list[st
 
 
 def _callers(grants: Sequence[Contract], options: argparse.Namespace) -> Sequence[Source]:
-    """With `--try-calls`: whose calls are tried. Found out first, so that a mistake is said before anything is read."""
+    """With `--try-calls`: who makes the calls. Determined first, so that a mistake is reported before anything is
+    read."""
     if options.try_calls is None:
         return ()
     from grantproof.aws.real import live
@@ -239,7 +241,7 @@ def _callers(grants: Sequence[Contract], options: argparse.Namespace) -> Sequenc
 
 
 def _tried(worlds: Mapping[str, Recorded], callers: Sequence[Source], options: argparse.Namespace) -> Path | None:
-    """With `--try-calls`: say what will be called, call it, and give the file with what became of it."""
+    """With `--try-calls`: print the calls, make them, and return the file with their results."""
     if not callers:
         return None
     from grantproof.aws.real import trial_run

@@ -1,1 +1,1 @@
-"""What each boto3 call asks of IAM, and the error with which its service refuses."""
+"""The permissions that each boto3 call needs, and the error with which its service refuses it."""

@@ -1,4 +1,4 @@
-"""What a call asks of IAM: the values that pass between operations and the authoriser."""
+"""The permissions that a call needs, as values that `operations` passes to the authoriser."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 Params = Mapping[str, Any]
 Context = Mapping[str, tuple[str, ...]]
-#: Looks up what a name stands for in the caller's account: (kind, name) to an ARN, or None where it is not known.
+#: Looks up a name in the caller's account: (kind, name) to an ARN, or None if it is unknown.
 Find = Callable[[str, str], str | None]
 
 
 def no_lookup(kind: str, name: str) -> str | None:
-    """A look-up that finds nothing: for callers in no account that is known."""
+    """A lookup that finds nothing, for callers of an unknown account."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class CallerScope:
-    """Who calls from where: what ARN templates call Partition, Account and Region, how names are looked up, and
-    the ARN of the user who calls (None where the caller is no user)."""
+    """The caller of a call: the values of Partition, Account and Region in ARN templates, how names are looked up, and
+    the ARN of the calling user (None if the caller is no user)."""
 
     partition: str
     account: str
@@ -29,14 +29,14 @@ class CallerScope:
     user: str | None = None
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of a resource of the caller's account and region."""
+        """The ARN of a resource in the caller's account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """One question to the evaluator. `resource` is an ARN, `*` for an action without resource types, or None where the
-    call does not say which. `resource_account` is None where the ARN does not say whose it is."""
+    """One permission to decide. `resource` is an ARN, `*` for an action without resource types, or None if the call
+    does not determine it. `resource_account` is None if the ARN does not contain it."""
 
     action: str
     resource: str | None
@@ -44,14 +44,15 @@ class Authorisation:
     context: Context = field(default_factory=dict)
 
 
-#: Gives what one operation asks.
+#: Returns the permissions that an operation needs.
 Special = Callable[[Params, CallerScope], tuple[Authorisation, ...]]
-#: Gives the values of one variable of an ARN template.
+#: Returns the values of one variable of an ARN template.
 Filler = Callable[[Params, CallerScope], Sequence[str]]
 
 
 def owner(arn: str | None, where: CallerScope) -> str | None:
-    """The account in an ARN; the caller's where the ARN has none, but for S3, whose ARNs never have one (rule R20)."""
+    """The account in an ARN. If the ARN has none, the caller's account, except for S3, whose ARNs never have one (rule
+    R20)."""
     if arn is None:
         return where.account
     fields = arn.split(":", 5)
@@ -60,12 +61,12 @@ def owner(arn: str | None, where: CallerScope) -> str | None:
 
 
 def ask(action: str, resource: str | None, where: CallerScope, context: Context | None = None) -> Authorisation:
-    """One question, with the owner that the ARN names."""
+    """One permission; the owner of the resource is determined from the ARN."""
     return Authorisation(action, resource, owner(resource, where), context or {})
 
 
 def tags(params: Params) -> Context:
-    """The keys that follow from tags in a request (rule C66)."""
+    """The condition keys for the tags in a request (rule C66)."""
     found = params.get("Tags")
     if isinstance(found, Mapping):
         found = [{"Key": key, "Value": value} for key, value in found.items()]
@@ -79,7 +80,7 @@ def tags(params: Params) -> Context:
 
 
 def through(service: str, where: CallerScope) -> Context:
-    """The keys of a call that a service makes with the caller's identity (rules C67, C68, K19)."""
+    """The condition keys of a call that a service makes with the caller's identity (rules C67, C68, K19)."""
     host = f"{service}.amazonaws.com"
     return {
         "aws:ViaAWSService": ("true",),

@@ -1,4 +1,4 @@
-"""Authorises real boto3 calls by the policies of their world, and answers them as AWS would refuse them."""
+"""Authorises boto3 calls with the policies of their world, and refuses them with AWS's errors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from grantproof.aws.mocked.world import World
 from grantproof.iam import IamError, Request, evaluate, parse_principal, refusal_message
 from grantproof.iam.assumption import in_doubt
 
-#: An address of the range for documentation.
+#: An address that is reserved for documentation.
 _SOURCE_ADDRESS = "203.0.113.10"
 _CHAINED_MOST = timedelta(hours=1)
 
 
 class NotJudged(Exception):
-    """A call of which the authoriser cannot say whether it is allowed. Never an answer: the test that made the call
+    """The authoriser cannot decide whether a call is allowed. It is never an answer to the call: the test that made it
     fails."""
 
 
 def lookup(world: World, account: str, region: str) -> Find:
-    """What names stand for in an account of the world, asked of the mocked services themselves."""
+    """A lookup of names in an account of the world, which calls the mocked services."""
 
     def find(kind: str, name: str) -> str | None:
         try:
@@ -72,7 +72,7 @@ _LOOKUPS: Mapping[str, Callable[[Client, str], str | None]] = {
     "instance-profile": lambda client, name: client("iam").get_instance_profile(InstanceProfileName=name)[
         "InstanceProfile"
     ]["Arn"],
-    # These are named by ARN, or not there yet.
+    # These are named by ARN, or do not exist yet.
     "policy": lambda client, name: None,
     "server-certificate": lambda client, name: None,
     "mfa": lambda client, name: None,
@@ -87,7 +87,7 @@ _LOOKUPS: Mapping[str, Callable[[Client, str], str | None]] = {
 
 
 class _Answers:
-    """What the mocked services answered, for as long as no call changes what the accounts hold."""
+    """A cache of answers of the mocked services, valid until a call changes something."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -95,7 +95,7 @@ class _Answers:
         self._known: dict[Hashable, Any] = {}
 
     def of(self, question: Hashable, ask: Callable[[], Any]) -> Any:
-        """The answer to a question, asked at most once."""
+        """The answer to a question, which is asked at most once."""
         if self._changes != self._world.changes:
             self._changes, self._known = self._world.changes, {}
         if question not in self._known:
@@ -105,7 +105,7 @@ class _Answers:
 
 @lru_cache(maxsize=64)
 def _time_keys(epoch: int) -> Mapping[str, tuple[str, ...]]:
-    """The keys that say when a request is made. Hundreds are made in one second."""
+    """The condition keys for the time of a request. Cached, since hundreds of requests are made in one second."""
     return {
         "aws:CurrentTime": (datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
         "aws:EpochTime": (str(epoch),),
@@ -113,17 +113,17 @@ def _time_keys(epoch: int) -> Mapping[str, tuple[str, ...]]:
 
 
 class Authoriser:
-    """Judges the calls of a world's sessions. `policies` gives the policies now in force (rule E32)."""
+    """Authorises the calls of a world. `policies` returns the policies in force (rule E32)."""
 
     def __init__(self, world: World, policies: Callable[[], Policies]) -> None:
         self._world, self._policies = world, policies
         self._answers = _Answers(world)
 
     def __call__(self, call: Call) -> Refusal | None:
-        """How the service refuses the call, or None when it is allowed.
+        """The refusal of a call, or None if it is allowed.
 
         Raises:
-            NotJudged: it cannot be said.
+            NotJudged: it cannot be decided.
         """
         protocol = str(call.operation.service_model.metadata.get("protocol", ""))
         now = self._world.now()
@@ -135,8 +135,8 @@ class Authoriser:
         try:
             asked = authorisations(call.service, call.operation.name, call.params, where)
             if call.identity.entry:
-                # Whoever comes from an identity provider calls AssumeRoleWithWebIdentity or -SAML. On the wire the
-                # mocked world takes AssumeRole for both, since it can make no token that moto would look into.
+                # Federated identities call AssumeRoleWithWebIdentity or -SAML. In the mocked world they call AssumeRole
+                # instead, since there are no tokens that moto would accept.
                 asked = tuple(replace(a, action=call.identity.entry) for a in asked if a.action == "sts:AssumeRole")
             for authorisation in asked:
                 if message := self._refused(call, authorisation):
@@ -146,7 +146,7 @@ class Authoriser:
         return self._barred_by_sts(call)
 
     def where(self, identity: Identity, region: str) -> CallerScope:
-        """Where a caller's names are looked up: its own account, in the region of the call."""
+        """The scope in which a caller's names are looked up: its own account, in the region of the call."""
         find = lookup(self._world, identity.account, region)
         remembered = partial(self._remembered, find, identity.account, region)
         # "If a temporary access key is used, then UserName is required" (IAM API reference, ListAccessKeys).
@@ -168,14 +168,14 @@ class Authoriser:
         return "" if decision.allowed else refusal_message(request, decision)
 
     def request(self, identity: Identity, asked: Authorisation, region: str) -> Request:
-        """The request that AWS would judge, with the condition keys that AWS would supply (rules C45 to C75)."""
+        """The request that AWS would decide, with the condition keys that AWS would set (rules C45 to C75)."""
         now = self._world.now()
         account = asked.resource_account
         if account is None and asked.resource is not None:
             account = self._policies().owner(asked.resource) or self._unsaid_owner(asked.resource, identity)
         context = {
             **_time_keys(int(now.timestamp())),
-            # Rule C71: IAM is in one place.
+            # Rule C71: IAM is in one region.
             "aws:RequestedRegion": ("us-east-1" if asked.action.startswith("iam:") else region,),
             "aws:SecureTransport": ("true",),
             "aws:SourceIp": (_SOURCE_ADDRESS,),
@@ -189,8 +189,8 @@ class Authoriser:
         return Request(principal, asked.action, asked.resource, account, context)
 
     def _organizations(self, caller: str, owner: str | None) -> Mapping[str, tuple[str, ...]]:
-        """The keys of the caller's organization and of the resource's; absent where an account is in none (rules C47,
-        C64)."""
+        """The condition keys for the organizations of the caller and of the resource; absent for an account in none
+        (rules C47, C64)."""
         out: dict[str, tuple[str, ...]] = {}
         for prefix, account in (("aws:Principal", caller), ("aws:Resource", owner)):
             found = self._world.organizations.get(account or "")
@@ -199,9 +199,9 @@ class Authoriser:
         return out
 
     def _unsaid_owner(self, resource: str, identity: Identity) -> str | None:
-        """The account of a resource whose ARN does not say it: for buckets, the one that has it. One that no account of
-        the world has is treated as the caller's own: S3 then says that it does not exist, to those who may know. Other
-        services look such names up among the caller's own, such as the hosted zones of Route 53."""
+        """The account of a resource whose ARN does not contain it. For a bucket, the account that has it; a bucket that
+        does not exist counts as the caller's own, since S3 then says to callers with permission that it does not exist.
+        Other services look such names up in the caller's account, such as Route 53 its hosted zones."""
         if ":s3:::" not in resource:
             return identity.account if resource.startswith("arn:") else None
         name = resource.split(":", 5)[5].partition("/")[0]
@@ -209,7 +209,7 @@ class Authoriser:
         return owners.get(name, identity.account)
 
     def _owners_of_buckets(self) -> Mapping[str, str]:
-        """The account of every bucket there is now, by its name, which no two have in common."""
+        """The account of every existing bucket, by name. Names of buckets are unique."""
         world = self._world
         return {
             bucket["Name"]: number
@@ -218,7 +218,7 @@ class Authoriser:
         }
 
     def _barred_by_sts(self, call: Call) -> Refusal | None:
-        """Durations that STS refuses of callers who may assume the role (rules T10, T11)."""
+        """Session durations that STS refuses although the caller may assume the role (rules T10, T11)."""
         if (call.service, call.operation.name) != ("sts", "AssumeRole"):
             return None
         seconds = call.params.get("DurationSeconds")

@@ -1,4 +1,4 @@
-"""Which calls can change nothing, even where they are wrongly allowed."""
+"""Which calls cannot change anything, even if they are wrongly allowed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from grantproof.iam import actions
 
-#: Gives botocore's model of a service.
+#: Returns botocore's model of a service.
 Models = Callable[[str], Any]
 
-#: Services of which it is known what each operation asks, and whose reads read.
+#: Services whose operations are mapped to permissions, and whose reading operations change nothing.
 _SERVICES = frozenset("cloudformation dynamodb ec2 ecr iam kms lambda s3 secretsmanager sns sqs ssm".split())
 _BEGINS = ("Get", "List", "Describe", "Head", "BatchGet")
-#: Called a read, and yet something is made: a token, a report.
+#: Operations with the name of a read that create something, such as a token or a report.
 _MAKES = frozenset({"ecr:GetAuthorizationToken", "ssm:GetAccessToken", "ssm:GetDeployablePatchSnapshotForInstance"})
 _LEVELS = frozenset({"List", "Read"})
 
 
 def only_reads(service: str, operation: str) -> bool:
-    """Does an operation change nothing, by its name and by the access level of its action?"""
+    """Does an operation change nothing, according to its name and the access level of its action?"""
     action = next((a for a, calls in _S3.items() if operation in calls), operation) if service == "s3" else operation
     name = f"{service}:{action}"
     if service not in _SERVICES or not operation.startswith(_BEGINS) or name in _MAKES or not actions.exists(name):
@@ -28,13 +28,13 @@ def only_reads(service: str, operation: str) -> bool:
 
 
 def harmless(service: str, operation: str, params: Mapping[str, Any]) -> bool:
-    """Can a call change nothing, whatever it is allowed? The last word before each call."""
+    """Can a call change nothing, even if it is allowed? Checked immediately before each call."""
     if (service, operation) == ("sts", "AssumeRole"):
         return True
     return only_reads(service, operation) or (service == "ec2" and params.get("DryRun") is True)
 
 
-#: S3's actions that are called otherwise, as far as each call needs nothing but the action.
+#: Operations of S3 by action, where the names differ and the call needs no other action.
 _S3: Mapping[str, tuple[str, ...]] = {
     "ListBucket": ("ListObjectsV2",),
     "ListAllMyBuckets": ("ListBuckets",),
@@ -43,7 +43,8 @@ _S3: Mapping[str, tuple[str, ...]] = {
 
 
 def reads(pattern: str, models: Models) -> Iterator[tuple[str, str]]:
-    """(service, operation) of the reads that an action pattern names. Of several that need the same, the first."""
+    """The reading operations, as (service, operation), that an action pattern covers. Of several with the same action,
+    the first."""
     for action in actions.matching(pattern):
         service, name = action.split(":")
         if service not in _SERVICES:
@@ -56,7 +57,7 @@ def reads(pattern: str, models: Models) -> Iterator[tuple[str, str]]:
 
 
 def without_parameters(named: Sequence[str], models: Models) -> Iterator[tuple[str, str]]:
-    """Those that need no parameter; first the ones about several things, which seldom need one of several."""
+    """Those of these operations that need no parameters; first those whose names are plural, which seldom need any."""
     for action in sorted(named, key=lambda name: (not name.endswith("s"), name)):
         service, _, operation = action.partition(":")
         if service not in _SERVICES or operation not in models(service).operation_names:

@@ -1,12 +1,12 @@
-"""What a boto3 call asks of IAM: actions, resources and the condition keys that the operation itself supplies.
+"""The permissions that a boto3 call needs: actions, resources, and the condition keys that the operation sets.
 
-Most operations are authorised as the action of their own name on the resources that the action list gives it; ARNs come
-from the list's templates, filled from the call's parameters. What differs is in a table of its service. A call that
-cannot be mapped is an error, and a resource that cannot be derived is None: the request is then decided only if no
+Most operations need the action of their own name, on the resources that the action list gives for it; ARNs are made
+from the templates in the list and the parameters of the call. Exceptions are in a table for each service. An operation
+that cannot be mapped is an error. A resource that cannot be determined is None: the request is then decided only if no
 statement depends on the resource. Nothing is guessed.
 
-Left out: KMS permissions for objects, queues and topics under customer managed keys; access points; tags that a
-resource already has (`aws:ResourceTag`).
+Not modelled are: KMS permissions for objects, queues and topics under customer managed keys; access points; existing
+tags of a resource (`aws:ResourceTag`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ __all__ = ["Authorisation", "CallerScope", "UnmappedOperation", "authorisations"
 
 
 class UnmappedOperation(Exception):
-    """An operation of which it is not known what it asks of IAM."""
+    """It is not known which permissions an operation needs."""
 
 
 class UnlistedOperation(UnmappedOperation):
-    """One whose name is in no list, newer than it perhaps."""
+    """An operation whose name is in no list; it may be newer than the list."""
 
 
 def _insights(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
@@ -84,13 +84,13 @@ _TABLES = (
     operations_of_secrets,
     operations_of_ssm,
 )
-#: What an operation asks, where it is not simply the action of its own name.
+#: The permissions of operations that need more, or another action, than that of their own name.
 SPECIAL: Mapping[tuple[str, str], Special] = {
     ("cloudtrail", "ListInsightsMetricData"): _insights,
     **{("budgets", name): _on_budget(action) for action, names in _BUDGETS.items() for name in names.split()},
     **{operation: special for table in _TABLES for operation, special in table.SPECIAL.items()},
 }
-#: What fills a variable of an ARN template, where it is not simply the parameter of that name.
+#: The values of variables of ARN templates that are not simply those of the parameter of that name.
 FILLERS: Mapping[tuple[str, str], Filler] = {
     **operations_of_dynamodb.FILLERS,
     **operations_of_identity.FILLERS,
@@ -99,7 +99,7 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
     **operations_of_s3.FILLERS,
     **operations_of_ssm.FILLERS,
 }
-#: Parameters that may name a resource of a service.
+#: The parameters that can name a resource, by service.
 _CANDIDATES = {
     "dynamodb": operations_of_dynamodb.candidates,
     "kms": operations_of_kms.candidates,
@@ -112,15 +112,15 @@ _CANDIDATES = {
 
 
 def authorisations(service: str, operation: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
-    """Every permission that a call needs; all of them have to be granted (rules E35, E38). Empty where the operation
-    needs none (rules T26, T28).
+    """The permissions that a call needs, all of them (rules E35, E38). Empty if the operation needs none (rules T26,
+    T28).
 
     Args:
-        service: botocore's name of the service.
+        service: the name of the service in botocore.
         params: the API parameters.
 
     Raises:
-        UnmappedOperation: it is not known what the operation asks.
+        UnmappedOperation: the permissions are not known.
     """
     special = SPECIAL.get((service, operation))
     if special is not None:
@@ -143,9 +143,9 @@ def authorisations(service: str, operation: str, params: Params, where: CallerSc
 
 @cache
 def named_alike(service: str) -> bool:
-    """Are the service's operations the actions of their own names, as three quarters of them or more are in the action
-    list; or half of them, and no action has another name, that might stand for several? Those that are newer than the
-    list are then known by name, and only their resources are not."""
+    """Do the operations of a service have the names of their actions? True if three quarters of them are in the action
+    list, or half of them and no action has another name that could stand for several operations. The action of an
+    unlisted operation is then known by its name; only its resources are not."""
     operations = models().load_service_model(service, "service-2")["operations"]
     prefix = prefix_of(service)
     known = sum((service, name) in SPECIAL or actions.exists(f"{prefix}:{name}") for name in operations)
@@ -156,7 +156,7 @@ def named_alike(service: str) -> bool:
 
 
 def by_list(service: str, action: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
-    """What the action list says of an action: one question for each resource that it requires; where it requires none
+    """The permissions according to the action list: one for each resource that the action requires; if it requires none
     in particular, one for each resource that the parameters name."""
     known = actions.details(action)
     context = tags(params)
@@ -177,7 +177,7 @@ _PLACES = ("Partition", "Region", "Account")
 
 
 def _arns(service: str, kind: ResourceType, params: Params, where: CallerScope) -> list[str]:
-    """The ARNs of one kind of resource that the parameters name; empty where a variable has no parameter."""
+    """The ARNs of one kind of resource that the parameters name; empty if a variable has no parameter."""
     template = kind.arn
     rows: list[dict[str, str]] = [{"Partition": where.partition, "Region": where.region, "Account": where.account}]
     for variable in _VARIABLE.findall(template):
@@ -191,15 +191,15 @@ def _arns(service: str, kind: ResourceType, params: Params, where: CallerScope) 
 
 
 def _alike(kind: ResourceType, variable: str, params: Params) -> Sequence[str]:
-    """What fills a variable under a parameter that is called almost as it is: `DBInstanceIdentifier` fills
-    `DbInstanceName`; or, if it is the only variable, almost as the kind of resource: `stateMachineArn`. Nothing where
-    several are."""
+    """The values of a variable from a parameter with a similar name: `DBInstanceIdentifier` for `DbInstanceName`. If it
+    is the only variable, the name can also resemble the kind of resource: `stateMachineArn`. Empty if several
+    parameters are similar."""
     wanted = _called(kind, variable)
     found = {name: value for name, value in params.items() if _bare(name) in wanted}
     given = [
         value
         for name, value in found.items()
-        # `ResourceId` is of whatever kind another parameter says; an ARN says it by itself.
+        # The kind of a `ResourceId` is in another parameter; an ARN contains its kind.
         if isinstance(value, str) and value and (_bare(name) != _RESOURCE or value.startswith("arn:"))
     ]
     return given if len(given) == len(found) == 1 else []
@@ -209,7 +209,7 @@ _RESOURCE = "resource"
 
 
 def _called(kind: ResourceType, variable: str) -> set[str]:
-    """What a parameter that fills a variable may be called, bare of case and of what says that it is a name."""
+    """The possible names of a parameter for a variable, in lower case and without words for "name"."""
     alone = _expression(kind.arn)[1] == (variable,)
     return {_bare(variable), *([_bare(kind.name), _RESOURCE] if alone else [])} - {""}
 
@@ -220,7 +220,7 @@ def _bare(name: str) -> str:
 
 
 def _filled(template: str, row: Mapping[str, str]) -> str | None:
-    """The template filled; or, where a parameter holds a whole ARN, that ARN if it is of the template's kind."""
+    """The template filled in; if a parameter contains a whole ARN, that ARN, if it fits the template."""
     whole = [value for name, value in row.items() if name not in _PLACES and value.startswith("arn:")]
     if whole:
         return whole[0] if _expression(template)[0].fullmatch(whole[0]) else None
@@ -246,10 +246,11 @@ def _values(service: str, variable: str, params: Params, where: CallerScope) -> 
 def parameters_for(
     service: str, operation: str, resource: str, where: CallerScope, minimal: Params, known: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """Parameters under which an operation is authorised on exactly this resource, or None where there are none.
+    """Parameters with which an operation needs permission on exactly this resource; None if there are none.
 
-    Built by filling the parameters that name resources from the ARN, and kept only if `authorisations` maps them back
-    to it. `minimal` are the operation's other required parameters, `known` all that it has; empty: not known.
+    The parameters that name resources are filled in from the ARN, and kept only if `authorisations` maps them back to
+    it. `minimal`: the other required parameters of the operation; `known`: the names of all its parameters, empty if
+    unknown.
     """
     if resource == "*":
         return dict(minimal)
@@ -261,7 +262,7 @@ def parameters_for(
             asked = authorisations(service, operation, params, where)
         except (UnmappedOperation, KeyError):
             continue
-        # Beside the key that the resource is encrypted with.
+        # In addition to the key with which the resource is encrypted.
         own = [a for a in asked if service == "kms" or not a.action.startswith("kms:")]
         if own and all(a.resource == resource for a in own):
             return params
@@ -293,8 +294,8 @@ def _candidates(
 
 
 def _under_names_alike(kind: ResourceType, values: Mapping[str, str], known: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each way to fill all variables by parameters that are called almost as they are; ARNs only where they are called
-    so."""
+    """Each way to set all variables by parameters with similar names. An ARN is used only for a parameter whose name
+    says that it is one."""
     names = [
         [
             name
@@ -308,7 +309,7 @@ def _under_names_alike(kind: ResourceType, values: Mapping[str, str], known: Seq
 
 
 def _lower(name: str) -> str:
-    """Some services begin the names of parameters with a small letter."""
+    """The name with a small first letter, as some services write the names of parameters."""
     return name[:1].lower() + name[1:]
 
 
@@ -319,7 +320,7 @@ _CHARACTERS = {"BucketName": "[^/]"}
 
 @lru_cache(maxsize=4096)
 def _expression(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """An ARN template as a regular expression, and its variables other than the places."""
+    """An ARN template as a regular expression, and its variables except Partition, Region and Account."""
     seen: set[str] = set()
     expression = ""
     for part in re.split(r"(\$\{\w+\})", template):
