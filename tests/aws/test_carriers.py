@@ -338,6 +338,13 @@ def test_a_function_can_be_named_in_every_way_that_lambda_accepts(name: str, arn
     assert [entry["Arn"] for entry in entries(("AWS::Lambda::Permission", given))] == [arn]
 
 
+@pytest.mark.parametrize("service", ["s3.amazonaws.com", "alexa-appkit.amazon.com", "alexa-connectedhome.amazon.com"])
+def test_a_service_may_invoke_a_function_and_alexa_is_one(service: str) -> None:
+    given = {"FunctionName": "f", "Action": "lambda:InvokeFunction", "Principal": service}
+    ((statement,),) = (entry["Policy"]["Statement"] for entry in entries(("AWS::Lambda::Permission", given)))
+    assert statement["Principal"] == {"Service": service}
+
+
 def test_a_principal_that_lambda_refuses_gives_no_policy() -> None:
     with pytest.raises(NoPolicy, match="neither account, role, user nor service"):
         entries(("AWS::Lambda::Permission", {"FunctionName": "f", "Action": "a", "Principal": "somebody"}))

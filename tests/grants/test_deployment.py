@@ -48,8 +48,8 @@ def test_every_stack_and_every_nested_stack_is_complete(
         for name, resource in read(template).value["Resources"].items():
             if isinstance(resource, list):
                 continue  # a loop, which the deployment has written out
-            if str(resource.get("Type")) == "AWS::Serverless::LayerVersion":
-                continue  # SAM gives it another name with each content
+            if str(resource.get("Type")) in ("AWS::Serverless::Connector", "AWS::Serverless::LayerVersion"):
+                continue  # SAM makes a policy of the one, and gives the other another name with each content
             if (*path, name) not in there and "Condition" not in resource and (*path, name) not in missing:
                 verdict.broken(
                     f"stack {stack.alias} is complete",

@@ -197,7 +197,8 @@ def _function_policy(properties: Mapping[str, Any], function: str) -> Any:
     return {"Version": "2012-10-17", "Statement": [made]}
 
 
-_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
+#: https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-alexaskill.html
+_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?|alexa-[a-z]+\.amazon\.com")
 #: Properties of an AWS::Lambda::Permission that become conditions of the statement: property, operator, condition key.
 _PERMISSION_CONDITIONS = (
     ("SourceArn", "ArnLike", "AWS:SourceArn"),
