@@ -100,6 +100,11 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytes
             "resource_account is 111111111111, and aws:ResourceAccount of the context is 222222222222",
         ),
         (line(policies={"grants": 5}), "badRequest", "grants is a list of KMS grants"),
+        (line(policies={"identity": {"statement": []}}), "malformed", "(G1); the nearest is Statement"),
+        (line(policies={"identity": {"Statement": [None]}}), "malformed", "a JSON object, and this is null"),
+        (line(policies={"identity": {"Statement": {"Action": "*"}}}), "malformed", "Effect is missing"),
+        (line(policies={"identity": {"Statement": {**ALLOW, "Action": {}}}}), "malformed", "text, not an object"),
+        (line(policies={"identity": {"Statement": {**ALLOW, "Resource": [1]}}}), "malformed", "text, not a number"),
     ],
 )
 def test_one_broken_line_is_named_and_the_others_are_answered(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from grantproof.iam.assumption import Judge
-from grantproof.iam.errors import MalformedPolicy, Undecided
+from grantproof.iam.errors import MalformedPolicy, Undecided, in_json
 from grantproof.iam.glob import Glob, folded
 from grantproof.iam.operators import NAMES, Operator, Set, Type, operator
 from grantproof.iam.pattern import Pattern, PatternError, completed, read, single_value, split_fields
@@ -82,7 +82,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise MalformedPolicy(f"a condition value is text, a number or a boolean, not {type(value).__name__}")
+    raise MalformedPolicy(f"a condition value is text, a number or a boolean, not {in_json(value)}")
 
 
 class Context(Protocol):
@@ -203,7 +203,7 @@ def _of_another_type(test: Test, value: str, wanted: Pattern, name: str, *, in_r
     if in_request and not test.operator.negated:
         return False
     bad = value if in_request else wanted.text
-    raise Undecided(f"{test.operator.name} {test.key} against {bad!r}, which is not a {name} (O24)")
+    raise Undecided(f"{test.operator.name} {test.key} against {bad!r}, which is no {name} (O24)")
 
 
 RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {

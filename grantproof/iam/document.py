@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 from grantproof.iam.condition import Test, parse_block
-from grantproof.iam.errors import MalformedPolicy
+from grantproof.iam.errors import MalformedPolicy, in_json
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.pattern import Pattern, PatternError, Variable, holds_private, outline, read
 from grantproof.iam.principal import PrincipalElement, is_origin_access_identity, is_unique_id, named_account
@@ -135,8 +135,8 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
         raise MalformedPolicy('a policy is a JSON object: {"Version": ..., "Statement": [...]}', label)
     _check_size(document, type_, label)
     for element in document:
-        if element not in ("Version", "Id", "Statement"):
-            message = f"{element!r} is not an element of a policy (G1)"
+        if element not in _TOP:
+            message = f"{element!r} is not an element of a policy (G1){_nearest(element, _TOP)}"
             if element in _ELEMENTS:
                 message += '; a statement stands in {"Statement": [...]}'
             elif element in _AROUND_A_POLICY:
@@ -158,6 +158,13 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
     return Policy(label, type_, version, statements)
 
 
+def _nearest(element: object, known: Sequence[str]) -> str:
+    """Which element may have been meant, as the end of a message; nothing where none is near."""
+    near = difflib.get_close_matches(str(element).capitalize(), known, n=1)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+_TOP = ("Version", "Id", "Statement")
 #: What the AWS CLI prints around a document (get-policy-version, get-role-policy, get-bucket-policy).
 _AROUND_A_POLICY = frozenset(
     "PolicyVersion PolicyDocument PolicyName RoleName UserName GroupName Policy Document".split()
@@ -196,13 +203,14 @@ class _Reader:
 
     def read(self, raw: Any) -> Statement:
         if not isinstance(raw, Mapping):
-            self._refuse("a statement is a JSON object")
+            self._refuse(f"a statement is a JSON object, and this is {in_json(raw)}")
         for element in raw:
             if element not in _ELEMENTS:
-                near = difflib.get_close_matches(str(element).capitalize(), sorted(_ELEMENTS), n=1)
-                hint = f"; the nearest is {near[0]}" if near else ""
+                hint = _nearest(element, sorted(_ELEMENTS))
                 self._refuse(f"{element!r} is not an element of a statement (G10){hint}", str(element))
-        effect = raw.get("Effect")
+        if "Effect" not in raw:
+            self._refuse("Effect is missing (G5)", "Effect")
+        effect = raw["Effect"]
         if effect not in ("Allow", "Deny"):
             self._refuse(f"Effect is {effect!r}, not Allow or Deny (G5)", "Effect")
         not_action, actions = self._one_of(raw, "Action", "NotAction")
@@ -236,7 +244,7 @@ class _Reader:
         items = value if isinstance(value, list | tuple) else [value]
         for item in items:
             if not isinstance(item, str):
-                self._refuse(f"{element} holds text, not {type(item).__name__} (G8)", element)
+                self._refuse(f"{element} holds text, not {in_json(item)} (G8)", element)
         return tuple(items)
 
     def _sid(self, raw: Mapping[str, Any]) -> str | None:

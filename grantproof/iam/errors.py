@@ -5,6 +5,7 @@ Nothing here is an answer: a caller that catches one of these has learnt neither
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -41,6 +42,24 @@ class IamError(Exception):
             "element": self.element,
             "message": self.message,
         }
+
+
+def in_json(value: object) -> str:
+    """What a value that was read from JSON or YAML is called there: `null`, `an object`, `a number`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case list() | tuple():
+            return "a list"
+        case Mapping():
+            return "an object"
+    return f"a {type(value).__name__}"
 
 
 class MalformedPolicy(IamError):
