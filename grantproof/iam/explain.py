@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.condition import Test, holds
 from grantproof.iam.decision import Decision, Outcome
 from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers
-from grantproof.iam.match import conditions_hold, principal_matches, resource_matches
+from grantproof.iam.match import principal_matches, resource_matches
 from grantproof.iam.principal import Via
 from grantproof.iam.request import Request
 
@@ -97,14 +98,22 @@ def _mismatch(policy: Policy, statement: Statement, request: Request, layers: La
             return near(Mismatch.PRINCIPAL)
         if request.resource is not None and not resource_matches(policy, statement, request, judge):
             return near(Mismatch.RESOURCE)
-        for test in statement.conditions:
-            if not conditions_hold(replace(statement, conditions=(test,)), request, judge):
-                values = request.values.get(test.key)
-                has = f"the request has {', '.join(values)}" if values else "the request does not carry the key"
-                return near(Mismatch.CONDITION, f"{test}; {has}")
     except Undecided:
         return None
+    for test in statement.conditions:
+        if _fails(test, request, judge):
+            values = request.values.get(test.key)
+            has = f"the request has {', '.join(values)}" if values else "the request does not carry the key"
+            return near(Mismatch.CONDITION, f"{test}; {has}")
     return None
+
+
+def _fails(test: Test, request: Request, judge: Judge) -> bool:
+    """Is an entry false, for certain? One of which that cannot be said does not matter beside another that is."""
+    try:
+        return not holds(test, request, judge)
+    except Undecided:
+        return False
 
 
 def explanation(request: Request, layers: Layers, decision: Decision) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grantproof.iam import Decision, Undecided, evaluate, parse_layers, parse_request
+from grantproof.iam import Decision, Undecided, evaluate, explanation, parse_layers, parse_request
 from grantproof.iam.errors import BadRequest
 
 OWNER, PARTNER, STRANGER = "111111111111", "222222222222", "333333333333"
@@ -397,3 +397,16 @@ def test_a_role_that_may_be_service_linked_is_not_taken_for_another() -> None:
     own, linked = (f"arn:aws:iam::{OWNER}:role/{path}AWSServiceRoleForX" for path in ("p/", "aws-service-role/x/"))
     assert not evaluate(parse_request({**asked, "session_issuer": own}), layers).allowed
     assert evaluate(parse_request({**asked, "session_issuer": linked}), layers).allowed
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_condition_that_is_false_is_named_beside_one_that_cannot_be_judged() -> None:
+    unclear = {"NumericEquals": {"s3:max-keys": "ten"}, "StringEquals": {"aws:SourceVpc": "vpc-1"}}
+    some = document({**ALLOW_ALL, "Condition": unclear})
+    context = {"s3:max-keys": "10", "aws:SourceVpc": "vpc-2"}
+    asked = {"principal": SESSION, "action": "s3:ListBucket", "resource": BUCKET, "resource_account": OWNER}
+    request, layers = parse_request({**asked, "context": context}), parse_layers({"identity": [some]})
+    said = explanation(request, layers, evaluate(request, layers))
+    assert said.endswith("whose condition does not match: StringEquals aws:sourcevpc [vpc-1]; the request has vpc-2.")
