@@ -20,7 +20,7 @@ from grantproof.iam.explain import RULES
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import principal_matches, resource_matches
 from grantproof.iam.principal import Kind
-from grantproof.iam.request import Request
+from grantproof.iam.request import DERIVED_KEYS, Request
 from grantproof.iam.satisfy import added, satisfying
 
 _MOST_STEPS = 8
@@ -95,9 +95,13 @@ def _by_request(request: Request, layers: Layers, blocked: PolicyType) -> Step |
         ):
             continue
         met = satisfying(statement.conditions, request)
-        if met is not None and met != request and _further(met, layers, blocked):
+        if met is None or met == request or not _further(met, layers, blocked):
+            continue
+        context = added(request, met)
+        # What follows from who asks, and for which resource, nobody can send otherwise.
+        if DERIVED_KEYS.isdisjoint(key.lower() for key in context):
             cited = Cited(policy.label, statement.index, statement.sid, statement.effect, policy.type)
-            return Change("request", blocked, cited, context=added(request, met)), met, layers
+            return Change("request", blocked, cited, context=context), met, layers
     return None
 
 

@@ -112,6 +112,15 @@ OF_SERVICES: Mapping[str, tuple[str, str]] = {
 }
 
 
+#: The keys that follow from who asks, and whose the resource is: those that `Request` adds.
+DERIVED_KEYS = frozenset(
+    f"aws:{name}"
+    for name in """
+    principalarn principalaccount principaltype username principalisawsservice principalservicename resourceaccount
+    """.split()
+).union(key for key, _ in OF_SERVICES.values())
+
+
 def account_of(arn: str) -> str | None:
     """The account in an ARN's fifth field, if it is there (rule R20: some ARNs leave it empty)."""
     fields = arn.split(":", 5)

@@ -185,3 +185,18 @@ def test_each_layer_says_what_it_says() -> None:
     assert boundary.nearest is not None
     assert (boundary.nearest.sid, boundary.nearest.why.value) == ("Near", "condition")
     assert not evaluate(request(), layers).allowed
+
+
+def test_nobody_is_told_to_send_what_follows_from_who_asks_or_for_which_resource() -> None:
+    """Another `aws:PrincipalArn` is another caller, and another `aws:ResourceAccount` another resource."""
+    for key, value in (
+        ("aws:PrincipalArn", "arn:aws:iam::111111111111:role/other"),
+        ("aws:ResourceAccount", "999999999999"),
+        ("aws:username", "other"),
+    ):
+        some = {**READ, "Condition": {"StringEquals": {key: value}}}
+        (change,) = remedy(request(), Layers(identity=(policy(PolicyType.IDENTITY, some),))).changes
+        assert change.kind == "statement"
+    some = {**READ, "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+    (change,) = remedy(request(), Layers(identity=(policy(PolicyType.IDENTITY, some),))).changes
+    assert change.kind == "request"

@@ -9,15 +9,10 @@ from grantproof.iam.comparison.language import FRESH
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.principal import Kind, Principal
-from grantproof.iam.request import OF_SERVICES, Request, Values
+from grantproof.iam.request import DERIVED_KEYS, OF_SERVICES, Request, Values
 from grantproof.iam.without_policies import NEEDS_NO_PERMISSION
 
-PRINCIPAL_KEYS = frozenset(
-    f"aws:{name}"
-    for name in """
-    principalarn principalaccount principaltype username principalisawsservice principalservicename resourceaccount
-    """.split()
-).union(key for key, _ in OF_SERVICES.values())
+PRINCIPAL_KEYS = DERIVED_KEYS
 #: Those of them that are an account.
 ACCOUNT_KEYS = frozenset(part for pair in OF_SERVICES.values() for part in pair)
 
