@@ -1,4 +1,4 @@
-"""What calls of DynamoDB ask of IAM."""
+"""The permissions that calls of DynamoDB need."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _transaction(params: Params, where: CallerScope) -> tuple[Authorisation, ...
 
 
 def _partiql(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
-    """The statement's first word is the action; which table it means is not derived."""
+    """The first word of the statement is the action; its table is not determined."""
     entries = params.get("Statements") or params.get("TransactStatements") or [params]
     out = []
     for entry in entries:
@@ -48,7 +48,7 @@ def _partiql(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 
 
 def _query(action: str) -> Special:
-    """With an index, the index is the resource."""
+    """If the call names an index, the index is the resource."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         table = _table(params["TableName"], where)
@@ -75,6 +75,6 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a resource, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    caller's account and region."""
     return [{"TableName": fields[5].removeprefix("table/") if is_own else resource}, {"ResourceArn": resource}]

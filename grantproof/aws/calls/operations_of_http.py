@@ -1,4 +1,4 @@
-"""What calls of API Gateway ask: its actions are the methods of HTTP, its resources the paths of the API.
+"""The permissions that calls of API Gateway need: its actions are HTTP methods, its resources the paths of the API.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/security_iam_service-with-iam.html
 """
@@ -14,7 +14,7 @@ SERVICES = frozenset({"apigateway", "apigatewayv2"})
 
 
 def authorisation(service: str, operation: str, params: Params, where: CallerScope) -> Authorisation:
-    """The one question of a call: `apigateway:GET` on `arn:aws:apigateway:REGION::/restapis/ID`."""
+    """The permission for a call, such as `apigateway:GET` on `arn:aws:apigateway:REGION::/restapis/ID`."""
     model = models().load_service_model(service, "service-2")
     http = model["operations"][operation]["http"]
     path = http["requestUri"].partition("?")[0].removeprefix("/v2")

@@ -1,4 +1,4 @@
-"""What calls of STS and IAM ask, and what handing a role to a service asks (rules T14, T18, T32)."""
+"""The permissions that calls of STS and IAM need, and those for passing a role to a service (rules T14, T18, T32)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _none(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 
 
 def _assume_role(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
-    """`sts:AssumeRole`; with tags `sts:TagSession` as well, with a source identity `sts:SetSourceIdentity`."""
+    """`sts:AssumeRole`; with tags also `sts:TagSession`, with a source identity also `sts:SetSourceIdentity`."""
     context: dict[str, tuple[str, ...]] = {"sts:RoleSessionName": (params["RoleSessionName"],), **tags(params)}
     for key, name in (("sts:ExternalId", "ExternalId"), ("sts:SourceIdentity", "SourceIdentity")):
         if name in params:
@@ -35,12 +35,14 @@ def pass_role(role: str, service: str, where: CallerScope) -> Authorisation:
 
 
 def _entity(kind: str, name: str, where: CallerScope) -> str:
-    """The ARN of an IAM entity. Its path is not in its name: it is looked up, and is `/` for what does not exist."""
+    """The ARN of an IAM entity. Its path is not in the name, so it is looked up; for an entity that does not exist it
+    is `/`."""
     return where.find(kind, name) or f"arn:{where.partition}:iam::{where.account}:{kind}/{name}"
 
 
 def _with_path(kind: str, *parameters: str) -> Callable[[Params, CallerScope], Sequence[str]]:
-    """What fills `${RoleNameWithPath}` and its kin: the path that a creating call gives, or that the entity has."""
+    """The values of `${RoleNameWithPath}` and similar variables: with the path in a call that creates the entity, else
+    with the path that it has."""
 
     def fill(params: Params, where: CallerScope) -> Sequence[str]:
         for parameter in parameters:
@@ -66,7 +68,7 @@ def _add_to_profile(params: Params, where: CallerScope) -> tuple[Authorisation, 
 
 
 def _attachment(kind: str, name: str) -> Special:
-    """Attach and detach: authorised on the entity, with the policy as a condition key (rule C85)."""
+    """Attach and detach calls need permission on the entity; the policy is a condition key (rule C85)."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         entity = _entity(kind, params[f"{kind.capitalize()}Name"], where)
@@ -76,7 +78,7 @@ def _attachment(kind: str, name: str) -> Special:
 
 
 def _bounded(kind: str, name: str) -> Special:
-    """Calls that set a permissions boundary carry it as a condition key (rule C85)."""
+    """Calls that set a permissions boundary have it as a condition key (rule C85)."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (found,) = _with_path(kind, f"{kind.capitalize()}Name")(params, where)
@@ -90,9 +92,9 @@ def _bounded(kind: str, name: str) -> Special:
 
 
 def _own_user(name: str) -> Special:
-    """Calls that mean the calling user where no user is named: "IAM determines the user name implicitly based on the
-    access key ID signing the request" (IAM API reference, ListAccessKeys and its kin). Callers that are no users have
-    none, so that the resource is not known."""
+    """Calls that apply to the calling user if they name none: "IAM determines the user name implicitly based on the
+    access key ID signing the request" (IAM API reference, ListAccessKeys and others). For other callers the resource is
+    not known."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         user = _entity("user", params["UserName"], where) if params.get("UserName") else where.user
@@ -101,7 +103,7 @@ def _own_user(name: str) -> Special:
     return of
 
 
-#: Operations of IAM whose UserName may be left out.
+#: Operations of IAM whose UserName is optional.
 _OWN_USER = (
     *(f"{verb}AccessKey" for verb in ("Create", "Delete", "Update")),
     *(f"{verb}LoginProfile" for verb in ("Create", "Delete", "Get")),
@@ -140,7 +142,7 @@ FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]
 
 
 def candidates(service: str, resource: str) -> list[dict[str, Any]]:
-    """Parameters that may name a role, user or group."""
+    """The parameters that can name a role, user or group."""
     if service == "sts":
         return [{"RoleArn": resource}]
     kind, slash, name = resource.split(":", 5)[5].partition("/")

@@ -1,4 +1,4 @@
-"""What calls of KMS ask of IAM."""
+"""The permissions that calls of KMS need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY_OPERATIONS = """
 
 
 def _key_arn(name: str | None, where: CallerScope) -> str | None:
-    """The key behind an id, an alias or an ARN of either (rule K12); None where an alias is not known."""
+    """The ARN of the key for an ID, an alias or an ARN of either (rule K12); None for an unknown alias."""
     if not name:
         return None
     if ":key/" in name:
@@ -29,7 +29,7 @@ def _key_arn(name: str | None, where: CallerScope) -> str | None:
 
 
 def _encryption(params: Params, name: str = "EncryptionContext") -> Context:
-    """The keys of an encryption context (rules K21, K23)."""
+    """The condition keys for an encryption context (rules K21, K23)."""
     pairs: Mapping[str, str] = params.get(name) or {}
     if not pairs:
         return {}
@@ -72,6 +72,6 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a resource, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    caller's account and region."""
     return [{"KeyId": resource}]

@@ -1,4 +1,4 @@
-"""What calls of Lambda ask of IAM."""
+"""The permissions that calls of Lambda need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grantproof.aws.calls.operations_of_identity import pass_role
 
 
 def _function(params: Params, where: CallerScope) -> Sequence[str]:
-    """A function by name, partial ARN (`account:function:name`) or ARN; a qualifier makes it another resource."""
+    """A function by name, partial ARN (`account:function:name`) or ARN; with a qualifier it is another resource."""
     name = str(params.get("FunctionName") or "")
     if not name:
         return []
@@ -27,7 +27,7 @@ def _invoke(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 
 
 def _runs_as(action: str) -> Special:
-    """Creating or changing a function hands its role to Lambda."""
+    """Creating or changing a function passes its role to Lambda."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (name,) = _function(params, where)
@@ -54,6 +54,6 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a resource, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    caller's account and region."""
     return [{"FunctionName": fields[5].removeprefix("function:") if is_own else resource}]

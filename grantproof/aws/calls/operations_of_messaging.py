@@ -1,4 +1,4 @@
-"""What calls of SQS and SNS ask of IAM."""
+"""The permissions that calls of SQS and SNS need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _topic(params: Params, where: CallerScope) -> Sequence[str]:
 
 
 def _batch(action: str, service: str, resource: Filler) -> Special:
-    """A batch operation is authorised as the single one."""
+    """A batch operation needs the permission of the single one."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         found = resource(params, where)
@@ -55,13 +55,13 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def queue_candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a queue, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a queue, for `operations.parameters_for`. `is_own`: the resource is in the caller's
+    account and region."""
     name = fields[5]
     return [{"QueueUrl": f"https://sqs.{fields[3]}.amazonaws.com/{fields[4]}/{name}"}, {"QueueName": name}]
 
 
 def topic_candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a topic, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a topic, for `operations.parameters_for`. `is_own`: the resource is in the caller's
+    account and region."""
     return [{"TopicArn": resource}, {"ResourceArn": resource}, {"Name": fields[5]}]

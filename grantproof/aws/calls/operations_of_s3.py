@@ -1,4 +1,4 @@
-"""What calls of S3 ask. S3's actions are older than its API's names and differ from most of them.
+"""The permissions that calls of S3 need. Most actions of S3 have other names than its operations.
 
 Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
 """
@@ -17,7 +17,7 @@ def _bucket_arn(params: Params, where: CallerScope) -> str:
 
 
 def _keys(params: Params) -> dict[str, tuple[str, ...]]:
-    """The condition keys that follow from parameters of listing and versioned calls."""
+    """The condition keys from the parameters of listing calls and of calls with a version."""
     names = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "VersionId": "s3:VersionId"}
     return {key: (str(params[name]),) for name, key in names.items() if params.get(name) is not None}
 
@@ -30,7 +30,7 @@ def _on_bucket(action: str) -> Special:
 
 
 def _on_object(action: str, versioned: str = "") -> Special:
-    """`versioned` is the action where the call names a version."""
+    """`versioned`: the action if the call names a version."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         name = versioned if versioned and params.get("VersionId") else action
@@ -77,7 +77,7 @@ def _unknown_resource(action: str) -> Special:
     return of
 
 
-#: Operations on a bucket, by the action that authorises them where its name is another.
+#: Operations on a bucket, by the action that they need, where that has another name.
 _BUCKET = """
     HeadBucket:ListBucket ListObjects:ListBucket ListObjectsV2:ListBucket ListObjectVersions:ListBucketVersions
     ListMultipartUploads:ListBucketMultipartUploads
@@ -117,7 +117,7 @@ _BUCKET = """
     GetBucketMetadataConfiguration:GetBucketMetadataTableConfiguration
     DeleteBucketMetadataConfiguration:DeleteBucketMetadataTableConfiguration
 """
-#: Operations on an object: action, and the action where a version is named.
+#: Operations on an object: the action, and the action if a version is named.
 _OBJECT = """
     GetObject:GetObject:GetObjectVersion HeadObject:GetObject:GetObjectVersion SelectObjectContent:GetObject:
     GetObjectAttributes:GetObjectAttributes:GetObjectVersionAttributes GetObjectTorrent:GetObjectTorrent:
@@ -140,7 +140,7 @@ SPECIAL: dict[tuple[str, str], Special] = {
     ("s3", "ListBuckets"): _everywhere("s3:ListAllMyBuckets"),
     ("s3", "ListDirectoryBuckets"): _everywhere("s3express:ListAllMyDirectoryBuckets"),
     ("s3", "CreateSession"): _unknown_resource("s3express:CreateSession"),
-    # Directory buckets only, whose ARNs name a zone that the call does not.
+    # For directory buckets only, whose ARNs contain a zone that the call does not name.
     ("s3", "RenameObject"): _unknown_resource("s3express:CreateSession"),
     ("s3", "WriteGetObjectResponse"): _unknown_resource("s3-object-lambda:WriteGetObjectResponse"),
 }
@@ -153,7 +153,7 @@ FILLERS: Mapping[tuple[str, str], Callable[[Params, CallerScope], Sequence[str]]
 
 
 def candidates(service: str, fields: list[str]) -> list[dict[str, Any]]:
-    """Parameters that name a bucket or an object."""
+    """The parameters that name a bucket or an object."""
     bucket, slash, key = fields[5].partition("/")
     if service != "s3":
         return []

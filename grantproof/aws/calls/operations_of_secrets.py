@@ -1,4 +1,4 @@
-"""What calls of Secrets Manager ask of IAM."""
+"""The permissions that calls of Secrets Manager need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECRET_OPERATIONS = """
 
 
 def _secret_arn(params: Params, where: CallerScope) -> str | None:
-    """A secret's ARN ends in characters that its name does not have, so a name has to be looked up."""
+    """A secret's ARN ends in random characters, so a name has to be looked up."""
     name = str(params["SecretId"])
     return name if name.startswith("arn:") and name[-7:-6] == "-" else where.find("secret", name)
 
@@ -52,6 +52,6 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a resource, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    caller's account and region."""
     return [{"SecretId": resource}]

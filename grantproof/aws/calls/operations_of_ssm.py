@@ -1,4 +1,4 @@
-"""What calls of the Parameter Store ask of IAM."""
+"""The permissions that calls of Parameter Store need."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Fille
 
 
 def parameter_in_arn(name: str) -> str:
-    """A parameter's name as ARNs have it (rule M1): without the leading slash, and without the version or label that
-    may follow a colon. An ARN stays one, cut in the same way."""
+    """A parameter's name in the form of ARNs (rule M1): without the leading slash, and without a version or label after
+    a colon. An ARN is returned as an ARN, shortened in the same way."""
     if name.startswith("arn:"):
         return ":".join(name.split(":")[:6])
     return name.split(":")[0].removeprefix("/")
@@ -22,8 +22,8 @@ def _parameter_arn(name: str, where: CallerScope) -> str:
 
 
 def _parameter(action: str, *, reads: bool = False, **keys: str) -> Special:
-    """An operation on parameters by name. `keys`: condition keys that are `true` when the parameter is given (rules M6,
-    M7; O32). `reads`: with WithDecryption a SecureString asks for its key as well (rules M10, M13, M17)."""
+    """An operation on parameters given by name. `keys`: condition keys that are `true` if the parameter is given (rules
+    M6, M7; O32). `reads`: WithDecryption of a SecureString also needs its key (rules M10, M13, M17)."""
 
     def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         names = [params["Path"]] if action == "GetParametersByPath" else params.get("Names") or [params["Name"]]
@@ -42,7 +42,7 @@ def _decryption(name: str, action: str, where: CallerScope) -> list[Authorisatio
     context = {**through("ssm", where), "kms:EncryptionContext:PARAMETER_ARN": (arn,)}
     context["kms:EncryptionContextKeys"] = ("PARAMETER_ARN",)
     if action == "GetParametersByPath":
-        # Which parameters lie below the path is not in the call.
+        # The call does not say which parameters are below the path.
         return [ask("kms:Decrypt", None, where, through("ssm", where))] if where.find("secure-below", name) else []
     key = where.find("parameter-key", name)
     return [ask("kms:Decrypt", key, where, context)] if key else []
@@ -61,7 +61,7 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
     ("ssm", "GetParameter"): _parameter("GetParameter", reads=True),
     ("ssm", "GetParameters"): _parameter("GetParameters", reads=True),
     ("ssm", "GetParameterHistory"): _parameter("GetParameterHistory", reads=True),
-    # Rule M5, O32: authorised on the path that is asked for.
+    # Rules M5, O32: the permission is for the requested path.
     ("ssm", "GetParametersByPath"): _parameter("GetParametersByPath", reads=True, Recursive="ssm:Recursive"),
     ("ssm", "PutParameter"): _parameter("PutParameter", Overwrite="ssm:Overwrite", Policies="ssm:Policies"),
     **{
@@ -79,13 +79,13 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """Parameters that may name a resource, for `operations.parameters_for`. `is_own`: it is in the caller's account and
-    region."""
+    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    caller's account and region."""
     name = fields[5]
     if not name.startswith("parameter/"):
         return []
     short = name.removeprefix("parameter/")
-    # A name of several levels begins with a slash.
+    # A name with several levels begins with a slash.
     texts = [f"/{short}" if "/" in short else short, resource] if is_own else [resource]
     return [
         given

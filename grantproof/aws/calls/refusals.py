@@ -1,4 +1,4 @@
-"""The errors with which each service refuses.
+"""The errors with which each service refuses a call.
 
 Sources: the services' API references, "Common errors"; rules N10 and N11 for EC2.
 """
@@ -18,7 +18,7 @@ _JSON = frozenset({"json", "rest-json", "smithy-rpc-v2-cbor"})
 
 
 def not_authorised(service: str, protocol: str) -> tuple[int, str]:
-    """HTTP status and error code of a refused call."""
+    """The HTTP status and error code of a refused call."""
     if service in _NOT_AUTHORISED:
         return _NOT_AUTHORISED[service]
     if service == "sqs":
@@ -29,7 +29,7 @@ def not_authorised(service: str, protocol: str) -> tuple[int, str]:
 
 
 def expired(service: str, protocol: str) -> tuple[int, str]:
-    """HTTP status and error code of a call with expired temporary credentials."""
+    """The HTTP status and error code of a call with expired temporary credentials."""
     if service in _EXPIRED:
         return _EXPIRED[service]
     if protocol in _JSON and service != "sqs":
@@ -37,6 +37,6 @@ def expired(service: str, protocol: str) -> tuple[int, str]:
     return 403 if service != "s3" else 400, "ExpiredToken"
 
 
-#: What STS says to role sessions, whatever their policies allow (rule T23).
+#: The error of STS for role sessions, whatever their policies allow (rule T23).
 NO_FEDERATION = "Cannot call GetFederationToken with session credentials"
 EXPIRED_MESSAGE = "The security token included in the request is expired"

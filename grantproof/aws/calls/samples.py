@@ -18,9 +18,9 @@ _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The required parameters of an operation, as small as botocore's validation lets them be; the same every time.
+    """The required parameters of an operation, as small as botocore's validation accepts. They are always the same.
 
-    `given` takes precedence, and may name optional parameters.
+    `given` takes precedence, and can contain optional parameters.
     """
     shape = operation.input_shape
     filled = _structure(shape, ()) if shape is not None else {}
@@ -28,8 +28,8 @@ def minimal_parameters(operation: OperationModel, given: Mapping[str, Any] | Non
 
 
 def resources_named(service: str, operation: OperationModel, where: CallerScope) -> dict[str, Any]:
-    """Parameters that name a resource that does not exist, for operations that cannot be authorised otherwise: the
-    evaluator has to know which one is meant, and botocore takes any text, or leaves it out."""
+    """Parameters that name a resource that does not exist, for operations whose permissions cannot be determined
+    otherwise: the evaluator needs a resource, but botocore accepts any text, or none."""
     members = operation.input_shape.members if operation.input_shape is not None else {}
     names = {
         "CopySource": "sample/sample",
@@ -45,9 +45,9 @@ def resources_named(service: str, operation: OperationModel, where: CallerScope)
 
 
 def _arns(service: str, operation: OperationModel, where: CallerScope) -> dict[str, Any]:
-    """The ARN of a resource that does not exist, under each parameter that is called after a kind of resource of the
-    operation's action, or after resources at large; and under each required one that takes an ARN, since botocore looks
-    into those of some services."""
+    """The ARN of a resource that does not exist, for each parameter whose name is that of a kind of resource of the
+    action, or contains "resource"; and for each required parameter that is an ARN, since botocore validates ARNs of
+    some services."""
     shape = operation.input_shape
     members = shape.members if shape is not None else {}
     required = shape.required_members if shape is not None else ()
@@ -67,7 +67,7 @@ def _arns(service: str, operation: OperationModel, where: CallerScope) -> dict[s
 
 def _sample(kind: ResourceType, where: CallerScope) -> str:
     places = {"Partition": where.partition, "Region": where.region, "Account": where.account}
-    places["StreamType"] = "stream"  # the one word that botocore insists on, for Kinesis
+    places["StreamType"] = "stream"  # the only text that botocore requires, for Kinesis
     return re.sub(r"\$\{(\w+)\}", lambda variable: places.get(variable[1], "sample"), kind.forms()[0].arn)
 
 
@@ -76,7 +76,7 @@ def _structure(shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
     required = list(shape.required_members)
     choice = getattr(shape, "is_tagged_union", False) or (above and _only_structures(shape))
     if choice and not required and shape.members:
-        # A union takes exactly one member; so does a structure of nothing but optional structures, in all but name.
+        # A union has exactly one member, and so has a structure whose members are all optional structures.
         required = [next(iter(shape.members))]
     return {name: _value(name, shape.members[name], (*above, shape.name)) for name in required}
 
@@ -86,7 +86,7 @@ def _only_structures(shape: StructureShape) -> bool:
 
 
 def _value(name: str, shape: Shape, above: tuple[str, ...]) -> Any:
-    if shape.name in above:  # a type that holds itself: end it with the empty value
+    if shape.name in above:  # a recursive type: end it with an empty value
         return [] if isinstance(shape, ListShape) else {}
     match shape.type_name:
         case "structure":

@@ -1,9 +1,9 @@
-"""What IAM calls a service in its actions, and what boto3 calls the clients of that service, where there are several or
-the two names differ.
+"""The names of services in IAM's actions and of their clients in boto3, where there are several clients or the names
+differ.
 
-IAM's name is the signing name of the client: `tests/aws/test_services.py` holds the table to botocore. A client
-most of whose operations are no actions of that name is left out, and so is what another client has as well. Services
-without a client, such as the billing console's, are in no call and in no table.
+IAM's name is the signing name of the client; `tests/aws/test_services.py` compares the table with botocore. A client is
+left out if most of its operations are no actions of that name, or if another client has the same operations. Services
+without a client, such as the billing console, have no calls and are in no table.
 """
 
 from __future__ import annotations
@@ -116,14 +116,14 @@ _PREFIXES = {client: prefix for prefix, clients in CLIENTS.items() for client in
 
 
 def clients_of(prefix: str) -> tuple[str, ...]:
-    """The boto3 clients whose calls are authorised as actions of this prefix; none where no call is."""
+    """The boto3 clients whose calls need actions with this prefix; empty if there is none."""
     if prefix in CLIENTS:
         return CLIENTS[prefix]
     return (prefix,) if prefix in _every() and prefix not in _PREFIXES else ()
 
 
 def prefix_of(client: str) -> str:
-    """The prefix of the actions as which a client's calls are authorised."""
+    """The prefix of the actions that a client's calls need."""
     return _PREFIXES.get(client, client)
 
 

@@ -1,1 +1,1 @@
-"""What stacks would hold, worked out from their templates without deploying them."""
+"""Computes what stacks would create from their templates, without deploying them."""

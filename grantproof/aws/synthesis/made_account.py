@@ -1,4 +1,4 @@
-"""What the stacks of a contract create in one account, in the shape of snapshots."""
+"""What the stacks of a contract would create in one account, in the form of snapshots."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ class Shared:
     """What the stacks of a contract share and add to.
 
     Attributes:
-        physical: physical ids of resources, by path, where those of a real deployment are to be used.
-        accounts: by number; of the stack that is being made, what it adds.
-        cache: stacks that were worked out before.
+        physical: physical IDs of resources, by path, if those of a real deployment are to be used.
+        accounts: the accounts by ID; while a stack is synthesised, only what it adds.
+        cache: stacks that were synthesised before.
         conditions, scopes: see `Synthesis`.
     """
 
@@ -95,7 +95,7 @@ class Shared:
             made.create()
         except Refused as refused_:
             if added.reached:
-                raise  # what other stacks have made may decide it
+                raise  # what other stacks have created can decide it
             return refused_.again()
         finally:
             self.accounts[account] = before
@@ -215,11 +215,11 @@ class MadeStack:
         return Made(it.physical(None), {f"Outputs.{key}": text for key, text in inner.outputs().items()})
 
     def reference(self, name: str) -> str:
-        """`Ref` of a resource."""
+        """The value of `Ref` of a resource."""
         return self.resource(name).physical_id
 
     def attribute(self, name: str, attribute: str) -> str:
-        """`Fn::GetAtt`."""
+        """The value of `Fn::GetAtt` of a resource."""
         found, type_ = self.resource(name), self._document["Resources"][name]["Type"]
         if attribute in found.attributes:
             return found.attributes[attribute]
@@ -230,7 +230,7 @@ class MadeStack:
         return assumed_attribute(type_, attribute, found.physical_id, where)
 
     def outputs(self) -> dict[str, str]:
-        """The outputs whose conditions are true."""
+        """The outputs whose conditions are true, by name."""
         if self._outputs is None:
             self._outputs = {
                 name: str(resolve(output["Value"], self._scope))
@@ -240,8 +240,8 @@ class MadeStack:
         return dict(self._outputs)
 
     def resources(self, account: str) -> tuple[Resource, ...]:
-        """This stack's resources and those of its nested stacks, as a deployment has them: without the alias of the
-        contract's stack in the path, and in an account that is given by its alias."""
+        """The resources of this stack and of its nested stacks, as in a deployment: paths without the alias of the
+        contract's stack, and the account by its alias."""
         if self._resources is None:
             self._resources = tuple(replace(r, path=r.path[1:], account=account) for r in self._all())
         return self._resources

@@ -1,6 +1,6 @@
-"""Synthesises resources by type: physical ID, attributes, and the IAM entities and policies that result.
+"""Synthesises resources by type: physical ID, attributes, and the IAM entities and policies that they create.
 
-Nothing is deployed. What only a deployment could tell raises `NotResolved`.
+Nothing is deployed. What is known only after a deployment raises `NotResolved`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Making:
     Attributes:
         path: the alias of the contract's stack, then logical IDs through nested stacks.
         properties: with functions resolved.
-        known: the physical id that a real deployment gave it, where that is to be used; else empty.
+        known: the physical ID in a real deployment, if that is to be used; else empty.
         stack: the name of the stack.
     """
 
@@ -63,14 +63,14 @@ class Making:
 
     @property
     def where(self) -> Location:
-        """Where it is made."""
+        """The location of the resource."""
         return Location(self.partition, str(self.scope.pseudo["AWS::Region"]), self.account.number)
 
     def naming(self, document: Any) -> Any:
-        """The document of a policy that names principals.
+        """A policy document that names principals, checked.
 
         Raises:
-            InvalidPrincipal: one of them does not exist in the partition.
+            InvalidPrincipal: a principal does not exist in the partition.
         """
         made = as_document(document)
         for statement in listed(made.get("Statement")):
@@ -83,7 +83,7 @@ class Making:
         return made
 
     def attach(self, arn: str, type_: str, document: Any) -> None:
-        """Put a policy on the resource with this ARN."""
+        """Attach a policy to the resource with this ARN."""
         entry = {"Arn": arn, "Type": type_, "Account": self.account.number, "Policy": self.naming(document)}
         self.account.resource_policies.append(entry)
 
@@ -133,7 +133,7 @@ _ID = {"role": "AROA", "group": "AGPA", "user": "AIDA"}
 
 
 def _entity(kind: str) -> Maker:
-    """The maker of roles, groups or users."""
+    """The function that synthesises roles, groups or users."""
     word = kind.capitalize()
 
     def make(it: Making) -> Made:
@@ -217,7 +217,7 @@ def _bucket_policy(it: Making) -> Made:
 
 
 def _key(it: Making) -> Made:
-    # Of the form of a real key ID, because parameters have patterns for it.
+    # In the form of a real key ID, because parameters can have patterns for it.
     physical = it.known or str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(it.path)))
     arn = it.arn("kms", f"key/{physical}")
     it.attach(arn, it.type, it.properties["KeyPolicy"])
@@ -246,7 +246,7 @@ def _repository(it: Making) -> Made:
 
 
 def _carrier(it: Making) -> Made:
-    """A resource of the tables in `carriers`. Its policy is read once all resources are synthesised."""
+    """A resource of the tables in `carriers`. Its policy is read when all resources are synthesised."""
     where = it.where
     carrier = CARRIERS.get(it.type)
     if carrier is None:
@@ -264,7 +264,7 @@ def _carrier(it: Making) -> Made:
 def _queue(it: Making) -> Made:
     name = it.physical(it.properties.get("QueueName"), 80)
     url = f"https://sqs.{it.where.region}.{it.scope.pseudo['AWS::URLSuffix']}/{it.account.number}/{name}"
-    name = name.rsplit("/", 1)[-1]  # what a deployment knows it by is its URL
+    name = name.rsplit("/", 1)[-1]  # its physical ID in a deployment is its URL
     return Made(it.known or url, {"Arn": it.arn("sqs", name), "QueueName": name, "QueueUrl": it.known or url})
 
 
@@ -290,8 +290,9 @@ def _topic_policy(it: Making) -> Made:
 
 
 def new_topic_policy(arn: str) -> dict[str, Any]:
-    """The policy that SNS puts on every topic.
-    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html"""
+    """The policy that SNS creates on every new topic.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+    """
     names = "GetTopicAttributes SetTopicAttributes AddPermission RemovePermission DeleteTopic Subscribe "
     names += "ListSubscriptionsByTopic Publish"
     statement = {

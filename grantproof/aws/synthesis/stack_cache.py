@@ -25,7 +25,7 @@ class CachedStack:
 
     Attributes:
         account: what it and its nested stacks added to their account.
-        conditions, scopes: of it and its nested stacks, see `Synthesis`.
+        conditions, scopes: those of the stack and its nested stacks, see `Synthesis`.
     """
 
     stack: MadeStack
@@ -36,21 +36,21 @@ class CachedStack:
 
 @dataclass
 class StackCache:
-    """Stacks of one contract and its variants, under the same physical ids.
+    """Synthesised stacks of one contract and its variants, with the same physical IDs.
 
-    A stack is what its template makes of its name, place and parameters, and the files of nested stacks. One that
-    touches what another stack has made is not kept.
+    The result of a stack depends only on its template, name, place and parameters, and on the files of nested stacks. A
+    stack that uses something that another stack created is not cached.
 
     Attributes:
-        under: those that somebody else keeps, whose documents are still read.
-        stacks: by `key_of`; of one that CloudFormation refuses, how.
+        under: another cache, which is read but not written.
+        stacks: by `key_of`, the stack, or the refusal of one that CloudFormation refuses.
     """
 
     under: StackCache | None = None
     stacks: dict[Hashable, CachedStack | Refused] = field(default_factory=dict)
 
     def get(self, key: Hashable) -> CachedStack | Refused | None:
-        """A synthesised stack, by `key_of`; None where there is none."""
+        """The cached stack for a key of `key_of`; None where there is none."""
         found = self.stacks.get(key)
         return found if found is not None or self.under is None else self.under.get(key)
 
@@ -58,8 +58,8 @@ class StackCache:
 def key_of(
     contract: Contract, path: tuple[str, ...], account: str, name: str, template: Path, given: Mapping[str, str]
 ) -> Hashable:
-    """All that a stack depends on, except what other stacks have created, and the contract's uploads, which no variant
-    changes. Documents are compared by identity: a file that was read again is another document."""
+    """Everything on which a stack depends, except what other stacks have created, and the contract's uploads, which no
+    variant changes. Documents are compared by identity: a file that was read again is another document."""
     document = read(template)
     documents: tuple[Document | None, ...] = (document,)
     if _nests(document):

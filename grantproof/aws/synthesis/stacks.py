@@ -25,13 +25,13 @@ from grantproof.contract import Contract, facts_of, resolve
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What the stacks would hold.
+    """What the stacks would create.
 
     Attributes:
-        deployment: as `deploy` gives it.
-        snapshots: what the accounts would hold, by number; users, roles and so on of the stacks only.
+        deployment: as `deploy` returns it.
+        snapshots: the snapshots of the accounts, by ID, with only what the stacks create.
         conditions: the truth of every template's conditions, by the path of its stack.
-        scopes: what the names of each template stood for.
+        scopes: the scopes of the templates, likewise.
     """
 
     deployment: Deployment
@@ -41,8 +41,8 @@ class Synthesis:
 
     @cached_property
     def unknown_access(self) -> Mapping[StackPath, Resource]:
-        """Resources that may give access in a way that is not modelled: see `undeclarable.unknown_access`. It reads the
-        templates, so its first use has to come before they change."""
+        """The resources that can give access in a way that is not modelled: see `undeclarable.unknown_access`. It reads
+        the templates, so it has to be used before they change."""
         return unknown_access(self.deployment)
 
 
@@ -56,12 +56,12 @@ def synthesise(
 
     Args:
         region: another region than the contract's, for branches that depend on the region.
-        physical: physical ids of resources, by path, where the generated ones of a real deployment are to be used.
-        cache: stacks of this contract or of it under other variants, worked out before with the same physical ids.
+        physical: physical IDs of resources, by path, if those of a real deployment are to be used.
+        cache: stacks of this contract, or of it under other variants, synthesised before with the same physical IDs.
 
     Raises:
         Refused: CloudFormation would refuse a stack.
-        NotResolved: it cannot be said what a stack makes.
+        NotResolved: what a stack creates cannot be computed.
     """
     region = region or contract.region
     partition, _ = partition_of(region)
