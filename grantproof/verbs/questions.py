@@ -142,10 +142,16 @@ def add_who_can(commands: Commands[argparse.ArgumentParser]) -> None:
         about="Deploy every grant below a folder and list who can do an action on a resource: the principals that"
         " the stacks create, and those whom the resource's own policy names.",
         statuses={0: "answered", 2: "a bad question", 3: "could not be decided for some"},
-        examples=["s3:GetObject 'arn:aws:s3:::reports/*'", "kms:Decrypt '*' --grants grants"],
+        examples=[
+            "s3:GetObject arn:aws:s3:::reports/2026/january.csv",
+            "kms:Decrypt '${stacks.owner.outputs.KeyArn}' --grants grants/one-grant",
+            "ssm:DescribeParameters '*' --grants grants",
+        ],
     )
     who_can.add_argument("action", metavar="ACTION", help="service:Name")
-    who_can.add_argument("resource", metavar="RESOURCE", help="an ARN, or *; may hold a contract's references")
+    who_can.add_argument(
+        "resource", metavar="RESOURCE", help="an ARN, or * of actions that have none; may hold a contract's references"
+    )
     who_can.add_argument("--grants", metavar="DIR", type=Path, default=Path("templates"), help=DIR_HELP)
     who_can.set_defaults(run=_who_can)
 
@@ -180,4 +186,17 @@ def _who_can(options: argparse.Namespace) -> int:
         print(*undeployed.lines(options.action), sep="\n", end="\n" if undeployed.resources else "")
         return UNDETERMINED if unclear or bearing else VERIFIED
 
-    return max(_on_stage("who-can", contract, ask) for contract in grants)
+    status = max(_on_stage("who-can", contract, ask) for contract in grants)
+    if "*" in resource and _acts_on_resources(options.action):
+        print(
+            f"grantproof who-can: {resource} is taken as it is written: who can on all of it is listed, and not who "
+            "can on some of it; name one resource to be told all",
+            file=sys.stderr,
+        )
+    return status
+
+
+def _acts_on_resources(action: str) -> bool:
+    from grantproof.iam import actions
+
+    return bool(actions.details(action).resource_types)

@@ -136,6 +136,22 @@ def test_who_can_lists_principals_and_symbolic_ones(capsys: Printed) -> None:
     assert "  whoever in account 111111111111 whose own policies allow it" in lines
 
 
+def test_a_resource_with_a_wildcard_is_said_to_be_taken_as_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """The role reads one parameter, and `nobody` is no answer to who reads any."""
+    told = {}
+    for action, resource in (
+        ("ssm:GetParameter", "*"),
+        ("ssm:DescribeParameters", "*"),
+        ("ssm:GetParameter", PARAMETER),
+    ):
+        assert main(["who-can", action, resource, "--grants", SHIPPED]) == 0
+        told[action, resource] = capsys.readouterr().err
+    assert told["ssm:GetParameter", "*"].startswith(
+        "grantproof who-can: * is taken as it is written: who can on all of"
+    )
+    assert list(told.values())[1:] == ["", ""]
+
+
 def test_who_can_names_the_conditions(capsys: Printed) -> None:
     status, said = asked(capsys, "who-can", "sts:AssumeRoleWithWebIdentity", DEPLOY, "--grants", GITHUB)
     assert status == 0
