@@ -120,7 +120,8 @@ class Score:
         """As text: the mutants alive, then a line for each group, then the score."""
         out = [str(result) for result in self.alive]
         used = {result.mutant.operator.name for result in self.results}
-        out.append(f"MUTANTS  {self.grant}: {len(self.results)} of {len(used)} operators")
+        made = f"{_number(len(self.results), 'mutant')}, by {_number(len(used), 'operator')}"
+        out.append(f"MUTANTS  {self.grant}: {made}")
         for group, counts in self.groups().items():
             out.append(f"  {group:12} {_counted(counts)}")
         counts = self.counts
@@ -139,6 +140,10 @@ class Score:
             "groups": {group: {v: counts[v] for v in VERDICTS} for group, counts in self.groups().items()},
             "mutants": [result.as_dict() for result in self.results],
         }
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
