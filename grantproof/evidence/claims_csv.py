@@ -23,6 +23,7 @@ COLUMNS = (
     "finding_place",
     "owner",
     "accepted_until",
+    "accepted_because",
     "controls",
     "commit",
     "time",
@@ -68,6 +69,7 @@ def _cells(claim: Claim) -> tuple[str, ...]:
         " | ".join(dict.fromkeys(finding.place for finding in claim.findings)),
         "; ".join(dict.fromkeys(a.owner for a in accepted)),
         "; ".join(dict.fromkeys(a.expires for a in accepted)),
+        " | ".join(dict.fromkeys(a.reason for a in accepted)),
     )
 
 

@@ -232,6 +232,7 @@ def malformed(documents: dict[str, Documents]) -> None:
     [
         (lambda d: d.pop("partner"), "account 'partner' has no snapshot. Add --snapshot partner=FILE."),
         (lambda d: d.update(third=d["owner"]), "no contract has an account 'third'. Accounts: owner, partner."),
+        (lambda d: d.update(partnr=d.pop("partner")), "no contract has an account 'partnr'. Accounts: owner, partner."),
         (of_another_account, "is of account 444444444444; "),
         (mixed, "mixes accounts 111111111111 "),
         (drop("owner", DETAILS), "has no UserDetailList. Add what `aws iam get-account-authorization-details` prints."),

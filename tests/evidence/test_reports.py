@@ -213,6 +213,9 @@ def test_all_reports_tell_of_the_same_findings(run: str, files: Any) -> None:
     for claim, row in zip(claims, rows, strict=False):
         assert row["claim_id"].lstrip("'") == claim["id"]
         assert all(f["detail"] in row["finding"] for f in claim["findings"])
+        accepted = [f["accepted"] for f in claim["findings"] if f["accepted"]]
+        assert all(a["reason"] in row["accepted_because"] and a["owner"] in row["owner"] for a in accepted)
+        assert bool(row["accepted_because"]) == bool(accepted)
 
 
 WORDS = {

@@ -193,13 +193,12 @@ def recorded(contracts: Iterable[Contract], exports: Mapping[str, Export]) -> di
     Raises:
         ExportRefused: as `Recorded`; or no contract has the account of an export.
     """
-    out = {contract.grant: Recorded(contract, exports) for contract in contracts}
-    used = {alias for found in out.values() for alias in found.contract.accounts}
-    for alias in exports.keys() - used:
+    used = {alias for contract in contracts for alias in contract.accounts}
+    for alias in sorted(exports.keys() - used):  # a mistyped one, before the account that then has none
         raise ExportRefused(
             exports[alias].path, f"no contract has an account {alias!r}. Accounts: {', '.join(sorted(used))}."
         )
-    return out
+    return {contract.grant: Recorded(contract, exports) for contract in contracts}
 
 
 def _of_account(contract: Contract, alias: str, exports: Mapping[str, Export]) -> Export:
