@@ -153,7 +153,7 @@ def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path)
     assert said.endswith(
         ": Ledger (AWS::QLDB::Ledger) is not deployed: the mocked world cannot create resources of the type "
         "AWS::QLDB::Ledger. Not verified: that it gives nobody access; once somebody has looked, a waiver accepts it. "
-        "Verified: the other 2 resources of the stack"
+        "Verified: the stack's other resources"
     )
     assert "  trust 5/5  permissions" in done.stdout
 

@@ -159,7 +159,9 @@ def test_who_accepts_a_resource_accepts_it_as_it_is(what: str, verify: Verify, t
         return [(found["detail"], found["fingerprint"]) for claim in claims for found in claim["findings"]]
 
     before, after = accepted(resources), accepted(resources.replace(old, new))
-    assert before == accepted(f"  # moved\n{resources}")
+    assert before == accepted(
+        f"  Beside: {{Type: AWS::SSM::Parameter, Properties: {{Type: String, Value: x}}}}\n{resources}"
+    )
     assert [detail for detail, _ in before] == [detail for detail, _ in after]
     assert not set(before) & set(after)
     assert before

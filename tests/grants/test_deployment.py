@@ -84,14 +84,13 @@ def tell_missing(
     lost = ", ".join(map(str, missing.policies))
     carries_access = bool(lost) or missing.type.startswith("AWS::IAM::")
     note = verdict.unverified if carries_access else verdict.broken
-    number = len(deployed.resources)
-    others = "resource" if number == 1 else f"{number} resources"
+    # How many others there are is not said: a waiver goes by the text, and is of this resource.
     note(
         clause,
         f"{under}{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
         f"{missing.because}. Not verified: "
         + (f"its policy at {lost}" if lost else "its access" if carries_access else _unknown(missing.type))
-        + (f". Verified: the other {others} of the stack" if number else ""),
+        + (". Verified: the stack's other resources" if deployed.resources else ""),
         place=str(missing.place or place),
         covers=digest(next(content(deployed, one) for one in not_created(deployed) if one.path == missing.path)),
     )
