@@ -72,6 +72,10 @@ class Repository:
         Raises:
             NotCompared: there is no such commit, or no common one.
         """
+        if re.fullmatch("0{40}|0{64}", ref):
+            raise NotCompared(
+                "the base is the commit before a new branch: there is none. Name the branch that it goes to."
+            )
         if not ref.strip():
             raise NotCompared(
                 "--base is empty; a variable that it is taken from may not be set. Give a branch or a commit."

@@ -67,6 +67,20 @@ def test_the_action_fails_with_the_gate_after_everything_has_been_reported(
     assert run(steps()["Verdict"]["run"], repository, {**tools, "STATUS": "0"}).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [("", "--base is empty"), ("0" * 40, "the commit before a new branch"), ("gone", "there is no commit 'gone' here")],
+)
+def test_the_action_says_what_is_wrong_with_a_base_that_cannot_be_fetched(
+    base: str, said: str, repository: Path, tools: dict[str, str], tmp_path: Path
+) -> None:
+    """As of the first push of a branch, and of an event that has no base."""
+    gate = run(steps()["Gate"]["run"], repository, {**tools, "DIRECTORY": "grants", "BASE": base})
+    assert gate.returncode == 0
+    assert said in gate.stderr
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "status=2\n"
+
+
 def test_the_action_puts_nothing_of_an_event_into_a_script() -> None:
     """A branch may be called `"; rm -rf /`: what comes from the event goes through the environment."""
     for step in loaded("action.yml")["runs"]["steps"]:
