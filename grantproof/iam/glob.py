@@ -173,28 +173,74 @@ def _matcher(tokens: tuple[Token, ...], prefix: str) -> Callable[[str], bool]:
         return prefix.__eq__
     if rest == (Wild.ANY,):
         return lambda text: text.startswith(prefix)
-    expression = re.compile(_expression(tokens), re.DOTALL)
+    wild = [token for token in tokens if isinstance(token, Wild)]
+    if not any(token.stops_at for token in wild):
+        expression = re.compile(without_backtracking(tokens), re.DOTALL)
+    elif sum(token.many for token in wild) < _MANY:
+        expression = re.compile("".join(map(_regex, tokens)), re.DOTALL)
+    else:
+        return _Places(tokens).match
     return lambda text: expression.fullmatch(text) is not None
 
 
+#: From so many on, wildcards that stop at a character are not left to a regular expression, which tries all ways to
+#: share a text out among them.
+_MANY = 3
 _REGEX = {wild: wild.value for wild in Wild} | {Wild.ANY: ".*", Wild.ONE: "."}
 
 
-def _expression(tokens: tuple[Token, ...]) -> str:
-    """The pattern as a regular expression without backtracking between stars.
+def _regex(token: Token) -> str:
+    return _REGEX[token] if isinstance(token, Wild) else re.escape(token)
+
+
+class _Places:
+    """Matches by following all places of a pattern at once, a bit for each: in time linear in the text."""
+
+    def __init__(self, tokens: tuple[Token, ...]) -> None:
+        #: What leads from each place to the next: a character, or a wildcard for one.
+        self._steps: list[Token] = []
+        #: The wildcards for many characters at each place.
+        self._loops: list[tuple[int, Wild]] = []
+        for token in tokens:
+            if isinstance(token, str):
+                self._steps += token
+            elif token.many:
+                self._loops.append((len(self._steps), token))
+            else:
+                self._steps.append(token)
+        self._masks: dict[str, tuple[int, int]] = {}
+
+    def match(self, text: str) -> bool:
+        """Does the pattern match all of the text?"""
+        places = 1
+        for character in text:
+            stepping, staying = self._masks.get(character) or self._mask(character)
+            places = (places & stepping) << 1 | places & staying
+        return bool(places >> len(self._steps) & 1)
+
+    def _mask(self, character: str) -> tuple[int, int]:
+        """From which places a character leads on, and at which it stays."""
+        stepping = staying = 0
+        for at, step in enumerate(self._steps):
+            taken = step == character if isinstance(step, str) else character not in step.stops_at
+            stepping |= taken << at
+        for at, loop in self._loops:
+            staying |= (character not in loop.stops_at) << at
+        return self._masks.setdefault(character, (stepping, staying))
+
+
+def without_backtracking(tokens: Iterable[Token], one: str = ".") -> str:
+    """A pattern of `*` and `?` as a regular expression. `one`: what stands for a `?` in it.
 
     Where stars separate runs, taking the leftmost place for each middle run never loses a match, so each is an
-    atomic group; a naive `.*a.*b.*c` takes time exponential in the number of stars. That argument does not hold for
-    wildcards that stop at a character, of which a pattern has few.
+    atomic group; a naive `.*a.*b.*c` takes time exponential in the number of stars.
     """
-    if any(isinstance(token, Wild) and token.stops_at for token in tokens):
-        return "".join(_REGEX[token] if isinstance(token, Wild) else re.escape(token) for token in tokens)
     runs: list[str] = [""]
     for token in tokens:
         if token is Wild.ANY:
             runs.append("")
         else:
-            runs[-1] += "." if token is Wild.ONE else re.escape(str(token))
+            runs[-1] += one if token is Wild.ONE else re.escape(str(token))
     if len(runs) == 1:
         return runs[0]
     first, *middle, last = runs

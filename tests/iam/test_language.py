@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import cache
 from itertools import product
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grantproof.iam.comparison.automaton import Wanted, find, least_hit
+from grantproof.iam.comparison.cover import contains
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.language import (
     FRESH,
@@ -20,6 +24,7 @@ from grantproof.iam.comparison.language import (
     without_covered,
 )
 from grantproof.iam.glob import Glob, Wild, glob
+from grantproof.iam.pattern import within_fields
 
 ALPHABET = "a:/" + FRESH
 EVERY = ["".join(letters) for length in range(6) for letters in product(ALPHABET, repeat=length)]
@@ -119,3 +124,29 @@ def test_a_search_that_takes_too_long_is_given_up() -> None:
     assert find([[Wanted(glob("*a*b*"))]], unwanted, Effort(1_000)) is None
     with pytest.raises(TooHard):
         find([[Wanted(glob("*a*b*"))]], unwanted, Effort(5))
+
+
+# --- many wildcards ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_of_many_wildcards_that_stop_at_a_character_matches_as_its_regular_expression_does() -> None:
+    random = Random(5)  # noqa: S311 - random patterns, not secrets
+    answers: Counter[bool] = Counter()
+    kinds = [*Wild, *(Wild.ANY, Wild.FIELD, Wild.NAME) * 3, "a", "b", ":", "/"]
+    for _ in range(400):
+        tokens = [random.choice(kinds) for _ in range(random.randint(4, 9))] + [Wild.FIELD] * random.randint(0, 1)
+        plain = {Wild.ANY: ".*", Wild.ONE: "."}
+        naive = "".join(plain.get(t, t.value) if isinstance(t, Wild) else re.escape(t) for t in tokens)
+        for _ in range(20):
+            text = "".join(random.choice("ab:/") for _ in range(random.randint(0, 9)))
+            answers[Glob(tokens).matches(text)] += 1
+            assert Glob(tokens).matches(text) is (re.fullmatch(naive, text, re.DOTALL) is not None), (naive, text)
+    assert min(answers.values()) > 1000
+
+
+def test_a_resource_pattern_of_many_stars_is_decided_at_once_under_every_reading() -> None:
+    """Sharing eighty letters out among a dozen stars in every way would take for ever (O5)."""
+    text = "arn:aws:s3:::" + "a" * 80 + ":z:c"
+    wide = glob("arn:aws:s3:::" + "*a" * 12 + "*z:c")
+    assert (wide.matches(text), within_fields(wide).matches(text)) == (True, False)
+    assert not contains(glob("*a" * 12 + "*b"), glob("a" * 80))

@@ -17,7 +17,7 @@ from typing import Any
 from grantproof.iam import actions
 from grantproof.iam.condition import Test
 from grantproof.iam.document import Policy, Statement
-from grantproof.iam.glob import Glob, Wild
+from grantproof.iam.glob import Glob, Wild, without_backtracking
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.principal import PrincipalElement
 
@@ -29,16 +29,8 @@ _ONE = "\U0010ffff"
 
 @lru_cache(maxsize=16_384)
 def _accepts(outer: Glob) -> re.Pattern[str]:
-    out = ""
-    for token in outer.tokens:
-        if token is Wild.ANY:
-            out += ".*"
-        elif token is Wild.ONE:
-            # One character is not whatever a star may take.
-            out += f"[^{_ANYTHING}]"
-        else:
-            out += re.escape(str(token))
-    return re.compile(out, re.DOTALL)
+    # One character is not whatever a star may take.
+    return re.compile(without_backtracking(outer.tokens, one=f"[^{_ANYTHING}]"), re.DOTALL)
 
 
 def contains(outer: Glob, inner: Glob) -> bool:
