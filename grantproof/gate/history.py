@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,8 +149,8 @@ class Repository:
 
     def check(self, folder: Path) -> None:
         """Refuse content below a folder that would not be compared but could be deployed: links to folders, submodules,
-        files that are in git and not in the working tree or staged with other content, and files too large for
-        templates.
+        files that are in git and not in the working tree, staged with other content or not watched by git, and files
+        too large for templates.
 
         Raises:
             NotCompared: the first of them.
@@ -165,6 +166,12 @@ class Repository:
                 raise NotCompared(
                     f"{os.fsdecode(file)} is in git and not in the working tree: check it out, or `git rm` it."
                 )
+        for unwatched in self._unwatched(name):
+            raise NotCompared(
+                f"git is told to take {unwatched} for unchanged, so that what is committed may be something else than "
+                "the working tree has, which is what is looked at: git update-index --no-assume-unchanged "
+                "--no-skip-worktree"
+            )
         for staged in sorted(self._names(name) & self._names(name, "--cached", "HEAD")):
             raise NotCompared(
                 f"{staged} is staged with other content than the working tree has, which is what is looked at. Stage "
@@ -175,6 +182,14 @@ class Repository:
                 raise NotCompared(f"{path} is a link, which is not looked into; put what it leads to in its place.")
             if path.is_file() and path.stat().st_size > LARGEST:
                 raise NotCompared(f"{path} {TOO_LARGE}")
+
+    def _unwatched(self, folder: str) -> Iterator[str]:
+        """The files below a folder that git takes for unchanged whatever they contain. Source: git-ls-files(1), -v."""
+        listed = _git(self.top, "ls-files", "-v", "-z", "--", f"{folder}/" if folder else ".")
+        for line in filter(None, os.fsdecode(listed.stdout).split("\0")):
+            tag, _, file = line.partition(" ")
+            if tag.islower() or tag == "S":
+                yield file
 
     def uncommitted(self, folder: str) -> tuple[str, ...]:
         """The files below a folder, relative to the root of the working tree, that are neither committed nor staged as
