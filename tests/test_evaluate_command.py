@@ -64,6 +64,8 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     [
         ('{"id": "x", ', "malformed", "not JSON: Expecting property name enclosed in double quotes at character 12"),
         ("[]", "badRequest", "a case is a JSON object"),
+        ('{"id": NaN}', "malformed", "not JSON: NaN is no number"),
+        (line(policies={"identity": ['{"Statement": -Infinity}']}), "malformed", "not JSON: -Infinity is no number"),
         ('{"id": 1, "id": 2}', "malformed", "the key 'id' stands twice"),
         ("[" * 100_000, "malformed", "nested too deeply"),
         ('{"id": %s}' % ("9" * 5_000), "malformed", "too many digits"),

@@ -96,7 +96,7 @@ class Policy:
 
 
 def parse_json(text: str, label: str = "policy") -> Any:
-    """JSON whose objects repeat no key (rule G7).
+    """JSON whose objects repeat no key (rule G7), and whose numbers are numbers. A byte order mark is left out.
 
     Raises:
         MalformedPolicy: not JSON, or a repeated key.
@@ -110,8 +110,11 @@ def parse_json(text: str, label: str = "policy") -> Any:
             out[key] = value
         return out
 
+    def constant(name: str) -> NoReturn:
+        raise MalformedPolicy(f"not JSON: {name} is no number", label)
+
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return json.loads(text.removeprefix(_BYTE_ORDER_MARK), object_pairs_hook=unique, parse_constant=constant)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text else ""
         raise MalformedPolicy(f"not JSON: {error.msg} at {line}character {error.colno}", label) from None
@@ -120,6 +123,10 @@ def parse_json(text: str, label: str = "policy") -> Any:
     except ValueError:
         # Python's limit on the digits of a number (4,300).
         raise MalformedPolicy("a number has too many digits: put it in quotes", label) from None
+
+
+#: What editors of Windows put in front of a file.
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(document: Any, type_: PolicyType, label: str) -> Policy:

@@ -25,17 +25,13 @@ def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
     """The answer to one line. Its error carries the line's number too: a line that cannot be read has no id."""
     case: Any = None
     try:
-        case = parse_json(line.strip().removeprefix(_BYTE_ORDER_MARK), f"line {number}")
+        case = parse_json(line.strip(), f"line {number}")
         return {"id": _identifier(case), **ask(case)}
     except IamError as error:
         found = error.as_dict()
     except Exception as error:  # noqa: BLE001 - a fault of ours over one case must not take the other answers along
         found = Undecided(f"this case could not be judged, by a fault of grantproof: {error!r}").as_dict()
     return {"id": _identifier(case), "error": {**found, "line": number}}
-
-
-#: What editors of Windows put in front of a file.
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 def checked(case: Any, fields: frozenset[str]) -> Mapping[str, Any]:
