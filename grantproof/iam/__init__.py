@@ -1,7 +1,8 @@
-"""IAM's policy evaluation: is a request allowed, by which statements, and what exactly do policies allow together?
+"""Evaluates IAM policies: whether a request is allowed and by which statements, and what policies allow over all
+requests.
 
-Pure: no I/O, no boto3, no moto, no clock. Rule numbers (E2, T3, ...) are those of
-`docs/iam-rules.md`; the reading order is in docs/architecture.md.
+Pure: no I/O, no boto3, no moto, no clock. Rule numbers (E2, T3, ...) are those of `docs/iam-rules.md`;
+docs/architecture.md has the reading order.
 """
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions

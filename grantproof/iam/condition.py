@@ -1,7 +1,8 @@
-"""Condition blocks (rules C1 to C44).
+"""Evaluates Condition blocks (rules C1 to C44).
 
-An operator is three things: how one value compares with one value, whether it is negated, and what it does with a
-missing key or with many values. Each of them is written once here, and every operator is a combination.
+An operator consists of three parts: the comparison of one value with one value, whether it is negated, and how it
+treats a missing key and several values. Each part is implemented once here, and every operator is a combination of
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from grantproof.iam.typed import date, decoded, network, number
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One entry of a Condition block: an operator, a key (lower-cased) and the policy's values."""
+    """One entry of a Condition block: an operator, a key (in lower case) and the values in the policy."""
 
     operator: Operator
     key: str
@@ -34,7 +35,8 @@ class Test:
 
 
 def parse_block(block: Any, *, variables: bool) -> tuple[Test, ...]:
-    """Read a `Condition` element (rule G11). `variables`: does the policy's version know them (rule V2)?
+    """Parse a `Condition` element (rule G11). `variables`: does the version of the policy support policy variables
+    (rule V2)?
 
     Raises:
         MalformedPolicy: wrong shape, unknown operator, repeated key, or an unreadable variable.
@@ -64,7 +66,7 @@ def _test(op: Operator, key: str, values: Any, *, variables: bool) -> Test:
     if not key:
         raise MalformedPolicy(f"{op.name} has an empty condition key")
     items = values if isinstance(values, list | tuple) else [values]
-    # Variables have no place in numeric, date, binary, IP and Null values (rule V4); in Bool it is open (O4).
+    # Numeric, date, binary, IP and Null values contain no variables (rule V4); for Bool it is open (O4).
     takes_variables = variables and op.type in (Type.STRING, Type.ARN, Type.BOOL)
     patterns = []
     for item in items:
@@ -86,7 +88,7 @@ def _text(value: Any) -> str:
 
 
 class Context(Protocol):
-    """What a test looks at: the values of condition keys by lower-cased name, and keys given twice."""
+    """What a test is evaluated on: the values of condition keys by lower-cased name, and keys given twice."""
 
     @property
     def values(self) -> Mapping[str, Values]: ...
@@ -99,7 +101,7 @@ def holds(test: Test, request: Context, judge: Judge) -> bool:
     """Is one entry of a Condition block true for the request?
 
     Raises:
-        Undecided: several values without a set prefix, values that are not of the operator's type, colliding keys.
+        Undecided: several values without a set prefix, values of another type than the operator's, or colliding keys.
     """
     op = test.operator
     if test.key in request.collisions:
@@ -120,7 +122,7 @@ def holds(test: Test, request: Context, judge: Judge) -> bool:
 
 
 def _present(test: Test, values: Values | None, judge: Judge) -> Values | None:
-    """The request's values, None where the key counts as missing (rules C8, C19, C21; O20)."""
+    """The values of the key in the request; None if the key counts as missing (rules C8, C19, C21; O20)."""
     if not values:
         return None
     if any(values):
@@ -138,7 +140,7 @@ def _null(test: Test, values: Values | None) -> bool:
 
 
 def _missing(op: Operator, judge: Judge) -> bool:
-    """An entry whose key is not in the request (rules C9 to C11, C19, C21; O3)."""
+    """The result for a key that is not in the request (rules C9 to C11, C19, C21; O3)."""
     if op.if_exists or op.prefix is Set.ALL:
         return True
     if op.prefix is Set.ANY:
@@ -147,7 +149,7 @@ def _missing(op: Operator, judge: Judge) -> bool:
 
 
 def value_holds(test: Test, value: str, request: Context, judge: Judge) -> bool:
-    """One value of the request against the policy's list: OR, or NOR when negated (rules C2, C3, C22, C23)."""
+    """Is one value of the request in the policy's list: OR, or NOR for a negated operator (rules C2, C3, C22, C23)?"""
     op = test.operator
     if not test.values and (op.negated or (op.prefix is Set.NONE and not op.if_exists)):
         raise Undecided(f"{op.name} {test.key} has an empty list of values (O20)")
@@ -198,8 +200,8 @@ def _ordered(parse: Callable[[str], Any], name: str) -> Compare:
 
 
 def _of_another_type(test: Test, value: str, wanted: Pattern, name: str, *, in_request: bool) -> bool:
-    """A value of another type than the operator's: the match fails (rule C43). What that means for a negated operator,
-    and for a malformed value in the policy, is not documented (O24)."""
+    """The result for a value of another type than the operator's: it does not match (rule C43). What this means for a
+    negated operator, or for a malformed value in the policy, is not documented (O24)."""
     if in_request and not test.operator.negated:
         return False
     bad = value if in_request else wanted.text

@@ -1,4 +1,4 @@
-"""A decision and its reasons: what becomes of a request, and the statements found that apply to it."""
+"""A decision with its reasons, and the statements that apply to a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grantproof.iam.principal import Via
 
 
 class Outcome(Enum):
-    """What becomes of a request (rule E6)."""
+    """The outcome of a request (rule E6)."""
 
     ALLOWED = "allowed"
     EXPLICIT_DENY = "explicitDeny"
@@ -30,15 +30,15 @@ class Cited:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to a request.
+    """The decision about a request.
 
     Attributes:
-        because: for `allowed` every statement that supplied an allow (of identity and resource policies both, where
-            either would have been enough), for `explicitDeny` every Deny that applied; empty for an implicit deny and
-            where no statement is needed (root user, rule T28).
-        blocked_by: for an implicit deny, the policy type that had no allow; None where a rule bars the request whatever
-            the policies say.
-        rule: the rule that settled it without a statement, such as `T9`; empty otherwise.
+        because: for `allowed`, every Allow statement that applies (of identity and resource policies, even if one would
+            have been enough); for `explicitDeny`, every Deny statement that applies; empty for an implicit deny, and if
+            no statement is needed (root user, rule T28).
+        blocked_by: for an implicit deny, the policy type that lacks an Allow; None if a rule forbids the request
+            whatever the policies say.
+        rule: the rule that decided without a statement, such as `T9`; empty otherwise.
         depends_on: open points of which another reading would change the outcome.
     """
 
@@ -66,7 +66,7 @@ class Match:
 
 
 class Found:
-    """The statements that apply, the Allows by layer and level."""
+    """The statements that apply: the Denies, and the Allows by layer and level."""
 
     __slots__ = ("_allows", "denies")
 
@@ -75,7 +75,7 @@ class Found:
         self.denies: tuple[Match, ...] = ()
 
     def add(self, match: Match) -> None:
-        """One more."""
+        """Add a statement."""
         if match.cited.effect == "Deny":
             self.denies += (match,)
         else:

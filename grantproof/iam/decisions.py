@@ -1,4 +1,4 @@
-"""`grantproof evaluate`: one case, a request and the policies that bear on it, decided as plain data."""
+"""`grantproof evaluate`: decides one case, a request with its policies, as plain data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _FIELDS = frozenset({"id", "request", "policies", "assumptions"})
 
 
 def decide(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
-    """Decide one case in the form of `grantproof evaluate`; the answer without its id.
+    """Decide one case in the form of `grantproof evaluate`; returns the answer without its id.
 
     Raises:
-        IamError: the case is malformed or cannot be judged.
+        IamError: the case is malformed or cannot be decided.
     """
     case = checked(case, _FIELDS)
     for name, empty in (("request", None), ("policies", {})):

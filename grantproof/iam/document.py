@@ -1,6 +1,7 @@
-"""Documents become statements (rules G1 to G21).
+"""Parses policy documents into statements (rules G1 to G21).
 
-String-or-list is normalised here, once; nothing downstream asks again. What AWS would refuse is refused with its place.
+Elements that can be a string or a list become lists here, so that no other code has to distinguish them. A document
+that AWS would refuse is refused, with the position of the fault.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ class PolicyType(Enum):
     RCP = "resource control policy"
     ENDPOINT = "VPC endpoint policy"
 
-    # Enum's own hash is made of the name, in Python; members are singletons, and layers are looked up all the time.
+    # Faster than Enum's hash, which is computed from the name in Python; members are singletons, and often looked up.
     __hash__ = object.__hash__
 
 
-#: Types that say who: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
+#: Types with principals: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
 WITH_PRINCIPAL = frozenset({PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY, PolicyType.RCP, PolicyType.ENDPOINT})
-#: Most characters a document may have, and whether white space counts (rules G13, T12, S12, S22, S26, K25). The trust
-#: policy's limit is the one to which it can be raised; an identity policy's depends on what it is attached to, so is
-#: not here.
+#: The greatest number of characters in a document, and whether white space counts (rules G13, T12, S12, S22, S26, K25).
+#: For trust policies it is the value to which the quota can be raised. For identity policies it depends on the entity
+#: that they are attached to, so it is not here.
 LIMITS: Mapping[PolicyType, tuple[int, bool]] = {
     PolicyType.TRUST: (4096, False),
     PolicyType.SESSION: (2048, True),
@@ -58,7 +59,7 @@ _ELEMENTS = frozenset("Sid Effect Principal NotPrincipal Action NotAction Resour
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, normalised. `resources` is None where the element is absent (rules R12, R13, K10)."""
+    """One statement, normalised. `resources` is None if the element is absent (rules R12, R13, K10)."""
 
     index: int
     sid: str | None
@@ -78,7 +79,7 @@ class Statement:
 
     @property
     def essence(self) -> tuple[object, ...]:
-        """Everything but its effect and its name, as a key of dictionaries; lists in whatever order."""
+        """Everything except its effect and Sid, as a hashable key that does not depend on the order in lists."""
         resources = None if self.resources is None else frozenset(self.resources)
         who = (self.principals, self.not_principal)
         what = (frozenset(self.actions), self.not_action, resources, self.not_resource)
@@ -87,7 +88,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed document. `label` is how decisions and errors refer to it."""
+    """A parsed document. `label` is its name in decisions and errors."""
 
     label: str
     type: PolicyType
@@ -96,7 +97,7 @@ class Policy:
 
 
 def parse_json(text: str, label: str = "policy") -> Any:
-    """JSON whose objects repeat no key (rule G7), and whose numbers are numbers. A byte order mark is left out.
+    """Parse JSON whose objects have no repeated keys (rule G7).
 
     Raises:
         MalformedPolicy: not JSON, or a repeated key.
@@ -130,11 +131,11 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(document: Any, type_: PolicyType, label: str) -> Policy:
-    """Read one policy document (plain data or JSON text).
+    """Parse one policy document (plain data or JSON text).
 
     Raises:
-        MalformedPolicy: with document, statement and element, wherever AWS would refuse to save it. Names of actions
-            and condition keys that do not exist are no errors (rules A10, G17).
+        MalformedPolicy: AWS would refuse to save it; names document, statement and element. Unknown actions and
+            condition keys are no errors (rules A10, G17).
     """
     if isinstance(document, str):
         document = parse_json(document, label)
@@ -166,13 +167,13 @@ def parse(document: Any, type_: PolicyType, label: str) -> Policy:
 
 
 def _nearest(element: object, known: Sequence[str]) -> str:
-    """Which element may have been meant, as the end of a message; nothing where none is near."""
+    """The end of an error message with the element that was probably meant; empty if none is similar."""
     near = difflib.get_close_matches(str(element).capitalize(), known, n=1)
     return f"; the nearest is {near[0]}" if near else ""
 
 
 _TOP = ("Version", "Id", "Statement")
-#: What the AWS CLI prints around a document (get-policy-version, get-role-policy, get-bucket-policy).
+#: The keys that the AWS CLI prints around a document (get-policy-version, get-role-policy, get-bucket-policy).
 _AROUND_A_POLICY = frozenset(
     "PolicyVersion PolicyDocument PolicyName RoleName UserName GroupName Policy Document".split()
 )
@@ -181,7 +182,7 @@ _AROUND_A_POLICY = frozenset(
 def _check_size(document: Mapping[str, Any], type_: PolicyType, label: str) -> None:
     if type_ not in LIMITS:
         return
-    # White space is gone from parsed data, so the limits that count it are checked without: never too strict.
+    # Parsed data has no white space, so limits that count it are checked without it, which is never too strict.
     limit, _ = LIMITS[type_]
     size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
     if size > limit:
@@ -199,7 +200,7 @@ def _check_sids(statements: tuple[Statement, ...], label: str) -> None:
 
 
 class _Reader:
-    """Reads one statement, knowing where it stands."""
+    """Parses one statement, and knows its position for errors."""
 
     def __init__(self, label: str, type_: PolicyType, version: str, index: int) -> None:
         self._label, self._type, self._index = label, type_, index
@@ -260,7 +261,7 @@ class _Reader:
             return None
         if not isinstance(sid, str):
             self._refuse(f"Sid {sid!r} is not text (G6)", "Sid")
-        # Other services than IAM accept more characters; only IAM's own documents are held to its alphabet.
+        # Other services accept more characters than IAM, so only IAM's own documents are checked.
         strict = self._type not in (PolicyType.RESOURCE, PolicyType.KEY, PolicyType.ENDPOINT)
         if strict and not re.fullmatch(r"[A-Za-z0-9]*", sid):
             self._refuse(f"Sid {sid!r} has characters other than A-Z, a-z and 0-9 (G6)", "Sid")
@@ -287,7 +288,7 @@ class _Reader:
     def _resource(self, text: str, element: str) -> Pattern:
         if not text.startswith("arn:") and (not text or text.strip("*")):
             self._refuse(f"{text!r} is neither an ARN nor '*' (R21)", element)
-        # A variable's own colon is none between fields.
+        # The colon inside a variable does not separate fields.
         missing = 5 - (outline(text) if self._variables else text).count(":")
         if missing > 0 and text.strip("*"):
             if self._type is PolicyType.SESSION:
@@ -366,7 +367,8 @@ class _Reader:
             self._refuse(f"{key} {text!r}: wildcards are not accepted here (P10, P13)", element)
 
     def _check_rcp(self, raw: Mapping[str, Any], statement: Statement) -> None:
-        """Customer RCPs only deny; the one that allows is AWS's own RCPFullAWSAccess (rules S20, S21)."""
+        """Check that a customer's RCP only denies; AWS's own RCPFullAWSAccess is the only one that allows (rules S20,
+        S21)."""
         everyone = raw.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
         if not everyone:
             self._refuse("a resource control policy has Principal '*' (S21)", "Principal")
@@ -384,21 +386,21 @@ class _Reader:
 _ACTION = re.compile(r"[A-Za-z0-9*?-]+:[A-Za-z0-9*?_.-]+")
 
 
-# Policies repeat what they name: the same actions and resources stand in most of them.
+# Cached, since most policies name the same actions and resources.
 
 
 @lru_cache(maxsize=65_536)
 def _action_pattern(text: str) -> Glob | None:
-    """An Action; None where it is not of the form service:Name (rule A1)."""
+    """An Action; None if it does not have the form service:Name (rule A1)."""
     return glob(text.lower()) if text == "*" or _ACTION.fullmatch(text) else None
 
 
 @lru_cache(maxsize=65_536)
 def _resource_pattern(text: str, *, variables: bool) -> Pattern:
-    """A Resource of six fields, or `*`. A variable before the fifth colon is read, and marked (rule R19, O42).
+    """A Resource with six fields, or `*`. A variable before the fifth colon is parsed, and marked (rule R19, O42).
 
     Raises:
-        PatternError: a variable that cannot be read.
+        PatternError: a variable that cannot be parsed.
     """
     found = read(text, variables=variables, wildcards=True)
     if found.fixed is not None:
@@ -416,7 +418,7 @@ _PRINCIPAL_ARN = re.compile(
 )
 
 
-#: What a caller may do whose own account allows it everything: whether it may is then up to the other policies alone.
+#: The identity policy of a caller whose own account allows it everything, so that only the other policies decide.
 EVERYTHING = parse(
     {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, PolicyType.IDENTITY, "everything"
 )

@@ -1,6 +1,6 @@
-"""What the evaluator refuses to decide, and where.
+"""The errors of the evaluator: why it does not decide, and at which position.
 
-Nothing here is an answer: a caller that catches one of these has learnt neither "allowed" nor "denied".
+None of them is an answer: the request is neither allowed nor denied.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import ClassVar
 
 
 class IamError(Exception):
-    """A refusal to decide, with its place.
+    """No decision, with the position of the reason.
 
-    `document` is the policy's label (`identity[0]`, `resource`, ...), `statement` its index from 0, `element` the
-    IAM element (`Effect`, `Condition`, ...); each is None where the refusal concerns something larger.
+    `document` is the label of the policy (`identity[0]`, `resource`, ...), `statement` its index from 0, `element` the
+    IAM element (`Effect`, `Condition`, ...); each is None if the reason concerns something larger.
     """
 
     kind: ClassVar[str] = "error"
@@ -34,7 +34,7 @@ class IamError(Exception):
         return f"{place}: {self.message}" if place else self.message
 
     def as_dict(self) -> dict[str, object]:
-        """The refusal as plain data, the `error` of `grantproof evaluate`."""
+        """The error as plain data: the `error` of `grantproof evaluate`."""
         return {
             "kind": self.kind,
             "document": self.document,
@@ -45,7 +45,7 @@ class IamError(Exception):
 
 
 def in_json(value: object) -> str:
-    """What a value that was read from JSON or YAML is called there: `null`, `an object`, `a number`."""
+    """The kind of a value in the words of JSON: `null`, `an object`, `a number`."""
     match value:
         case None:
             return "null"
@@ -63,18 +63,18 @@ def in_json(value: object) -> str:
 
 
 class MalformedPolicy(IamError):
-    """A document that AWS would not accept (grammar, limits: rules G1 to G21 and those of each policy type)."""
+    """A document that AWS would not accept (grammar and limits: rules G1 to G21, and those of each policy type)."""
 
     kind = "malformed"
 
 
 class Undecided(IamError):
-    """A well-formed question that the documentation, or what is known of the request, does not decide."""
+    """A valid question to which neither the documentation nor the data of the request gives an answer."""
 
     kind = "undecided"
 
 
 class BadRequest(IamError):
-    """A request that could not have been made: an unreadable principal, a missing field."""
+    """A request that cannot exist, with an unreadable principal or a missing field."""
 
     kind = "badRequest"

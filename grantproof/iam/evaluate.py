@@ -1,7 +1,7 @@
-"""The evaluation: is a request allowed, and by what (rules E1 to E44)?
+"""Evaluates a request: whether it is allowed, and by which statements (rules E1 to E44).
 
-The central rule is `_decide`; it reads from top to bottom as the procedure after rule E44 does. Everything above it
-collects which statements apply.
+The central rule is `_decide`, which follows the procedure after rule E44 step by step. The functions before it collect
+the statements that apply.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from grantproof.iam.without_policies import bypasses_resource_policy, needs_no_p
 
 
 def evaluate(request: Request, layers: Layers, assumptions: Assumptions = DEFAULTS) -> Decision:
-    """Decide one request. Exact for the rules of the reference; open points are read as `assumptions` says.
+    """Decide one request. Exact for the rules in `docs/iam-rules.md`; `assumptions` has the readings of open points.
 
     Raises:
-        Undecided: the decision rests on something unknown or undocumented; names document and statement.
-        BadRequest: the decision rests on the resource's account, which is not known.
+        Undecided: the decision depends on something unknown or undocumented; names document and statement.
+        BadRequest: the decision depends on the account of the resource, which is not known.
     """
     judge = Judge(assumptions)
     decision = decided(request, layers, judge)
@@ -42,8 +42,8 @@ _MOST_COMBINATIONS = 256
 
 
 def _dependencies(request: Request, layers: Layers, assumptions: Assumptions, decision: Decision) -> tuple[str, ...]:
-    """The open points that matter: those that alone, or with others of them, make the outcome another one. All that are
-    asked, where they can be read in too many ways to try."""
+    """The open points that matter: those that change the outcome, alone or together. If there are too many combinations
+    to try, all points that were asked for."""
     asked: set[str] = set()
 
     def differs(judge: Judge) -> bool:
@@ -60,13 +60,14 @@ def _dependencies(request: Request, layers: Layers, assumptions: Assumptions, de
     return smallest(reading.unlike(assumptions) for reading, other in ways if other)
 
 
-#: Some account other than the caller's. Mocks of AWS take zeros for an account of theirs.
+#: An account other than the caller's. Not zeros, which mocks of AWS use for an account of their own.
 _FOREIGN = ("000000000000", "999999999999")
 
 
 def decided(request: Request, layers: Layers, judge: Judge) -> Decision:
-    """The decision under the judge's readings alone. Where the resource's owner, or the path of the caller's role, is
-    not known, it must be the same for an own and a foreign resource, and for every path that policies ask for.
+    """The decision under the readings of the judge. If the owner of the resource, or the path of the caller's role, is
+    not known, the decision must be the same for a resource of the own and of another account, and for every path that
+    policies mention.
 
     Raises:
         Undecided, BadRequest: as `evaluate`.
@@ -103,7 +104,7 @@ def _evaluate(request: Request, layers: Layers, judge: Judge) -> Decision:
     decision = _decide(request, layers, found, barred, judge)
     if not doubts or decision.outcome is Outcome.EXPLICIT_DENY:
         return decision
-    # A statement that may or may not apply matters only if the outcome turns on it.
+    # An undecided statement matters only if the outcome depends on it.
     for match, doubt in doubts:
         if match.cited.effect == "Deny":
             raise doubt
@@ -118,7 +119,7 @@ Doubts = list[tuple[Match, Undecided]]
 
 
 def _scan(request: Request, layers: Layers, judge: Judge) -> tuple[Found, Doubts]:
-    """Which statements of every layer apply, and of which that cannot be said."""
+    """The statements of every layer that apply, and those for which this cannot be decided."""
     found = Found()
     doubts: Doubts = []
     has_boundary = layers.boundary is not None
@@ -151,7 +152,7 @@ def _match(type_: PolicyType, level: int, policy: Policy, statement: Statement, 
 
 
 def _binds(type_: PolicyType, request: Request, judge: Judge) -> bool:
-    """Does this type of policy bear on the request at all? (rules E40, E44, S3, S16, S18; O25)"""
+    """Does this type of policy apply to the request at all (rules E40, E44, S3, S16, S18; O25)?"""
     caller = request.principal
     if type_ is PolicyType.RESOURCE:
         return not bypasses_resource_policy(request)
@@ -171,7 +172,7 @@ def _enters_service_linked_role(request: Request) -> bool:
 
 
 def _decide(request: Request, layers: Layers, found: Found, barred: str, judge: Judge) -> Decision:
-    """The procedure after rule E44. `barred`: the rule by which the request cannot succeed, or nothing."""
+    """The procedure after rule E44. `barred`: the rule by which the request cannot succeed; empty if none."""
     if found.denies:
         return Decision(Outcome.EXPLICIT_DENY, tuple(match.cited for match in found.denies))
     if barred:

@@ -1,4 +1,4 @@
-"""Why: a decision in one sentence, and in the words of AWS's own access-denied messages (rules N1 to N9)."""
+"""Explains a decision: in one sentence, and in the words of AWS's access-denied messages (rules N1 to N9)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grantproof.iam.request import Request
 
 
 class Mismatch(Enum):
-    """Why a statement does not apply; the order is that of nearness, farthest first."""
+    """The element because of which a statement does not apply, in the order in which they are compared."""
 
     ACTION = "action"
     PRINCIPAL = "principal"
@@ -28,7 +28,7 @@ class Mismatch(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """An Allow statement that did not apply, and the first of its elements that did not match."""
+    """An Allow statement that did not apply, and its first element that did not match."""
 
     policy: str
     statement: int
@@ -53,8 +53,8 @@ RULES = {
 def nearest(request: Request, layers: Layers, decision: Decision) -> Near | None:
     """For an implicit deny, the statement of the blocking layer that came nearest to allowing the request.
 
-    Nearest means: the element that failed comes latest in the order action, principal, resource, condition; among
-    equals the first. None where the layer has no Allow statement at all, or no layer blocked.
+    That is the one whose failing element is last in the order action, principal, resource, condition; of several the
+    first. None if the layer has no Allow statement, or no layer blocked.
     """
     if decision.blocked_by is None:
         return None
@@ -62,7 +62,7 @@ def nearest(request: Request, layers: Layers, decision: Decision) -> Near | None
 
 
 def nearest_of(statements: Iterable[tuple[Policy, Statement]], request: Request, layers: Layers) -> Near | None:
-    """Of these statements, none of which applies, the one that came nearest to it."""
+    """The statement that came nearest, of these, none of which applies."""
     order = list(Mismatch)
     best: Near | None = None
     for policy, statement in statements:
@@ -109,7 +109,7 @@ def _mismatch(policy: Policy, statement: Statement, request: Request, layers: La
 
 
 def _fails(test: Test, request: Request, judge: Judge) -> bool:
-    """Is an entry false, for certain? One of which that cannot be said does not matter beside another that is."""
+    """Is an entry certainly false? An undecided one does not matter beside one that is."""
     try:
         return not holds(test, request, judge)
     except Undecided:
@@ -141,8 +141,9 @@ def explanation(request: Request, layers: Layers, decision: Decision) -> str:
 def refusal_message(request: Request, decision: Decision) -> str:
     """The message with which AWS refuses the request (rules N1 to N5, N9, N14).
 
-    Exact in form. Which policy type AWS names when several deny, and whether it names a resource, is not documented
-    (O30): here the first in the order of rule E3, and the resource wherever there is one but for trust policies (N9).
+    Exact in form. AWS does not document which policy type it names if several deny, and whether it names a resource
+    (O30): here it is the first in the order of rule E3, and the resource, if there is one, except for trust policies
+    (N9).
     """
     type_ = decision.because[0].type if decision.because else decision.blocked_by
     on = f" on resource: {request.resource}" if request.resource not in (None, "*") else ""

@@ -1,6 +1,6 @@
-"""Globs: `*` for any run of characters, `?` for exactly one (rules A2, R2, C30).
+"""Globs: `*` for any number of characters, `?` for exactly one (rules A2, R2, C30).
 
-A glob is held as tokens, so that a literal `*` (written `${*}`, rule V10) and a wildcard stay apart.
+A glob is stored as tokens, so that a literal `*` (written `${*}`, rule V10) differs from a wildcard.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _folded(character: str) -> str:
 
 
 def spellings(character: str) -> frozenset[str]:
-    """The characters that are an ASCII character without regard to case."""
+    """The characters that equal an ASCII character without regard to case."""
     found = character.lower()
     return frozenset({found, found.upper(), *_BEYOND_ASCII.get(found, "")})
 
@@ -68,10 +68,10 @@ _BEYOND_ASCII = {"k": "\u212a", "s": "\u017f"}
 
 
 class Glob:
-    """A pattern over strings; `matches` decides membership exactly, in time linear in the text for each token.
+    """A pattern for strings; `matches` is exact, in a time linear in the length of the text for each token.
 
-    `tokens` is normalised: neighbouring literals are joined, and in a run of wildcards every `?` comes before a
-    single `*`, so that equal languages written with differently ordered wildcards compare equal.
+    `tokens` is normalised: adjacent literals are joined, and in a run of wildcards every `?` comes before a single `*`,
+    so that globs for the same strings with differently ordered wildcards are equal.
     """
 
     __slots__ = ("_hash", "counts", "everything", "literal", "matches", "prefix", "tokens")
@@ -91,7 +91,7 @@ class Glob:
         self.tokens = found = _normalised(tokens)
         first = found[0] if found else ""
         self.prefix = prefix = first if isinstance(first, str) else ""
-        # A policy has thousands of patterns, nearly all of them a text, with one star behind it or without.
+        # A policy has thousands of patterns, nearly all of them plain text, possibly with one star at the end.
         plain = len(found) == bool(prefix)
         self.literal = prefix if plain else None
         self.counts = not plain and found[bool(prefix) :] != _ANY and not _only_stars(found)
@@ -99,7 +99,7 @@ class Glob:
         self._hash = hash(found)
 
     def __getattr__(self, name: str) -> Any:
-        # Comparisons make many patterns that are never matched, and compiling an expression costs more than all else.
+        # Compiled when first needed, since comparisons create many patterns that are never matched.
         if name != "matches":
             raise AttributeError(name)
         self.matches = _matcher(self.tokens, self.prefix)
@@ -122,7 +122,7 @@ class Glob:
 
 
 def tokenise(text: str) -> tuple[Token, ...]:
-    """Read `*` and `?` as wildcards and everything else as it stands."""
+    """The tokens of a text, with `*` and `?` as wildcards and everything else literal."""
     if text and "?" not in text:
         star = text.find("*")
         if star < 0:
@@ -134,7 +134,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=65_536)
 def glob(text: str) -> Glob:
-    """The glob written as `text`. Shared between policies, because real ones repeat the same patterns."""
+    """The glob for a text. Cached, because policies repeat the same patterns."""
     return Glob(tokenise(text))
 
 

@@ -1,7 +1,7 @@
-"""What grants a request: identity policies and the resource's own policy, within one account and across accounts.
+"""Determines what grants a request: identity policies and the resource policy, within one account and across accounts.
 
-The organization's policies only limit what is granted here, and so do boundary and session policy, unless it stands
-alone.
+The policies of the organization only limit this. So do the permissions boundary and session policies, except for grants
+that are independent of them (`stands_alone`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grantproof.iam.without_policies import bypasses_resource_policy
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What grants the request, and whether boundary and session policy then limit it."""
+    """What grants the request, and whether the boundary and session policy then limit it."""
 
     matches: tuple[Match, ...]
     limited: bool
@@ -27,7 +27,7 @@ class Granted:
 
 
 def granted(request: Request, layers: Layers, found: Found, judge: Judge) -> Granted | PolicyType:
-    """The grant from identity policies and the resource policy, or the type that lacks an allow."""
+    """The grant from identity policies and the resource policy, or the policy type that lacks an Allow."""
     resource = found.of(PolicyType.RESOURCE)
     identity = found.of(PolicyType.IDENTITY)
     caller = request.principal
@@ -61,8 +61,8 @@ def granted(request: Request, layers: Layers, found: Found, judge: Judge) -> Gra
 def _across_accounts(
     request: Request, layers: Layers, resource: tuple[Match, ...], identity: tuple[Match, ...], judge: Judge
 ) -> Granted | None:
-    """Both sides have to allow (rules X2 to X6, K7); the root user of a trusted account has everything that the account
-    was given (rule X6)."""
+    """Across accounts both sides have to allow (rules X2 to X6, K7). The root user of a trusted account has all
+    permissions that the account was given (rule X6)."""
     if not resource:
         return None
     if request.principal.kind is Kind.ROOT:
@@ -77,9 +77,9 @@ def _across_accounts(
 def _by_resource_policy(
     request: Request, layers: Layers, resource: tuple[Match, ...], identity: tuple[Match, ...], judge: Judge
 ) -> Granted | None:
-    """Role trust policies and key policies have to allow by themselves: the caller, or its account, which then passes
-    the permission on through identity policies (rules E10, T2, T3, K2 to K6). To set a source identity, a chained
-    session needs an allow of its own policies besides (rule T18)."""
+    """Role trust policies and key policies have to allow by themselves, either the caller, or its account, which passes
+    the permission on by identity policies (rules E10, T2, T3, K2 to K6). To set a source identity in a chained session,
+    its own policies also have to allow (rule T18)."""
     if request.key == "sts:setsourceidentity" and request.principal.kind is Kind.ROLE_SESSION:
         return Granted((*resource, *identity), limited=True) if resource and identity else None
     direct = tuple(m for m in resource if stands_alone(m, layers, judge))
@@ -97,8 +97,8 @@ def _by_resource_policy(
 
 
 def stands_alone(match: Match, layers: Layers, judge: Judge) -> bool:
-    """Does this grant of a resource policy of the caller's own account stand whatever boundary and session policy leave
-    out (rules E11 to E17)?"""
+    """Is this grant by a resource policy of the caller's own account independent of the boundary and session policy
+    (rules E11 to E17)?"""
     if match.via & Via.ITSELF:
         return True
     if layers.boundary is None and layers.session is None:
@@ -113,13 +113,14 @@ def stands_alone(match: Match, layers: Layers, judge: Judge) -> bool:
 
 
 def lacks_session_policy(request: Request, layers: Layers, judge: Judge) -> bool:
-    """A federated user session without session policy has none of its user's rights (rules E23, T25; O22)."""
+    """Is this a federated user session without a session policy, which then has none of its user's permissions (rules
+    E23, T25; O22)?"""
     federated = request.principal.kind is Kind.FEDERATED_USER
     return federated and layers.session is None and judge.takes("O22", "denied")
 
 
 def _implied_type(request: Request) -> PolicyType:
-    """What resource policy would have to exist: every role has a trust policy and every key a key policy."""
+    """The type of resource policy that has to exist: every role has a trust policy, and every key a key policy."""
     if request.key in ROLE_ENTRY:
         return PolicyType.TRUST
     if request.key.startswith("kms:") and ":key/" in (request.resource or ""):

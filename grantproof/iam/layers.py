@@ -1,4 +1,4 @@
-"""The policies that bear on a request, by layer, indexed so that cost grows with the statements that can match."""
+"""The policies that apply to a request, by layer, indexed so that only statements that can match are examined."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FEW = 16
 
 
 class GlobIndex:
-    """Which of many numbered globs match a text: a dictionary for literals, buckets by leading field for the rest.
+    """Finds which of many numbered globs match a text, with a dictionary for literals and buckets by first field for
+    the others.
 
-    `bucket` cuts the leading field off a text or off a glob's literal prefix, or answers None when the prefix is too
-    short to tell.
+    `bucket` returns the first field of a text or of the literal prefix of a glob, or None if the prefix is too short.
     """
 
     def __init__(self, entries: Iterable[tuple[Glob, int]], bucket: Callable[[str], str | None]) -> None:
@@ -49,13 +49,13 @@ class GlobIndex:
 
 
 def service_of(text: str) -> str | None:
-    """The service prefix of an action, or of the literal beginning of a pattern; None where there is no colon."""
+    """The service prefix of an action, or of the literal beginning of a pattern; None if it has no colon."""
     service, colon, _ = text.partition(":")
     return service if colon else None
 
 
 def arn_service_of(text: str) -> str | None:
-    """The service field of an ARN, or of the literal beginning of a pattern; None where that does not show it."""
+    """The service field of an ARN, or of the literal beginning of a pattern; None if that is too short."""
     fields = text.split(":", 3)
     return fields[2] if len(fields) == 4 else None
 
@@ -64,7 +64,8 @@ Entry = tuple[Policy, Statement]
 
 
 class PolicySet:
-    """Policies of one layer or level, as one list of statements (rule E5: the split makes no difference)."""
+    """The policies of one layer or level, as one list of statements (rule E5: their distribution over policies does not
+    matter)."""
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         self.policies = policies
@@ -82,7 +83,8 @@ class PolicySet:
 
     @cached_property
     def _resources(self) -> tuple[GlobIndex, frozenset[int]]:
-        """An index of plain resources, and the statements that it cannot speak for (Not forms, variables, none)."""
+        """An index of the plain resources, and the statements that are not in it (Not elements, variables, no
+        resource)."""
         indexed: list[tuple[Glob, int]] = []
         others: set[int] = set()
         for number, (_, statement) in enumerate(self.entries):
@@ -109,8 +111,8 @@ class PolicySet:
         numbers = self.for_action(key)
         if not numbers:
             return ()
-        # The index cannot narrow what is compared in another way under some reading: a resource of "*", which wildcard
-        # ARNs may cover (O28), and names of users, whose case may not matter (O6).
+        # The index does not apply to resources that are compared differently under some reading: "*", which wildcard
+        # ARNs can cover (O28), and names of users, whose case may not matter (O6).
         if len(numbers) > _FEW and resource is not None and resource != "*" and ":user/" not in resource:
             index, others = self._resources
             keep = index.matching(resource) | others
@@ -119,7 +121,7 @@ class PolicySet:
 
     @cached_property
     def condition_keys(self) -> frozenset[str]:
-        """Every condition key that the policies consult, variables included."""
+        """Every condition key that the policies use, also in variables."""
         keys: set[str] = set()
         for _, statement in self.entries:
             for test in statement.conditions:
@@ -132,7 +134,8 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A KMS grant: an Allow outside policies (rules K15 to K17). Its operations are lower-cased IAM action names."""
+    """A KMS grant, which is an Allow outside policies (rules K15 to K17). Its operations are lower-cased IAM action
+    names."""
 
     label: str
     grantee: PrincipalElement
@@ -143,10 +146,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Layers:
-    """Everything that bears on a request.
+    """All policies that apply to a request.
 
     None means that there is no such policy: no boundary, no session policy, no SCP. An empty *level* of SCPs or RCPs
-    allows nothing (rules S5, S8). `identity` is empty where the caller has no identity policy.
+    allows nothing (rules S5, S8). `identity` is empty if the caller has no identity policy.
     """
 
     identity: tuple[Policy, ...] = ()
@@ -160,7 +163,7 @@ class Layers:
 
     @cached_property
     def sets(self) -> tuple[tuple[PolicyType, int, PolicySet], ...]:
-        """The layers that exist, as (type, level from 0, policies)."""
+        """The existing layers, as (type, level from 0, policies)."""
         out: list[tuple[PolicyType, int, PolicySet]] = [(PolicyType.IDENTITY, 0, PolicySet(self.identity))]
         if self.resource is not None:
             out.append((PolicyType.RESOURCE, 0, PolicySet((self.resource,))))
@@ -177,13 +180,13 @@ class Layers:
 
     @cached_property
     def organization(self) -> tuple[tuple[PolicyType, tuple[tuple[Policy, ...], ...]], ...]:
-        """The organization's policies, by level, in the order in which they are asked (rule E3)."""
+        """The organization's policies, by level, in the order in which they are evaluated (rule E3)."""
         both = ((PolicyType.RCP, self.rcp), (PolicyType.SCP, self.scp))
         return tuple((type_, levels) for type_, levels in both if levels is not None)
 
     @cached_property
     def condition_keys(self) -> frozenset[str]:
-        """Every condition key that any layer consults."""
+        """Every condition key that any layer uses."""
         return frozenset().union(*(policies.condition_keys for _, _, policies in self.sets))
 
 
@@ -191,8 +194,8 @@ _LAYERS = frozenset("identity resource boundary session scp rcp endpoint grants"
 
 
 def parse_layers(data: Mapping[str, Any], action: str = "", resource: str = "") -> Layers:
-    """Layers from plain data, in the form of `grantproof evaluate`. What the resource policy is follows from the
-    request: a trust policy for `sts:AssumeRole*` and its companions, a key policy for a KMS key.
+    """Layers from plain data, in the form of `grantproof evaluate`. The type of the resource policy follows from the
+    request: a trust policy for `sts:AssumeRole*` and related actions, a key policy for a KMS key.
 
     Raises:
         BadRequest: an unknown layer, or one of the wrong shape.
@@ -214,7 +217,7 @@ def parse_layers(data: Mapping[str, Any], action: str = "", resource: str = "") 
 
 
 def resource_type(action: str, resource: str) -> PolicyType:
-    """What kind of resource policy decides over this action (rules T1, K1)."""
+    """The type of resource policy that decides about this action (rules T1, K1)."""
     if is_role_entry(action):
         return PolicyType.TRUST
     if action.lower().startswith("kms:") and ":key/" in resource:
@@ -231,7 +234,7 @@ ROLE_ENTRY = frozenset(
 
 
 def is_role_entry(action: str) -> bool:
-    """Is this one of the actions on which a role's trust policy decides (rules T1, T7, T14, T18)?"""
+    """Does a role's trust policy decide about this action (rules T1, T7, T14, T18)?"""
     return action.lower() in ROLE_ENTRY
 
 
@@ -301,7 +304,7 @@ _CONSTRAINTS = frozenset({"EncryptionContextSubset", "EncryptionContextEquals"})
 
 
 def _check_constraints(constraints: Any, label: str) -> None:
-    # A constraint that is not understood must not pass for one that is met.
+    # A constraint that is not understood must not count as met.
     if not isinstance(constraints, Mapping) or set(constraints) - _CONSTRAINTS:
         raise MalformedPolicy(f"Constraints is an object of {' and '.join(sorted(_CONSTRAINTS))} (K15)", label)
     for name, pairs in constraints.items():

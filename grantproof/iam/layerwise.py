@@ -1,4 +1,4 @@
-"""A decision layer by layer: what each policy type that bears on the request says of it."""
+"""A decision layer by layer: the result of each policy type that applies to the request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from grantproof.iam.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one layer, or one level of it, says.
+    """The result of one layer, or of one level of it.
 
     Attributes:
-        level: from 0, the root of the organization, for SCPs and RCPs; 0 for the others.
+        level: for SCPs and RCPs, from 0, the root of the organization; 0 for other types.
         allows: the Allow statements that apply.
         denies: the Deny statements that apply.
-        nearest: where no Allow applies, the one that came nearest.
-        statements: how many statements the layer has.
-        unclear: statements of which it cannot be said whether they apply, each with the reason.
+        nearest: if no Allow applies, the one that came nearest.
+        statements: the number of statements in the layer.
+        unclear: the statements for which it cannot be decided whether they apply, each with the reason.
     """
 
     type: PolicyType
@@ -37,7 +37,7 @@ class Layer:
 
 
 def layerwise(request: Request, layers: Layers, assumptions: Assumptions = DEFAULTS) -> tuple[Layer, ...]:
-    """Every layer that exists for the request, in the order in which `Layers` has them."""
+    """Every layer that exists for the request, in the order of `Layers`."""
     judge = Judge(assumptions)
     out = []
     for type_, level, policies in layers.sets:

@@ -1,4 +1,4 @@
-"""JSON Lines: a case in, its answer out, one at a time and in constant memory, whatever is asked of it."""
+"""Answers JSON Lines: reads one case at a time and writes its answer, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from grantproof.iam.document import parse_json
 from grantproof.iam.errors import BadRequest, IamError, Undecided
 
-#: Answers one case, without its id; raises IamError where the case is malformed or cannot be judged.
+#: Answers one case, without its id; raises IamError if the case is malformed or cannot be decided.
 Ask = Callable[[Any], dict[str, Any]]
 
 
 def answers(lines: Iterable[str], ask: Ask) -> Iterator[dict[str, Any]]:
-    """One answer for each line that is not blank, with its case's id: what was asked, or an `error` that says what is
+    """An answer for each line that is not blank, with the id of its case: the result, or an `error` that says what is
     wrong with the line."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -22,7 +22,7 @@ def answers(lines: Iterable[str], ask: Ask) -> Iterator[dict[str, Any]]:
 
 
 def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
-    """The answer to one line. Its error carries the line's number too: a line that cannot be read has no id."""
+    """The answer to one line. An error has the number of the line too, since a line that cannot be parsed has no id."""
     case: Any = None
     try:
         case = parse_json(line.strip(), f"line {number}")
@@ -35,7 +35,7 @@ def answer(line: str, ask: Ask, number: int = 1) -> dict[str, Any]:
 
 
 def checked(case: Any, fields: frozenset[str]) -> Mapping[str, Any]:
-    """The case, if it is an object with no other fields than these.
+    """The case, checked to be an object with only these fields.
 
     Raises:
         BadRequest: it is not.
@@ -52,7 +52,7 @@ def _identifier(case: Any) -> Any:
 
 
 def dumps(value: Mapping[str, Any]) -> str:
-    """One line of JSON."""
+    """A value as one line of JSON."""
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    # Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, stays escaped.
+    # Half a surrogate pair can be escaped in JSON, but not be encoded in UTF-8; it stays escaped.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Does a statement apply to a request (rule E4)? All of its elements must match."""
+"""Does a statement apply to a request (rule E4)? All of its elements have to match."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def applies(policy: Policy, statement: Statement, request: Request, judge: Judge
     principals. `has_boundary`: does the caller have a permissions boundary (rule P30)?
 
     Raises:
-        Undecided: whether it applies depends on something that is not known or not documented.
+        Undecided: it depends on something that is not known or not documented.
     """
     via = principal_matches(policy, statement, request, judge, has_boundary=has_boundary)
     if not via:
         return Via.NONE
-    # A condition that fails settles the matter even where the resource is not known, so it goes first there.
+    # If the resource is not known, the condition is evaluated first, since a false one is enough.
     if request.resource is not None and not resource_matches(policy, statement, request, judge):
         return Via.NONE
     if not conditions_hold(statement, request, judge):
@@ -38,8 +38,9 @@ def applies(policy: Policy, statement: Statement, request: Request, judge: Judge
 
 
 def lacks_value(statement: Statement, values: Mapping[str, Values], judge: Judge) -> bool:
-    """Does a policy variable of the statement have neither value nor default (O9)? Those of Bool are no variables to
-    everybody (O4), and do not count, nor do those before the fifth colon of a Resource that is never replaced (O42)."""
+    """Does a policy variable of the statement have neither a value nor a default (O9)? Variables in Bool do not count,
+    since it is open whether they are variables (O4), nor do those before the fifth colon of a Resource that is never
+    replaced (O42)."""
     return any(
         pattern.fixed is None and pattern.resolve(single_value(values)) is None and not never_matches(pattern, judge)
         for patterns in (
@@ -51,7 +52,8 @@ def lacks_value(statement: Statement, values: Mapping[str, Values], judge: Judge
 
 
 def never_matches(pattern: Pattern, judge: Judge) -> bool:
-    """Has a Resource a variable where AWS says that none can stand, and is that read as matching nothing (O42)?"""
+    """Does a Resource have a variable at a place where AWS says that none can be, and is the reading that it then
+    matches nothing (O42)?"""
     return pattern.early and judge.takes("O42", "never")
 
 
@@ -99,12 +101,12 @@ def principal_matches(
 
 
 def only(via: Via, way: Via) -> bool:
-    """Is this the one way in which the caller is reached?"""
+    """Is the caller reached in this way only?"""
     return bool(via) and not via & ~way
 
 
 def _through_account(policy: Policy, statement: Statement, request: Request, judge: Judge) -> Via:
-    """A statement that reaches the caller through its account only."""
+    """A statement that reaches the caller only through its account."""
     caller = request.principal
     if not statement.allow and caller.account == request.resource_account and judge.takes("O36", "delegation"):
         return Via.NONE
@@ -115,8 +117,8 @@ def _through_account(policy: Policy, statement: Statement, request: Request, jud
 
 
 def _spared(via: Via, request: Request, judge: Judge, *, has_boundary: bool) -> bool:
-    """Is the caller left out of a Deny with NotPrincipal? Every level through which a service may check it has to be
-    listed: the account, the role or user, and the session (rules P29 to P31)."""
+    """Is the caller excluded from a Deny with NotPrincipal? Every level that a service may check has to be listed: the
+    account, the role or user, and the session (rules P29 to P31)."""
     if has_boundary:
         return False
     if Via.EVERYONE in via:
@@ -132,7 +134,7 @@ def _spared(via: Via, request: Request, judge: Judge, *, has_boundary: bool) -> 
 
 
 def resource_matches(policy: Policy, statement: Statement, request: Request, judge: Judge) -> bool:
-    """Do Resource or NotResource cover the request's resource (rules R1 to R12, K10)? Needs a known resource."""
+    """Do Resource or NotResource cover the request's resource (rules R1 to R12, K10)? The resource has to be known."""
     patterns = statement.resources
     if patterns is None:
         return policy.type is not PolicyType.KEY
@@ -153,15 +155,15 @@ def _covers(pattern: Pattern, request: Request, judge: Judge) -> bool:
 
 
 def of_whole_service(pattern: Pattern) -> bool:
-    """Is it a wildcard ARN with nothing but wildcards where the resource is named (O28)? `arn:aws:s3:::bucket/*` names
-    the objects of one bucket, and no example claims that it covers what is asked of none (E37)."""
+    """Is it a wildcard ARN with only wildcards in place of the resource (O28)? `arn:aws:s3:::bucket/*` is not: it names
+    the objects of one bucket, and no example claims that it covers actions without a resource (E37)."""
     fields = pattern.outline.split(":", 5)
     named = fields[5].strip("*?") if len(fields) == 6 else ""
     return pattern.text.startswith("arn:") and pattern.text.endswith("*") and not named
 
 
 def _wildcards_agree(glob: Glob, resource: str, judge: Judge) -> bool:
-    """A whole-string match that rests on wildcards: would a stricter reading refuse it (O5, O39)?"""
+    """Does a match of the whole string by wildcards count, under the readings of O5 and O39?"""
     if wild_service(glob) and judge.takes("O39", "never"):
         return False
     return within_fields(glob).matches(resource) or judge.takes("O5", "string")
@@ -174,7 +176,8 @@ def wild_service(glob: Glob) -> bool:
 
 
 def _case_aside(glob: Glob, resource: str, judge: Judge) -> bool:
-    """IAM user names: unique whatever their case, and compared with or without regard to it (O6)."""
+    """Does the name of an IAM user match if case does not matter, and is that the reading (O6)? The names are unique
+    whatever their case."""
     folded = Glob(token.lower() if isinstance(token, str) else token for token in glob.tokens)
     resource = resource.lower()
     if not (folded.matches(resource) and judge.takes("O6", "insensitive")):

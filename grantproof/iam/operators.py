@@ -1,4 +1,4 @@
-"""The operators of conditions: what each compares, and what its prefix and suffix add (rules C1 to C23)."""
+"""The condition operators: what each compares, and what its prefix and suffix change (rules C1 to C23)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Type(Enum):
     IP = "IP address"
     NULL = "presence"
 
-    # Enum's own hash is made of the name, in Python; members are singletons.
+    # Faster than Enum's hash, which is computed from the name in Python; members are singletons.
     __hash__ = object.__hash__
 
 
@@ -35,7 +35,7 @@ class Set(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A condition operator, taken apart. `relation` is `=`, `<`, `<=`, `>` or `>=`."""
+    """A condition operator, parsed. `relation` is `=`, `<`, `<=`, `>` or `>=`."""
 
     name: str
     type: Type
@@ -47,7 +47,7 @@ class Operator:
     if_exists: bool = False
 
     def __hash__(self) -> int:
-        # The name says it all, and a text's hash is kept.
+        # The name determines the other fields, and the hash of a text is cached.
         return hash(self.name)
 
 
@@ -82,16 +82,16 @@ _BASE: dict[str, Operator] = {
     )
 }
 
-#: The names as they are written, without set prefixes and `IfExists`.
+#: By name, without set prefix and `IfExists`.
 NAMES = tuple(op.name for op in _BASE.values())
 
 
 @lru_cache(maxsize=1024)
 def operator(name: str) -> Operator:
-    """Read an operator's name, with its set prefix and `IfExists`.
+    """Parse the name of an operator, with its set prefix and `IfExists`.
 
     Raises:
-        KeyError: no such operator; `NullIfExists` is none (rule G18).
+        KeyError: there is no such operator; `NullIfExists` is none (rule G18).
     """
     rest, prefix = name, Set.NONE
     for candidate in (Set.ALL, Set.ANY):

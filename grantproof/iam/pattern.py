@@ -1,6 +1,6 @@
 """Patterns with policy variables: `${aws:username}`, defaults and escapes (rules V1 to V12).
 
-A pattern is read once. Without variables it is a glob for good; with them it becomes a glob for each request.
+A pattern is parsed once. Without variables it is a glob; with variables it becomes a glob for each request.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Values = tuple[str, ...]
 
 
 class PatternError(ValueError):
-    """A variable that cannot be read (rule V11)."""
+    """A variable that cannot be parsed (rule V11)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${key}` or `${key, 'default'}`; `key` is lower-cased (rule V6)."""
+    """`${key}` or `${key, 'default'}`; `key` is in lower case (rule V6)."""
 
     key: str
     default: str | None = None
@@ -34,8 +34,8 @@ class Variable:
 class Pattern:
     """A value of a policy that is compared with text.
 
-    `parts` holds literal text, wildcards and variables; `fixed` is the glob where there is no variable. `early`: is it
-    a Resource with a variable before the fifth colon (O42)?
+    `parts` has literal text, wildcards and variables; `fixed` is the glob if there is no variable. `early`: is it a
+    Resource with a variable before the fifth colon (O42)?
     """
 
     text: str
@@ -44,13 +44,13 @@ class Pattern:
     early: bool = False
 
     def __hash__(self) -> int:
-        # The same text is nearly always the same pattern, and a text's hash is kept.
+        # Equal texts are nearly always equal patterns, and the hash of a text is cached.
         return hash(self.text)
 
     def resolve(self, value_of: Callable[[str], str | None]) -> Glob | None:
-        """The glob for one request, or None when a variable has no value and no default (rule V7).
+        """The glob for one request, or None if a variable has neither a value nor a default (rule V7).
 
-        The text put in place of a variable is literal: a `*` in a user's name is no wildcard.
+        The value of a variable is literal text: a `*` in a user's name is no wildcard.
         """
         if self.fixed is not None:
             return self.fixed
@@ -67,22 +67,22 @@ class Pattern:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables, in the order in which they stand."""
+        """The variables, in their order."""
         return tuple(part for part in self.parts if isinstance(part, Variable))
 
     @property
     def outline(self) -> str:
-        """The text with `$` for each variable, so that its colons are those between the fields of an ARN."""
+        """The text with `$` for each variable, so that all colons separate fields of an ARN."""
         return self.text if self.fixed is not None else outline(self.text)
 
 
 def outline(text: str) -> str:
-    """A text, in which variables are read, with `$` for each of them."""
+    """A text with `$` for each of its variables."""
     return _VARIABLE.sub("$", text) if "${" in text else text
 
 
 def read(text: str, *, variables: bool, wildcards: bool) -> Pattern:
-    """Read a value. `variables`: may `${...}` stand in it (rules V2 to V4)? `wildcards`: are `*` and `?` wild?
+    """Parse a value. `variables`: can it contain variables (rules V2 to V4)? `wildcards`: are `*` and `?` wildcards?
 
     Raises:
         PatternError: an unclosed, empty or unreadable variable; a private character.
@@ -119,8 +119,8 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")
 
 
 def holds_private(text: str) -> bool:
-    """Does a text hold a private character? In a comparison such stand for "anything that nothing names", so that in a
-    policy they could pass for that."""
+    """Does a text contain a private-use character? The comparison uses such characters for "anything that no policy
+    names", so a policy must not contain them."""
     return not text.isascii() and _PRIVATE.search(text) is not None
 
 
@@ -129,8 +129,8 @@ def _plain(text: str, *, wildcards: bool) -> tuple[Token, ...]:
 
 
 def single_value(values: Mapping[str, Values]) -> Callable[[str], str | None]:
-    """How variables find their value: the request's only value of the key. A key with several values cannot be
-    used as a variable (rule V1), an empty one counts as missing (rule V7)."""
+    """A function that returns the value of a variable: the only value of the key in the request. A key with several
+    values cannot be used as a variable (rule V1), and an empty one counts as missing (rule V7)."""
 
     def value_of(key: str) -> str | None:
         found = values.get(key, ())
@@ -140,16 +140,16 @@ def single_value(values: Mapping[str, Values]) -> Callable[[str], str | None]:
 
 
 def completed(glob_: Glob, count: int = 6) -> Glob:
-    """An ARN pattern with `*` for every field that it lacks, as rule R8 has it of Resource (and O41 perhaps of ARN
+    """An ARN pattern with `*` for every missing field, as rule R8 says of Resource (and perhaps O41 of ARN
     operators)."""
     colons = sum(token.count(":") for token in glob_.tokens if isinstance(token, str))
     return Glob((*glob_.tokens, *(":", Wild.ANY) * (count - 1 - colons))) if colons < count - 1 else glob_
 
 
 def split_fields(glob_: Glob, count: int) -> tuple[Glob, ...] | None:
-    """Cut an ARN pattern at its first `count - 1` colons; None when it has fewer fields.
+    """An ARN pattern split at its first `count - 1` colons; None if it has fewer fields.
 
-    Wildcards stay in the field in which they are written (rule C34).
+    Wildcards stay in the field that contains them (rule C34).
     """
     fields: list[list[Token]] = [[]]
     for token in glob_.tokens:
@@ -164,7 +164,8 @@ def split_fields(glob_: Glob, count: int) -> tuple[Glob, ...] | None:
 
 @lru_cache(maxsize=16_384)
 def within_fields(glob_: Glob) -> Glob:
-    """A Resource pattern under the stricter reading of O5: only a `*` that ends a field runs on over colons (R4)."""
+    """A Resource pattern under the stricter reading of O5: only a `*` at the end of a field also matches colons
+    (R4)."""
     tokens: list[Token] = []
     for token, following in zip_longest(glob_.tokens, glob_.tokens[1:]):
         ends_field = following is None or (isinstance(following, str) and following.startswith(":"))

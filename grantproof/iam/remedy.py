@@ -1,7 +1,7 @@
-"""The smallest change under which a refused request would be allowed. Each is found by making it and deciding again.
+"""Finds the smallest change with which a refused request would be allowed. Each change is tried by deciding again.
 
-Smallest is what lets in least: a condition that the request could meet is named before a policy is touched; an Allow is
-added for exactly this action and resource; a Deny is named only where it stands in the way.
+The smallest is the one that gives least access: condition keys that the request could have come before changes of
+policies; an Allow is added for exactly this action and resource; a Deny is named only if it is in the way.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _OF_RESOURCE = (PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY)
 
 @dataclass(frozen=True)
 class Change:
-    """One step of a change.
+    """One step of a remedy.
 
     Attributes:
-        kind: `request` (the request carries `context`), `statement` (`statement` is added to a policy of the type
-            `layer`), or `deny` (the Deny statement `cited` no longer applies).
-        cited: the statement that was the nearest, or that denies; None where there was none.
+        kind: `request` (the request has `context` in addition), `statement` (`statement` is added to a policy of the
+            type `layer`), or `deny` (the Deny statement `cited` no longer applies).
+        cited: the nearest statement, or the one that denies; None if there was none.
     """
 
     kind: str
@@ -46,17 +46,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Remedy:
-    """The changes under which the request is allowed; or `never`, why no change of policies would do."""
+    """The changes with which the request is allowed; or `never`, the reason why no change of policies is enough."""
 
     changes: tuple[Change, ...] = ()
     never: str = ""
 
 
 def remedy(request: Request, layers: Layers) -> Remedy:
-    """What would have to change for the request to be allowed.
+    """The changes that are needed for the request to be allowed.
 
     Raises:
-        IamError: it cannot be decided, with the changes made so far or without them.
+        IamError: it cannot be decided, with the changes found so far or without them.
     """
     changes: list[Change] = []
     for _ in range(_MOST_STEPS):
@@ -86,7 +86,7 @@ def _step(request: Request, layers: Layers, decision: Decision) -> Step | None:
 
 
 def _by_request(request: Request, layers: Layers, blocked: PolicyType) -> Step | None:
-    """A request that carries what the conditions of an Allow ask for, where all else of it matches already."""
+    """A request that meets the conditions of an Allow whose other elements match already."""
     for policy, statement in _statements(layers, blocked):
         if (
             not statement.allow
@@ -126,9 +126,9 @@ def _but_for_conditions(policy: Policy, statement: Statement, request: Request, 
 
 
 def _by_statement(request: Request, layers: Layers, blocked: PolicyType) -> Step | None:
-    """An Allow for exactly this."""
+    """An Allow for exactly this request."""
     if blocked in (PolicyType.SCP, PolicyType.RCP):
-        return None  # the organization's policies are not in anybody's hands here
+        return None  # the policies of the organization are not part of a grant
     document: dict[str, Any] = {"Effect": "Allow"}
     if blocked in _OF_RESOURCE:
         principal = _named(request)
@@ -137,7 +137,7 @@ def _by_statement(request: Request, layers: Layers, blocked: PolicyType) -> Step
         document["Principal"] = principal
     document["Action"] = request.action
     if blocked is not PolicyType.TRUST:
-        # A key policy speaks of its own key only (rule K10).
+        # A key policy applies to its own key only (rule K10).
         document["Resource"] = "*" if blocked is PolicyType.KEY else request.resource or "*"
     policy = parse_policy({"Version": "2012-10-17", "Statement": [document]}, blocked, "the change")
     changed = _with(layers, blocked, policy)

@@ -1,4 +1,4 @@
-"""The request: what is decided about (rule E43)."""
+"""The request, which is decided about (rule E43)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """The action as it is compared."""
+        """The action as it is compared, in lower case."""
         return self.action.lower()
 
     @cached_property
     def values(self) -> Mapping[str, Values]:
-        """The context by lower-cased key, derived keys included."""
+        """The context by lower-cased key, with the derived keys."""
         out = dict(_derived(self))
         for key, values in self.context.items():
             out[key.lower()] = values
@@ -53,7 +53,8 @@ class Request:
 
     @cached_property
     def collisions(self) -> frozenset[str]:
-        """Keys given more than once in different case, with different values: which one wins is open (O29)."""
+        """Keys that are given more than once, in different case and with different values: it is open which one counts
+        (O29)."""
         seen: dict[str, Values] = {}
         clashing = set()
         for key, values in self.context.items():
@@ -63,7 +64,7 @@ class Request:
 
     @cached_property
     def cross_account(self) -> bool:
-        """Does the principal's account differ from the resource's (rule X1)? False where either is unknown."""
+        """Does the principal's account differ from the resource's (rule X1)? False if either is unknown."""
         return (
             self.principal.account is not None
             and self.resource_account is not None
@@ -105,14 +106,14 @@ def _derived(request: Request) -> Mapping[str, Values]:
     return out
 
 
-#: By service, a key of its own and the global key that says the same (rule K18; Service Authorization Reference, S3).
+#: By service, its own key and the global key with the same value (rule K18; Service Authorization Reference, S3).
 OF_SERVICES: Mapping[str, tuple[str, str]] = {
     "kms": ("kms:calleraccount", "aws:principalaccount"),
     "s3": ("s3:resourceaccount", "aws:resourceaccount"),
 }
 
 
-#: The keys that follow from who asks, and whose the resource is: those that `Request` adds.
+#: The keys that follow from the caller and the owner of the resource, which `Request` adds.
 DERIVED_KEYS = frozenset(
     f"aws:{name}"
     for name in """
@@ -122,7 +123,7 @@ DERIVED_KEYS = frozenset(
 
 
 def account_of(arn: str) -> str | None:
-    """The account in an ARN's fifth field, if it is there (rule R20: some ARNs leave it empty)."""
+    """The account in the fifth field of an ARN, if it has one (rule R20: some ARNs do not)."""
     fields = arn.split(":", 5)
     return fields[4] if len(fields) == 6 and fields[4].isdigit() and len(fields[4]) == 12 else None
 
@@ -170,7 +171,7 @@ _COLONS = 5
 
 
 def _owner(account: Any, context: Mapping[str, Values]) -> str | None:
-    """The owner of the resource, as far as the request says it in so many words."""
+    """The owner of the resource, if the request says it explicitly."""
     said = next((v[0] for k, v in context.items() if k.lower() == "aws:resourceaccount" and v), None)
     if account is None:
         return said

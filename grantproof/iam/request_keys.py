@@ -1,7 +1,7 @@
-"""Which condition keys a request can carry: those that AWS has at all, and those that it sends with an action.
+"""The condition keys that a request can have: all that exist in AWS, and those that AWS sets for an action.
 
 Source: IAM User Guide, "AWS global condition context keys"; the action list for the keys of services. Keys of identity
-providers have the provider's name before the colon, and are not listed anywhere.
+providers begin with the name of the provider, and are in no list.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _GLOBAL = frozenset(
         "vpcsourceip"
     ).split()
 )
-#: Those of them that a caller chooses.
+#: Those whose value the caller chooses.
 _CHOSEN = frozenset({"aws:referer", "aws:tagkeys", "aws:useragent"})
-#: Those of them with several values.
+#: Those with several values.
 _OF_SEVERAL_VALUES = frozenset(
     f"aws:{name}"
     for name in (
         "calledvia principalorgpaths principalservicenameslist resourceorgpaths sourceorgpaths tagkeys vpceorgpaths"
     ).split()
 )
-#: Keys that stand in credentials, whatever the action.
+#: Keys that come from the credentials, whatever the action.
 _OF_CREDENTIALS = frozenset(
     {
         "ec2:roledelivery",
@@ -49,7 +49,7 @@ _OF_CREDENTIALS = frozenset(
 )
 #: Tags, whose own key follows. The last is of what the caller is, the others are of the action.
 _TAGS = ("aws:requesttag/", "aws:resourcetag/", "aws:principaltag/")
-#: What a caller shows to be let in, and comes without if it suits.
+#: Proofs that a caller can omit.
 SHOWN = frozenset(
     {
         "aws:federatedprovider",
@@ -73,8 +73,8 @@ SHOWN = frozenset(
 
 
 def exists(key: str) -> bool:
-    """Is there such a condition key, as far as the lists know? `key` is in lower case. Those of identity providers may
-    be."""
+    """Is there such a condition key, according to the lists? `key` is in lower case. True for possible keys of identity
+    providers."""
     service = key.partition(":")[0]
     if "." in service or "/" in service or service in ("saml", "cognito-identity"):
         return True
@@ -84,7 +84,7 @@ def exists(key: str) -> bool:
 
 
 def has_one_value(key: str) -> bool:
-    """Does no request carry several values of the key (rule C16)? No where it is not known."""
+    """Does no request have several values of the key (rule C16)? False if this is not known."""
     if key in _GLOBAL or key.startswith(_TAGS):
         return key not in _OF_SEVERAL_VALUES
     types = _types(key.partition(":")[0])
@@ -93,12 +93,13 @@ def has_one_value(key: str) -> bool:
 
 
 def never_empty(key: str) -> bool:
-    """Is the key one whose value AWS fills in itself, and which is then no empty text? What a caller chooses may be."""
+    """Does AWS set the value of the key, which is then never an empty text? A value that the caller chooses can be
+    empty."""
     return key in _GLOBAL and key not in _CHOSEN
 
 
 def may_come_with(key: str, names: Iterable[str]) -> bool:
-    """Can a request for one of these actions carry the key? `names` are known actions. Yes where it is not known."""
+    """Can a request for one of these actions have the key? `names` are known actions. True if this is not known."""
     service = key.partition(":")[0]
     of_action = key == "aws:tagkeys" or key.startswith(_TAGS[0])
     if not of_action and (service == "aws" or service not in actions.services() or key in _OF_CREDENTIALS):
@@ -107,7 +108,7 @@ def may_come_with(key: str, names: Iterable[str]) -> bool:
 
 
 def _listed(key: str, listed: frozenset[str]) -> bool:
-    """A listed key may end in a variable: `kms:EncryptionContext:${EncryptionContextKey}`."""
+    """Does a listed key match? It can end in a variable: `kms:EncryptionContext:${EncryptionContextKey}`."""
     return key in listed or any("${" in other and key.startswith(other.partition("${")[0]) for other in listed)
 
 
@@ -123,7 +124,7 @@ def _declared(service: str) -> frozenset[str]:
 
 @cache
 def _types(service: str) -> Mapping[str, str]:
-    """The type of each condition key in a service's table."""
+    """The type of each condition key in the table of a service."""
     try:
         found = utils.load_json("conditionKeys", f"{service}.json")
         return {str(key).lower(): str(known["type"]) for key, known in found.items()}

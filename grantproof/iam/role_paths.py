@@ -1,7 +1,7 @@
-"""Which paths the caller's role may have, of which the request says nothing, and which would matter (rules C45, T31).
+"""The possible paths of the caller's role, if the request does not say it and it matters (rules C45, T31).
 
-A session's ARN leaves the path of its role out (rule P7), and `aws:PrincipalArn` has it. A role of which a request does
-not say more is taken to have none, but where a policy speaks of a path: then it may be the one that is meant.
+The ARN of a session does not contain the path of its role (rule P7), but `aws:PrincipalArn` does. A role is assumed to
+have no path, unless a policy mentions one: then it can be the role in that path.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from grantproof.iam.pattern import single_value
 from grantproof.iam.request import Request
 
 _ARN = "aws:principalarn"
-#: How the names of service-linked roles begin (IAM User Guide, "Create a service-linked role").
+#: The prefix of the names of service-linked roles (IAM User Guide, "Create a service-linked role").
 _SERVICE_LINKED = "AWSServiceRoleFor"
 #: Stands for a wildcard in a path.
 _ANY = "any"
 
 
 def with_other_paths(request: Request, layers: Layers) -> Iterator[Request]:
-    """The same request by a role of the same name in another path, for each path that may matter. None where the
-    request says what the role's ARN is."""
+    """The same request by a role of the same name in another path, for each path that can matter. None if the request
+    says the role's ARN."""
     caller = request.principal
     if not caller.path_unknown or caller.issuer is None:
         return
@@ -38,7 +38,8 @@ def with_other_paths(request: Request, layers: Layers) -> Iterator[Request]:
 
 
 def _asked_for(request: Request, layers: Layers) -> Iterator[str]:
-    """The ARNs in a path that patterns for `aws:PrincipalArn` match which speak of one, and not the ARN without."""
+    """The ARNs with a path that a pattern for `aws:PrincipalArn` matches, of patterns that do not match the ARN without
+    a path."""
     plain = request.principal.issuer or ""
     for _, _, policies in layers.sets:
         for _, statement in policies.entries:
@@ -51,17 +52,17 @@ def _asked_for(request: Request, layers: Layers) -> Iterator[str]:
 
 
 def _has_path(glob: Glob) -> bool:
-    """Has a pattern a slash more than the one before a role's name?"""
+    """Does a pattern have more slashes than the one before the name of a role?"""
     return sum(token.count("/") for token in glob.tokens if isinstance(token, str)) > 1
 
 
 @lru_cache(maxsize=4096)
 def _in_a_path(glob: Glob, plain: str) -> tuple[str, ...]:
-    """ARNs of a role in some path that a pattern matches, whatever their case, the plainest first: at least one where
-    there is any. `plain`: its ARN without path.
+    """ARNs of a role in a path that a pattern matches, whatever their case, the plainest first; at least one if there
+    is any. `plain`: the ARN without a path.
 
-    A pattern that matches one falls into three parts, for what stands before the path, the path, and the name; a star
-    may reach from one into the next.
+    A pattern that matches one consists of three parts, for the text before the path, the path, and the name; a star can
+    extend over several.
     """
     start, name = plain.rsplit("/", 1)
     before, after = folded(f"{start}/"), folded(f"/{name}")

@@ -1,6 +1,7 @@
-"""A request that meets conditions: values for condition keys under which a Condition block holds. Sound, not complete.
+"""Finds requests that meet conditions: values for condition keys with which a Condition block is true. Sound, but not
+complete.
 
-What is found has been tried with the evaluator's own comparison; where nothing is found, there may still be something.
+Each request that is found has been tried with the evaluator. If none is found, there can still be one.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _MOST_TRIED = 4096
 
 
 def satisfying(tests: Iterable[Test], request: Request) -> Request | None:
-    """The request with condition keys added or taken away so that every test holds; None where none was found. What the
-    request carries already is kept where it can be."""
+    """The request with condition keys added or removed so that every test is true; None if none was found. Keys that
+    the request already has are kept if possible."""
     by_key: dict[str, list[Test]] = {}
     for test in tests:
         by_key.setdefault(test.key, []).append(test)
@@ -33,12 +34,12 @@ def satisfying(tests: Iterable[Test], request: Request) -> Request | None:
         if met is None:
             return None
         found = met
-    # A variable may have taken the value of a key that was settled later.
+    # A variable can have used the value of a key that was changed afterwards.
     return found if all(_all_hold(own, found) for own in by_key.values()) else None
 
 
 def failing(tests: Iterable[Test], request: Request) -> Iterator[Request]:
-    """Requests that differ in one key, under which not all tests hold."""
+    """Requests that differ in one key, for which not all tests are true."""
     tests = tuple(tests)
     for test in tests:
         for found in _trials(test.key, [test], request):
@@ -101,7 +102,7 @@ def _values(test: Test, pattern: Pattern, request: Request) -> Iterator[str]:
 
 
 def _example(pattern: Pattern, request: Request) -> str:
-    """A text that a pattern matches: its wildcards as nothing in particular."""
+    """A text that a pattern matches, with arbitrary text in place of wildcards."""
     glob = pattern.fixed or pattern.resolve(single_value(request.values))
     if glob is None:
         return pattern.text
@@ -109,15 +110,15 @@ def _example(pattern: Pattern, request: Request) -> str:
 
 
 def example(pattern: Pattern | None, request: Request) -> str:
-    """A resource that a pattern matches; for no pattern, or one for everything, the request's own."""
+    """A resource that a pattern matches; if there is no pattern, or one for everything, the request's own."""
     if pattern is None or (pattern.fixed is not None and pattern.fixed.everything):
         return request.resource or "*"
     return _example(pattern, request)
 
 
 def added(before: Request, after: Request) -> Mapping[str, Values]:
-    """The condition keys that one request carries and another does not, or with other values; no values for a key that
-    it no longer carries."""
+    """The condition keys that only one request has, or has with other values; without values for a key that it no
+    longer has."""
     known = {key.lower(): values for key, values in before.context.items()}
     kept = {key.lower() for key in after.context}
     out = {key: values for key, values in after.context.items() if known.get(key.lower()) != values}
@@ -125,5 +126,5 @@ def added(before: Request, after: Request) -> Mapping[str, Values]:
 
 
 def in_words(context: Mapping[str, Values]) -> str:
-    """What a request carries: `key=value, no other-key`."""
+    """The condition keys of a request in words: `key=value, no other-key`."""
     return ", ".join(f"{key}={', '.join(values)}" if values else f"no {key}" for key, values in context.items())

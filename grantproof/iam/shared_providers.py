@@ -1,7 +1,7 @@
-"""OIDC providers whose issuer all of their customers share: GitHub signs the tokens of everybody's workflows.
+"""OIDC providers that all customers of a service share: GitHub signs the tokens of everybody's workflows.
 
-A role that trusts one lets in whoever has an account there, unless a condition on a claim says whose tokens are meant.
-IAM refuses to save such a trust policy today, and leaves those alone that were saved before.
+A role that trusts one lets everybody with an account there in, unless a condition on a claim says whose tokens are
+accepted. IAM refuses to save such trust policies today, but keeps those that were saved before.
 
 Source: IAM User Guide, "Identity-provider controls for shared OIDC providers"
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc_secure-by-default.html).
@@ -42,7 +42,7 @@ _SHARED = {
 
 
 def open_to_all_customers(trust: Policy) -> Iterator[tuple[Statement, str]]:
-    """The statements of a trust policy by which anybody with an account at a shared issuer may enter; and which."""
+    """The statements of a trust policy that let everybody with an account at a shared issuer in, with the issuer."""
     for statement in trust.statements:
         if not statement.allow or statement.principals is None or statement.not_principal:
             continue
@@ -53,7 +53,7 @@ def open_to_all_customers(trust: Policy) -> Iterator[tuple[Statement, str]]:
 
 
 def _says_whose(test: Test, issuer: str) -> bool:
-    """Does a condition bound a claim that differs between the issuer's customers?"""
+    """Does a condition restrict a claim that differs between the issuer's customers?"""
     named, _, claim = test.key.rpartition(":")
     op = test.operator
     if named != issuer or claim in _SHARED[issuer] or op.type is not Type.STRING:
@@ -61,7 +61,7 @@ def _says_whose(test: Test, issuer: str) -> bool:
     # Negated, or true of a token without the claim: others come in.
     if op.negated or op.if_exists or op.prefix is Set.ALL:
         return False
-    # A policy variable may stand for the very claim that it is compared with.
+    # The value of a policy variable can be the claim that it is compared with.
     return all(_is_bound(value.text) if op.wildcards else value.fixed is not None for value in test.values)
 
 

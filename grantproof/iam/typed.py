@@ -1,4 +1,4 @@
-"""Numbers, dates, bytes and addresses, as conditions read them from text (rules C36 to C42)."""
+"""Parses numbers, dates, binary values and addresses in conditions (rules C36 to C42)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d
 
 @lru_cache(maxsize=4096)
 def date(text: str) -> Decimal | None:
-    """Seconds since the epoch of a W3C ISO 8601 date or of epoch seconds (rule C37), or None.
+    """A W3C ISO 8601 date, or seconds since the epoch (rule C37), as seconds since the epoch; or None.
 
-    A date without a zone is read as UTC. Four digits are a year, as in the W3C's form, not four seconds.
+    A date without a time zone is in UTC. Four digits are a year, as in the W3C's form, and not seconds.
     """
     if _EPOCH.fullmatch(text) and not (len(text) == 4 and text.isdigit()):
         return Decimal(text)

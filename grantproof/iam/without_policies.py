@@ -1,4 +1,4 @@
-"""What is settled whatever the policies say: actions that need no permission, and requests that cannot succeed."""
+"""What is decided whatever the policies say: actions that need no permission, and requests that cannot succeed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ NEEDS_NO_PERMISSION = {"sts:getcalleridentity": "T28", "sts:getsessiontoken": "T
 
 
 def needs_no_permission(request: Request) -> str:
-    """The rule by which the action needs no permission and cannot be denied, or nothing."""
+    """The rule by which the action needs no permission and cannot be denied; empty if there is none."""
     if request.principal.account is None:
         return ""
     return NEEDS_NO_PERMISSION.get(request.key, "")
 
 
 def rule_that_refuses(request: Request) -> str:
-    """The rule by which the request cannot succeed whatever the policies say, or nothing."""
+    """The rule by which the request cannot succeed whatever the policies say; empty if there is none."""
     caller, key = request.principal, request.key
     if caller.kind is Kind.ROOT and key == "sts:assumerole":
         return "T9"
@@ -35,7 +35,7 @@ def rule_that_refuses(request: Request) -> str:
     return ""
 
 
-#: What the root user may do with the policy of a bucket of its account, so that nobody locks himself out (rule E44).
+#: What the root user may always do with the policy of a bucket of its account, which prevents a lock-out (rule E44).
 OWNERS_WAY_IN = frozenset(
     f"{service}:{name}"
     for service in ("s3", "s3express")
@@ -44,12 +44,12 @@ OWNERS_WAY_IN = frozenset(
 
 
 def bypasses_resource_policy(request: Request) -> bool:
-    """Is the resource's own policy without a say, Denies included (rule E44)?"""
+    """Does the resource's own policy not apply, not even its Denies (rule E44)?"""
     caller = request.principal
     return caller.kind is Kind.ROOT and caller.account == request.resource_account and request.key in OWNERS_WAY_IN
 
 
-#: The operations of rule K9, the cryptographic ones spelt out.
+#: The operations of rule K9, with the cryptographic ones listed.
 KMS_ACROSS_ACCOUNTS = frozenset(
     f"kms:{name}".lower()
     for name in """
