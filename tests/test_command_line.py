@@ -126,6 +126,16 @@ def test_what_the_output_has_no_letters_for_is_escaped() -> None:
     assert "parameter/db\\xe9" in done.stdout
 
 
+def test_no_module_of_the_current_folder_is_run(tmp_path: Path) -> None:
+    """It may be the one that is verified, and `python -m` looks there first."""
+    for name in ("yaml", "moto", "pytest"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/other"
+    done = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("DENIED  reader: ssm:GetParameter")
+
+
 VERIFY = ["verify", str(GOOD), "-k", "lint", "--report-dir"]
 
 
