@@ -7,21 +7,26 @@ import binascii
 import ipaddress
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 
 
 @lru_cache(maxsize=4096)
 def number(text: str) -> Decimal | None:
-    """A number of rule C36, or None."""
-    if not _NUMBER.fullmatch(text.strip()):
+    """A number of rule C36, or None, as for one that is too long to be one."""
+    if len(text) > _LONGEST or not _NUMBER.fullmatch(text.strip()):
         return None
     try:
-        return Decimal(text.strip())
+        found = Decimal(text.strip())
     except InvalidOperation:
         return None
+    return found if not found or abs(found.adjusted()) <= _LONGEST else None
 
 
+#: The most characters of a number, and the greatest exponent: `EXACT` calculates with these without rounding.
+_LONGEST = 1000
+#: How numbers of policies are calculated with: between two of them that differ, there is always another one.
+EXACT = Context(prec=5 * _LONGEST)
 # What else Python takes for a number (1_000, digits of other scripts) is none in a policy.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _EPOCH = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -35,7 +40,7 @@ def date(text: str) -> Decimal | None:
     A date without a time zone is in UTC. Four digits are a year, as in the W3C's form, and not seconds.
     """
     if _EPOCH.fullmatch(text) and not (len(text) == 4 and text.isdigit()):
-        return Decimal(text)
+        return Decimal(text) if len(text) <= _LONGEST else None
     if not _DATE.fullmatch(text):
         return None
     full = text + {4: "-01-01", 7: "-01"}.get(len(text), "")

@@ -15,7 +15,9 @@ from grantproof.iam.comparison.values import MISSING, Bounds, Keys, Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds, parse_block
 from grantproof.iam.errors import Undecided
+from grantproof.iam.glob import glob
 from grantproof.iam.request import Values
+from grantproof.iam.typed import number
 
 KEY = "k"
 SINGLES = ["".join(letters) for length in range(4) for letters in product("aB" + FRESH, repeat=length)]
@@ -103,8 +105,6 @@ def test_a_settled_key_has_only_its_states() -> None:
 
 
 def test_a_shaped_key_keeps_its_shape() -> None:
-    from grantproof.iam.glob import glob
-
     keys = Keys(Judge(DEFAULTS), Bounds(shapes={KEY: ((glob("user/*"),), (glob("user/root"),))}))
     found = keys.find(KEY, entries("StringLike", "*root"), frozenset())
     assert found == (f"user/{FRESH}root",)
@@ -122,3 +122,34 @@ def test_arns_are_compared_field_by_field() -> None:
     narrow = entries("ArnLike", "arn:aws:s3:*:111122223333:finance/*")
     assert keys.find(KEY, entries("StringLike", "arn:aws:s3:*:111122223333:finance/*"), narrow) is not None
     assert keys.find(KEY, narrow, entries("StringLike", "arn:aws:s3:*:111122223333:finance/*")) is None
+
+
+@pytest.mark.parametrize(
+    ("operator", "more", "less"),
+    [
+        ("Numeric", "1" + "0" * 30, "1" + "0" * 29 + "1"),
+        ("Numeric", "1e-200", "2e-200"),
+        ("Date", "2024-01-01T00:00:00.000001Z", "2024-01-01T00:00:00.000002Z"),
+        ("Date", "1704067200.00000001", "1704067200.00000002"),
+    ],
+)
+def test_there_is_a_value_between_two_that_differ_in_little(operator: str, more: str, less: str) -> None:
+    true, false = entries(f"{operator}GreaterThan", more), entries(f"{operator}GreaterThanEquals", less)
+    state = Keys(Judge(DEFAULTS), Bounds(single=frozenset({KEY}))).find(KEY, true, false)
+    assert state is not None
+    assert all(holds(test, Probe({KEY: state}), Judge(DEFAULTS)) for test in true)
+    assert not any(holds(test, Probe({KEY: state}), Judge(DEFAULTS)) for test in false)
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "1" * 1_001, "-1e-2000"])
+def test_a_number_that_nobody_can_mean_is_none(text: str) -> None:
+    assert number(text) is None
+    with pytest.raises(Undecided, match="which is no number"):
+        holds(next(iter(entries("NumericLessThan", text))), Probe({KEY: ("1",)}), Judge(DEFAULTS))
+
+
+def test_a_key_of_a_known_shape_is_never_a_date() -> None:
+    """What compares an ARN as a date is not understood, and no date is taken for an ARN."""
+    shaped = Bounds(single=frozenset({KEY}), shapes={KEY: ((glob("arn:*"),), ())})
+    with pytest.raises(TooHard, match="compared both as"):
+        Keys(Judge(DEFAULTS), shaped).find(KEY, entries("DateLessThan", "2024"), frozenset())

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from grantproof.iam.condition import Test
 from grantproof.iam.operators import Type
-from grantproof.iam.typed import date, network, number
+from grantproof.iam.typed import EXACT, date, network, number
 
 
 def points(type_: Type, texts: Sequence[str]) -> Iterator[str]:
@@ -25,11 +25,12 @@ def between(values: Iterable[Decimal]) -> Iterator[Decimal]:
     ordered = sorted(set(values))
     if not ordered:
         return
-    yield ordered[0] - 1
-    for here, following in zip(ordered, [*ordered[1:], ordered[-1] + 2], strict=True):
+    yield EXACT.subtract(ordered[0], Decimal(1))
+    for here, following in zip(ordered, [*ordered[1:], EXACT.add(ordered[-1], Decimal(2))], strict=True):
         yield here
-        middle = (here + following) / 2
-        yield middle.to_integral_value() if here < middle.to_integral_value() < following else middle
+        middle = EXACT.divide(EXACT.add(here, following), Decimal(2))
+        whole = middle.to_integral_value(context=EXACT)
+        yield whole if here < whole < following else middle
 
 
 def _numbers(texts: Sequence[str]) -> Iterator[str]:
@@ -56,9 +57,12 @@ def seconds(value: Decimal) -> str:
 
 
 def moment(value: Decimal) -> str:
-    """A moment as a date, or in seconds since the epoch where it is too far away for a date."""
+    """A moment as a date, or in seconds since the epoch where it is too far away for a date, or between two of them."""
+    microseconds = EXACT.multiply(value, Decimal(1_000_000))
+    if microseconds != microseconds.to_integral_value(context=EXACT):
+        return seconds(value)
     try:
-        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(value * 1_000_000))
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
     except OverflowError:
         return seconds(value)
     return found.isoformat().replace("+00:00", "Z")

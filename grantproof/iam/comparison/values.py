@@ -195,7 +195,7 @@ class Present:
         if types <= set(_TEXT):
             return self._text(constraints)
         for value in self._points(constraints):
-            if all(self._says(test, value) == wanted for test, wanted in constraints):
+            if self._has_shape(value) and all(self._says(test, value) == wanted for test, wanted in constraints):
                 return value
         if types & set(_TEXT) or (len(types) > 1 and not self._is_moment(types)) or self._key in self._bounds.shapes:
             raise TooHard(f"{self._key} is compared both as {' and as '.join(sorted(t.value for t in types))}")
@@ -203,6 +203,11 @@ class Present:
             # A policy's own value is no number, date or address (O24): whatever the request has, nothing is known.
             raise TooHard(self._undecided)
         return None
+
+    def _has_shape(self, value: str) -> bool:
+        """May the key have this value, as far as something is known of its shape?"""
+        shapes, excluded = self._bounds.shapes.get(self._key, ((), ()))
+        return not shapes or (any(g.matches(value) for g in shapes) and not any(g.matches(value) for g in excluded))
 
     def _is_moment(self, types: set[Type]) -> bool:
         """`aws:EpochTime` is compared as a date and as a number alike (C70)."""
