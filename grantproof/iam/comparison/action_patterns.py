@@ -1,7 +1,7 @@
 """Is every action of one set of patterns an action of another set?
 
-Answers without a search whether all that one side may allow is what the other allows on every resource. Most policies
-that `ReadOnlyAccess` contains are found so.
+This decides without a search whether everything that one side may allow is allowed by the other on every resource. Most
+policies that `ReadOnlyAccess` contains are recognised in this way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Points = Mapping[str, tuple[str, ...]]
 
 
 def points_of(allows: Iterable[Statement]) -> Points | None:
-    """The generic points of the actions of these statements; None where they may be of any service."""
+    """The generic points of the actions of these statements; None if an action can be of any service."""
     found: dict[str, dict[str, None]] = {}
     for statement in allows:
         if statement.not_action:
@@ -49,7 +49,7 @@ class ActionPatterns:
             elif one.tokens == (one.prefix, Wild.ANY):
                 beginnings.setdefault(service, []).append(one.prefix)
             elif not one.counts:
-                # What counts characters may match a generic point and not all that it stands for.
+                # A pattern that counts characters can match a generic point, but not every string of its pattern.
                 self._others.setdefault(service, []).append(one)
         anywhere = beginnings.pop(None, [])
         self._anywhere = tuple(anywhere)

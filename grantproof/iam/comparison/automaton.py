@@ -1,8 +1,8 @@
-"""Exact search over strings: which match some patterns and escape others.
+"""An exact search for strings that match some patterns and none of others.
 
-All patterns are read at once, character by character; all that can be told of a string is to which places of the
-patterns it leads. That takes the place of the generic point (`language`) where patterns count characters, stop at some
-or differ in case.
+All patterns are read at the same time, character by character; the state after some characters is the set of reached
+positions in the patterns. This replaces the generic point (`language`) for patterns that count characters, exclude
+some, or differ in case.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from grantproof.iam.comparison.effort import Effort
 from grantproof.iam.comparison.language import FRESH, characters, generic_point
 from grantproof.iam.glob import Glob, Wild, folded, spellings
 
-#: So many answers are remembered before they are all forgotten.
+#: The cache is emptied when it has this many answers.
 _MOST_REMEMBERED = 16_384
 _UNTRIED = "these patterns count characters in too many ways to try"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A pattern, compared with or without regard to case."""
+    """A pattern that is compared with or without regard to case."""
 
     glob: Glob
     ignore_case: bool = False
 
     def matches(self, text: str) -> bool:
-        """Is the string one of the pattern's?"""
+        """Does the pattern match the text?"""
         return _folded(self.glob).matches(folded(text)) if self.ignore_case else self.glob.matches(text)
 
 
@@ -37,9 +37,9 @@ def _folded(glob: Glob) -> Glob:
 
 
 class Automaton:
-    """Several patterns read at once, their positions being the bits of one integer.
+    """Several patterns, read at the same time. Their positions are the bits of one integer.
 
-    `accepting[n]` is the bit that is set after a whole string of pattern n.
+    `accepting[n]` is the bit that is set when pattern n matches the text so far.
     """
 
     def __init__(self, patterns: Sequence[Wanted]) -> None:
@@ -79,13 +79,13 @@ class Automaton:
         return self._closed(live & self._star | (live & ~self._star) << 1)
 
     def literals(self, state: int) -> Iterator[str]:
-        """The characters that are spelt out at one of these positions."""
+        """The literal characters at these positions."""
         return (character for character, mask in self.literal.items() if mask & state)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A string, and which of the numbered unwanted patterns match it all the same."""
+    """A string, and the numbers of the unwanted patterns that it matches all the same."""
 
     text: str
     hit: frozenset[int]
@@ -93,8 +93,8 @@ class Found:
 
 @dataclass
 class _Frontier:
-    """States of the search that are worth going on from: at one place in the wanted patterns, fewer live positions of
-    the unwanted ones are better."""
+    """The states of the search that are worth continuing: with the same positions in the wanted patterns, fewer
+    positions in unwanted ones are better."""
 
     effort: Effort
     seen: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
@@ -113,11 +113,13 @@ def least_hit(
     wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None
 ) -> tuple[Found, ...]:
     """Strings that match at least one pattern of each wanted group: for every least set of unwanted patterns that such
-    a string cannot help matching, one string that matches no more.
+    a string has to match, one string that matches no other.
 
-    Exact. Raises:
-        TooHard: more effort than there was left. What another comparison asked costs as much again, so that the answer
-            does not depend on what was asked before.
+    Exact.
+
+    Raises:
+        TooHard: the effort that is left is too small. A cached answer costs as much as a new one, so that results do
+            not depend on earlier comparisons.
     """
     effort = effort or Effort()
     asked = (tuple(map(tuple, wanted)), tuple(unwanted))
@@ -139,11 +141,11 @@ _LEAST_HIT: dict[tuple[tuple[tuple[Wanted, ...], ...], tuple[Wanted, ...]], tupl
 
 
 def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort) -> Iterator[Found]:
-    """Every least hit, shortest string first, and before them some that are not least; ends with a string that hits
-    nothing."""
+    """Every least hit, the shortest string first, and before them some that are not least. It ends with a string that
+    matches no unwanted pattern."""
     groups = [Automaton(patterns) for patterns in wanted]
     against = Automaton(unwanted)
-    # A character at which some wildcard stops may be just what gets away from it.
+    # A character that a wildcard excludes can be the one with which a string does not match.
     extra = (FRESH, *sorted(frozenset().union(*(a.stops for a in (*groups, against)))))
     frontier = _Frontier(effort)
     start = tuple(group.start for group in groups)
@@ -172,8 +174,10 @@ def _search(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effo
 def find(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort: Effort | None = None) -> str | None:
     """A string that matches at least one pattern of each wanted group and none of the unwanted patterns, or None.
 
-    Exact. Raises:
-        TooHard: more effort than there was left.
+    Exact.
+
+    Raises:
+        TooHard: the effort that is left is too small.
     """
     quick = _quick(wanted)
     if quick is not None and not any(pattern.matches(quick) for pattern in unwanted):
@@ -183,7 +187,7 @@ def find(wanted: Sequence[Sequence[Wanted]], unwanted: Sequence[Wanted], effort:
 
 
 def _quick(wanted: Sequence[Sequence[Wanted]]) -> str | None:
-    """A string of the wanted patterns that is easily had: readable, and most often the answer."""
+    """A string of the wanted patterns that is found quickly: readable, and most often the answer."""
     for group in wanted:
         for pattern in group[:4]:
             text = generic_point(pattern.glob)
@@ -193,5 +197,5 @@ def _quick(wanted: Sequence[Sequence[Wanted]]) -> str | None:
 
 
 def forget() -> None:
-    """Forget what was found before."""
+    """Empty the cache."""
     _LEAST_HIT.clear()

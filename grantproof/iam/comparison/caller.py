@@ -1,4 +1,4 @@
-"""One kind of caller, and the part of all requests that is asked of it."""
+"""One kind of caller, and the part of all requests that is compared for it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from grantproof.iam.request import DERIVED_KEYS, OF_SERVICES, Request, Values
 from grantproof.iam.without_policies import NEEDS_NO_PERMISSION
 
 PRINCIPAL_KEYS = DERIVED_KEYS
-#: Those of them that are an account.
+#: Those whose value is an account.
 ACCOUNT_KEYS = frozenset(part for pair in OF_SERVICES.values() for part in pair)
 
 
-#: The keys that follow from who asks.
+#: The keys that follow from the caller.
 _STATED = PRINCIPAL_KEYS | {"aws:userid"}
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A part of all actions in which one set of rules holds: those of `inside` and none of `outside`. `resources`: the
-    resources that are asked about. `rcp`, `resource_policy`: do those have a say? `service`: the only one whose
-    actions these are, where a key of its own tells who asks."""
+    """A part of all actions in which the same rules apply: those of `inside` and none of `outside`. `resources`: the
+    resources that are compared. `rcp`, `resource_policy`: do these policies apply? `service`: the only service of these
+    actions, if one of its own keys identifies the caller."""
 
     inside: tuple[Glob, ...] = (glob("*:*"),)
     outside: tuple[Glob, ...] = ()
@@ -35,23 +35,23 @@ class Domain:
     service: str = "-"
 
     def excludes(self, action: str) -> bool:
-        """Is this action one of `outside`?"""
+        """Is this action in `outside`?"""
         return any(one.matches(action) for one in self.outside)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One kind of caller, and whose the resource is.
+    """One kind of caller, and the owner of the resource.
 
     Attributes:
-        principal: one of them; where `names` is not empty, its name stands for any name.
+        principal: one of them; if `names` is not empty, its name stands for any name.
         names: the patterns of `aws:PrincipalArn` of all of them.
-        not_names: ARNs that other kinds have.
-        user_id: `aws:userid` where statements name it.
-        owner: the resource's account; None where nothing depends on it.
-        of_any_other: the account stands for all that nothing names.
-        open: the resource's own policy is not in question, only the caller's side.
-        domain: the actions that are asked about.
+        not_names: ARNs that belong to other kinds.
+        user_id: `aws:userid`, if statements name it.
+        owner: the account of the resource; None if nothing depends on it.
+        of_any_other: the account stands for all accounts that nothing names.
+        open: only the policies of the caller are compared, not the resource's own policy.
+        domain: the actions that are compared.
     """
 
     principal: Principal
@@ -65,17 +65,17 @@ class Caller:
 
     @property
     def alike(self) -> bool:
-        """Is it a caller of whom only the own policies are in question, which are all that it takes?"""
+        """Are only the caller's own policies compared, which alone decide?"""
         return self.open and self.principal.kind in (Kind.USER, Kind.ROLE_SESSION)
 
     @property
     def request(self) -> Request:
-        """A request of theirs, with nothing known of action, resource and context."""
+        """A request of this caller, without a known action, resource and context."""
         context: dict[str, Values] = {"aws:userid": (self.user_id or f"AIDA{FRESH}",)}
         return Request(self.principal, "-:-", "*", self.owner, context)
 
     def states(self, keys: Iterable[str]) -> dict[str, tuple[Values, ...]]:
-        """The states of the keys that follow from who asks and whose the resource is."""
+        """The states of the keys that follow from the caller and the owner of the resource."""
         asked = _STATED.intersection(keys)
         if not asked and self.user_id is None:
             return {}
@@ -93,7 +93,7 @@ class Caller:
 
 
 def named_by(kind: Kind, partition: str, account: str) -> Caller:
-    """The callers of one kind in an account whose names nothing says."""
+    """The callers of one kind in an account, with unspecified names."""
     iam = f"arn:{partition}:iam::{account}"
     match kind:
         case Kind.USER:
@@ -102,7 +102,7 @@ def named_by(kind: Kind, partition: str, account: str) -> Caller:
         case Kind.ROLE_SESSION:
             session = f"arn:{partition}:sts::{account}:assumed-role/{FRESH}/{FRESH}"
             role = Principal(kind, session, account, partition, issuer=f"{iam}:role/{FRESH}")
-            # Service-linked roles are AWS's, with fixed policies and outside SCPs and RCPs (T31): not in question.
+            # Service-linked roles have fixed policies of AWS, and no SCPs and RCPs (T31): they are not compared.
             return Caller(role, (glob(f"{iam}:role/*"),), (glob(f"{iam}:role/aws-service-role/*"),))
         case Kind.FEDERATED_USER:
             arn = f"arn:{partition}:sts::{account}:federated-user/{FRESH}"
@@ -112,7 +112,7 @@ def named_by(kind: Kind, partition: str, account: str) -> Caller:
 
 
 def never_in_question(principal: Principal) -> tuple[Glob, ...]:
-    """Actions that are decided without looking at any policy, so that no two policies differ on them."""
+    """The actions that are decided without any policy, so that policies make no difference to them."""
     out = [glob(name) for name in NEEDS_NO_PERMISSION] if principal.account is not None else []
     match principal.kind:
         case Kind.ROOT:
@@ -124,7 +124,7 @@ def never_in_question(principal: Principal) -> tuple[Glob, ...]:
     return tuple(out)
 
 
-#: Where nothing tells callers apart: a user, who can call whatever a session can.
+#: The caller if policies do not distinguish callers: a user, who can make every call that a session can make.
 ANYBODY = replace(
     named_by(Kind.USER, "aws", "111111111111"),
     owner="111111111111",

@@ -1,4 +1,4 @@
-"""What the caller determines about condition keys, before any test is looked at."""
+"""What the caller determines about condition keys."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import Values
 
-#: The keys that a caller of a name always sends (C45, C53).
+#: The keys that a caller with a name always has (C45, C53).
 _A_USERS, _A_ROLES = frozenset({"aws:principalarn", "aws:username"}), frozenset({"aws:principalarn"})
-#: What `aws:userid` looks like (C54): a unique id, or that of a role with the name of the session.
+#: The form of `aws:userid` (C54): a unique ID, or that of a role with the name of the session.
 _USER_IDS: Mapping[Kind, Mapping[str, tuple[tuple[Glob, ...], tuple[Glob, ...]]]] = {
     Kind.USER: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD)),), ())},
     Kind.ROLE_SESSION: {"aws:userid": ((Glob((Wild.FIELD_ONE, Wild.FIELD, ":", Wild.FIELD_ONE, Wild.FIELD)),), ())},
@@ -31,10 +31,10 @@ def bounds_of(
     """The bounds of a kind of caller.
 
     Args:
-        keys: those that are consulted.
-        single: those that carry one value at most.
-        variables: the values of those that stand as policy variables.
-        identified: the caller stands for its own kind only, so its `aws:userid` has the form of that kind.
+        keys: the condition keys that are used.
+        single: those that have one value at most.
+        variables: the values of those that are used as policy variables.
+        identified: the caller stands only for its own kind, so its `aws:userid` has the form of that kind.
         correlated: do keys have to fit together (`correlated`)?
     """
     states = {**caller.states(keys), **{key: (value,) for key, value in variables.items()}}

@@ -1,7 +1,7 @@
-"""Who may be asking: all callers, sorted into the few kinds that policies can tell apart.
+"""All callers, sorted into the few kinds that policies distinguish.
 
-Two callers of one kind are named in the same way by every statement of both sides (as everybody, through their account,
-their role, or themselves), and the same layers have to allow them, so that one of a kind speaks for all.
+Two callers are of one kind if every statement of both sides names them in the same way (as everybody, through their
+account, their role, or themselves), and the same layers have to allow them. One caller then stands for all of its kind.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.principal import Kind, Principal
 
-#: Accounts that stand for "some account that nothing names", as far as nothing names these.
+#: Accounts that stand for "an account that nothing names", unless they are named.
 _STAND_INS = ("210987654321", "321098765432", *(f"{number:012}" for number in range(432109876543, 432109876643)))
 
 
 def others(named: Named, owner: str | None = None) -> tuple[str, str]:
-    """Two accounts that no policy names, and neither is the owner.
+    """Two accounts that no policy names, neither of which is the owner.
 
     Raises:
-        TooHard: there are none at hand.
+        TooHard: all accounts of a fixed list are named.
     """
     first, second, *_ = *(one for one in _STAND_INS if one != owner and one not in named.accounts), "", ""
     if not second:
@@ -38,12 +38,12 @@ def others(named: Named, owner: str | None = None) -> tuple[str, str]:
 def callers(
     old: Layers, new: Layers, named: Callable[[], Named], keys: frozenset[str], owner: str | None
 ) -> Iterator[Caller]:
-    """Every kind of caller that the two sides can tell apart, service-linked roles left out (rule T31).
+    """Every kind of caller that the two sides can distinguish, except service-linked roles (rule T31).
 
     Args:
-        named: says what either side names, where that matters.
-        keys: the condition keys that either side consults.
-        owner: the resource's account, where it is known.
+        named: what either side names, if that matters.
+        keys: the condition keys that either side uses.
+        owner: the account of the resource, if it is known.
 
     Raises:
         TooHard: the two resource policies are of different types, or an account is compared with a pattern.
@@ -66,18 +66,18 @@ def callers(
 
 
 def limits_differ(old: Layers, new: Layers) -> bool:
-    """Are the organization's policies not the same on both sides?"""
+    """Do the organization's policies of the two sides differ?"""
     return (old.scp, old.rcp) != (new.scp, new.rcp)
 
 
 def _differ_besides(old: Layers, new: Layers) -> bool:
-    """Do the two sides differ in anything but the resource's policy?"""
+    """Do the two sides differ in more than the resource's policy?"""
     return replace(old, resource=None) != replace(new, resource=None)
 
 
 def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None, *, root: bool) -> Iterator[Caller]:
-    """Without a resource policy on either side, what is compared is the caller's side alone: users and role sessions,
-    and resources of whatever account, as if their owner let the caller's account in (rules X7, R14)."""
+    """Without a resource policy on either side, only the caller's policies are compared: for users and role sessions,
+    and resources of any account, as if their owner let the caller's account in (rules X7, R14)."""
     if not keys & PRINCIPAL_KEYS:
         yield ANYBODY
         return
@@ -85,7 +85,7 @@ def _of_identity_policies(named: Named, keys: frozenset[str], owner: str | None,
         raise TooHard("an account is compared with a pattern")
     kinds = [Kind.USER, Kind.ROLE_SESSION]
     if keys & {"aws:principalarn", "aws:principaltype", "aws:username"}:
-        # A federated user session has its user's policies, as far as its session policy lets it (E23).
+        # A federated user session has its user's policies, limited by its session policy (E23).
         kinds.append(Kind.FEDERATED_USER)
     if root:
         # The organization's policies bind the root user, too, who needs no other policy (E1, E31).
@@ -128,12 +128,12 @@ def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None)
 
 
 def glob_of(text: str) -> Glob:
-    """The pattern that matches this text alone."""
+    """The pattern that matches only this text."""
     return Glob((text,))
 
 
 def at_arn(arn: str) -> Iterator[Caller]:
-    """The callers that a Principal element means when it names this ARN."""
+    """The callers that a Principal element means if it names this ARN."""
     partition, account, name = arn.split(":")[1], arn.split(":")[4], arn.split(":", 5)[5]
     kind, _, rest = name.partition("/")
     iam = f"arn:{partition}:iam::{account}"
@@ -157,14 +157,14 @@ def at_arn(arn: str) -> Iterator[Caller]:
 
 
 def _with_id(unique_id: str, named: Named, keys: frozenset[str]) -> Iterator[Caller]:
-    """The callers that have a unique id which a Principal element names (rules P21 to P23)."""
+    """The callers with a unique ID that a Principal element names (rules P21 to P23)."""
     for partition, account in product(partitions_of(named, keys), (*sorted(named.accounts), others(named)[0])):
         yield replace(named_by(Kind.USER, partition, account), user_id=unique_id)
         yield replace(named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
 
 
 def _distinct(found: Iterable[Caller], old: Layers, new: Layers, keys: frozenset[str]) -> Iterator[Caller]:
-    """One of those that no statement and no condition tells apart."""
+    """One caller of each group that no statement and no condition distinguishes."""
     seen = set()
     told_apart = bool(keys & PRINCIPAL_KEYS)
     for caller in found:

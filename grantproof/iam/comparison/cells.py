@@ -1,4 +1,4 @@
-"""Every way for a request to escape, cell by cell: which statements have to fire, and which must not."""
+"""All ways in which a request can escape, as cells: which statements have to fire, and which must not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
 #: The actions and resources that all chosen statements match.
 _Met = tuple[Patterns, Patterns]
-#: Allows, one from each group, and what all of them match.
+#: One Allow from each group, and what all of them match.
 _Choice = tuple[tuple[int, ...], _Met]
 
 
@@ -39,7 +39,7 @@ class Cells:
         self._plan, self._other = plans
 
     def all(self) -> Iterator[Cell]:
-        """Every cell in which something may escape."""
+        """Every cell in which something can escape."""
         mine, denies = self._plan.denies, tuple(self._other_denies())
         if mine & self._mine.always_fire:
             return
@@ -58,7 +58,7 @@ class Cells:
                         yield Cell(chosen, number, *met, mine, 0)
 
     def _matter(self, lacking: Sequence[int]) -> int:
-        """The statements of the allowing side with which something may escape: not those that act only in services in
+        """The statements of the allowing side with which something can escape: not those that act only in services in
         which the other side allows everything, whatever group it lacks."""
         lost = [mask & self._theirs.decided_by(ACTIONS) for mask in lacking]
         if not all(lost):
@@ -74,8 +74,8 @@ class Cells:
         return _alike(self._mine, self._theirs)
 
     def _usable(self, option: tuple[int, ...], lacking: Sequence[int]) -> int:
-        """The statements of an option with which something may escape. Where the same statement stands on the other
-        side and must not fire there, it cannot fire here either; every group needs a statement that can."""
+        """The statements of an option with which something can escape. If the same statement is on the other side and
+        must not fire there, it cannot fire here either; every group needs a statement that can."""
         out = 0
         for mask in lacking:
             lost = union(1 << number for number, there in self._same_there.items() if there & mask)
@@ -84,13 +84,13 @@ class Cells:
         return out
 
     def _other_denies(self) -> Iterator[int]:
-        """The Denies of the other side, without those that the allowing side has too: what these match is allowed on
+        """The Denies of the other side, except those that the allowing side has too: what these match is allowed on
         neither side."""
         denied = {self._mine.signatures[n] for n in bits(self._plan.denies)} if self._other.denies else ()
         return (n for n in bits(self._other.denies) if self._theirs.signatures[n] not in denied)
 
     def _choices(self, groups: tuple[int, ...]) -> Iterator[_Choice]:
-        """Every choice of one Allow from each group, with what all of them match."""
+        """Every choice of one Allow from each group, with the actions and resources that all of them match."""
 
         def choose(rest: tuple[int, ...], chosen: tuple[int, ...], found: _Met) -> Iterator[_Choice]:
             if not rest:
@@ -103,7 +103,7 @@ class Cells:
 
         inside, resources = self._caller.domain.inside, self._caller.domain.resources
         if len(groups) == 1 and inside == ACTIONS.every.globs and resources == RESOURCES.every.globs:
-            # One layer that allows: the common case, and the same for every other side.
+            # A single layer that allows: the usual case, which does not depend on the other side.
             for number in bits(groups[0]):
                 acts, on = self._mine.starts(ACTIONS, number), self._mine.starts(RESOURCES, number)
                 if acts and on:
@@ -112,8 +112,8 @@ class Cells:
         yield from choose(groups, (), (Patterns(inside, ACTIONS.bucket), Patterns(resources, RESOURCES.bucket)))
 
     def _met(self, found: _Met, side: Side, number: int) -> _Met | None:
-        """What a statement also matches of these actions and resources; None where that is nothing. Not forms are left
-        to the search."""
+        """The part of these actions and resources that a statement also matches; None if there is none. Not elements
+        are left to the search."""
         acts, resources = found
         statement = side.statements[number]
         if not statement.not_action:
@@ -125,8 +125,8 @@ class Cells:
 
 @lru_cache(maxsize=64)
 def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
-    """For each statement of one side, the mask of those of the other side that read the same in a policy of the same
-    type: they fire on the same requests."""
+    """For each statement of one side, the mask of the equal statements of the other side in policies of the same type:
+    they fire on the same requests."""
     found: dict[int, int] = {}
     for at in mine.by_signature.keys() & theirs.by_signature.keys():
         found |= dict.fromkeys(bits(mine.by_signature[at]), theirs.by_signature[at])
@@ -135,8 +135,8 @@ def _alike(mine: Side, theirs: Side) -> Mapping[int, int]:
 
 @lru_cache(maxsize=4096)
 def _ways_to_lack(options: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """For each way in which no option is satisfied (each has a group of which no statement fires), the mask of the
-    statements that must not fire. Nothing where some option has no group: it is always satisfied."""
+    """For each way in which no option is satisfied (each has a group without a statement that fires), the mask of the
+    statements that must not fire. Empty if an option has no group, and is therefore always satisfied."""
     found: list[int] = []
     for choice in product(*options):
         mask = 0

@@ -1,4 +1,5 @@
-"""A difference in words: which actions on which resources, for whom, under which conditions, and what is left out."""
+"""A difference in words: which actions on which resources, for whom, under which conditions, and with which
+exceptions."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Excepted:
-    """A part of a clause that does not differ. An empty dimension is all that the clause has."""
+    """A part of a clause that does not differ. An empty dimension means everything in the clause."""
 
     actions: tuple[Glob, ...] = ()
     resources: tuple[Glob, ...] = ()
@@ -37,14 +38,14 @@ class Excepted:
         return self.in_words(_FEW)
 
     def in_words(self, most: int | None = None) -> str:
-        """The part in words; of each list, so many entries, or all."""
+        """The part in words. `most`: the greatest number of entries shown of each list; None: all."""
         text = " and ".join(_shortened([spelt(a) for a in self.actions], most))
         if self.resources:
             text += (" on " if text else "on ") + " and ".join(_shortened([_written(r) for r in self.resources], most))
         return f"{text} if {_all(self.conditions)}" if self.conditions else text
 
     def inside(self, other: Excepted) -> bool:
-        """Does the other one cover this one?"""
+        """Does the other part cover this one?"""
         return (
             _all_inside(self.actions, other.actions)
             and _all_inside(self.resources, other.resources)
@@ -52,7 +53,7 @@ class Excepted:
         )
 
     def meets(self, clause: Clause) -> bool:
-        """May the clause hold something of it?"""
+        """Can the clause contain something of this part?"""
         return all(
             not mine or any(overlap(one, other) for one in mine for other in theirs)
             for mine, theirs in ((self.actions, clause.actions), (self.resources, clause.resources))
@@ -65,15 +66,15 @@ def _all_inside(inner: tuple[Glob, ...], outer: tuple[Glob, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A piece of access, shaped like a statement.
+    """A piece of access, in the form of a statement.
 
     Attributes:
-        callers: who, where the policies tell callers apart; empty where everybody is meant.
-        but: those of them who are a kind of their own.
+        callers: for whom, if the policies distinguish callers; empty for everybody.
+        but: those of them that are a kind of their own.
         actions, resources: patterns.
-        conditions: tests that hold for all of it.
-        unless: for each statement with conditions that had to stay out of play, its tests.
-        excepted: parts of it that do not differ, or may not.
+        conditions: tests that are true for all of it.
+        unless: for each statement with conditions that must not fire, its tests.
+        excepted: parts of it that do not differ, or possibly do not.
         variables: the private values that stand for policy variables, with their names.
     """
 
@@ -90,7 +91,7 @@ class Clause:
         return self.in_words(_FEW)
 
     def in_words(self, most: int | None = None) -> str:
-        """The clause in words; of each list, so many entries, or all."""
+        """The clause in words. `most`: the greatest number of entries shown of each list; None: all."""
         text = " and ".join(_shortened([spelt(a) for a in self.actions], most))
         text += " on " + " and ".join(_shortened([_written(r) for r in self.resources], most))
         if self.callers:
@@ -111,8 +112,8 @@ class Clause:
 
     @property
     def shortly(self) -> tuple[frozenset[Test], Sequence[frozenset[Test]]]:
-        """What `conditions` and `unless` say together, as they are told."""
-        # What holds for all of it goes without saying where it is not to hold together with something else.
+        """`conditions` and `unless` in a shorter form with the same meaning."""
+        # A condition of the whole clause is omitted in `unless`, if other tests remain there.
         unless = [tests - self.conditions or tests for tests in self.unless]
         turned = {test for tests in unless for test in (_turned(tests),) if test is not None}
         return _shortly(self.conditions | turned, [tests for tests in unless if _turned(tests) is None])
@@ -130,12 +131,12 @@ class Clause:
 
 
 def spelt(pattern: Glob) -> str:
-    """An action pattern as AWS spells it."""
+    """An action pattern in the spelling of AWS."""
     return "*" if pattern == EVERY_ACTION else actions.spelt(str(pattern))
 
 
 def _written(pattern: Glob) -> str:
-    """A resource pattern as a policy writes it: what is a star and not a wildcard is `${*}` (rule V10)."""
+    """A resource pattern as policies write it: a literal star is `${*}` (rule V10)."""
     if pattern.literal == "*":
         return "*"
     return "".join(
@@ -145,7 +146,7 @@ def _written(pattern: Glob) -> str:
 
 
 def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
-    """The clause of what the search found. Where a variable's value is nothing in particular, the variable stands."""
+    """The clause for an escape that the search found. Variables whose value is generic are shown as variables."""
     conditions: set[Test] = set()
     for number in escape.positive:
         conditions |= set(mine.statements[number].conditions)
@@ -172,7 +173,7 @@ def clause_of(escape: Escape, mine: Side, theirs: Side) -> Clause:
 
 
 def _where(variables: Mapping[str, Values], escape: Escape, callers: str) -> Iterator[Test]:
-    """What the clause rests on where a variable has no value, or one in particular."""
+    """The conditions of the clause for variables without a value, or with a particular one."""
     said = escape.caller.states(variables) if callers else {}
     for key, values in variables.items():
         if key in said or any(map(_free, values)):
@@ -182,14 +183,14 @@ def _where(variables: Mapping[str, Values], escape: Escape, callers: str) -> Ite
 
 
 def _free(value: str) -> bool:
-    """Is a variable's value nothing in particular, or that in part? Private characters cannot be printed."""
+    """Is the value of a variable generic, or a part of it? Private characters cannot be printed."""
     return not value.isprintable()
 
 
 def _excepted(
     escape: Escape, acts: tuple[Glob, ...], resources: tuple[Glob, ...], mine: Side, theirs: Side
 ) -> tuple[Excepted, ...]:
-    """What lies inside the clause and is the same on both sides, without what lies in another of these."""
+    """The parts of the clause that are the same on both sides, except those that are inside another of these."""
     found = [
         *_outside_of(mine, escape.positive, acts, resources),
         *_outside_of(theirs, () if escape.denied_by is None else (escape.denied_by,), acts, resources),
@@ -205,14 +206,14 @@ def _excepted(
     return tuple(kept)
 
 
-#: So many exceptions are not looked through for those that lie in another.
+#: With more exceptions than this, those inside another one are not removed.
 _MANY = 100
 
 
 def _outside_of(
     side: Side, firing: Iterable[int], acts: tuple[Glob, ...], resources: tuple[Glob, ...]
 ) -> Iterator[Excepted]:
-    """What statements that fire leave out in their Not forms."""
+    """What the Not elements of statements that fire exclude."""
     for number in firing:
         statement = side.statements[number]
         if statement.not_action:
@@ -224,7 +225,7 @@ def _outside_of(
 def _stopped(
     escape: Escape, acts: tuple[Glob, ...], resources: tuple[Glob, ...], mine: Side, theirs: Side
 ) -> Iterator[Excepted]:
-    """The patterns of statements that would have stopped the request, had its action or resource been one of theirs."""
+    """The patterns of statements that would have blocked the request with another action or resource."""
     action, resource = escape.actions[0], escape.resources[0]
     for side, blocking, at_action, at_resource in (
         (theirs, escape.blocking_theirs, action.theirs, resource.theirs),
@@ -233,7 +234,7 @@ def _stopped(
         for number in bits(blocking & ~(at_action & at_resource)):
             statement = side.statements[number]
             on_action, on_resource = at_action >> number & 1, at_resource >> number & 1
-            # What is in Not form and does not match here matches nowhere in the clause.
+            # A Not element that does not match here matches nowhere in the clause.
             if (statement.not_action and not on_action) or (statement.not_resource and not on_resource):
                 continue
             here = () if on_action else tuple(_met(side.patterns(ACTIONS, number), acts))
@@ -247,7 +248,7 @@ def _stopped(
 
 
 def _met(patterns: Patterns, whole: Iterable[Glob]) -> Iterator[Glob]:
-    """The patterns that have something in common with one of `whole`."""
+    """The patterns that have a string in common with one of `whole`."""
     yield from dict.fromkeys(g for w in whole for g in patterns.near(w) if overlap(w, g))
 
 
@@ -280,7 +281,7 @@ def described(caller: Caller) -> str:
 
 
 def _told_apart(caller: Caller, mine: Side, theirs: Side) -> Iterator[str]:
-    """Of a kind of caller, those whom a Principal element names and reaches in another way, who are a kind of their
+    """Of a kind of caller, those that a Principal element names and reaches in another way, which are a kind of their
     own."""
     elements = [s.principals for s in (*mine.statements, *theirs.statements) if s.principals is not None]
     kind = caller.principal
@@ -303,8 +304,8 @@ def _all(tests: Iterable[Test]) -> str:
 def _shortly(
     conditions: frozenset[Test], unless: Sequence[frozenset[Test]]
 ) -> tuple[frozenset[Test], list[frozenset[Test]]]:
-    """The same conditions, without values in a list that others of them rule out: "if k is a or b, unless it is a" is
-    "if k is b"."""
+    """The same conditions, without values in a list that others exclude: "if k is a or b, unless it is a" becomes "if k
+    is b"."""
     shorter, left = set(conditions), list(unless)
     for test in sorted(conditions, key=str):
         op = test.operator
@@ -328,7 +329,7 @@ def _shortly(
 
 
 def _plain_name(test: Test) -> str:
-    """An operator without what it says of a missing key, and unnegated."""
+    """The name of an operator without negation and IfExists."""
     return test.operator.name.removesuffix("IfExists").replace("Not", "", 1)
 
 
@@ -337,7 +338,7 @@ def _are_texts(values: Iterable[Pattern]) -> bool:
 
 
 def _turned(tests: frozenset[Test]) -> Test | None:
-    """Of a single negated test that must not hold, the plain one that then holds: "unless NotX" is "if X"."""
+    """For a single negated test that must be false, the plain test that is then true: "unless NotX" becomes "if X"."""
     if len(tests) != 1:
         return None
     (test,) = tests
@@ -350,7 +351,7 @@ def _turned(tests: frozenset[Test]) -> Test | None:
 
 
 def _shortened(texts: Sequence[str], most: int | None) -> tuple[str, ...]:
-    """The first few, and how many more there are; all of them where `most` is None."""
+    """The first few texts, and the number of the others; all of them if `most` is None."""
     if most is None or len(texts) <= most + 1:
         return tuple(texts)
     return (*islice(texts, most), f"{len(texts) - most} more")

@@ -1,12 +1,12 @@
 """Do two sets of policies allow the same requests? What does one allow that the other does not?
 
-Exact over every string: actions that AWS adds later, every resource, every condition key, present or absent. Each
-difference comes with a request that shows it, which the evaluator has decided on both sides. What could not be decided
-is never called equal: it is undetermined, with the reason.
+Exact over all strings: actions that AWS adds later, every resource, every condition key, present or absent. Each
+difference has an example request that the evaluator has decided on both sides. If something could not be decided, the
+result is never "equal" but "undetermined", with the reason.
 
-Left out: service-linked roles as callers (their policies are AWS's, rule T31); the root user, who needs no identity
-policy, where only callers' own policies are compared and no condition tests the caller; requests with several values of
-a key that an operator without set prefix tests, whose meaning AWS does not document (O24).
+Not compared are: service-linked roles as callers (AWS defines their policies, rule T31); the root user, who needs no
+identity policy, if only the callers' own policies are compared and no condition tests the caller; and requests with
+several values of a key that an operator without set prefix tests, since AWS does not document what this means (O24).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answer. `reason` says why it is undetermined; `depends_on` names the open points (O-rules) on which the
-    verdict depends: under another reading of them it would differ."""
+    """The result. `reason`: why it is undetermined; `depends_on`: the open points (O-rules) on which the verdict
+    depends, because it would differ under another reading."""
 
     verdict: Verdict
     new_access: tuple[Difference, ...] = ()
@@ -138,15 +138,15 @@ def contained(inner: Layers | Prepared, outer: Layers | Prepared, *, assumptions
 
 
 def quick_verdict(old: Layers | Prepared, new: Layers | Prepared, *, owner: str | None = None) -> Verdict:
-    """The verdict of `compare` under the default readings alone; stops at the first difference of each direction."""
+    """The verdict of `compare` under the default readings only; it stops at the first difference of each direction."""
     old, new = _both(old, new)
     return _quickly(Question(old, new, Effort(), owner=owner))
 
 
 def _plainly_contained(inner: Prepared, outer: Prepared, assumptions: Assumptions) -> bool | None:
-    """The answer, if it can be had without a search, else None. Yes: `outer` allows on every resource whatever `inner`
-    may allow. No: `outer` refuses one of a few requests that `inner` allows, which settles most pairs. Only for sides
-    that name no caller."""
+    """The answer, if it can be found without a search, else None. True: `outer` allows on every resource whatever
+    `inner` may allow. False: `outer` refuses one of a few requests that `inner` allows, which decides most pairs. Only
+    for sides that name no caller."""
     if not (inner.names_no_caller and outer.names_no_caller) or limits_differ(inner.layers, outer.layers):
         return None
     if inner.acts_only_in(outer.unrestricted_services):
@@ -208,7 +208,7 @@ def _escapes_any(question: Question, outer: Prepared, inner: Prepared) -> bool |
 
 
 def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[tuple[Difference, ...], str]:
-    """What `inner` allows and `outer` does not, and why that may not be all of it; empty where it is."""
+    """What `inner` allows and `outer` does not, and the reason why there may be more; empty if there is none."""
     found: list[Difference] = []
     doubt = ""
     try:
@@ -228,11 +228,10 @@ def _differences(question: Question, outer: Prepared, inner: Prepared) -> tuple[
 def _vanishing(
     question: Question, outer: Prepared, inner: Prepared, found: Iterable[Difference]
 ) -> set[frozenset[str]]:
-    """The combinations of open points with another reading of which nothing escapes any more, or may not.
+    """The combinations of open points with another reading of which nothing escapes any more, or possibly nothing.
 
-    The differences found are replayed under every reading, which takes no search. Only where none of them shows is a
-    search made under that reading, and what it finds is replayed from then on. Most differences show under every
-    reading.
+    The differences found are replayed under every reading, which needs no search. Only if none of them shows is there a
+    search under that reading; its results are then replayed too. Most differences show under every reading.
     """
     base = question.assumptions
     asked, vanished = [*islice(found, _MOST_ASKED_AGAIN)], set[frozenset[str]]()
@@ -252,7 +251,7 @@ def _vanishing(
 def _not_showing(
     asked: Sequence[Difference], outer: Prepared, inner: Prepared, base: Assumptions, vanished: set[frozenset[str]]
 ) -> Iterator[Assumptions]:
-    """The readings under which none of these differences shows, without those that are known already."""
+    """The readings under which none of these differences shows, except those that are already known."""
     ways = under_every_reading(lambda judge: any(_shows(one, outer, inner, judge) for one in asked), base)
     for number, (reading, shows) in enumerate(ways):
         changed = reading.unlike(base)
@@ -274,7 +273,7 @@ def _shows(difference: Difference, outer: Prepared, inner: Prepared, judge: Judg
 
 
 def _first(question: Question, outer: Prepared, inner: Prepared) -> Difference | None:
-    """One difference, if there is one that a request shows."""
+    """One difference that a request shows, if there is one."""
     try:
         for escape, variables in question.escapes(outer, inner, first=True):
             if shown := _shown(outer, inner, escape, variables, question.assumptions):
@@ -303,7 +302,7 @@ def _shown(
 
 
 def _whether(found: tuple[Difference, ...], doubt: str) -> bool | None:
-    """Is there a difference? None: nothing was found, but the search was not complete."""
+    """Is there a difference? None: nothing was found, but the search was incomplete."""
     return True if found else None if doubt else False
 
 
@@ -316,7 +315,7 @@ def _verdict(*, gained: bool | None, lost: bool | None) -> Verdict:
 
 
 def _largest(found: Iterable[Difference]) -> tuple[Difference, ...]:
-    """The differences that lie inside no other, shortest first."""
+    """The differences that are inside no other, the shortest first."""
     kept: list[Difference] = []
     for one in found:
         if any(one.clause.inside(other.clause) for other in kept):

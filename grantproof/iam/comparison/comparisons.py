@@ -1,4 +1,4 @@
-"""`grantproof compare`: two sets of policies as plain data, and what differs as plain data or in words."""
+"""`grantproof compare`: compares two sets of policies given as plain data; the result as plain data or in words."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compared(case: Any, assumptions: Assumptions = DEFAULTS) -> dict[str, Any]:
 
 
 def _side(case: Mapping[str, Any], name: str) -> Layers:
-    """The layers of one side, whose errors say which side it is."""
+    """The layers of one side. Errors say which side it is."""
     try:
         return layers_of(case[name])
     except IamError as error:
@@ -99,15 +99,14 @@ def together(found: Iterable[tuple[str, Comparison]]) -> dict[str, Any]:
 
 
 def verdict_of(*, gained: bool, lost: bool, doubt: bool) -> str:
-    """The verdict over everything that was compared. A doubt leaves it open, unless something new was found."""
+    """The verdict over everything that was compared. With a doubt it is undetermined, unless new access was found."""
     if doubt and not gained:
         return "undetermined"
     return {(False, False): "equal", (True, False): "wider", (False, True): "narrower"}.get((gained, lost), "different")
 
 
 def in_words(answer: Mapping[str, Any]) -> str:
-    """An answer for a person: the verdict, then every piece of access gained (+) and lost (-) with a request that shows
-    it."""
+    """An answer for people: the verdict, then every piece of access gained (+) and lost (-) with an example request."""
     lines = [_HEADLINES[answer["verdict"]]]
     if "reason" in answer:
         lines.append(f"  because {answer['reason']}")
@@ -134,12 +133,13 @@ def _example(witness: Mapping[str, Any]) -> str:
 
 
 def layers_of(data: Mapping[str, Any]) -> Layers:
-    """Layers from plain data. No request says here what the resource policy is, so the document itself does: one
+    """Layers from plain data. There is no request that tells the type of the resource policy, so the document does: one
     without `Resource` whose actions are all of STS is a trust policy, one whose actions are all of KMS a key policy.
 
     Raises:
-        IamError: as `parse_layers`; or a resource policy that speaks of roles or keys, and is not plainly theirs. On
-            those no other resource's policy decides, so that what it says of them would make no difference.
+        IamError: as `parse_layers`; or a resource policy that names actions of STS or KMS, and is not clearly a trust
+            or key policy. No other resource policy decides about these actions, so its statements about them would make
+            no difference.
     """
     named, but_for, without_resource = _actions(data.get("resource"))
     of_service = {action.partition(":")[0].lower() for action in (*named, *but_for)}
@@ -161,7 +161,7 @@ def layers_of(data: Mapping[str, Any]) -> Layers:
 
 
 def _actions(document: Any) -> tuple[list[str], list[str], bool]:
-    """Every Action and every NotAction of a document, and whether no statement has a resource."""
+    """Every Action and NotAction of a document, and whether no statement has a Resource."""
     if isinstance(document, str):
         document = parse_json(document, "resource")
     statements = document.get("Statement", []) if isinstance(document, Mapping) else []

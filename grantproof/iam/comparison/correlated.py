@@ -1,13 +1,13 @@
-"""Several condition keys at once: those of which one says something of another.
+"""Condition keys that depend on each other.
 
-Only what AWS's documentation rules out is left out. A tie that it does not state is none: the keys are then free of
-each other, and a comparison sees more requests than there are.
+Only combinations that AWS's documentation excludes are excluded. A dependency that it does not state is not used: the
+keys are then independent, and the comparison considers more requests than exist.
 
-- A user's name ends its ARN (C53, C54).
-- A request comes in from the internet, through a VPC endpoint, or from a service that calls on with the caller's
-  identity (C61 to C63, C67 to C69, C86).
-- The age of an MFA login is there only where MFA was used (C57, C59).
-- `aws:CurrentTime` and `aws:EpochTime` are the moment of the request (C70).
+- A user's name is the end of its ARN (C53, C54).
+- A request comes from the internet, through a VPC endpoint, or from a service that calls with the caller's identity
+(C61 to C63, C67 to C69, C86).
+- The age of an MFA login exists only if MFA was used (C57, C59).
+- `aws:CurrentTime` and `aws:EpochTime` are the time of the request (C70).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.operators import Type
 from grantproof.iam.request import Values
 
-#: By key, the tests that are to hold, or that are to fail.
+#: By key, the tests that have to be true, or false.
 Tests = Mapping[str, frozenset[Test]]
-#: What is possible of each key in one way in which a request may come about; of the others anything.
+#: By key, the possible states in one kind of request; other keys can have any state.
 Way = Mapping[str, Among]
 
 _ARN, _NAME = "aws:principalarn", "aws:username"
@@ -33,17 +33,17 @@ _CHAIN, _FIRST, _LAST = "aws:calledvia", "aws:calledviafirst", "aws:calledvialas
 _FORWARDED = "aws:viaawsservice"
 _GONE: Among = (MISSING,)
 _TRUE: Among = (("true",),)
-#: Keys of requests through an endpoint that are not carried on (C62, C69), and all of them (C63).
+#: Keys of requests through an endpoint that are not passed on (C62, C69), and all of them (C63).
 _NETWORK = dict.fromkeys(("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"), _GONE)
 _ENDPOINT = {**_NETWORK, **dict.fromkeys(("aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths"), _GONE)}
 _DIRECT: Way = {_FORWARDED: (MISSING, ("false",)), **dict.fromkeys((_CHAIN, _FIRST, _LAST), _GONE)}
 _CALLED: Way = {_FORWARDED: _TRUE, **_NETWORK}
-#: Groups of keys that are correlated, each with the ways of which a request takes one.
+#: Groups of keys that depend on each other, each with the possible kinds of request.
 _TIES: tuple[tuple[Way, ...], ...] = (
     (
         {**_DIRECT, **_ENDPOINT},
         {**_DIRECT, "aws:sourceip": _GONE},
-        # Not every service that calls on says so in the keys of the chain.
+        # Not every service that calls with the identity of its caller is in the keys of the chain.
         {**_CALLED, **dict.fromkeys((_CHAIN, _FIRST, _LAST), _GONE)},
         {**_CALLED, **dict.fromkeys((_CHAIN, _FIRST, _LAST), PRESENT)},
     ),
@@ -55,7 +55,7 @@ _NO_TESTS: frozenset[Test] = frozenset()
 
 
 def together(keys: Keys, true: Tests, false: Tests) -> dict[str, Values] | None:
-    """A state of every key in which all of `true` hold and none of `false` does; None where there is none.
+    """A state of every key in which all of `true` are true and all of `false` are false; None if there is none.
 
     Raises:
         TooHard: as `Keys.find`.
@@ -68,7 +68,7 @@ def together(keys: Keys, true: Tests, false: Tests) -> dict[str, Values] | None:
         out[key] = state
     asked = frozenset(out)
     for ways, correlated in zip(_TIES, _TIED, strict=True) if keys.bounds.correlated else ():
-        # What stands for a policy variable is nothing in particular, and is no "true".
+        # The generic value of a policy variable is not "true".
         if len(asked & correlated) > 1 and not correlated & keys.bounds.states.keys():
             found = next(_in_some_way(keys, true, false, sorted(asked & correlated), ways), None)
             if found is None:
@@ -130,8 +130,8 @@ def _chain(keys: Keys, true: Tests, false: Tests, states: Mapping[str, Values]) 
 
 
 def _moment(keys: Keys, true: Tests, false: Tests, apart: Mapping[str, Values]) -> dict[str, Values] | None:
-    """The moment of the request, in both keys. Where one is compared as something that is no time, they are left
-    apart."""
+    """The time of the request, in both keys. If one is compared with something that is no time, they are treated as
+    independent."""
     tests = [test for key in (_NOW, EPOCH) for found in (true, false) for test in found.get(key, ())]
     if {_NOW, EPOCH} & keys.bounds.states.keys() or not {t.operator.type for t in tests} <= _TIMES:
         return {key: apart[key] for key in (_NOW, EPOCH)}
@@ -144,12 +144,12 @@ def _moment(keys: Keys, true: Tests, false: Tests, apart: Mapping[str, Values]) 
 
 
 def _fit(keys: Keys, states: Mapping[str, Values], true: Tests, false: Tests) -> bool:
-    """Does every test of these keys say what it is to say?"""
+    """Does every test of these keys have the wanted result?"""
     return all(keys.fits(key, state, true.get(key, ()), false.get(key, ())) for key, state in states.items())
 
 
 def _arn_and_name(keys: Keys, true: Tests, false: Tests) -> str | None:
-    """A user's ARN of which every test of the ARN and every test of the name says what it is to say."""
+    """The ARN of a user for which every test of the ARN and of the name has the wanted result."""
     shapes, excluded = keys.bounds.shapes[_ARN]
     wanted: list[Sequence[Wanted]] = [[Wanted(shape) for shape in shapes]]
     unwanted = [Wanted(glob) for glob in excluded]
@@ -170,7 +170,7 @@ def _arn_and_name(keys: Keys, true: Tests, false: Tests) -> str | None:
 
 
 def _endings(shapes: Iterable[Glob], name: Wanted) -> list[Wanted]:
-    """ARNs of users whose name is one of a pattern's: the name is what follows the last slash."""
+    """ARNs of users whose name matches a pattern: the name is the text after the last slash."""
     inside = {Wild.ANY: Wild.NAME, Wild.ONE: Wild.NAME_ONE}
     tokens = [inside.get(t, t) if isinstance(t, Wild) else t for t in name.glob.tokens]
     return [

@@ -1,9 +1,9 @@
-"""Does every statement of one set of policies stand inside a statement of another? Sound, not complete.
+"""Is every statement of one set of policies inside a statement of another? Sound, but not complete.
 
 A piece is what one action pattern, one resource pattern and one principal of an Allow statement give under its
-conditions. A piece that stands inside a single statement of the other side allows nothing that the other side does
-not, for all requests, also those with actions that do not exist yet. A piece that is allowed only by several
-statements together is reported as not covered although it is: the error is on the side of caution.
+conditions. A piece that is inside a single statement of the other side allows nothing that the other side does not,
+over all requests, also with actions that do not exist yet. A piece that only several statements together allow is
+reported as not covered although it is, which is the safe error.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from grantproof.iam.glob import Glob, Wild, without_backtracking
 from grantproof.iam.pattern import Pattern
 from grantproof.iam.principal import PrincipalElement
 
-#: Stands for whatever a star of the inner pattern takes. No policy can hold it (rule G12).
+#: In place of the text that a star of the inner pattern matches. No policy can contain it (rule G12).
 _ANYTHING = "\U0010fffe"
-#: The same for a question mark.
+#: Likewise for a question mark.
 _ONE = "\U0010ffff"
 
 
 @lru_cache(maxsize=16_384)
 def _accepts(outer: Glob) -> re.Pattern[str]:
-    # One character is not whatever a star may take.
+    # A single character does not stand for all texts that a star matches.
     return re.compile(without_backtracking(outer.tokens, one=f"[^{_ANYTHING}]"), re.DOTALL)
 
 
 def contains(outer: Glob, inner: Glob) -> bool:
     """Does `outer` match every string that `inner` matches?
 
-    Sound. Exact where `outer` has no `?`: a character that stands in no pattern can only have been taken by a star, so
-    that anything may stand in its place.
+    Sound. Exact if `outer` has no `?`: a character that is in no pattern can only have been matched by a star, so any
+    other character would match too.
     """
     point = "".join(
         _ANYTHING if token is Wild.ANY else _ONE if token is Wild.ONE else str(token) for token in inner.tokens
@@ -68,11 +68,11 @@ class Piece:
 
     @property
     def matched(self) -> tuple[Any, ...]:
-        """What it matches, wherever it is written."""
+        """What it matches, without its position in the policies."""
         return self.action, self.resource, self.principal, self.conditions
 
     def inside(self, other: Piece) -> bool:
-        """Does everything that this piece matches match the other?"""
+        """Does the other piece match everything that this one matches?"""
         return (
             contains(other.action, self.action)
             and _resource_inside(self.resource, other.resource)
@@ -82,7 +82,7 @@ class Piece:
 
 
 class NotPlain(Exception):
-    """A statement in Not form, which has no pieces."""
+    """A statement with a Not element, which has no pieces."""
 
 
 def pieces(policies: Iterable[Policy]) -> Iterator[Piece]:
@@ -111,11 +111,11 @@ def pieces(policies: Iterable[Policy]) -> Iterator[Piece]:
 
 
 def uncovered(inner: Iterable[Policy], outer: Iterable[Policy]) -> list[Piece]:
-    """The pieces of what `inner` allows that stand inside no Allow of `outer`, and the pieces of what `outer` denies
-    that stand inside no Deny of `inner`. Empty: `inner` allows nothing that `outer` does not.
+    """The pieces that `inner` allows and that are inside no Allow of `outer`, and the pieces that `outer` denies and
+    that are inside no Deny of `inner`. Empty: `inner` allows nothing that `outer` does not.
 
     Raises:
-        NotPlain: a statement in Not form.
+        NotPlain: a statement has a Not element.
     """
     left, right = list(pieces(inner)), list(pieces(outer))
     wide = _outside([p for p in left if p.allow], [p for p in right if p.allow])
@@ -124,7 +124,7 @@ def uncovered(inner: Iterable[Policy], outer: Iterable[Policy]) -> list[Piece]:
 
 
 def _outside(some: Iterable[Piece], others: Sequence[Piece]) -> list[Piece]:
-    """The pieces that stand inside none of the others. Most are there as they are, which is seen at once."""
+    """The pieces that are inside none of the others. Most are equal to one of them, which is checked first."""
     same = {piece.matched for piece in others}
     return [p for p in some if p.matched not in same and not any(p.inside(o) for o in others)]
 

@@ -1,4 +1,4 @@
-"""The parts of all actions and resources in which one set of rules holds for a kind of caller."""
+"""The parts of all actions and resources in which the same rules apply to a kind of caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCE_IDENTITY = glob("sts:setsourceidentity")
 
 
 def in_question(type_: PolicyType | None) -> tuple[Domain, Domain]:
-    """The actions on which a resource policy of this type decides, and all others, where it has no say."""
+    """The actions about which a resource policy of this type decides, and all others, for which it does not apply."""
     entering = tuple(glob(name) for name in sorted(ROLE_ENTRY))
     keys = glob("kms:*")
     match type_:
@@ -35,16 +35,17 @@ def in_question(type_: PolicyType | None) -> tuple[Domain, Domain]:
 
 
 def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: frozenset[str]) -> Iterator[Caller]:
-    """The same callers, once for each part of the domain in which the rules differ. `keys`: those consulted."""
+    """The same callers, once for each part of the domain in which the rules differ. `keys`: the condition keys that are
+    used."""
     principal = caller.principal
     cross = principal.account is not None and principal.account != caller.owner
     domains = [replace(domain, outside=(*domain.outside, *never_in_question(principal)))]
     if cross and principal.partition is not None:
-        # Rule X10: nobody gets at another account's resources in another partition.
+        # Rule X10: nobody has access to resources of another account in another partition.
         resources = (Glob(("*",)), glob(f"arn:{principal.partition}:*:*:*:*"))
         domains = [replace(whole, resources=resources) for whole in domains]
     if cross:
-        # Rule K9: of KMS, only these operations work from another account.
+        # Rule K9: only these operations of KMS work from another account.
         across = tuple(glob(name) for name in sorted(KMS_ACROSS_ACCOUNTS))
         domains = [
             part
@@ -57,7 +58,7 @@ def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: fr
     if old.rcp is not None or new.rcp is not None:
         domains = [part for whole in domains for part in _by_rcp(whole)]
     if not cross and principal.kind is Kind.ROLE_SESSION and not caller.open:
-        # Rule T18 asks more of a chained session that sets a source identity.
+        # Rule T18 requires more of a chained session that sets a source identity.
         domains = [
             part
             for whole in domains
@@ -67,7 +68,7 @@ def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: fr
             )
         ]
     if not cross and principal.kind is Kind.ROOT and not caller.open:
-        # Rule E44: a bucket's policy cannot keep its owner's root user from changing it.
+        # Rule E44: a bucket policy cannot deny its owner's root user to change it.
         way_in = tuple(glob(name) for name in sorted(OWNERS_WAY_IN))
         domains = [
             part
@@ -84,14 +85,14 @@ def by_domain(caller: Caller, domain: Domain, old: Layers, new: Layers, keys: fr
 
 
 def _by_service(domain: Domain, service: str) -> Iterator[Domain]:
-    """Where a service's own key says who asks or whose the resource is, and where there is none."""
+    """The services whose own keys identify the caller or the owner of the resource, and all others."""
     its = glob(f"{service}:*")
     yield replace(domain, inside=_meet_all(domain.inside, (its,)), service=service)
     yield replace(domain, outside=(*domain.outside, its))
 
 
 def _by_rcp(domain: Domain) -> Iterator[Domain]:
-    """Where RCPs bind and where not (rules S16, S18)."""
+    """The services to which RCPs apply, and all others (rules S16, S18)."""
     services = tuple(glob(f"{service}:*") for service in sorted(rcp.services()))
     retire = glob("kms:retiregrant")
     yield replace(domain, inside=_meet_all(domain.inside, services), outside=(*domain.outside, retire))

@@ -1,4 +1,4 @@
-"""How much a comparison may cost before it is given up: nothing is known of what takes longer."""
+"""The greatest cost of a comparison, after which it is given up without a result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Hashable
 
 from grantproof.iam.errors import Undecided
 
-#: How many steps the searches of a comparison may take: about a second.
+#: The greatest number of steps in the searches of one comparison: about a second.
 MOST_STEPS = 60_000
 
 
 class TooHard(Undecided):
-    """A comparison that was given up: nothing is known of it."""
+    """A comparison that was given up, without a result."""
 
 
 class Effort:
-    """What exact searches may still cost, shared by all those of one comparison."""
+    """The remaining cost for exact searches, shared by all those of one comparison."""
 
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self._left = steps
@@ -24,20 +24,20 @@ class Effort:
 
     @property
     def left(self) -> int:
-        """How many steps are left."""
+        """The number of remaining steps."""
         return self._left
 
     def paid(self, question: Hashable) -> bool:
-        """Has the answer to this question been paid for? From now on it has."""
+        """Was the answer to this question already paid for? From now on it counts as paid."""
         paid = question in self._paid
         self._paid.add(question)
         return paid
 
     def spend(self, steps: int, reason: str) -> None:
-        """So many steps more.
+        """Spend this many steps.
 
         Raises:
-            TooHard: those were too many; with the reason, which stays the first one.
+            TooHard: too few are left; with the reason, of which the first is kept.
         """
         self._left -= steps
         if self._left < 0:

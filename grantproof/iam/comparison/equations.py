@@ -1,16 +1,17 @@
-"""Equations between words: for which values of what is unknown in them are two words the same text?
+"""Equations between words: for which values of their unknowns are two words the same text?
 
-A pattern with policy variables is a word of letters and unknowns: a variable stands for the same text wherever it
-stands, each wildcard for a text of its own. Two patterns match one text where their words are equal, and all solutions
-are instances of a few *most general* ones, in which only what is free is left unknown (G. Plotkin's pig-pug, over
-Levi's lemma: of two words that are equal, the first symbols are equal, or one begins with the other).
+A pattern with policy variables is a word of letters and unknowns: a variable is the same unknown wherever it occurs,
+and each wildcard is an unknown of its own. Two patterns match the same text if their words are equal. All solutions are
+instances of a few *most general* ones, in which only what is arbitrary is still unknown (G. Plotkin's pig-pug
+algorithm, with Levi's lemma: the first symbols of two equal words are equal, or one begins with the other).
 
-Why that is enough: a free unknown is a text of private characters (`language.FRESH`) at the *generic point* of a
-solution. Whatever other pattern matches there, has taken them by a wildcard, or as the value of the same variable, and
-matches all instances of the solution alike. So each instance matches what the generic point matches, and perhaps more.
+Why this is enough: at the *generic point* of a solution, each remaining unknown is a text of private characters
+(`language.FRESH`). Any other pattern that matches there has matched them by a wildcard, or as the value of the same
+variable, so it matches all instances of the solution. Each instance therefore matches at least what the generic point
+matches.
 
-Exact where solutions come to an end, as they do where no unknown stands on both sides at different places. `aU = Ua`
-has one for each number of `a`s; such equations are told by coming back to themselves, and say that they are not done.
+Exact if there are finitely many solutions, as there are if no unknown is on both sides at different positions. `aU =
+Ua` has one for each number of `a`s; such an equation leads back to itself, which is noticed and reported as incomplete.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from typing import NamedTuple
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.glob import folded, spellings
 
-#: So many steps are taken for one equation, and for all those of a comparison's variables.
+#: The greatest number of steps for one equation, and for all those of a comparison's variables.
 _MOST_OF_ONE, _MOST_OF_ALL = 400, 20_000
 _TWICE = 2
 
 
 class Unknown(NamedTuple):
-    """A text that is not known.
+    """An unknown text.
 
     Attributes:
         one: it is one character.
-        filled: it is not empty; where that is not said, it may be or not.
+        filled: it is not empty; else it can be empty or not.
         among: it is one of these characters.
     """
 
@@ -44,14 +45,14 @@ class Unknown(NamedTuple):
 
 Symbol = str | Unknown
 Word = tuple[Symbol, ...]
-#: What stands for unknowns, to be put in their places one after the other.
+#: The bindings of unknowns, to be applied in order.
 Bound = tuple[tuple[Unknown, Word], ...]
-#: Two words, what is bound so far, and the equations passed on the way.
+#: Two words, the bindings so far, and the equations on the way to them.
 _Open = tuple[Word, Word, Bound, tuple[tuple[Word, ...], ...]]
 
 
 def put(word: Word, bound: Bound) -> Word:
-    """A word with what is bound in place of the unknowns."""
+    """A word with its unknowns replaced by what they are bound to."""
     for unknown, by in bound:
         if unknown in word:
             word = tuple(piece for symbol in word for piece in (by if symbol == unknown else (symbol,)))
@@ -59,8 +60,7 @@ def put(word: Word, bound: Bound) -> Word:
 
 
 def renamed(*words: Word) -> tuple[Word, ...]:
-    """The words with their unknowns numbered in the order in which they stand, so that those which differ in numbers
-    alone are the same."""
+    """The words with their unknowns numbered in order, so that words that differ only in these numbers are equal."""
     numbers: dict[int, int] = {}
     return tuple(
         tuple(s if isinstance(s, str) else s._replace(number=numbers.setdefault(s.number, len(numbers))) for s in word)
@@ -77,14 +77,14 @@ class Equations:
         self.doubt = ""
 
     def unknown(self, *, one: bool = False, filled: bool = False) -> Unknown:
-        """A text of which nothing is known yet."""
+        """A new unknown text."""
         return Unknown(next(self._numbers), one, filled)
 
     def solutions(
         self, left: Word, right: Word, loose: Collection[Unknown], *, ignore_case: bool = False
     ) -> Iterator[Bound]:
-        """The most general solutions. `loose`: the unknowns that stand nowhere else. `ignore_case`: case does not
-        count; what is bound to a letter then stands for that letter in any case.
+        """The most general solutions. `loose`: the unknowns that occur nowhere else. `ignore_case`: case does not
+        matter; a letter in a solution then stands for that letter in any case.
 
         Raises:
             TooHard: too many steps.
@@ -113,11 +113,11 @@ class Equations:
             if steps > _MOST_OF_ONE:
                 gave_up = True
                 break
-            # What makes an equation shorter at once is tried before what may go on.
+            # Steps that make the equation shorter are tried first.
             for more in reversed(tuple(self._first(*_turned(one, other, loose), loose, ignore_case=ignore_case))):
                 there = tuple((unknown, caseless(by)) for unknown, by in more) if ignore_case else more
                 todo.append((put(one, there), put(other, there), (*bound, *more), (*path, at)))
-        # Where it came back and no way led out, none does: what solves an equation is had without going round.
+        # If it came back and there was no other way, there is no solution: a solution can be found without a circle.
         if gave_up or (came_back and found):
             self.doubt = self.doubt or "policy variables stand at different places of patterns that may meet"
 
@@ -129,8 +129,7 @@ class Equations:
     def _first(
         self, one: Word, other: Word, backwards: bool, loose: set[Unknown], *, ignore_case: bool
     ) -> Iterator[Bound]:
-        """What the first symbols, which differ, say of each other: one way after the other. `backwards`: the words are
-        read from behind."""
+        """The possible relations of the first symbols, which differ. `backwards`: the words are read from the end."""
         if not one or not other:
             first = (one or other)[0]
             if isinstance(first, Unknown) and not (first.one or first.filled):
@@ -157,7 +156,7 @@ class Equations:
             return
         if not theirs.filled:
             yield ((theirs, ()),)
-        # Neither is empty from here on, or an equation might never get shorter.
+        # From here on neither is empty; otherwise an equation might never get shorter.
         filled = tuple((u, (self._rest(u, loose, filled=True),)) for u in (mine, theirs) if not u.filled)
         left, right = (put((unknown,), filled)[0] for unknown in (mine, theirs))
         for here, there, more in ((left, right, False), (right, left, True)):
@@ -167,14 +166,14 @@ class Equations:
                 loose.discard(there)
 
     def _rest(self, of: Unknown, loose: set[Unknown], *, filled: bool = False) -> Unknown:
-        """What is left of an unknown."""
+        """The rest of an unknown after a part of it is known."""
         rest = self.unknown(filled=filled)
         if of in loose:
             loose.add(rest)
         return rest
 
     def _in_any_case(self, word: Word, *, ignore_case: bool) -> Word:
-        """The word with a letter in any case for each letter, where case does not count."""
+        """The word with each letter in any case, if case does not matter."""
         if not ignore_case:
             return word
         return tuple(self._spelt(s) if isinstance(s, str) else s for s in word)
@@ -201,7 +200,7 @@ def _same_character(mine: Unknown, theirs: Symbol) -> Iterator[tuple[Unknown, Wo
 
 
 def _stripped(one: Word, other: Word) -> tuple[Word, Word]:
-    """Both without what both begin and end with."""
+    """Both words without their common beginning and end."""
     most = min(len(one), len(other))
     start = 0
     while start < most and one[start] == other[start]:
@@ -217,7 +216,7 @@ def _joined(word: Word, rest: Unknown, *, backwards: bool) -> Word:
 
 
 def _turned(one: Word, other: Word, loose: set[Unknown]) -> tuple[Word, Word, bool]:
-    """Both words, read from that end at which no wildcard stands, which would take the other word piece by piece."""
+    """Both words, read from the end at which there is no wildcard, which would match the other word piece by piece."""
     backwards = _begins_loose(one, other, loose) and not _begins_loose(one[::-1], other[::-1], loose)
     return (one[::-1], other[::-1], True) if backwards else (one, other, False)
 
@@ -227,7 +226,8 @@ def _begins_loose(one: Word, other: Word, loose: set[Unknown]) -> bool:
 
 
 def _may_be_equal(one: Word, other: Word) -> bool:
-    """Not where one begins or ends with another letter, nor where it has letters that the other can make of nothing."""
+    """Can two words be equal? Not if they begin or end with different letters, or if one has letters that the other
+    cannot have."""
     if one and other:
         for mine, theirs in ((one[0], other[0]), (one[-1], other[-1])):
             if isinstance(mine, str) and isinstance(theirs, str) and mine != theirs:
@@ -237,7 +237,7 @@ def _may_be_equal(one: Word, other: Word) -> bool:
         more[symbol] = more.get(symbol, 0) + 1
     for symbol in other:
         more[symbol] = more.get(symbol, 0) - 1
-    # An unknown that stands as often on both sides adds the same letters to both.
+    # An unknown that occurs equally often on both sides adds the same letters to both.
     of_one = any(n > 0 for s, n in more.items() if isinstance(s, Unknown))
     of_other = any(n < 0 for s, n in more.items() if isinstance(s, Unknown))
     letters = [n for s, n in more.items() if isinstance(s, str)]

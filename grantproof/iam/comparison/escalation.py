@@ -1,13 +1,13 @@
-"""Can whoever acts under some policies widen their own access? The known ways, and the general question.
+"""Can the caller widen its own access? Checks known ways, and the general question.
 
-Known ways are combinations of actions, of which each has to be allowed on something that it can be used on. The general
-question is whether an action is allowed that changes a policy by which the caller itself is bound: its role, the
-policies attached to it, its boundary, the policies of its organization and of the endpoints in its path, and resource
-policies and grants on what it may use.
+Known ways are combinations of actions, each of which has to be allowed on something on which it works. The general
+question is whether an action is allowed that changes a policy that limits the caller itself: its role, the policies
+attached to it, its boundary, the policies of its organization and of VPC endpoints, and resource policies and grants on
+what it may use.
 
-Decided by the exact comparison: everything but the dangerous action on its targets is granted to the old side, so that
-whatever the new side allows beyond that is the danger, with a witness that the evaluator has allowed. What cannot be
-decided is reported as a danger, with the reason.
+Both are decided by the exact comparison: the old side allows everything except the dangerous action on its targets, so
+what the new side allows beyond that is the danger, with a witness that the evaluator has allowed. If it cannot be
+decided, it is reported as a danger, with the reason.
 
 Sources: S. Gietzen, Rhino Security Labs, "AWS IAM Privilege Escalation - Methods and Mitigation" (parts 1 and 2;
 github.com/RhinoSecurityLabs/AWS-IAM-Privilege-Escalation, methods 1 to 28); Bishop Fox, "IAM Vulnerable"
@@ -37,9 +37,9 @@ from grantproof.iam.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A known way to more access: who may do all of `needs` has it. `source` is R with the number of Rhino Security
-    Labs' method, B with the name of Bishop Fox's path, P with the service under which pathfinding.cloud has it, or S
-    for the Service Authorization Reference."""
+    """A known way to more access: a caller who may do all of `needs` can use it. `source` is R with the number of the
+    method of Rhino Security Labs, B with the name of the path of Bishop Fox, P with the service under which
+    pathfinding.cloud has it, or S for the Service Authorization Reference."""
 
     name: str
     needs: tuple[str, ...]
@@ -179,7 +179,7 @@ iam:PutGroupPolicy iam:DeleteGroupPolicy iam:AttachGroupPolicy iam:DetachGroupPo
 iam:RemoveUserFromGroup
 """
 _POLICY = "iam:CreatePolicyVersion iam:SetDefaultPolicyVersion iam:DeletePolicyVersion iam:DeletePolicy"
-#: What changes policies that stand above an account or beside it, whatever their ARN.
+#: Actions that change policies of the organization or of VPC endpoints, whatever their ARN.
 _ABOVE = """
 organizations:AttachPolicy organizations:DetachPolicy organizations:UpdatePolicy organizations:DeletePolicy
 organizations:DisablePolicyType organizations:MoveAccount organizations:LeaveOrganization
@@ -189,8 +189,8 @@ organizations:RemoveAccountFromOrganization ec2:ModifyVpcEndpoint ec2:DeleteVpcE
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """By what a caller is bound: the ARNs of its role or user, of its groups, and of the managed policies attached to
-    it or set as its boundary."""
+    """What limits a caller: the ARNs of its role or user, of its groups, and of the managed policies that are attached
+    to it or its boundary."""
 
     role: str = ""
     user: str = ""
@@ -203,12 +203,12 @@ class Danger:
     """An action that is allowed and widens access.
 
     Attributes:
-        what: what it comes to, in words.
-        actions: the actions that are needed, as AWS spells them.
-        source: where it is known from, in words; empty where it changes what the caller itself is bound by.
-        witness: a request for the first of them that the evaluator allows; None where it could not be decided.
-        because: the statements that let the witness through.
-        doubt: why it could not be decided; empty where it was.
+        what: the effect, in words.
+        actions: the actions that are needed, in the spelling of AWS.
+        source: the source of the known way, in words; empty for a change of what limits the caller itself.
+        witness: a request for the first of them that the evaluator allows; None if it could not be decided.
+        because: the statements that allow the witness.
+        doubt: why it could not be decided; empty if it was.
     """
 
     what: str
@@ -221,15 +221,15 @@ class Danger:
 
 def dangers(layers: Layers, bounds: Bounds, *, promised: Iterable[str] = ()) -> tuple[Danger, ...]:
     """Every known way and every change of its own bounds that the layers allow. `layers` are the caller's: identity and
-    boundary. `promised` are actions that a person has named one by one, with what they may be used on: a way that
-    needs nothing else is left out, and so are they where permissions of resources are managed. A change of the caller's
-    own bounds never is."""
+    boundary. `promised` are actions that a person has named one by one, with their resources: a way that needs nothing
+    else is omitted, and so are they where they manage permissions of resources. A change of the caller's own bounds is
+    never omitted."""
     return _dangers(layers, bounds, frozenset(name.lower() for name in promised))
 
 
 @lru_cache(maxsize=256)
 def _dangers(layers: Layers, bounds: Bounds, seen: frozenset[str]) -> tuple[Danger, ...]:
-    # Most faults in a grant leave most callers' policies as they were.
+    # Cached, since most mutants do not change most callers' policies.
     reach = _Reach(layers, (bounds.role or bounds.user or _SOMEBODY).split(":")[4])
     out = []
     for way in WAYS:
@@ -285,7 +285,7 @@ def _danger(what: str, needs: tuple[str, ...], source: str, reached: _Reached | 
 
 
 def _any_of(template: str) -> Glob:
-    """Every ARN of a template such as `arn:${Partition}:s3:::${BucketName}`."""
+    """The pattern of all ARNs of a template such as `arn:${Partition}:s3:::${BucketName}`."""
     tokens: list[Token] = []
     for number, part in enumerate(re.split(r"\$\{(\w+)\}", template)):
         place = part in ("Partition", "Region", "Account")
@@ -294,11 +294,11 @@ def _any_of(template: str) -> Glob:
 
 
 class _Reach:
-    """What the layers allow, asked action by action."""
+    """What the layers allow, action by action."""
 
     def __init__(self, layers: Layers, account: str) -> None:
         self._layers = layers
-        # Roles are taken to trust the caller's account: whether one does is for its own policy to say.
+        # Roles are assumed to trust the caller's account, since their trust policies are not compared here.
         trust = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
         document = {"Version": "2012-10-17", "Statement": [trust]}
         self._entered = parse_policy(document, PolicyType.TRUST, "any role")
@@ -313,7 +313,8 @@ class _Reach:
         return sorted(name for name in managing if not name.startswith("iam:") and not _READS.match(name))
 
     def is_usable(self, action: str) -> bool:
-        """Does an Allow statement name the action, and in a pattern a resource of a type on which it is authorised?"""
+        """Does an Allow statement name the action, with a pattern for a resource of a type on which it is
+        authorised?"""
         key, kinds = action.lower(), actions.details(action).resource_types
         arns = [_any_of(form.arn) for kind in kinds for form in kind.forms()]
         return any(
@@ -328,7 +329,7 @@ class _Reach:
         return any(any(g.matches(key) for g in s.actions) != s.not_action for s in self._statements)
 
     def of(self, names: tuple[str, ...], targets: tuple[str, ...] = ("*",)) -> _Reached | None:
-        """How one of the actions is allowed on one of the targets (patterns), or None where none is."""
+        """How one of the actions is allowed on one of the targets (patterns), or None if none is."""
         if not any(self._named(name) for name in names):
             return None
         key = (names, targets)

@@ -1,4 +1,4 @@
-"""KMS grants in a comparison: each is an Allow of the key's own policy, written as one (rules K15 to K17)."""
+"""KMS grants in a comparison: each is written as an Allow of the key policy (rules K15 to K17)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CONTEXT = "kms:encryptioncontext:"
 
 
 def in_key_policies(old: Layers, new: Layers) -> tuple[Layers, Layers]:
-    """Both sides with their grants as statements of their key policies; as they are where one has grants and no key
-    policy, or where a grant asks for an empty value, of which it is open whether it counts (O20).
+    """Both sides with their grants as statements of their key policies. They are unchanged if one has grants but no key
+    policy, or if a grant requires an empty value, since it is open whether that counts (O20).
 
-    An encryption context that has to be the given one and no other is a condition on every other key of it: those that
-    either side speaks of, and one that stands for all of which neither does.
+    An encryption context that has to equal the given one exactly is also a condition on every other key of the context:
+    those that either side names, and one that stands for all others.
     """
     sides = (old, new)
     grants = [grant for side in sides for grant in side.grants]
@@ -38,7 +38,7 @@ def in_key_policies(old: Layers, new: Layers) -> tuple[Layers, Layers]:
 
 
 def _pairs(constraint: Mapping[str, str] | None) -> dict[str, str]:
-    """What the encryption context has to hold, by condition key."""
+    """What the encryption context has to contain, by condition key."""
     return {f"{CONTEXT}{name}".lower(): value for name, value in (constraint or {}).items()}
 
 

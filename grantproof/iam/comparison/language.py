@@ -15,9 +15,9 @@ from functools import lru_cache
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.glob import ONE_OF, Glob, Token, Wild
 
-#: A private character: none of the documents that AWS accepts can hold it.
+#: A private-use character, which no document that AWS accepts can contain.
 FRESH = "\ue000"
-#: The most patterns of which an intersection may consist.
+#: The greatest number of patterns in an intersection.
 MOST_PARTS = 256
 
 
@@ -98,7 +98,7 @@ def _suffix(glob: Glob) -> str:
 
 
 def _ends_meet(left: Glob, right: Glob) -> bool:
-    """Do their literal beginnings agree, and their literal ends? Not meant for two literals."""
+    """Do their literal beginnings fit, and their literal ends? Not for two literals."""
     before, behind = (left.prefix, right.prefix), (_suffix(left), _suffix(right))
     begin = before[0].startswith(before[1]) or before[1].startswith(before[0])
     return begin and (behind[0].endswith(behind[1]) or behind[1].endswith(behind[0]))
@@ -202,6 +202,6 @@ def _reached(part: tuple[Token, ...], whole: tuple[Token, ...]) -> set[int]:
 
 
 def forget() -> None:
-    """Forget what was worked out of patterns together."""
+    """Empty the cache of results about pairs of patterns."""
     _intersection.cache_clear()
     overlap.cache_clear()

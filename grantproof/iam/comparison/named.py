@@ -1,4 +1,4 @@
-"""What policies name, as far as it tells callers apart: accounts, ARNs, services, partitions."""
+"""What policies name, as far as it distinguishes callers: accounts, ARNs, services, partitions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ PARTITIONS = frozenset("aws aws-cn aws-us-gov aws-iso aws-iso-b aws-iso-e aws-is
 @dataclass(frozen=True)
 class Named:
     """The accounts, ARNs, services and so on that policies name. `wild_accounts`: a condition compares an account with
-    a pattern that leaves a part of it open. `in_partitions`: the patterns of partitions of which resources and callers'
-    ARNs are told, where one leaves it open which is meant; `**` where it does not say where the partition stands.
-    `asked_services`: the patterns with which conditions compare the name of a calling service; None for one that is not
-    known, since a variable stands in it."""
+    a pattern that is not a single account. `in_partitions`: the patterns of partitions in ARNs of resources and
+    callers, where a pattern can mean several; `**` if it does not show the partition. `asked_services`: the patterns
+    with which conditions compare the name of a calling service; None for one with a variable."""
 
     arns: frozenset[str] = frozenset()
     unique_ids: frozenset[str] = frozenset()
@@ -92,7 +91,7 @@ def named_in(layers: Layers) -> Named:
 
 
 def _left_open(pattern: Pattern, *, negated: bool = False) -> set[str]:
-    """The pattern of the partition, where ARNs of more than one may be meant, and not simply everything."""
+    """The pattern of the partition, if it can match ARNs of more than one, and is not simply everything."""
     if not pattern.text.strip("*"):
         return set()
     fields = pattern.outline.split(":", 2)
@@ -118,11 +117,10 @@ def _union(elements: list[PrincipalElement], part: Callable[[PrincipalElement], 
 
 
 def partitions_of(named: Named, keys: frozenset[str]) -> list[str]:
-    """Those that are named; and others, where callers are told by their ARNs or a pattern leaves the partition
-    open."""
+    """The partitions that are named; and others, if callers are compared by their ARNs or a pattern matches several."""
     others = sorted(PARTITIONS - named.partitions)
     if _ANYWHERE not in named.in_partitions:
-        # Those that no pattern tells apart are alike.
+        # Partitions that no pattern distinguishes are equivalent.
         told = [glob(text) for text in sorted(named.in_partitions)]
         alike = {tuple(one.matches(name) for one in told): name for name in reversed(others)}
         others = sorted(alike.values()) if told or "aws:principalarn" in keys else []
@@ -130,10 +128,10 @@ def partitions_of(named: Named, keys: frozenset[str]) -> list[str]:
 
 
 def services_of(named: Named) -> list[str]:
-    """Those that are named; and one for each way in which patterns of conditions tell others apart.
+    """The services that are named; and one for each way in which patterns of conditions distinguish others.
 
     Raises:
-        TooHard: there are too many of these.
+        TooHard: there are too many.
     """
     patterns = [pattern for pattern in named.asked_services if pattern is not None and not pattern.everything]
     wild = [pattern for pattern in patterns if pattern.literal is None]
@@ -145,7 +143,7 @@ def services_of(named: Named) -> list[str]:
     return [*sorted(named.services | told), *unnamed]
 
 
-#: What three of them and more leave of each other is not looked for.
+#: Combinations of three patterns or more are not searched.
 _MOST_WILD = 2
 
 

@@ -15,7 +15,7 @@ from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import arn_service_of, service_of
 
 EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
-#: Beyond so many pieces in one dimension a comparison is given up.
+#: With more pieces in one dimension, a comparison is given up.
 MOST_PIECES = 50_000
 Bucket = Callable[[str], str | None]
 
@@ -28,8 +28,8 @@ def everything(globs: Iterable[Glob]) -> bool:
 
 
 class Patterns:
-    """Patterns of actions or resources, sorted by service, so that those which cannot meet another pattern are not
-    looked at."""
+    """Patterns of actions or resources, sorted by service, so that patterns that cannot have a string in common are not
+    compared."""
 
     def __init__(self, globs: Iterable[Glob], bucket: Bucket) -> None:
         found = tuple(globs)
@@ -55,13 +55,13 @@ class Patterns:
 
     @cached_property
     def services(self) -> frozenset[str] | None:
-        """The services of which they match something; None where that may be any service."""
+        """The services in which they match something; None if it can be any service."""
         by_bucket, anywhere = self._sorted
         return None if anywhere else frozenset(by_bucket)
 
     @property
     def by_service(self) -> Iterable[Sequence[Glob]]:
-        """The patterns of each service; those that name none are left out."""
+        """The patterns of each service; those that name none are omitted."""
         return self._sorted[0].values()
 
     def without(self, excluded: Callable[[str], bool]) -> Patterns:
@@ -73,7 +73,7 @@ class Patterns:
         return Patterns(chain(anywhere, *(by_bucket[name] for name in kept)), self.bucket)
 
     def near(self, other: Glob) -> Iterable[Glob]:
-        """The patterns that may have a string in common with another pattern."""
+        """The patterns that can have a string in common with another pattern."""
         name = self.bucket(other.prefix)
         if name is None:
             return self.globs
@@ -103,8 +103,8 @@ def meet(left: Patterns, right: Patterns) -> Patterns:
 
 
 class Index:
-    """Which of the numbered statements an action or resource matches, as a bit mask. Cost does not grow with the
-    patterns that cannot match: literals are looked up, the rest is sorted by service."""
+    """Which of the numbered statements an action or resource matches, as a bit mask. Literals are looked up, and other
+    patterns sorted by service, so that the cost depends only on those that can match."""
 
     def __init__(self, elements: Iterable[tuple[Iterable[Glob], bool]], bucket: Bucket) -> None:
         self._bucket = bucket
@@ -141,7 +141,7 @@ class Index:
                 self._counting.append((one, bit))
 
     def read(self) -> None:
-        """Work out now what is otherwise worked out when it is first asked for."""
+        """Compute now what is otherwise computed on first use."""
         for service in (*self._by_bucket, *self._excepted):
             self.covering_service(service or "")
 
@@ -150,7 +150,7 @@ class Index:
         return (one for one, bit in self._counting if bit & statements)
 
     def near(self, other: Glob, statements: int) -> Iterator[Glob]:
-        """The patterns of these statements that may match something of another pattern."""
+        """The patterns of these statements that can have a string in common with another pattern."""
         name = self._bucket(other.prefix)
         wild = chain(*self._by_bucket.values()) if name is None else self._by_bucket.get(name, ())
         yield from (one for one, bit in chain(wild, self._anywhere) if bit & statements)
@@ -159,7 +159,7 @@ class Index:
                 yield Glob((text,))
 
     def covering_service(self, service: str) -> int:
-        """The statements whose element every text of a service satisfies. Never too many; maybe too few."""
+        """The statements whose element matches every text of a service: possibly too few, never too many."""
         if not self._anywhere and service not in self._by_bucket and service not in self._excepted:
             return self._unnamed
         found = self._covering.get(service)
@@ -194,12 +194,12 @@ class Index:
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """Actions or resources, of which each is searched in the same way.
+    """Actions or resources; both are searched in the same way.
 
     Attributes:
         bucket: the service of a text.
         every: the patterns of all of them.
-        anything: what every one of them matches besides.
+        anything: what every one of them also matches.
     """
 
     name: str
@@ -209,7 +209,7 @@ class Dimension:
 
     @cached_property
     def nothing(self) -> Index:
-        """What nobody asks."""
+        """A text that is in no request."""
         return Index((), self.bucket)
 
     def negated(self, statement: Statement) -> bool:

@@ -1,7 +1,7 @@
-"""Which layers must allow: what it takes for one kind of caller, as groups of statements.
+"""Which layers must allow a request of one kind of caller, as groups of statements.
 
-The evaluation's case distinctions (rules E9 to E19, T2 to T4, X1 to X6, K2 to K9) are made here once for each kind of
-caller, and what is left is a plain question: *which groups of statements must each hold an Allow that fires*?
+The case distinctions of the evaluation (rules E9 to E19, T2 to T4, X1 to X6, K2 to K9) are made here once for each kind
+of caller. The remaining question is: *in which groups of statements must an Allow fire?*
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Plan:
     """What has to happen for one kind of caller to be allowed.
 
     Attributes:
-        options: alternatives; in one of them every group (a bit mask of statements) needs an Allow that fires. No
-            options: never allowed. An option without groups: allowed unless denied.
-        denies: the Deny statements that count.
-        reached: the statements that reach the caller, of all effects.
+        options: alternatives; in one of them every group (a bit mask of statements) needs an Allow that fires. Without
+            options nothing is allowed. An option without groups allows unless a Deny fires.
+        denies: the Deny statements that apply.
+        reached: the statements of all effects that reach the caller.
     """
 
     options: tuple[tuple[int, ...], ...]
@@ -44,8 +44,8 @@ def plan(
     type_: PolicyType,
     judge: Judge,
 ) -> Plan:
-    """The evaluation's case distinctions for one kind of caller (the procedure after rule E44). `type_`: of the
-    resource policies that are compared, also where this side has none.
+    """The plan for one kind of caller (the procedure after rule E44). `type_`: the type of the resource policies that
+    are compared, also if this side has none.
 
     Raises:
         Undecided: something is not known or not documented.
@@ -59,12 +59,12 @@ def plan(
 
 
 def names_no_caller(layers: Layers) -> bool:
-    """Is there no layer that says who?"""
+    """Does no layer name principals?"""
     return not layers.grants and layers.resource is None and layers.rcp is None and layers.endpoint is None
 
 
 def plan_for_anybody(entries: tuple[tuple[PolicyType, int, Entry], ...], layers: Layers) -> Plan:
-    """The same where no layer says who: each of them must allow (rules E19, E20, E22, E24, S5)."""
+    """The plan if no layer names principals: each layer must allow (rules E19, E20, E22, E24, S5)."""
     groups = {(type_, level): 0 for type_, level, _ in layers.sets}
     denies = 0
     for number, (type_, level, (_, statement)) in enumerate(entries):
@@ -78,7 +78,7 @@ def plan_for_anybody(entries: tuple[tuple[PolicyType, int, Entry], ...], layers:
 
 
 class _Fitted:
-    """The layers as one kind of caller meets them."""
+    """The layers as they apply to one kind of caller."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class _Fitted:
                 self._resource.append((bit, Match(cited, via, type_, level, narrowed)))
 
     def _binds(self, type_: PolicyType) -> bool:
-        """As the evaluation's own: do such policies bear on this caller (rules E44, S3, S16, S18; O25)?"""
+        """As in the evaluation: do such policies apply to this caller (rules E44, S3, S16, S18; O25)?"""
         principal = self._caller.principal
         if type_ is PolicyType.RESOURCE:
             return self._caller.domain.resource_policy
@@ -129,7 +129,7 @@ class _Fitted:
         return self._groups.get((type_, level), 0)
 
     def common(self) -> tuple[int, ...] | None:
-        """The groups that every option needs; None where nothing can be allowed."""
+        """The groups that every option needs; None if nothing can be allowed."""
         out: list[int] = []
         layers = self._layers
         for type_, levels in ((PolicyType.RCP, layers.rcp), (PolicyType.SCP, layers.scp)):
@@ -142,7 +142,7 @@ class _Fitted:
         return tuple(out)
 
     def _limits(self) -> tuple[int, ...] | None:
-        """Boundary and session policy, where a grant is limited by them; None where it comes to nothing."""
+        """The boundary and session policy that limit a grant; None if these allow nothing."""
         layers, principal = self._layers, self._caller.principal
         if principal.kind is Kind.FEDERATED_USER and layers.session is None and self._judge.takes("O22", "denied"):
             return None

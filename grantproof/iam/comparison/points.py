@@ -1,4 +1,4 @@
-"""Numbers, dates, addresses and so on: the points at which some test changes its answer, and one between each two."""
+"""Numbers, dates, addresses and so on: the values at which a test changes its result, and one between each two."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from grantproof.iam.typed import EXACT, date, network, number
 
 
 def points(type_: Type, texts: Sequence[str]) -> Iterator[str]:
-    """Values that tell apart all that tests of one type do, whose own values are `texts`; nothing for text."""
+    """Values that distinguish all tests of one type with these `texts` as values; empty for text."""
     if type_ in _POINTS:
         yield from _POINTS[type_](texts)
 
 
 def between(values: Iterable[Decimal]) -> Iterator[Decimal]:
-    """Every value, one between each two neighbours, one below all and one above."""
+    """Every value, one between each two neighbours, one below all and one above all."""
     ordered = sorted(set(values))
     if not ordered:
         return
@@ -44,20 +44,20 @@ def _dates(texts: Sequence[str]) -> Iterator[str]:
 
 
 def moments(tests: Iterable[Test]) -> list[Decimal]:
-    """The moments that tests name, as dates or as numbers, in seconds since the epoch; some moment where there are
+    """The times that tests name, as dates or as numbers, in seconds since the epoch; an arbitrary time if there are
     none."""
     read = [(date if t.operator.type is Type.DATE else number)(p.text) for t in tests for p in t.values]
     return [value for value in read if value is not None] or [Decimal(1_700_000_000)]
 
 
 def seconds(value: Decimal) -> str:
-    """Seconds since the epoch, so that they are not taken for a year."""
+    """Seconds since the epoch as a text that cannot be read as a year."""
     text = f"{value:f}"
     return f"{text}.0" if re.fullmatch("[0-9]{4}", text) else text
 
 
 def moment(value: Decimal) -> str:
-    """A moment as a date, or in seconds since the epoch where it is too far away for a date, or between two of them."""
+    """A time as a date, or in seconds since the epoch if it is too far away for a date."""
     microseconds = EXACT.multiply(value, Decimal(1_000_000))
     if microseconds != microseconds.to_integral_value(context=EXACT):
         return seconds(value)

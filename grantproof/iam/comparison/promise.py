@@ -1,4 +1,4 @@
-"""Does what is deployed allow exactly what was promised?"""
+"""Do deployed policies allow exactly what was promised?"""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Breach:
     """A piece of access in which the deployed policies and the promise differ.
 
     Attributes:
-        wider: is it deployed and not promised, or promised and not deployed?
+        wider: is it deployed and not promised, rather than promised and not deployed?
         clause: the piece, in words.
         in_full: the same with all entries of its lists.
-        cited: the statement that shows it: the deployed one that allows what was not promised, or that denies what was;
-            else the promised one, be it an Allow or a Deny, that nothing deployed answers to.
+        cited: the statement that shows it: the deployed one that allows what was not promised, or denies what was; else
+            the promised one, an Allow or Deny, to which nothing deployed corresponds.
         witness: a request of it, decided by the evaluator on both sides.
-        denied: was it promised that this is denied, whatever allows it elsewhere?
+        denied: was it promised that this is denied, even if another policy allows it?
     """
 
     wider: bool
@@ -41,7 +41,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class PromiseCheck:
-    """The answer. `doubt` says why it is not one; empty where `breaches` is all that there is."""
+    """The result. `doubt`: why `breaches` can be incomplete; empty if they are complete."""
 
     breaches: tuple[Breach, ...] = ()
     doubt: str = ""
@@ -139,7 +139,7 @@ def taken_away(policies: tuple[Policy, ...], deny: Policy) -> Comparison:
 
 
 def _denials(layers: Layers) -> tuple[Policy, ...]:
-    """The Deny statements as Allows: when a statement applies does not turn on its effect (rule C4)."""
+    """The Deny statements as Allows: whether a statement applies does not depend on its effect (rule C4)."""
     out = []
     for policy in (*layers.identity, *(layers.boundary or ())):
         if any(not statement.allow for statement in policy.statements):
@@ -149,8 +149,8 @@ def _denials(layers: Layers) -> tuple[Policy, ...]:
 
 
 def _told(witness: Request, allowing: Layers, refusing: Layers, bearer: str | None, partition: str) -> Request:
-    """The witness as a request in the partition, of the bearer, replayed on both sides, also where the resource's owner
-    lets it in; as it was found where that shows nothing."""
+    """The witness as a request in the partition, of the bearer, replayed on both sides, also with a resource owner who
+    lets it in; unchanged if that does not show the breach."""
     request = in_partition(witness, partition)
     sides = [(allowing, refusing)]
     if bearer is not None:
@@ -175,15 +175,15 @@ def _doubt(found: Comparison) -> str:
 
 
 def _of_interest(difference: Difference, refusing: Layers) -> Cited:
-    """The statement that lets the witness through: of the layer that grants, and not what limits it. Where that is the
-    caller's own only, the Deny that keeps the witness out on the other side."""
+    """The statement that lets the witness through: of the layer that grants it, not of one that limits it. If only the
+    caller's own policies do, the Deny on the other side that forbids the witness."""
     cited = [c for c in difference.because if c.policy != EVERYTHING.label]
     granting = [c for c in cited if c.type is not PolicyType.BOUNDARY]
     return (granting or cited or evaluate(difference.witness, refusing).because)[0]
 
 
 def _answered(difference: Difference, new: Layers) -> Cited:
-    """A deployed Deny that takes away what is promised, or the promising statement."""
+    """A deployed Deny that forbids what is promised, or the promising statement."""
     decision = evaluate(difference.witness, new)
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return decision.because[0]

@@ -26,7 +26,7 @@ OF_CALLERS = frozenset(OPEN_POINTS) - {*OF_TESTS, *OF_RESOURCES}
 
 
 def of_statement(statement: Statement) -> frozenset[str]:
-    """The points on which it can depend which resources a statement matches, or whether it matches any."""
+    """The points that can decide which resources a statement matches, or whether it matches any."""
     return _of_resources(statement.resources or ()).union(*map(_of_values, statement.conditions))
 
 
@@ -54,7 +54,7 @@ def _tells_empty_from_missing(test: Test) -> bool:
     if operator.type is Type.NULL:
         return True
     if operator.type not in (Type.STRING, Type.ARN):
-        # An empty text is no number, date, boolean or address, and nothing is known of it (O24).
+        # An empty text is no number, date, boolean or address, so the result is undecided (O24).
         return False
     takes_empty = any(filled(pattern, {}).matches("") for pattern in test.values)
     return takes_empty if operator.negated else takes_empty != operator.if_exists

@@ -1,7 +1,8 @@
-"""A side without policy variables, that allows at least as much, or at most as much, whatever the variables stand for.
+"""A side without policy variables that allows at least as much, or at most as much, whatever the values of the
+variables.
 
-Each statement is written with other patterns in place of those with a variable: as wide as any value makes them where
-matching is good, and left out where it is bad. What is settled between two such sides is settled for every value.
+Patterns with a variable are replaced in each statement: by a pattern that matches everything that any value can match,
+if matching favours an escape, or by none, if it does not. A result about two such sides is true for every value.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ _ANY_ARN = Glob((Wild.ANY, ":") * 5 + (Wild.ANY,))
 
 
 class Effect(Enum):
-    """Which of a side's statements count for an escape when they fire; the others count against it."""
+    """The statements of a side that favour an escape if they fire; the others prevent it."""
 
     ALLOW = True
     DENY = False
 
 
 def relaxed(layers: Layers, firing: Effect, assumptions: Assumptions) -> Layers:
-    """The same policies without variables, so that more escapes and nothing less: where firing is good for an escape, a
-    statement fires on all on which it does for any value; where it is bad, only on what it does for every value."""
+    """The same policies without variables, so that at least as much escapes. A statement that favours an escape fires
+    on every request on which it fires for any value; one that prevents it only on those on which it fires for every
+    value."""
 
     return each_statement(layers, lambda s: _relaxed(s, assumptions, widen=s.allow == firing.value))
 
 
 def each_statement(layers: Layers, made: Callable[[Statement], Statement | None]) -> Layers:
-    """The same policies with another statement in place of each, or with none."""
+    """The same policies with each statement replaced, or removed."""
 
     def of(policy: Policy) -> Policy:
         statements = map(made, policy.statements)
@@ -71,13 +73,13 @@ def without_early(statement: Statement) -> Statement:
 
 
 def _relaxed(statement: Statement, assumptions: Assumptions, *, widen: bool) -> Statement | None:
-    """The statement; None where it may never fire."""
+    """The relaxed statement; None if it may never fire."""
     s = statement
     free = [p for p in (*(s.resources or ()), *(p for t in s.conditions for p in t.values)) if p.variables]
     if not free:
         return s
     if not widen and assumptions.reading("O9") == "void":
-        # A variable without value voids the whole statement.
+        # A variable without a value makes the whole statement void.
         return None
     resources = s.resources
     if resources is not None:
@@ -91,7 +93,7 @@ def _relaxed(statement: Statement, assumptions: Assumptions, *, widen: bool) -> 
 
 
 def _test(test: Test, *, widen: bool) -> Test | None:
-    """A test that holds wherever this one does (`widen`), or only there; None where no such test is known."""
+    """A test that is true wherever this one is (`widen`), or only there; None if no such test is known."""
     if not any(p.variables for p in test.values):
         return test
     if test.operator.type is Type.BOOL:
@@ -102,7 +104,7 @@ def _test(test: Test, *, widen: bool) -> Test | None:
 
 
 def _patterns(patterns: Sequence[Pattern], fill: Callable[[Pattern], Glob], *, widen: bool) -> tuple[Pattern, ...]:
-    """Patterns that match whatever these do for some values of their variables (`widen`), or for all values."""
+    """Patterns that match whatever these match for some values of their variables (`widen`), or for all values."""
     out = []
     for pattern in patterns:
         if not pattern.variables:
@@ -118,14 +120,13 @@ def _any_text(pattern: Pattern) -> Glob:
 
 
 def _any_arn(pattern: Pattern) -> Glob:
-    """A wildcard stays in its field, which a value need not do."""
+    """Wildcards match within a field only, but a value can contain colons."""
     before = takewhile(lambda part: not isinstance(part, Variable), pattern.parts)
     in_last_field = sum(part.count(":") for part in before if isinstance(part, str)) >= 5
     return filled(pattern, {}) if in_last_field else _ANY_ARN
 
 
 def _any_resource(pattern: Pattern, assumptions: Assumptions) -> Glob:
-    """Where wildcards stop at colons (O5), or do not match in a resource's service (O39), none stands for all that a
-    value may hold."""
+    """If wildcards do not match colons (O5), or nothing in the service field (O39), no wildcard matches all values."""
     stops = assumptions.reading("O5") == "segments" or (pattern.early and assumptions.reading("O39") == "never")
     return _EVERYTHING if stops else filled(pattern, {})

@@ -1,4 +1,4 @@
-"""What is worked out one by one, when it is first asked for, and kept for the next time."""
+"""Iterators that compute their items when they are first needed, and can be iterated again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class Replayable(Generic[_T]):
-    """An iterator that can be gone through again. What it raised it raises again."""
+    """An iterator that can be iterated again. An exception that it raised is raised again."""
 
     def __init__(self, found: Iterator[_T]) -> None:
         self._found, self._kept = found, list[_T]()

@@ -1,8 +1,8 @@
-"""A few requests that a side allows. Where another side refuses one of them, it does not contain this side, and no
-search is needed: so it is with most pairs of policies.
+"""A few requests that a side allows. If the other side refuses one of them, it does not contain this side, and no
+search is needed; this decides most pairs of policies.
 
-Each request is allowed whatever condition keys it carries, or with values of them that a search has found. The other
-side has to refuse it by action and resource alone.
+Each request is allowed whatever its condition keys, or with values of them that a search has found. The other side has
+to refuse it by its action and resource alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob
 from grantproof.iam.request import Values
 
-#: So many requests without conditions are tried, and so many that take a search.
+#: The greatest numbers of requests without conditions, and of requests that need a search.
 _MOST_PLAIN, _MOST_SEARCHED = 48, 16
 
 
@@ -68,7 +68,7 @@ def _with(side: Side, number: int, some: Iterable[Glob]) -> Iterator[Sample]:
     actions, resources = (
         dimension.every
         if dimension.negated(side.statements[number])
-        # Without working out all that the statement is about.
+        # Without computing everything that the statement matches.
         else meet(dimension.every, Patterns(islice(globs, 1), dimension.bucket))
         for dimension, globs in ((ACTIONS, some), (RESOURCES, side.globs(RESOURCES, number)))
     )

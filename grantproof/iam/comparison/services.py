@@ -52,12 +52,12 @@ NONE, ALL = Services(), Services(but=True)
 
 
 def acting(statements: Iterable[Statement]) -> Services:
-    """The services of which some statement may match an action: never too few of them."""
+    """The services in which a statement can match an action: possibly too many, never too few."""
     return _union(~_whole(s.actions) if s.not_action else _touched(s.actions) for s in statements)
 
 
 def acting_unrestricted(statements: Iterable[Statement]) -> Services:
-    """The services of which one of the statements matches every request: never too many of them."""
+    """The services in which one of the statements matches every request: possibly too few, never too many."""
     unconditional = (s for s in statements if not s.conditions and on_everything(s))
     return _union(~_touched(s.actions) if s.not_action else _whole(s.actions) for s in unconditional)
 
@@ -83,7 +83,7 @@ def _touched(actions: Iterable[Glob]) -> Services:
 
 
 def _whole(actions: Iterable[Glob]) -> Services:
-    """The services of which every action is matched by one of the patterns."""
+    """The services in which one of the patterns matches every action."""
     wild = [action for action in actions if action.literal is None]
     if any(action.everything or action == EVERY_ACTION for action in wild):
         return ALL

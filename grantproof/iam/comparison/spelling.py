@@ -1,7 +1,8 @@
-"""How what is free in a value of a policy variable is written: at those points of a solution that stand for all.
+"""Writes values of policy variables for the solutions of `equations`: a few texts for each, which stand for all its
+instances.
 
-A free text is one of private characters, as long as patterns can count, with as many colons as wildcards can stop at;
-and a letter whose case may be any is spelt as no pattern spells it.
+An arbitrary text becomes private characters, as many as patterns can count, with as many colons as wildcards can stop
+at. A letter in any case is spelt as no pattern spells it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _MOST = 128
 
 
 class Sizes(NamedTuple):
-    """How what is free in a value is written.
+    """How arbitrary parts of a value are written.
 
     Attributes:
-        longest: so many characters can be told from any more of them.
-        colons: so many in a value may matter.
+        longest: the length from which on patterns cannot distinguish lengths.
+        colons: the number of colons in a value that can matter.
         written: the texts of which patterns are made.
-        cased: a letter in what is free, where it may matter that there is one; else nothing.
+        cased: a letter in arbitrary parts, if it can matter that there is one; else empty.
     """
 
     longest: int
@@ -51,8 +52,8 @@ class Sizes(NamedTuple):
                 yield texts
 
     def _spelt(self, unknown: Unknown, words: Sequence[Word]) -> Iterable[str]:
-        """The cases of a letter that matter: one that no pattern spells out there, if there is one. Nothing matches
-        that which does not match the others too."""
+        """The cases of a letter that matter: one that no pattern has at this position, if there is one. Every pattern
+        that matches it matches the others too."""
         places = [(word, at) for word in words for at, symbol in enumerate(word) if symbol == unknown]
         lower_first = sorted(unknown.among, key=lambda c: (not c.isascii(), c.isupper()))
         other = (
@@ -74,7 +75,7 @@ class Sizes(NamedTuple):
 
 
 def _spells(text: str, letter: str, word: Word, at: int) -> bool:
-    """May a pattern's text spell out this letter at a place of a value, going by what stands beside both?"""
+    """Can a pattern's text have this letter at a position of a value, judging by the text on both sides?"""
     around, beside = [_folded(symbol) for symbol in word], folded(text)
     ways = ((to, step) for to, other in enumerate(text) if other == letter for step in (-1, 1))
     along: dict[int, bool] = {}
@@ -84,11 +85,11 @@ def _spells(text: str, letter: str, word: Word, at: int) -> bool:
 
 
 def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
-    """Are they the same letters, up to where one ends, or is free?"""
+    """Are they the same letters, up to the end of one, or to an arbitrary part?"""
     pairs = takewhile(lambda pair: pair[0], zip(some, others, strict=False))
     return all(one == other for one, other in pairs)
 
 
 def _folded(symbol: str | Unknown) -> str:
-    """A letter without regard to case; nothing for what is free."""
+    """A letter without regard to case; empty for an arbitrary part."""
     return folded(symbol if isinstance(symbol, str) else symbol.among[:1])

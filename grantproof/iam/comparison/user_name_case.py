@@ -1,4 +1,4 @@
-"""IAM users in resources, whose names may count without regard to case (O6)."""
+"""The names of IAM users in resources, for which case possibly does not matter (O6)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ USERS = Glob(("arn:", Wild.FIELD, ":iam::", Wild.FIELD, ":user/", Wild.ANY))
 
 
 def case_may_matter(statements: Iterable[Statement]) -> bool:
-    """May it matter to which users a statement applies that names count without regard to case?
+    """Can it matter for these statements whether the case of user names counts?
 
-    Where no letter stands in both cases in any pattern that may match a user, it does not: whatever some patterns match
-    together, and others do not, some string does whose letters are all of the case in which the patterns have them, and
-    to those strings case makes no difference.
+    It cannot if no letter is in both cases in the patterns that can match a user: if some patterns match a string
+    together, and others do not, then so for a string whose letters have the case of the patterns, for which case makes
+    no difference.
     """
     texts = (_text(part) for pattern in _of_users(statements) for part in pattern.parts)
     letters = {letter for text in texts for letter in text if letter.isalpha()}

@@ -1,7 +1,7 @@
-"""From a found difference to requests that a person can read.
+"""Turns a difference into requests that people can read.
 
-The search answers with private characters in place of whatever is free. Here they become an action that exists, a
-plausible name, a region; which of the proposals really shows the difference is for the evaluator to say.
+The search returns private characters for everything that is arbitrary. Here they become an existing action, a plausible
+name, a region. The evaluator then decides which of the proposed requests shows the difference.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
 
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
-#: What the free parts are called, from most to least readable.
+#: Names for arbitrary parts, the most readable first.
 _NAMES = ("example", "x", "")
-#: Where nothing longer fits: one character for each, such as no pattern is likely to spell out.
+#: If nothing longer fits: single characters that are unlikely in patterns.
 _LETTERS = "qzwkjvyxuhg"
 _MOST_ACTIONS, _MOST_RESOURCES = 6, 4
 _WELL_KNOWN = ("s3", "ec2", "iam", "ssm")
 
 
 def candidates(escape: Escape, variables: Mapping[str, Values]) -> Iterator[Request]:
-    """Requests that may show the difference, the most readable first."""
+    """Requests that possibly show the difference, the most readable first."""
     tried = islice(escape.actions, _MOST_ACTIONS)
     for piece, (name, thing) in product(tried, product(_NAMES, islice(escape.resources, _MOST_RESOURCES))):
         for action, place in product(_actions(piece, name), _places(thing.text)):
@@ -56,7 +56,7 @@ def _actions(piece: Piece, name: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _existing(pattern: Glob) -> tuple[str, ...]:
-    """Known actions of a pattern; of one that names no service, those of services that everybody knows."""
+    """Known actions of a pattern; for one that names no service, those of well-known services."""
     service = str(pattern).partition(":")[0]
     if not set("*?") & set(service):
         return actions.matching(str(pattern))
@@ -64,7 +64,7 @@ def _existing(pattern: Glob) -> tuple[str, ...]:
 
 
 class Place(NamedTuple):
-    """Where a resource is, as far as that is free. `account`: one other than the caller's, if any."""
+    """Where a resource is, as far as that is arbitrary. `account`: one other than the caller's, if any."""
 
     region: str = "eu-west-1"
     account: str = ""
@@ -80,7 +80,7 @@ _ELSEWHERE = (
 
 
 def _places(resource: str) -> tuple[Place, ...]:
-    """Where a resource may be. The difference may be just that it is not where one would think first."""
+    """The possible places of a resource. The obvious one first, but the difference can be in another."""
     fields = resource.split(":", 5)
     if len(fields) < 6:
         return (_ANYWHERE,)
@@ -98,7 +98,7 @@ def _request(
     owner = escape.caller.owner
     account = _account(resource) or (place.account if FRESH in resource.split(":", 5)[4:5] else "")
     if escape.caller.open and not escape.caller.states(values) and account:
-        # Nothing tells accounts apart here, so let the caller be of the resource's own.
+        # Accounts make no difference here, so the caller is in the account of the resource.
         owner = account
         principal = _moved(principal, account)
     if is_role_entry(action) and resource in (FRESH, *map(generic_point, escape.caller.domain.resources)):
@@ -111,7 +111,7 @@ def _request(
 
 
 def _plain(text: str, name: str) -> str:
-    """A text without private characters: the free part and the value of each variable get names of their own."""
+    """A text without private characters: the arbitrary part and the value of each variable get names of their own."""
 
     def named(match: re.Match[str]) -> str:
         number, at = divmod(ord(match[0]) - FIRST, MOST_LENGTH)
@@ -119,7 +119,7 @@ def _plain(text: str, name: str) -> str:
             return _LETTERS[(number + 2 if number >= 0 else ord(match[0]) - ord(FRESH)) % len(_LETTERS)]
         if number < 0:
             return name
-        # The first of a value's characters stands for all of them.
+        # The first character of a value identifies it.
         return f"{name}{number + 1}" if at == 0 else ""
 
     return _PRIVATE.sub(named, text)
@@ -131,7 +131,7 @@ def _account(resource: str) -> str | None:
 
 
 def _arn(text: str, action: str, region: str, owner: str) -> str:
-    """An ARN whose free fields hold what such fields hold."""
+    """An ARN whose arbitrary fields have plausible values."""
     fields = text.split(":", 5)
     if len(fields) != 6:
         return text
@@ -140,7 +140,7 @@ def _arn(text: str, action: str, region: str, owner: str) -> str:
 
 
 def _principal(escape: Escape, named: Mapping[str, Values], name: str) -> Principal:
-    """The caller, with the ARN or user name that the conditions ask for."""
+    """The caller, with the ARN or user name that the conditions require."""
     who = escape.caller.principal
     arn = named.get("aws:principalarn", ("",))[0]
     if not arn and named.get("aws:username"):
@@ -165,7 +165,7 @@ def _moved(principal: Principal, account: str) -> Principal:
 
 
 def in_partition(request: Request, partition: str) -> Request:
-    """The same request in another partition, where nothing of it is in one of its own but the commercial one."""
+    """The same request in another partition; only if everything in it is in the commercial partition."""
 
     def moved(text: str | None) -> str | None:
         return None if text is None else re.sub(r"^arn:aws:", f"arn:{partition}:", text)
