@@ -1,4 +1,4 @@
-"""Access, tried with real boto3 calls, each of them authorised."""
+"""Access, tried with boto3 calls, each of them authorised."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from grantproof.iam.without_policies import rule_that_refuses
 
 
 def refusal(call: Any, **params: Any) -> ClientError | None:
-    """The service's error, or None when the call was carried out. Any other exception is the test's failure."""
+    """The service's error, or None if the call was carried out. Any other exception fails the test."""
     try:
         call(**params)
     except ClientError as error:
@@ -47,7 +47,8 @@ def refusal(call: Any, **params: Any) -> ClientError | None:
 
 
 def refusal_if_any(call: Any, **params: Any) -> ClientError | None:
-    """As `refusal`; what the mocked service's own code runs into comes after the call was allowed."""
+    """As `refusal`, but an error of the mocked service's own code counts as carried out, since it comes after the
+    authorisation."""
     try:
         return refusal(call, **params)
     except (NotJudged, SnapshotIncomplete, IamError, BotoCoreError):
@@ -57,14 +58,14 @@ def refusal_if_any(call: Any, **params: Any) -> ClientError | None:
 
 
 class _NotSent(Exception):
-    """A call that is allowed, and goes no further."""
+    """A call that is allowed, but not carried out."""
 
 
 def let_through(caller: Any, service: str, operation: str, /, **params: Any) -> ClientError | None:
-    """As `refusal`, for calls that are to be allowed to services that may not be able to carry them out: what
-    the mocked service's own code runs into says nothing of access. One that writes goes no further than the authoriser:
-    a new topic with a policy of its own, or a sample for a policy, would change what the tests after it find. Some
-    operations have a parameter called `service`, so these names are free."""
+    """As `refusal`, for calls that should be allowed, to services that possibly cannot carry them out: errors of the
+    mocked service's own code say nothing about access. A writing call is authorised but not carried out, since it could
+    change what later tests find, such as by a new topic with a policy of its own. The first parameters are positional,
+    because some operations have a parameter called `service`."""
 
     def stop(**_: Any) -> None:
         raise _NotSent
@@ -81,19 +82,19 @@ def let_through(caller: Any, service: str, operation: str, /, **params: Any) -> 
 
 
 def levels_of(service: str, operation: str) -> Sequence[str]:
-    """The access levels of the action that is called as the operation is."""
+    """The access levels of the action with the name of the operation."""
     action = f"{prefix_of(service)}:{operation}"
     return actions.details(action).levels if actions.exists(action) else ()
 
 
 def is_refusal(error: ClientError | None, service: str, protocol: str) -> bool:
-    """Was the call denied, with the service's own error and AWS's words for why? Where no policy is the reason (rule
-    K9: most of what is done with a key is not done across accounts), AWS gives none."""
+    """Was the call denied with the service's own error, and with AWS's words for the reason? AWS gives no reason if no
+    policy denies (rule K9: most operations on keys do not work across accounts)."""
     if error is None:
         return False
     status, code = refusals.not_authorised(service, protocol)
     answer = error.response
-    said = answer["Error"].get("Message") or ""  # moto's own errors may have none
+    said = answer["Error"].get("Message") or ""  # moto's own errors can have none
     by_law = answer["ResponseMetadata"].get("RequestId") == AUTHORISER_REQUEST_ID
     why = by_law or " because no " in said or " with an explicit deny in " in said
     right = answer["Error"]["Code"] == code and answer["ResponseMetadata"]["HTTPStatusCode"] == status
@@ -116,8 +117,8 @@ def test_the_declared_principals_enter(grant: Contract, role: DeclaredPrincipal,
 
 
 def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    """Users of other accounts who may assume it and pass all that it asks for, a user of each account of the grant
-    without permission, and the root users, who can assume no role (rule T9)."""
+    """Users of other accounts who may assume the role and send everything that it requires, a user of each account of
+    the grant without permission, and the root users, who cannot assume roles (rule T9)."""
     arn = world.holder(role).arn
     trusted = str([world.resolved(statement.document) for statement in role.trust])
     people = {"a user of a third account": world.outsider(world.third_account, "stranger", arn)}
@@ -144,8 +145,8 @@ def test_nobody_else_enters(grant: Contract, role: DeclaredPrincipal, world: Sta
 def test_a_guest_who_lacks_what_is_asked_is_refused(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Services and federated identities (CI systems, SAML, OIDC) with each thing that the contract asks of them wrong
-    or missing: the claims of another repository, the account of another customer."""
+    """Services and federated identities (CI systems, SAML, OIDC), with each requirement of the contract wrong or
+    missing: claims of another repository, the account of another customer."""
     arn = world.holder(role).arn
     for who, session in outside_principals.invalid_sessions(world, role):
         error = refusal(client(world, session, "sts").assume_role, RoleArn=arn, RoleSessionName="guest")
@@ -160,7 +161,7 @@ def test_a_guest_who_lacks_what_is_asked_is_refused(
 def test_the_session_is_what_aws_makes_of_it(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """GetCallerIdentity needs no permission and names the session; it ends when its credentials do."""
+    """GetCallerIdentity needs no permission and names the session, which ends when its credentials expire."""
     arn = world.holder(role).arn
     attempt = world.attempts(role)[0]
     attempt = replace(attempt, params={**attempt.params, "DurationSeconds": 900})
@@ -205,9 +206,9 @@ def test_expired_credentials_are_refused(grant: Contract, role: DeclaredPrincipa
 def test_what_is_allowed_succeeds(
     grant: Contract, allowed: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
 ) -> None:
-    """Every operation of a declared statement, on its resource. A call that is allowed and that the service cannot
-    carry out (nothing of that name is there, or the mocked service lacks the operation) counts as allowed. What cannot
-    be tried by a call is evaluated: actions that are no operations, conditions that no call of ours meets."""
+    """Every operation of a declared statement, on its resource. A call that is allowed, but that the service cannot
+    carry out (the resource does not exist, or the mocked service lacks the operation), counts as allowed. What no call
+    can try is evaluated: actions that are no operations, and conditions that these calls cannot meet."""
     principal, statement = allowed
     if principal.kind == "policy":
         assert world.resolved(principal.reference) in world.policies.managed
@@ -243,7 +244,8 @@ def test_what_is_allowed_succeeds(
 def _put_to_the_law(
     world: Stage, principal: DeclaredPrincipal, statement: DeclaredStatement, resource: str, verdict: Any
 ) -> None:
-    """Each known action of the statement on an example of the resource, with the statement's conditions met."""
+    """Evaluate each known action of the statement on an example of the resource, with the conditions of the statement
+    met."""
     (parsed,) = world.promised([statement], PolicyType.IDENTITY).statements
     who = inquiry.caller(world, principal.alias)
     made_in = {world.contract.accounts[stack.account] for stack in world.contract.stacks}
@@ -263,7 +265,7 @@ def _put_to_the_law(
             judged += 1
             layers = inquiry.layers_of(world, who, met)
             if met.cross_account and layers.resource is None and met.resource_account not in made_in:
-                # What an account without a stack says of its resources is none of the grant's: the grant's half is.
+                # The policies of accounts without a stack are not part of the grant, only those on its own side.
                 met = replace(met, resource_account=met.principal.account)
                 layers = inquiry.layers_of(world, who, met)
             if not evaluate(met, with_its_key(layers, met)).allowed:
@@ -281,16 +283,15 @@ def _put_to_the_law(
 
 
 def with_session_values(asked: Request, patterns: Iterable[Pattern]) -> Request:
-    """The request with some value for each tag and for the source identity that policy variables speak of: who comes in
-    with others is let in with others."""
+    """The request with a value for each session tag, and for the source identity, that policy variables use."""
     named = {variable.key for pattern in patterns for variable in pattern.variables}
     carried = {key: ("example",) for key in named if key.startswith("aws:principaltag/") or key == "aws:sourceidentity"}
     return replace(asked, context={**carried, **asked.context})
 
 
 def with_its_key(layers: Layers, asked: Request) -> Layers:
-    """The layers, and on a key that is not the stacks' own the policy that AWS gives every new one: its account decides
-    by identity policies (rules K3, K4). That of the real key is not known, and is none of the grant's."""
+    """The layers; for a key that the stacks do not create, with the key policy that AWS creates by default: its account
+    decides by identity policies (rules K3, K4). The real key policy is not known and not part of the grant."""
     if layers.resource is not None or not asked.action.startswith("kms:") or ":key/" not in (asked.resource or ""):
         return layers
     allow = {"Effect": "Allow", "Principal": {"AWS": asked.resource_account}, "Action": "kms:*", "Resource": "*"}
@@ -299,12 +300,12 @@ def with_its_key(layers: Layers, asked: Request) -> Layers:
 
 
 def one_of(resource: str) -> str:
-    """One of the resources that a pattern names; a contract's `setup` puts something there."""
+    """One of the resources that a pattern matches; the contract's `setup` can create one."""
     return resource if resource == "*" else resource.replace("*", "example").replace("?", "x")
 
 
 def through_services(world: Stage, session: boto3.Session, statement: DeclaredStatement) -> Iterator[tuple[str, Any]]:
-    """Calls by which a service uses a key for the caller, for a statement that lets only the service do so."""
+    """Calls by which a service uses a key for the caller, for a statement that allows only this."""
     equals = world.resolved(statement.document).get("Condition", {}).get("StringEquals", {})
     via = str(equals.get("kms:ViaService", "")).partition(".")[0]
     if via == "ssm":
@@ -317,7 +318,7 @@ def through_services(world: Stage, session: boto3.Session, statement: DeclaredSt
 
 
 def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Iterator[tuple[str, Any]]:
-    """Entering a role of the contract, with all that it asks for."""
+    """Assuming a role of the contract, with everything that it requires."""
     for role in world.contract.principals:
         if principal.alias in role.entered_by and world.holder(role).arn == resource:
             for attempt in world.attempts(role):
@@ -360,13 +361,13 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
 
 
 def passed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
-    """For a finding: the statements that let a call through which should have been refused."""
+    """For a finding: the statements that allowed a call which should have been refused."""
     where = world.authoriser.where(world.world.identity(session), region)
     return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
 
 
 def neighbours(arn: str, accounts: Collection[str]) -> list[str]:
-    """Resources that a sloppy pattern would take for this one."""
+    """Resources with similar ARNs, which a careless pattern would match."""
     fields = arn.split(":", 5)
     if len(fields) == 6 and fields[5].endswith("/*") and fields[5].count("*") == 1:
         # Beside the folder, and what a pattern without its last slash would take.
@@ -395,10 +396,10 @@ def _swapped(arn: str) -> str:
 def test_every_other_operation_is_refused(
     grant: Contract, swept: tuple[DeclaredPrincipal, str], world: Stage, verdict: Any
 ) -> None:
-    """Every operation that botocore knows of the services that the contract speaks of, with minimal valid parameters:
-    the call does what the contract says, and where that is a refusal, it is the service's own. One that the contract
-    names is no other: where its parameters do not say on which resource it acts, it is tried on the resources of the
-    contract and their neighbours only, as far as it can be aimed at them."""
+    """Every operation that botocore knows of the services in the contract, with minimal valid parameters: the call is
+    allowed or refused as the contract says, and a refusal is the service's own error. If the contract names the action,
+    and the parameters do not determine the resource, the call is tried on the resources of the contract and similar
+    ones only, if parameters for these exist."""
     principal, service = swept
     session = world.member(principal)
     caller = client(world, session, service)
@@ -445,7 +446,7 @@ def test_every_other_operation_is_refused(
 
 
 def is_named_and_unaimed(promised: Layers, asked: Sequence[Authorisation]) -> bool:
-    """Does the contract name an action of the call, and does the call not say on which resource?"""
+    """Does the contract name an action of the call, while the call does not determine the resource?"""
     statements = [statement for policy in promised.identity for statement in policy.statements]
     aimless = {a.action.lower() for a in asked if a.resource is None}
     return any(
@@ -457,7 +458,7 @@ def is_named_and_unaimed(promised: Layers, asked: Sequence[Authorisation]) -> bo
 
 
 def contract_layers(world: Stage, principal: DeclaredPrincipal) -> Layers:
-    """The contract's statements as the only policies there are."""
+    """The contract's statements as the only policies."""
     return Layers(identity=(world.promised(world.allowed(principal), PolicyType.IDENTITY),))
 
 
@@ -472,14 +473,14 @@ def expected(
 def are_promised(
     world: Stage, session: boto3.Session, asked: Sequence[Authorisation], promised: Layers, region: str
 ) -> bool:
-    """Does the contract allow all that a call asks? On resources of other accounts it never does by itself."""
+    """Does the contract allow everything that a call needs? For resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
     requests = (world.authoriser.request(identity, a, region) for a in asked)
     return all(evaluate(request, beside_resource(world, request, promised)).allowed for request in requests)
 
 
 def beside_resource(world: Stage, request: Request, promised: Layers) -> Layers:
-    """The contract's statements, with what it says of the policy on the request's resource."""
+    """The contract's statements, with those for the policy of the request's resource."""
     for resource in world.contract.resources:
         arn = world.resolved(resource.reference)
         if request.resource is not None and (request.resource == arn or request.resource.startswith(f"{arn}/")):
@@ -494,7 +495,7 @@ def resources(document: Any) -> list[str]:
 
 
 def operations_of(statement: DeclaredStatement) -> list[tuple[str, str]]:
-    """(boto3's service, operation) for the known actions that a statement names."""
+    """The operations, as (boto3 service, operation), for the known actions that a statement names."""
     out = []
     for name in named_by(statement):
         service, operation = name.split(":")
@@ -506,29 +507,29 @@ def operations_of(statement: DeclaredStatement) -> list[tuple[str, str]]:
 
 
 def named_by(statement: DeclaredStatement) -> list[str]:
-    """The known actions of a statement: those that it names, or under NotAction all others."""
+    """The known actions of a statement; under NotAction, all that it does not name."""
     if "NotAction" in statement.document:
         return sorted(statement.known_actions())
     return [name for pattern in statement.patterns for name in actions.matching(pattern)]
 
 
-#: Of one statement no more are called, in no more services. A client of each of AWS's takes minutes and a gigabyte.
+#: The most operations and services called for one statement. Clients for all services would take minutes to create.
 _MOST_OPERATIONS, _MOST_SERVICES = 600, 60
 
 
 def standing_for(operations: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """Some operations, always the same, in the place of the thousands that a statement such as `*` names. The proof is
-    over all of them."""
+    """Some operations, always the same, of the thousands that a statement such as `*` names. The proof covers all of
+    them."""
     services = set(spread(sorted({service for service, _ in operations}), _MOST_SERVICES))
     return spread([found for found in operations if found[0] in services], _MOST_OPERATIONS)
 
 
 def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
-    """Every so many of some items, where there are more than `most`."""
+    """Evenly spaced items, if there are more than `most`."""
     return items if len(items) <= most else [items[number * len(items) // most] for number in range(most)]
 
 
-#: S3's actions that are called otherwise, as far as each call needs nothing but the action.
+#: Operations of S3 by action, where the names differ and the call needs no other action.
 _S3 = {"ListBucket": ("ListObjects", "ListObjectsV2"), "ListAllMyBuckets": ("ListBuckets",)}
 
 
@@ -541,8 +542,8 @@ def aimed(
     region: str = "",
     statement: DeclaredStatement | None = None,
 ) -> dict[str, Any] | None:
-    """Parameters that make an operation act on a resource, and meet those conditions of a statement that parameters can
-    meet; None where there is no such operation or no such way."""
+    """Parameters with which an operation acts on a resource, and which meet the conditions of a statement as far as
+    parameters can; None if there is no such operation or no such parameters."""
     model = client(world, session, service).meta.service_model
     if operation not in model.operation_names:
         return None

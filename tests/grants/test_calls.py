@@ -1,4 +1,4 @@
-"""Calls that were tried against real accounts. Runs with `verify --live --try-calls` only."""
+"""Calls that were tried against real accounts. Runs only with `verify --live --try-calls`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grantproof.contract import Contract
 
 
 def test_a_call_gives_what_the_contract_says(grant: Contract, answer: Answer, world: Recorded, verdict: Any) -> None:
-    """A denial is one only with the service's own error for it. Any other error settles nothing."""
+    """Only the service's own error for it counts as a denial. Any other error decides nothing."""
     found = answer.finding
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""The templates, deployed: both accounts, nested stacks, outputs, again, and away."""
+"""The deployment of the templates: both accounts, nested stacks, outputs, a second deployment, and deletion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Deploy = Callable[[Contract], Stage]
 def test_every_stack_and_every_nested_stack_is_complete(
     grant: Contract, stack: Stack, world: Stage, verdict: Any
 ) -> None:
-    """Every resource of every template is there, but those whose Condition is false."""
+    """Every resource of every template exists, except those whose Condition is false."""
     deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
     there = {resource.path: resource for resource in deployed.resources}
     client = cloudformation(world.world, stack.account)
@@ -59,8 +59,8 @@ def test_every_stack_and_every_nested_stack_is_complete(
 
 
 def test_every_resource_could_be_deployed(grant: Contract, stack: Stack, world: Stage, verdict: Any) -> None:
-    """What the mocked world cannot create was not verified, and neither was whatever takes something from it; all else
-    was. Where no policy is lost with it, a person may accept that."""
+    """A resource that the mocked world cannot create was not verified, and neither was any resource that refers to it.
+    If no policy is missing because of it, a person can accept that."""
     deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
     for missing in deployed.missing:
         tell_missing(verdict, deployed, missing, f"stack {stack.alias} is deployed whole", str(stack.place))
@@ -80,11 +80,11 @@ def _unknown(type_: str) -> str:
 def tell_missing(
     verdict: Any, deployed: DeployedStack, missing: NotDeployed, clause: str, place: str, under: str = ""
 ) -> None:
-    """Say what was not created, and what of it was therefore not verified."""
+    """Report a resource that was not created, and what was not verified because of it."""
     lost = ", ".join(map(str, missing.policies))
     carries_access = bool(lost) or missing.type.startswith("AWS::IAM::")
     note = verdict.unverified if carries_access else verdict.broken
-    # How many others there are is not said: a waiver goes by the text, and is of this resource.
+    # The number of others is not mentioned, since a waiver for this resource contains the text.
     note(
         clause,
         f"{under}{'/'.join(missing.path)} ({missing.type}) is not deployed: the mocked world cannot create "
@@ -97,13 +97,13 @@ def tell_missing(
 
 
 def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, verdict: Any) -> None:
-    """Outputs are what a person needs next; none is missing, empty, or an intrinsic function that was not resolved."""
+    """No output is missing, empty, or an unresolved intrinsic function."""
     deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
     template = read(stack.template)
     for name, output in (template.value.get("Outputs") or {}).items():
         value = deployed.outputs.get(name)
         if isinstance(output, list) or (value is None and "Condition" in output):
-            continue  # a loop, which the deployment has written out; or not there by design
+            continue  # a loop, which the deployment has unrolled; or absent by design
         if not value or "${" in value or value.startswith("{") or value == "None":
             missing = deployed.valueless.get(name, "").replace("what it takes from", "there is no")
             verdict.broken(
@@ -134,7 +134,7 @@ def test_a_second_deployment_changes_nothing(grant: Contract, deploy: Deploy, ve
 
 @pytest.mark.destroys
 def test_deletion_leaves_nothing_behind(grant: Contract, deploy: Deploy, verdict: Any) -> None:
-    """Resources with a DeletionPolicy of Retain are meant to stay; nothing else may. (A KMS key waits for its end.)"""
+    """Only resources with the DeletionPolicy Retain remain. (A KMS key waits for its deletion.)"""
     stage = deploy(grant)
     retained = _retained(grant)
     delete(stage.world, grant, stage.deployment)
@@ -161,7 +161,7 @@ def test_deletion_leaves_nothing_behind(grant: Contract, deploy: Deploy, verdict
 
 
 def _awaits_deletion(stage: Stage, account: str, carrier: Any) -> bool:
-    """Is it a key that CloudFormation has deleted, which KMS does no sooner than in seven days?"""
+    """Is it a key that CloudFormation has deleted? KMS deletes it after seven days at the earliest."""
     if carrier["Type"] != "AWS::KMS::Key":
         return False
     kms = stage.world.client(stage.world.root(account), "kms")
@@ -178,8 +178,8 @@ def _retained(grant: Contract) -> set[str]:
 
 
 def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict: Any) -> None:
-    """What a template's own constraints refuse is refused before anything exists; and no parameter takes just anything,
-    because what a parameter takes may end up in a policy."""
+    """Values that a template's own constraints refuse are refused before anything is created. No parameter accepts
+    every text, because its value can become part of a policy."""
     template = read(stack.template)
     wellformed.check_parameters(with_places_cached(template))
     for name in constraints.unconstrained(template.value):
@@ -201,8 +201,8 @@ def test_bad_parameter_values_are_refused(grant: Contract, stack: Stack, verdict
 
 
 def test_no_parameter_that_reaches_a_policy_takes_a_wildcard(grant: Contract, template: Any, verdict: Any) -> None:
-    """Nested templates too, and over every value that a parameter accepts, not only hostile ones that were thought of:
-    none holds `*`, `?` or a policy variable where a Resource, Principal or Action is built from it."""
+    """Also in nested templates, and over every value that a parameter accepts: none contains `*`, `?` or a policy
+    variable if a Resource, Principal or Action is built from it."""
     document = read(template)
     declared = document.value.get("Parameters") or {}
     reaching = {name for path, name in parameters_in_policies(grant) if path == template}

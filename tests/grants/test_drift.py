@@ -1,4 +1,4 @@
-"""Drift: what else a real account holds that bears on the principals of a grant. Runs on snapshots only."""
+"""Drift: what else a real account contains that affects the principals of a grant. Runs on snapshots only."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from grantproof.source import shown
 def test_no_policy_of_others_lets_the_principal_do_more(
     grant: Contract, caller: DeclaredPrincipal, world: Recorded, verdict: Any
 ) -> None:
-    """In one account a resource policy that names a role or user lets it in by itself (rules E11, E12, E17): the
-    buckets, keys, queues and roles of others are looked at for that."""
+    """Within one account, a resource policy that names a role or user gives it access by itself (rules E11, E12, E17).
+    The buckets, keys, queues and roles of others are checked for that."""
     held = world.holder(caller)
     clause = f"{caller.alias} may do exactly what the contract says"
     declared = world.promised(world.allowed(caller), PolicyType.IDENTITY)
@@ -50,8 +50,8 @@ def test_no_policy_of_others_lets_the_principal_do_more(
 
 
 def others(grant: Contract, world: Recorded, held: Held) -> Iterator[tuple[Policy, list[Any]]]:
-    """The resource and trust policies of the principal's own account, but those that the contract itself promises,
-    each with its raw statements."""
+    """The resource and trust policies of the principal's own account, except those that the contract promises, each
+    with its raw statements."""
     account = held.arn.split(":")[4]
     entered = {role.arn for p in grant.principals if p.kind == "role" and (role := world.held(p))}
     declared = {world.resolved(resource.reference) for resource in grant.resources}
@@ -72,8 +72,8 @@ def statements(document: Mapping[str, Any]) -> list[Any]:
 
 
 def names(statement: Statement, held: Held) -> bool:
-    """Does a statement let the principal in by itself? Naming its account does not: that leaves it to the account's own
-    policies. Whatever is under NotPrincipal may."""
+    """Does a statement let the principal in by itself? One that names its account does not: it leaves the decision to
+    the account's own policies. One with NotPrincipal can."""
     element = statement.principals
     if element is None or statement.not_principal or element.everyone:
         return True
@@ -85,7 +85,7 @@ def names(statement: Statement, held: Held) -> bool:
 
 
 def without_principal(raw: Mapping[str, Any], label: str) -> dict[str, Any]:
-    """The statement as an identity policy would write it. A trust policy's resource is its role."""
+    """The statement as in an identity policy. The resource of a trust policy is its role."""
     out = {key: value for key, value in raw.items() if key not in ("Principal", "NotPrincipal")}
     if "Resource" not in out and "NotResource" not in out:
         out["Resource"] = label.removesuffix("#trust")

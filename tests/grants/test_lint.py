@@ -9,13 +9,13 @@ from typing import Any
 from grantproof.contract import Contract
 from grantproof.source import Document, Key, Place, at, read, shown, text_of
 
-#: Where a template, or one of its resources, tells cfn-lint what to leave out.
+#: Where a template, or one of its resources, disables rules of cfn-lint.
 _IGNORED = ("Metadata", "cfn-lint", "config", "ignore_checks")
 
 
 def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: Any) -> None:
-    """Errors, warnings and informational findings all count; so does what the template itself silences, which is for a
-    waiver to accept: with an owner, a reason and a last day."""
+    """Errors, warnings and informational findings all count, also those that the template disables. A waiver can accept
+    these, with an owner, a reason and a last day."""
     from grantproof import linting
 
     document = read(template)
@@ -29,7 +29,7 @@ def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: A
 
 
 def silenced_at(document: Document, rule: str, path: Sequence[Key]) -> Place | None:
-    """Where a template, or the resource at the beginning of a path, silences a rule."""
+    """Where a template, or the resource at the beginning of a path, disables a rule."""
     for start in ((), tuple(path[:2]) if path[:1] == ["Resources"] else ()):
         ignored = at(document.value, (*start, *_IGNORED))
         for number, name in enumerate(ignored if isinstance(ignored, list) else ()):

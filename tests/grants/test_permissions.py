@@ -1,4 +1,4 @@
-"""What the declared principals may do: static analysis of the policies that were really deployed."""
+"""The permissions of the declared principals: static analysis of the deployed policies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from grantproof.iam import Policy, PolicyType, Statement, actions
 
 
 def allows(world: Stage, principal: DeclaredPrincipal) -> Iterator[tuple[Policy, Statement]]:
-    """Its Allow statements."""
+    """The Allow statements of a principal."""
     for policy in world.identity_policies(principal):
         yield from ((policy, statement) for statement in policy.statements if statement.allow)
 
 
 def reached(world: Stage, principal: DeclaredPrincipal, statement: Statement) -> set[str]:
-    """The known actions of an Allow statement, as far as a boundary leaves them."""
+    """The known actions of an Allow statement, as far as a boundary allows them."""
     found = actions.covered(map(str, statement.actions), others=statement.not_action)
     bounded = world.bounded(principal)
     return found if bounded is None else found & bounded
@@ -35,7 +35,7 @@ def names(document: Any) -> list[str]:
 
 
 def place(world: Stage, policy: Policy, statement: Statement) -> dict[str, str]:
-    """Where a deployed statement stands, for a finding."""
+    """The position of a deployed statement, for a finding."""
     sid = f"Sid {statement.sid}" if statement.sid else f"Statement[{statement.index}]"
     place_ = str(world.origins.place(policy.label, statement.index) or policy.label)
     covers = digest(document_of(statement))
@@ -52,8 +52,8 @@ def test_the_principal_is_deployed(grant: Contract, principal: DeclaredPrincipal
 def test_no_action_is_allowed_that_the_contract_does_not_name(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Every known action that the deployed patterns match is matched by the contract's; wildcards only as declared. Of
-    what a boundary cuts down, only what it leaves is looked at: what is wider there may well be."""
+    """Every known action that the deployed patterns match is matched by those of the contract; wildcards only as
+    declared. With a boundary, only what it allows is checked: the policies can be wider."""
     declared = [pattern for s in world.allowed(principal) for pattern in names(s.document)]
     promised = {action for pattern in declared for action in actions.matching(pattern)}
     if any("NotAction" in s.document for s in world.allowed(principal)):
@@ -70,7 +70,7 @@ def test_no_action_is_allowed_that_the_contract_does_not_name(
             patterns = [str(p) for p in statement.actions if not set(extra).isdisjoint(actions.matching(str(p)))]
             said = f"allows {', '.join(patterns)}, which is {shown}; the contract: {', '.join(declared)}"
         elif not bounded:
-            # Of those that name nothing, the next claim tells.
+            # The next test reports those that name no action.
             named = [str(p) for p in statement.actions if p.literal is None and actions.names_something(str(p))]
             wild = [pattern for pattern in named if pattern not in written]
             said = f"allows {', '.join(wild)}; the contract: {', '.join(declared)}" if wild else ""
@@ -79,8 +79,8 @@ def test_no_action_is_allowed_that_the_contract_does_not_name(
 
 
 def test_every_action_exists(grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any) -> None:
-    """A mistyped action allows nothing and denies nothing (rule A10); somebody meant another. In AWS's own policies,
-    named by the contract, it is one that AWS has retired."""
+    """A mistyped action allows nothing and denies nothing (rule A10); another one was meant. In AWS managed policies
+    that the contract names, AWS has retired it."""
     of_aws = {world.resolved(policy.reference) for policy in principal.managed}
     for policy in (p for p in world.identity_policies(principal) if p.label not in of_aws):
         for statement in policy.statements:
@@ -97,7 +97,7 @@ def test_every_action_exists(grant: Contract, principal: DeclaredPrincipal, worl
 def test_only_the_declared_access_levels_are_reached(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Read and List stay Read and List: by the action list's levels, and by policyuniverse's categories."""
+    """Read and List stay Read and List: by the levels of the action list, and by policyuniverse's categories."""
     declared = _levels(name for s in world.allowed(principal) for name in s.known_actions())
     for policy, statement in allows(world, principal):
         levels = _levels(reached(world, principal, statement))
@@ -112,7 +112,7 @@ def test_only_the_declared_access_levels_are_reached(
 
 
 def _speaks_of(statement: DeclaredStatement, service: str) -> bool:
-    """Does a statement name actions of a service, or under NotAction leave some of them over?"""
+    """Does a statement name actions of a service, or under NotAction not exclude all of them?"""
     patterns = [pattern.lower() for pattern in statement.patterns]
     if "NotAction" in statement.document:
         return not {"*", f"{service}:*"}.intersection(patterns)
@@ -126,14 +126,14 @@ def _levels(known: Iterable[str]) -> set[str]:
 def test_policyuniverse_finds_no_other_service(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """A second reading of the same documents, by another's code."""
+    """A second analysis of the same documents, by independent code."""
     promised = world.allowed(principal)
     left = world.bounded(principal)
     services = None if left is None else {name.split(":")[0] for name in left}
     others: dict[str, set[str]] = {}
     read = [*documents(world, principal)]
     for document in read:
-        # It counts what is denied as reached.
+        # It counts denied actions as reached.
         listed = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
         allowing = {**document, "Statement": [s for s in listed if s["Effect"] == "Allow"]}
         for service, categories in Reading(allowing).action_summary().items():
@@ -189,7 +189,7 @@ def _covers(statement: Statement, name: str) -> bool:
 
 
 def _resources_apart(world: Stage, statement: DeclaredStatement, allow: Statement) -> bool:
-    """Is it plain that the two name different resources? Only literal ARNs on both sides count as plain."""
+    """Do the two certainly name different resources? Only literal ARNs on both sides count."""
     (wanted,) = world.promised([statement], PolicyType.IDENTITY).statements
     left, right = wanted.resources or (), allow.resources or ()
     if wanted.not_resource or allow.not_resource:

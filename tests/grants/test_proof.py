@@ -1,4 +1,4 @@
-"""Proof: what holds for all requests, not only for those that were tried."""
+"""Proof: what is true for all requests, not only for those that were tried."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
     declared = {(p.kind, world.resolved(p.reference)) for p in grant.principals}
     for held in world.policies.held.values():
         if world.origins.resource(held.arn) is None:
-            continue  # made by the suites themselves: somebody to call as
+            continue  # created by the suites themselves, as callers
         if not {(held.kind, held.arn), (held.kind, held.arn.rsplit("/", 1)[1])} & declared:
             verdict.broken(
                 "the stacks create what the contract declares, and nothing else",
@@ -64,8 +64,8 @@ def test_nothing_else_came_along(grant: Contract, world: Stage, verdict: Any) ->
 
 
 def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stage, verdict: Any) -> None:
-    """The mocked services drop what they do not know. A statement that a template writes and no account holds
-    afterwards was never looked at, so nothing said of this grant would hold."""
+    """The mocked services drop what they do not know. A statement of a template that is in no account afterwards was
+    never examined, so no result about this grant would be valid."""
     held = [policy for entity in world.policies.held.values() for policy in entity.identity]
     held += [entity.trust for entity in world.policies.held.values() if entity.trust]
     held += [policy for entity in world.policies.held.values() for policy in entity.boundary or ()]
@@ -83,14 +83,14 @@ def test_every_policy_of_the_templates_was_deployed(grant: Contract, world: Stag
 def test_a_principal_is_allowed_exactly_what_the_contract_says(
     grant: Contract, principal: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Both directions, for every request that can ever be made: nothing wider, nothing narrower."""
+    """In both directions, over all possible requests: nothing wider, nothing narrower."""
     if principal.kind != "policy":
         bounded(world, verdict, principal, world.holder(principal))
     tell(world, verdict, permissions(world, principal))
 
 
 def bounded(world: Deployed, verdict: Any, principal: DeclaredPrincipal, held: Held) -> None:
-    """The boundary is the declared one."""
+    """Check that the boundary is the declared one."""
     declared = world.resolved(world.contract.principal(principal.boundary).reference) if principal.boundary else None
     real = held.boundary[0].label if held.boundary else None
     if real != declared:
@@ -109,7 +109,7 @@ def test_a_resource_policy_says_exactly_what_the_contract_says(
 
 
 def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
-    """Note what the policy on a resource and the contract do not have in common."""
+    """Report every difference between the policy of a resource and the contract."""
     real = world.resource_policy(resource)
     if real is None:
         arn = world.resolved(resource.reference)
@@ -131,7 +131,7 @@ def exactly(world: Deployed, verdict: Any, resource: DeclaredResource) -> None:
 def test_a_resource_sends_exactly_where_the_contract_says(
     grant: Contract, sending: DeclaredSending, world: Stage, verdict: Any
 ) -> None:
-    """To each destination that is promised of it, and to no other: another account or region is another one."""
+    """To each promised destination, and to no other; another account or region is another destination."""
     clause = clause_of(sending)
     for found in disagreements_about(world, sending):
         note = verdict.unverified if found.kind == "doubt" else verdict.broken
@@ -150,7 +150,7 @@ def test_a_role_is_entered_exactly_as_the_contract_says(
 def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
     grant: Contract, denied: tuple[DeclaredPrincipal, DeclaredStatement], world: Stage, verdict: Any
 ) -> None:
-    """A Deny of what the contract names as denied would take nothing away, for all requests."""
+    """Over all requests, a Deny of what the contract names as denied would remove no access."""
     principal, statement = denied
     document = {**world.resolved(statement.document), "Effect": "Deny"}
     if statement.levels:
@@ -175,8 +175,8 @@ def test_what_is_named_as_denied_is_apart_from_what_is_allowed(
 
 
 def tell(world: Deployed, verdict: Any, sides: Sides, told: Collection[str] = ()) -> None:
-    """Note every piece of access that one side gives and the other does not, over all requests; but for that to actions
-    that do not exist and were `told`, which no contract can name."""
+    """Report every piece of access that only one side gives, over all requests, except access to nonexistent actions in
+    `told`, which no contract can name."""
     for found in disagreements(world, sides):
         if str(found.shown.get("witness", {}).get("action")).lower() in told:
             continue
@@ -189,8 +189,8 @@ def tell(world: Deployed, verdict: Any, sides: Sides, told: Collection[str] = ()
 def test_every_known_action_is_accounted_for(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Of all actions that exist, those that no Allow statement of the role covers, or none of its boundary, are denied,
-    whatever resource and conditions; the contract covers all others."""
+    """Of all existing actions, those that no Allow statement of the role covers, or none of its boundary, are denied
+    whatever the resource and conditions; the contract covers all others."""
     held = world.holder(role)
     allowing = [s for policy in held.identity for s in policy.statements if s.allow]
     declared = [s for s in world.promised(world.allowed(role), PolicyType.IDENTITY).statements if s.allow]
@@ -206,20 +206,20 @@ def test_every_known_action_is_accounted_for(
 
 
 def covered(statements: Sequence[Statement]) -> set[str]:
-    """The known actions that some statement's Action or NotAction covers."""
+    """The known actions that the Action or NotAction of a statement covers."""
     return {name for s in statements for name in actions.covered(map(str, s.actions), others=s.not_action)}
 
 
 # --- escalation -------------------------------------------------------------------------------------------------------
 
-#: So many ways to more access are told one by one.
+#: The greatest number of ways to more access that are reported one by one.
 _FEW_WAYS = 5
 
 
 def test_nothing_that_a_caller_may_do_widens_its_own_access(
     grant: Contract, caller: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Neither by a known combination of actions nor by changing a policy that bounds it."""
+    """Neither by a known combination of actions, nor by changing a policy that limits it."""
     held = world.holder(caller)
     layers = Layers(identity=held.identity, boundary=held.boundary)
     found = dangers(layers, bounds(held), promised=named_one_by_one(world, caller))
@@ -231,7 +231,7 @@ def test_nothing_that_a_caller_may_do_widens_its_own_access(
 
 
 def bounds(held: Held) -> Bounds:
-    """By what the caller is bound."""
+    """What limits the caller."""
     attached = {policy.label for policy in (*held.identity, *(held.boundary or ())) if "#" not in policy.label}
     return Bounds(
         role=held.arn if held.kind == "role" else "",
@@ -242,7 +242,7 @@ def bounds(held: Held) -> Bounds:
 
 
 def named_one_by_one(world: Stage, caller: DeclaredPrincipal) -> list[str]:
-    """The actions that the contract promises by their whole name, on resources by their whole name."""
+    """The actions that the contract promises by their full names, on resources by their full names."""
     out: list[str] = []
     for statement in caller.allows:
         document = world.resolved(statement.document)
@@ -256,7 +256,7 @@ def named_one_by_one(world: Stage, caller: DeclaredPrincipal) -> list[str]:
 
 
 def note(world: Stage, verdict: Any, caller: DeclaredPrincipal, danger: Danger, more: str) -> None:
-    """A finding: the way, the statement that opens it, and a request that shows it."""
+    """Report a danger: the way, the statement that allows it, and an example request."""
     clause = f"{caller.alias} may do nothing that widens its own access"
     source = f" ({danger.source})" if danger.source else ""
     by = f"{danger.what}: {' with '.join(danger.actions)}{source}{more}"

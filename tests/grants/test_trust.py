@@ -1,4 +1,4 @@
-"""Who may enter the roles: static analysis of the trust policies that were really deployed."""
+"""The trust of the roles: static analysis of the deployed trust policies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trust_document(world: Stage, role: DeclaredPrincipal) -> tuple[str, Any]:
 
 
 def principals(document: Any) -> set[str]:
-    """Everybody whom the Allow statements name, as policyuniverse reads them."""
+    """All principals that the Allow statements name, as policyuniverse reads them."""
     return {
         name
         for statement in Reading(document).statements
@@ -60,7 +60,7 @@ def test_nobody_but_the_declared_principals_is_named(
 
 
 def _one_name(name: str, grant: Contract) -> str:
-    """An account is named by its number or by its root, and is the same (rule P4)."""
+    """One form for the names of an account: its ID and its root ARN mean the same (rule P4)."""
     return name.removeprefix(f"arn:{grant.partition}:iam::").removesuffix(":root") if name.endswith(":root") else name
 
 
@@ -73,7 +73,7 @@ def _index(document: Any, name: str) -> int:
 def test_the_role_is_not_open_to_the_public(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Not even where the contract says so: a role that anybody may enter needs to be seen by a person."""
+    """Not even if the contract says so: a person needs to look at a role that everybody can assume."""
     label, document = trust_document(world, role)
     if Reading(document).is_internet_accessible():
         verdict.broken(
@@ -113,7 +113,7 @@ def test_only_accounts_of_the_contract_are_trusted(
 def test_the_trust_policy_allows_nothing_but_entering(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """Actions other than sts:AssumeRole and its companions have no place there; a wildcard would take them all."""
+    """A trust policy has no other actions than sts:AssumeRole and related ones; a wildcard would include others."""
     held = world.holder(role)
     assert held.trust is not None
     label = held.trust.label
@@ -132,7 +132,7 @@ def test_the_trust_policy_allows_nothing_but_entering(
 def test_sessions_last_as_long_as_the_contract_says(
     grant: Contract, role: DeclaredPrincipal, world: Stage, verdict: Any
 ) -> None:
-    """`max_session` of the contract, one hour where it says nothing."""
+    """`max_session` of the contract; one hour if it says nothing."""
     held = world.holder(role)
     if held.max_session != role.max_session:
         verdict.broken(

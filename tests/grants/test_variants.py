@@ -1,7 +1,7 @@
-"""Every combination of a grant's options: what each part of it then says, and who gets in on the wire.
+"""Every combination of a grant's options: what each part of the grant then allows, and who can assume its roles.
 
-Combinations are worked out from the templates, not deployed, which takes a thousandth of the time; each variant is also
-deployed, and has to be what was worked out.
+Combinations are synthesised from the templates, which takes a thousandth of the time of a deployment. Each variant is
+also deployed, and has to equal its synthesis.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from grantproof.variants import with_variants
 
 
 def _tell(verdict: Any, noted: CombinedFindings) -> None:
-    """Each finding once, with the first combination that shows it."""
+    """Report each finding once, with the first combination that shows it."""
     for (clause, detail, place), seen in noted.found.items():
         more = f" and {len(seen.under) - 1} more combinations" if len(seen.under) > 1 else ""
         say = verdict.broken if seen.kind == "broken" else verdict.unverified
@@ -53,8 +53,8 @@ def _tell(verdict: Any, noted: CombinedFindings) -> None:
 
 
 def test_every_option_has_a_variant(grant: Contract, accounted: bool, verdict: Any) -> None:
-    """A parameter that may be left alone changes something when it is not; a contract that does not say what has not
-    been verified."""
+    """An optional parameter changes something if it is set. If the contract does not say what, it has not been
+    verified."""
     for stack in (*grant.stacks, *grant.additions.stacks):
         document = read(stack.template)
         for option in options(document.value):
@@ -71,7 +71,7 @@ def test_every_option_has_a_variant(grant: Contract, accounted: bool, verdict: A
 
 
 def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool, verdict: Any) -> None:
-    """What a template does under a condition that no combination meets was not looked at."""
+    """What a template does under a condition that is true in no combination was not examined."""
     if not any(read(template).value.get("Conditions") for template in grant.templates):
         return
     truths: dict[tuple[Any, str], set[bool]] = {}
@@ -95,7 +95,7 @@ def test_every_condition_is_seen_true_and_false(grant: Contract, accounted: bool
 
 
 def test_every_rule_refuses_something(grant: Contract, accounted: bool, verdict: Any) -> None:
-    """A rule of a template that no values break refuses nothing, and looks as if it did."""
+    """A rule of a template that no values violate refuses nothing, although it looks as if it did."""
     for template in grant.templates:
         document = read(template)
         for name in document.value.get("Rules") or {}:
@@ -111,8 +111,8 @@ def test_every_rule_refuses_something(grant: Contract, accounted: bool, verdict:
 
 
 def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, part: Part, verdict: Any) -> None:
-    """And in every place where the templates' conditions turn on the place. A combination that the contract excludes is
-    refused, by the parent stack, before anything exists."""
+    """Also in every region on which the templates' conditions depend. A combination that the contract excludes is
+    refused by the parent stack, before anything is created."""
     noted, space = CombinedFindings(), space_of(grant)
     for region in regions_to_check(grant):
         for chosen in space.combinations(part):
@@ -126,8 +126,8 @@ def test_a_part_is_what_the_contract_says_in_every_combination(grant: Contract, 
 
 
 def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict: Any) -> None:
-    """With each condition taken out of the policies in turn, some request that was denied becomes allowed. A condition
-    that holds for every request protects from nothing and looks as if it did."""
+    """If any one condition is removed from the policies, some request that was denied becomes allowed. A condition that
+    is true for every request restricts nothing, although it looks as if it did."""
     noted, space = CombinedFindings(), space_of(grant)
     for combination in ((), *(space.covering_combinations() if grant.variants else ())):
         noted.under = combination_name(combination)
@@ -141,8 +141,8 @@ def test_every_condition_is_load_bearing(grant: Contract, world: Stage, verdict:
 
 
 def test_what_the_contract_leaves_open_gives_nobody_more(grant: Contract, verdict: Any) -> None:
-    """Whatever else a template would accept for its parameters, and wherever its conditions turn on the place, nobody
-    may enter or do more than the contract says; or the contract has to say what then changes."""
+    """For all other values that a template accepts for its parameters, and in all regions on which its conditions
+    depend, nobody has more access than the contract says; otherwise the contract has to say what changes."""
     for found in excess(grant):
         verdict.unverified("no parameter that is left open gives more", found.detail, place=found.place)
 
@@ -153,7 +153,7 @@ def test_what_the_contract_leaves_open_gives_nobody_more(grant: Contract, verdic
 def test_what_is_deployed_is_what_was_worked_out(
     grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
-    """Entity by entity, document by document, as moto's CloudFormation made them and as the combinations were seen."""
+    """Each entity and document, as moto's CloudFormation creates it and as it was synthesised."""
     resources_ = [(stack.alias, r) for stack in varied.deployment.stacks for r in stack.resources]
     physical = {(alias, *resource.path): resource.physical_id for alias, resource in resources_}
     worked_out = synthesise(varied.contract, physical=physical)
@@ -167,7 +167,7 @@ def test_what_is_deployed_is_what_was_worked_out(
                 f"{under}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
                 place=shown(grant.path),
             )
-    # What is missing without variants, too, is told where nothing else is deployed.
+    # Resources that are missing without variants too are reported by the deployment suite.
     base = {(stack.alias, *r.path) for stack in space_of(grant).base.deployment.stacks for r in stack.resources}
     for stack in varied.deployment.stacks:
         for missing in stack.missing:
@@ -198,7 +198,7 @@ _ACCESS = (*_LISTS, "Path", "AssumeRolePolicyDocument", "MaxSessionDuration", "P
 
 
 def _plain(key: str, value: Any) -> Any:
-    """Without what says nothing about access: names beside ARNs, the order of attachments."""
+    """Without what does not concern access: names next to ARNs, the order of attachments."""
     if key == "AttachedManagedPolicies":
         return sorted(entry["PolicyArn"] for entry in value)
     return value["PermissionsBoundaryArn"] if key == "PermissionsBoundary" else value
@@ -207,7 +207,7 @@ def _plain(key: str, value: Any) -> Any:
 def test_the_right_callers_enter_and_the_wrong_ones_do_not(
     grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
-    """Each thing that the variants ask for is tried right, wrong and missing, by callers who bring everything else."""
+    """Each requirement of the variants is tried right, wrong and missing, by callers who meet all others."""
     for role in varied.contract.principals:
         if role.kind != "role" or not any("Condition" in statement.document for statement in role.trust):
             continue
@@ -231,8 +231,8 @@ def test_the_right_callers_enter_and_the_wrong_ones_do_not(
 def test_what_the_variants_add_can_be_used(
     grant: Contract, combination: tuple[Variant, ...], varied: Stage, verdict: Any
 ) -> None:
-    """Every operation of the statements that they add to a role, on its resources; decryption as the service that it
-    goes through does it."""
+    """Every operation of the statements that they add to a role, on its resources; decryption through the service that
+    uses the key."""
     for variant in combination:
         for alias, change in variant.changes.items():
             principal = varied.contract.principal(alias)
@@ -264,7 +264,7 @@ def _uses(stage: Stage, session: Any, statement: DeclaredStatement) -> Iterator[
 def test_combinations_that_are_excluded_are_refused_on_the_wire(
     grant: Contract, accounted: bool, deploy: Any, verdict: Any
 ) -> None:
-    """By CreateStack, with nothing left behind; each pair once, and each variant without what it needs."""
+    """By CreateStack, and nothing is left behind: each excluded pair once, and each variant without what it needs."""
     pairs = [pair for pair in combinations(grant.variants, 2) if pair[1].alias in pair[0].excludes]
     alone = [(variant,) for variant in grant.variants if variant.needs]
     if not pairs and not alone:
@@ -279,7 +279,8 @@ def test_combinations_that_are_excluded_are_refused_on_the_wire(
 
 
 def _refused_by_cloudformation(stage: Stage, varied: Contract, name: str) -> str | None:
-    """Deploy the stacks again beside those that stand, under names of their own; None where one is refused."""
+    """Deploy the stacks again next to the existing ones, under other names. Returns what is wrong; None if one is
+    refused and nothing is created."""
     stacks = tuple(replace(stack, name=f"{stack.name}-{name}") for stack in varied.stacks)
     before = {number: len(snapshot.roles) for number, snapshot in stage.snapshots().items()}
     try:
