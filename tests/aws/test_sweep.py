@@ -144,12 +144,12 @@ def test_for_a_very_wide_statement_a_sample_of_operations_is_called() -> None:
     everything = suite.operations_of(promised({"Action": "*"}))
     others = suite.operations_of(promised({"NotAction": ["iam:*"]}))
     assert {service for service, _ in everything} - {service for service, _ in others} == {"iam"}
-    called = suite.standing_for(others)
+    called = suite.sample_of(others)
     assert len(called) == 600
     assert len({service for service, _ in called}) > 40
-    assert list(called) == list(suite.standing_for(others))
+    assert list(called) == list(suite.sample_of(others))
     few = suite.operations_of(promised({"Action": ["s3:*", "iam:Get*"]}))
-    assert suite.standing_for(few) == few
+    assert suite.sample_of(few) == few
 
 
 def promised(element: dict[str, object]) -> DeclaredStatement:

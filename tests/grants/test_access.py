@@ -218,16 +218,19 @@ def test_what_is_allowed_succeeds(
     session = world.member(principal)
     promised = contract_layers(world, principal)
     operations = operations_of(statement)
-    if (untried := len(operations) - len(standing_for(operations))) > 0:
+    if (untried := len(operations) - len(sample_of(operations))) > 0:
         verdict.could_not_try(f"{untried:,} more operations that {statement.place} names")
-    for resource in map(one_of, resources(world.resolved(statement.document))):
+    for resource in map(example_of, resources(world.resolved(statement.document))):
         tried = 0
-        for note, call in (*through_services(world, session, statement), *entering(world, principal, resource)):
+        for note, call in (
+            *through_services(world, session, statement),
+            *attempts_to_assume(world, principal, resource),
+        ):
             tried += 1
             if (error := refusal(call)) is not None:
                 verdict.broken(f"{principal.alias} may use {resource}", f"{note}: {error}", place=str(statement.place))
-        for service, operation in standing_for(operations):
-            params = aimed(world, session, service, operation, resource, statement=statement)
+        for service, operation in sample_of(operations):
+            params = parameters_acting_on(world, session, service, operation, resource, statement=statement)
             if params is None or not expected(world, session, service, operation, params, promised, grant.region):
                 continue
             tried += 1
@@ -238,10 +241,10 @@ def test_what_is_allowed_succeeds(
                     f"{principal.alias} may {service}:{operation} on {resource}", str(error), place=str(statement.place)
                 )
         if not tried:
-            _put_to_the_law(world, principal, statement, resource, verdict)
+            _evaluate_each_action(world, principal, statement, resource, verdict)
 
 
-def _put_to_the_law(
+def _evaluate_each_action(
     world: Stage, principal: DeclaredPrincipal, statement: DeclaredStatement, resource: str, verdict: Any
 ) -> None:
     """Evaluate each known action of the statement on an example of the resource, with the conditions of the statement
@@ -253,7 +256,7 @@ def _put_to_the_law(
     if not parsed.not_action and all(is_role_entry(str(glob)) for glob in parsed.actions):
         return
     for pattern in parsed.resources or ():
-        for action in spread(named_by(statement), _MOST_OPERATIONS):
+        for action in evenly_spaced(named_by(statement), _MOST_OPERATIONS):
             if is_role_entry(action):
                 continue  # it is tried from the role's side, where it has to be allowed as well
             asked = inquiry.request(world, who, action, pattern.text if "*" not in pattern.text else "*")
@@ -268,7 +271,7 @@ def _put_to_the_law(
                 # The policies of accounts without a stack are not part of the grant, only those on its own side.
                 met = replace(met, resource_account=met.principal.account)
                 layers = inquiry.layers_of(world, who, met)
-            if not evaluate(met, with_its_key(layers, met)).allowed:
+            if not evaluate(met, with_default_key_policy(layers, met)).allowed:
                 verdict.broken(
                     f"{principal.alias} may {action} on {resource}",
                     f"{action} is denied",
@@ -289,7 +292,7 @@ def with_session_values(asked: Request, patterns: Iterable[Pattern]) -> Request:
     return replace(asked, context={**carried, **asked.context})
 
 
-def with_its_key(layers: Layers, asked: Request) -> Layers:
+def with_default_key_policy(layers: Layers, asked: Request) -> Layers:
     """The layers; for a key that the stacks do not create, with the key policy that AWS creates by default: its account
     decides by identity policies (rules K3, K4). The real key policy is not known and not part of the grant."""
     if layers.resource is not None or not asked.action.startswith("kms:") or ":key/" not in (asked.resource or ""):
@@ -299,7 +302,7 @@ def with_its_key(layers: Layers, asked: Request) -> Layers:
     return replace(layers, resource=policy)
 
 
-def one_of(resource: str) -> str:
+def example_of(resource: str) -> str:
     """One of the resources that a pattern matches; the contract's `setup` can create one."""
     return resource if resource == "*" else resource.replace("*", "example").replace("?", "x")
 
@@ -317,7 +320,7 @@ def through_services(world: Stage, session: boto3.Session, statement: DeclaredSt
             yield f"decrypting {arn}", partial(client(world, session, via).get_secret_value, SecretId=arn)
 
 
-def entering(world: Stage, principal: DeclaredPrincipal, resource: str) -> Iterator[tuple[str, Any]]:
+def attempts_to_assume(world: Stage, principal: DeclaredPrincipal, resource: str) -> Iterator[tuple[str, Any]]:
     """Assuming a role of the contract, with everything that it requires."""
     for role in world.contract.principals:
         if principal.alias in role.entered_by and world.holder(role).arn == resource:
@@ -343,7 +346,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
             region = neighbour.split(":")[3]
             region = region if re.fullmatch("[a-z0-9-]+", region) else grant.region  # none, or a policy variable
             for service, operation in operations_of(statement):
-                params = aimed(world, session, service, operation, neighbour, region, statement)
+                params = parameters_acting_on(world, session, service, operation, neighbour, region, statement)
                 if params is None or expected(world, session, service, operation, params, promised, region):
                     continue
                 caller = client(world, session, service, region)
@@ -352,7 +355,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
                 except (EndpointResolutionError, ParamValidationError):
                     continue  # the neighbour's name is none that the service can have, and botocore calls nothing
                 if not is_refusal(error, service, protocol(caller)):
-                    how = passed(world, session, service, operation, params, region)
+                    how = what_allowed(world, session, service, operation, params, region)
                     verdict.broken(
                         f"{principal.alias} may use {resource} and no neighbour of it",
                         f"{service}:{operation} on {neighbour} {how}",
@@ -360,7 +363,7 @@ def test_the_neighbours_of_what_is_allowed_are_refused(
                     )
 
 
-def passed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
+def what_allowed(world: Stage, session: boto3.Session, service: str, operation: str, params: Any, region: str) -> str:
     """For a finding: the statements that allowed a call which should have been refused."""
     where = world.authoriser.where(world.world.identity(session), region)
     return f"was let through by {world.why(session, authorisations(service, operation, params, where), region)}"
@@ -420,11 +423,11 @@ def test_every_other_operation_is_refused(
         except UnmappedOperation as error:
             verdict.unverified(every, f"{operation} was not: {error}", place=str(principal.place))
             continue
-        if is_named_and_unaimed(promised, asked) or are_promised(world, session, asked, promised, grant.region):
+        if is_named_without_resource(promised, asked) or are_promised(world, session, asked, promised, grant.region):
             continue
         error = refusal_if_any(getattr(caller, methods[operation]), **params)
         if not is_refusal(error, service, spoken):
-            how = passed(world, session, service, operation, params, grant.region)
+            how = what_allowed(world, session, service, operation, params, grant.region)
             let_in.setdefault(how, []).append(f"{service}:{operation}")
     for how, found in let_in.items():
         several = f"{', '.join(found[:3])}{f' and {len(found) - 3} more' if found[3:] else ''}"
@@ -445,7 +448,7 @@ def test_every_other_operation_is_refused(
         )
 
 
-def is_named_and_unaimed(promised: Layers, asked: Sequence[Authorisation]) -> bool:
+def is_named_without_resource(promised: Layers, asked: Sequence[Authorisation]) -> bool:
     """Does the contract name an action of the call, while the call does not determine the resource?"""
     statements = [statement for policy in promised.identity for statement in policy.statements]
     aimless = {a.action.lower() for a in asked if a.resource is None}
@@ -476,10 +479,10 @@ def are_promised(
     """Does the contract allow everything that a call needs? For resources of other accounts it never does by itself."""
     identity = world.world.identity(session)
     requests = (world.authoriser.request(identity, a, region) for a in asked)
-    return all(evaluate(request, beside_resource(world, request, promised)).allowed for request in requests)
+    return all(evaluate(request, with_resource_policy(world, request, promised)).allowed for request in requests)
 
 
-def beside_resource(world: Stage, request: Request, promised: Layers) -> Layers:
+def with_resource_policy(world: Stage, request: Request, promised: Layers) -> Layers:
     """The contract's statements, with those for the policy of the request's resource."""
     for resource in world.contract.resources:
         arn = world.resolved(resource.reference)
@@ -517,14 +520,14 @@ def named_by(statement: DeclaredStatement) -> list[str]:
 _MOST_OPERATIONS, _MOST_SERVICES = 600, 60
 
 
-def standing_for(operations: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+def sample_of(operations: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
     """Some operations, always the same, of the thousands that a statement such as `*` names. The proof covers all of
     them."""
-    services = set(spread(sorted({service for service, _ in operations}), _MOST_SERVICES))
-    return spread([found for found in operations if found[0] in services], _MOST_OPERATIONS)
+    services = set(evenly_spaced(sorted({service for service, _ in operations}), _MOST_SERVICES))
+    return evenly_spaced([found for found in operations if found[0] in services], _MOST_OPERATIONS)
 
 
-def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
+def evenly_spaced(items: Sequence[Any], most: int) -> Sequence[Any]:
     """Evenly spaced items, if there are more than `most`."""
     return items if len(items) <= most else [items[number * len(items) // most] for number in range(most)]
 
@@ -533,7 +536,7 @@ def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
 _S3 = {"ListBucket": ("ListObjects", "ListObjectsV2"), "ListAllMyBuckets": ("ListBuckets",)}
 
 
-def aimed(
+def parameters_acting_on(
     world: Stage,
     session: boto3.Session,
     service: str,
@@ -560,7 +563,7 @@ def aimed(
 
 def _conditions_met(world: Stage, statement: DeclaredStatement) -> dict[str, str]:
     like = world.resolved(statement.document).get("Condition", {}).get("StringLike", {})
-    return {"Prefix": one_of(listed(like["s3:prefix"])[0])} if "s3:prefix" in like else {}
+    return {"Prefix": example_of(listed(like["s3:prefix"])[0])} if "s3:prefix" in like else {}
 
 
 def method_name(caller: Any, operation: str) -> str:

@@ -63,7 +63,7 @@ def test_every_resource_could_be_deployed(grant: Contract, stack: Stack, world: 
     If no policy is missing because of it, a person can accept that."""
     deployed = next(s for s in world.deployment.stacks if s.alias == stack.alias)
     for missing in deployed.missing:
-        tell_missing(verdict, deployed, missing, f"stack {stack.alias} is deployed whole", str(stack.place))
+        report_missing(verdict, deployed, missing, f"stack {stack.alias} is deployed whole", str(stack.place))
     carriers = [world.origins.resource(arn) for arn in world.policies.resource_policies]
     stand_ins = [r for r in deployed.resources if is_stand_in(r.type) and any(r is carrier for carrier in carriers)]
     if stand_ins:
@@ -77,7 +77,7 @@ def _unknown(type_: str) -> str:
     return "that it gives nobody access; once somebody has looked, a waiver accepts it"
 
 
-def tell_missing(
+def report_missing(
     verdict: Any, deployed: DeployedStack, missing: NotDeployed, clause: str, place: str, under: str = ""
 ) -> None:
     """Report a resource that was not created, and what was not verified because of it."""

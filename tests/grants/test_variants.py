@@ -13,8 +13,17 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from test_access import aimed, client, is_refusal, method_name, operations_of, refusal, resources, through_services
-from test_deployment import tell_missing
+from test_access import (
+    client,
+    is_refusal,
+    method_name,
+    operations_of,
+    parameters_acting_on,
+    refusal,
+    resources,
+    through_services,
+)
+from test_deployment import report_missing
 
 from grantproof.aws.combinations.combined import (
     CombinedFindings,
@@ -173,7 +182,7 @@ def test_what_is_deployed_is_what_was_worked_out(
         for missing in stack.missing:
             if (stack.alias, *missing.path) not in base:
                 clause, under = f"stack {stack.alias} is deployed whole", f"with {combination_name(combination)}: "
-                tell_missing(verdict, stack, missing, clause, shown(grant.path), under)
+                report_missing(verdict, stack, missing, clause, shown(grant.path), under)
 
 
 def _documents(stage: Stage, accounts: Mapping[str, Any]) -> dict[str, str]:
@@ -252,7 +261,7 @@ def _uses(stage: Stage, session: Any, statement: DeclaredStatement) -> Iterator[
         return
     for resource in resources(stage.resolved(statement.document)):
         for service, operation in operations_of(statement):
-            params = aimed(stage, session, service, operation, resource)
+            params = parameters_acting_on(stage, session, service, operation, resource)
             if params is not None:
                 caller = client(stage, session, service)
                 yield (
