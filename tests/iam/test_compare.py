@@ -726,3 +726,15 @@ def test_a_service_that_alone_is_not_denied_is_not_forgotten() -> None:
 def test_too_many_patterns_of_services_are_not_taken_for_few() -> None:
     new = _on_a_queue(_of_everybody(("StringLike", ["a*", "*b.amazonaws.com", "*c*"])))
     assert compare(_on_a_queue(), new, owner="111111111111").verdict is Verdict.UNDETERMINED
+
+
+def test_whoever_a_unique_id_names_may_be_of_the_owner_s_account_and_needs_no_other_policy() -> None:
+    """Rules P23 and E11: in its own account the policy of a resource lets it in by itself."""
+    for unique_id in ("AIDACKCEVSQ6C2EXAMPLE", "AROACKCEVSQ6C2EXAMPLE"):
+        old, new = (
+            layers_of({"resource": {"Statement": [allow("s3:*", Principal={"AWS": named})]}})
+            for named in ([], unique_id)
+        )
+        found = compare(old, new, owner=OWNER)
+        assert found.verdict is Verdict.WIDER
+        assert {d.witness.principal.account for d in found.new_access} == {OWNER}

@@ -112,7 +112,7 @@ def _of_resource_policies(named: Named, keys: frozenset[str], owner: str | None)
             for k, p, a in product(kinds, partitions_of(named, keys), accounts)
         ),
         *(caller for arn in sorted(named.arns) for caller in at_arn(arn)),
-        *(caller for unique_id in sorted(named.unique_ids) for caller in _with_id(unique_id, named, keys)),
+        *(caller for one in sorted(named.unique_ids) for caller in _with_id(one, partitions_of(named, keys), accounts)),
         *(Caller(Principal(Kind.SERVICE, name=name)) for name in services_of(named)),
         *(Caller(Principal(Kind.FEDERATED, name=name)) for name in (*sorted(named.providers), FRESH)),
         *(
@@ -156,9 +156,9 @@ def at_arn(arn: str) -> Iterator[Caller]:
         yield Caller(Principal(Kind.FEDERATED_USER, arn, account, partition, issuer=f"{iam}:user/{FRESH}"))
 
 
-def _with_id(unique_id: str, named: Named, keys: frozenset[str]) -> Iterator[Caller]:
+def _with_id(unique_id: str, partitions: Iterable[str], accounts: Iterable[str]) -> Iterator[Caller]:
     """The callers with a unique ID that a Principal element names (rules P21 to P23)."""
-    for partition, account in product(partitions_of(named, keys), (*sorted(named.accounts), others(named)[0])):
+    for partition, account in product(partitions, accounts):
         yield replace(named_by(Kind.USER, partition, account), user_id=unique_id)
         yield replace(named_by(Kind.ROLE_SESSION, partition, account), user_id=f"{unique_id}:{FRESH}")
 

@@ -4,9 +4,10 @@ Exact over all strings: actions that AWS adds later, every resource, every condi
 difference has an example request that the evaluator has decided on both sides. If something could not be decided, the
 result is never "equal" but "undetermined", with the reason.
 
-Not compared are: service-linked roles as callers (AWS defines their policies, rule T31); the root user, who needs no
-identity policy, if only the callers' own policies are compared and no condition tests the caller; and requests with
-several values of a key that an operator without set prefix tests, since AWS does not document what this means (O24).
+Not compared are: service-linked roles as callers (AWS defines their policies, rule T31); if only the callers' own
+policies are compared and no condition tests the caller, the root user, who needs no identity policy, and federated
+users, who are allowed nothing without a session policy (E23); and requests with several values of a key that an
+operator without set prefix tests, since AWS does not document what this means (O24).
 """
 
 from __future__ import annotations
