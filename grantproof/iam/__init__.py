@@ -7,12 +7,13 @@ docs/architecture.md has the reading order.
 
 from grantproof.iam.assumption import DEFAULTS, OPEN_POINTS, Assumptions
 from grantproof.iam.decision import Cited, Decision, Outcome
-from grantproof.iam.document import EVERYTHING, Policy, PolicyType, Statement
+from grantproof.iam.document import EVERYTHING
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import BadRequest, IamError, MalformedPolicy, Undecided
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import Mismatch, Near, explanation, nearest, refusal_message
 from grantproof.iam.layers import Layers, parse_layers
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import Principal
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request

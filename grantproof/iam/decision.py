@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from grantproof.iam.document import PolicyType
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.principal import Via
 
 

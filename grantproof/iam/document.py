@@ -10,8 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -20,25 +19,9 @@ from grantproof.iam.condition import Test, parse_block
 from grantproof.iam.errors import MalformedPolicy, in_json
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.pattern import Pattern, PatternError, Variable, holds_private, outline, read
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import PrincipalElement, is_origin_access_identity, is_unique_id, named_account
-
-
-class PolicyType(Enum):
-    """The type of a policy, in the words of AWS's access-denied messages (rule N4)."""
-
-    IDENTITY = "identity-based policy"
-    RESOURCE = "resource-based policy"
-    TRUST = "role trust policy"
-    KEY = "key policy"
-    BOUNDARY = "permissions boundary"
-    SESSION = "session policy"
-    SCP = "service control policy"
-    RCP = "resource control policy"
-    ENDPOINT = "VPC endpoint policy"
-
-    # Faster than Enum's hash, which is computed from the name in Python; members are singletons, and often looked up.
-    __hash__ = object.__hash__
-
+from grantproof.iam.strict_json import parse_json
 
 #: Types with principals: `Principal` is mandatory in these and forbidden in the others (rules P1, S9, S21, S26).
 WITH_PRINCIPAL = frozenset({PolicyType.RESOURCE, PolicyType.TRUST, PolicyType.KEY, PolicyType.RCP, PolicyType.ENDPOINT})
@@ -55,79 +38,6 @@ LIMITS: Mapping[PolicyType, tuple[int, bool]] = {
 }
 VERSIONS = ("2008-10-17", "2012-10-17")
 _ELEMENTS = frozenset("Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement, normalised. `resources` is None if the element is absent (rules R12, R13, K10)."""
-
-    index: int
-    sid: str | None
-    allow: bool
-    actions: tuple[Glob, ...]
-    not_action: bool
-    resources: tuple[Pattern, ...] | None
-    not_resource: bool
-    principals: PrincipalElement | None
-    not_principal: bool
-    conditions: tuple[Test, ...]
-
-    @property
-    def effect(self) -> str:
-        """`Allow` or `Deny`."""
-        return "Allow" if self.allow else "Deny"
-
-    @property
-    def essence(self) -> tuple[object, ...]:
-        """Everything except its effect and Sid, as a hashable key that does not depend on the order in lists."""
-        resources = None if self.resources is None else frozenset(self.resources)
-        who = (self.principals, self.not_principal)
-        what = (frozenset(self.actions), self.not_action, resources, self.not_resource)
-        return *what, *who, frozenset(self.conditions)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A parsed document. `label` is its name in decisions and errors."""
-
-    label: str
-    type: PolicyType
-    version: str
-    statements: tuple[Statement, ...]
-
-
-def parse_json(text: str, label: str = "policy") -> Any:
-    """Parse JSON whose objects have no repeated keys (rule G7).
-
-    Raises:
-        MalformedPolicy: not JSON, or a repeated key.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in out:
-                raise MalformedPolicy(f"the key {key!r} stands twice in one object (G7)", label)
-            out[key] = value
-        return out
-
-    def constant(name: str) -> NoReturn:
-        raise MalformedPolicy(f"not JSON: {name} is no number", label)
-
-    try:
-        return json.loads(text.removeprefix(_BYTE_ORDER_MARK), object_pairs_hook=unique, parse_constant=constant)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if "\n" in text else ""
-        raise MalformedPolicy(f"not JSON: {error.msg} at {line}character {error.colno}", label) from None
-    except RecursionError:
-        raise MalformedPolicy("nested too deeply", label) from None
-    except ValueError:
-        # Python's limit on the digits of a number (4,300).
-        raise MalformedPolicy("a number has too many digits: put it in quotes", label) from None
-
-
-#: What editors of Windows put in front of a file.
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(document: Any, type_: PolicyType, label: str) -> Policy:

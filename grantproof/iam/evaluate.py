@@ -12,11 +12,11 @@ from itertools import islice
 from grantproof.iam import rcp
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
 from grantproof.iam.decision import Cited, Decision, Found, Match, Outcome
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import BadRequest, Undecided
 from grantproof.iam.granting import granted, granted_by, lacks_session_policy
 from grantproof.iam.layers import Layers, is_role_entry
 from grantproof.iam.match import applies
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
 from grantproof.iam.role_paths import with_other_paths

@@ -9,10 +9,10 @@ from enum import Enum
 from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.condition import Test, holds
 from grantproof.iam.decision import Decision, Outcome
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import principal_matches, resource_matches
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import Via
 from grantproof.iam.request import Request
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.decision import Found, Match
-from grantproof.iam.document import PolicyType
 from grantproof.iam.layers import ROLE_ENTRY, Grant, Layers
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request
 from grantproof.iam.without_policies import bypasses_resource_policy

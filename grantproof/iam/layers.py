@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
-from grantproof.iam.document import Policy, PolicyType, Statement, parse
+from grantproof.iam.document import parse
 from grantproof.iam.errors import BadRequest, MalformedPolicy
 from grantproof.iam.glob import Glob
 from grantproof.iam.pattern import holds_private
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import PrincipalElement, is_unique_id, named_account
 
 _MEMO_LIMIT = 65_536

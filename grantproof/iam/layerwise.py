@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge
 from grantproof.iam.decision import Cited
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.explain import Near, nearest_of
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import applies
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.request import Request
 
 

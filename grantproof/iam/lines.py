@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from grantproof.iam.document import parse_json
 from grantproof.iam.errors import BadRequest, IamError, Undecided
+from grantproof.iam.strict_json import parse_json
 
 #: Answers one case, without its id; raises IamError if the case is malformed or cannot be decided.
 Ask = Callable[[Any], dict[str, Any]]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from grantproof.iam.assumption import Judge
 from grantproof.iam.condition import holds
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, single_value, within_fields
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import Kind, Via
 from grantproof.iam.request import Request, Values
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.decision import Cited, Decision, Outcome
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import IamError, Undecided
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.explain import RULES
 from grantproof.iam.layers import Layers
 from grantproof.iam.match import principal_matches, resource_matches
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import DERIVED_KEYS, Request
 from grantproof.iam.satisfy import added, satisfying

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Policy, Statement
 from grantproof.iam.operators import Set, Type
+from grantproof.iam.policy import Policy, Statement
 
 #: Claims of the token's audience and presenter: with most of these issuers everybody may ask for the same.
 _AUDIENCE = frozenset({"amr", "aud", "azp"})

@@ -18,10 +18,10 @@ from grantproof.iam.assumption import DEFAULTS, Judge
 from grantproof.iam.comparison.values import Probe
 from grantproof.iam.condition import Test as Entry
 from grantproof.iam.condition import holds
-from grantproof.iam.document import Policy, PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.match import resource_matches
+from grantproof.iam.policy import Policy, PolicyType, Statement
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
 

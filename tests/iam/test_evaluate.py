@@ -175,8 +175,9 @@ def test_a_resource_that_is_not_known_is_judged_only_where_no_statement_depends_
 
 def test_cost_grows_with_the_statements_that_can_match() -> None:
     """A thousand statements on other parameters are not looked at for this one."""
-    from grantproof.iam.document import PolicyType, parse
+    from grantproof.iam.document import parse
     from grantproof.iam.layers import PolicySet
+    from grantproof.iam.policy import PolicyType
 
     many = [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": f"{PARAMETER}{n}"} for n in range(1000)]
     policies = PolicySet((parse(document(*many), PolicyType.IDENTITY, "identity[0]"),))

@@ -16,7 +16,7 @@ from grantproof.iam.comparison.comparisons import layers_of
 from grantproof.iam.comparison.plan import plan, plan_for_anybody
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.services import ALL, NONE, Services
-from grantproof.iam.document import PolicyType
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.request import Request
 from tests.iam import brute
 from tests.iam.test_compare import allow, allow_but, deny, deny_but, identity, when

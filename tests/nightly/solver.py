@@ -19,10 +19,10 @@ from grantproof.iam import Policy, parse_policy
 from grantproof.iam.comparison import automaton, language
 from grantproof.iam.comparison.compare import contained
 from grantproof.iam.comparison.prepared import Prepared
-from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob, Wild, glob
 from grantproof.iam.layers import Layers
+from grantproof.iam.policy import PolicyType, Statement
 from tests.bench.managed import documents
 
 PAIRS, CONTAINED_PAIRS, TIMEOUT = 150, 40, 3_000

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from grantproof.iam.comparison.language import generic_point
 from grantproof.iam.comparison.services import EVERY_ACTION
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.layers import service_of
+from grantproof.iam.policy import Statement
 
 #: Generic points of actions, by service.
 Points = Mapping[str, tuple[str, ...]]

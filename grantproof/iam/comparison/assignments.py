@@ -21,11 +21,11 @@ from grantproof.iam.comparison.spelling import Sizes
 from grantproof.iam.comparison.values import MISSING
 from grantproof.iam.comparison.variable_solver import Solver
 from grantproof.iam.comparison.variables import generic_values, longest, relevant
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Wild, spellings
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 _MOST_ASSIGNMENTS = 512

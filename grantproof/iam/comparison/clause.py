@@ -16,10 +16,10 @@ from grantproof.iam.comparison.patterns import ACTIONS, RESOURCES, Patterns, bit
 from grantproof.iam.comparison.services import EVERY_ACTION
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.operators import Set, Type, operator
 from grantproof.iam.pattern import Pattern, read
+from grantproof.iam.policy import Statement
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import Values
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
-from grantproof.iam.document import parse_json
 from grantproof.iam.errors import BadRequest, IamError, MalformedPolicy
 from grantproof.iam.layers import Layers, parse_layers
 from grantproof.iam.lines import checked
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.request import Request
+from grantproof.iam.strict_json import parse_json
 
 _FIELDS = frozenset({"id", "old", "new", "owner"})
 

@@ -9,7 +9,7 @@ from grantproof.iam.comparison.correlated import together
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 

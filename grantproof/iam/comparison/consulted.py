@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from grantproof.iam.document import Statement
 from grantproof.iam.operators import Set, Type
+from grantproof.iam.policy import Statement
 
 
 class Consulted(NamedTuple):

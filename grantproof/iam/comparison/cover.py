@@ -16,9 +16,9 @@ from typing import Any
 
 from grantproof.iam import actions
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Policy, Statement
 from grantproof.iam.glob import Glob, Wild, without_backtracking
 from grantproof.iam.pattern import Pattern
+from grantproof.iam.policy import Policy, Statement
 from grantproof.iam.principal import PrincipalElement
 
 #: In place of the text that a star of the inner pattern matches. No policy can contain it (rule G12).

@@ -10,9 +10,9 @@ from itertools import product
 from grantproof.iam import rcp
 from grantproof.iam.comparison.caller import Caller, Domain, never_in_question
 from grantproof.iam.comparison.language import intersection
-from grantproof.iam.document import PolicyType
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import ROLE_ENTRY, Layers
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.principal import Kind
 from grantproof.iam.request import OF_SERVICES
 from grantproof.iam.without_policies import KMS_ACROSS_ACCOUNTS, OWNERS_WAY_IN

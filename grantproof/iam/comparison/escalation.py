@@ -27,11 +27,11 @@ from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.comparison.language import overlap
 from grantproof.iam.decision import Cited
-from grantproof.iam.document import PolicyType
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import IamError
 from grantproof.iam.glob import Glob, Token, Wild
 from grantproof.iam.layers import Layers
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.request import Request
 
 

@@ -37,8 +37,8 @@ from grantproof.iam.comparison.plan import Plan
 from grantproof.iam.comparison.replayable import Replayable
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 

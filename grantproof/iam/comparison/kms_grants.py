@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from grantproof.iam.condition import parse_block
-from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import glob
 from grantproof.iam.layers import Grant, Layers
 from grantproof.iam.pattern import read
+from grantproof.iam.policy import PolicyType, Statement
 
 CONTEXT = "kms:encryptioncontext:"
 

@@ -11,11 +11,11 @@ from grantproof.iam.comparison.caller import ACCOUNT_KEYS, PRINCIPAL_KEYS
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, generic_point, intersection
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern
+from grantproof.iam.policy import Statement
 from grantproof.iam.principal import PrincipalElement
 
 _ANYWHERE = "**"

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.points import points
 from grantproof.iam.condition import Test
-from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Token, glob
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Variable
+from grantproof.iam.policy import PolicyType, Statement
 
 Parts = tuple[Token | Variable, ...]
 #: What is compared: a condition key ("" for the resource), and the number of one of its values if it has several.

@@ -42,9 +42,9 @@ from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.user_name_case import USERS, case_may_matter, without_case
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.glob import Glob
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 #: For two sides and a kind of caller: the different pairs of plans, each with a reading that gives it.

@@ -10,9 +10,9 @@ from itertools import chain
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, intersection
 from grantproof.iam.comparison.services import EVERY_ACTION
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import arn_service_of, service_of
+from grantproof.iam.policy import Statement
 
 EVERY_RESOURCE = (Glob(("*",)), glob("arn:*:*:*:*:*"))
 #: With more pieces in one dimension, a comparison is given up.

@@ -14,10 +14,10 @@ from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.domains import SOURCE_IDENTITY
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.decision import Cited, Match
-from grantproof.iam.document import PolicyType
 from grantproof.iam.granting import stands_alone
 from grantproof.iam.layers import Entry, Layers
 from grantproof.iam.match import only, principal_matches
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.principal import Kind, Via
 
 

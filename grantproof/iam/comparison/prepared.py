@@ -30,9 +30,9 @@ from grantproof.iam.comparison.services import (
 from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.values import Keys
 from grantproof.iam.comparison.variables import generic_values
-from grantproof.iam.document import Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers, service_of
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 #: So many requests are worth their cost before a comparison that is the side's first.

@@ -10,10 +10,11 @@ from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
 from grantproof.iam.decision import Cited, Outcome
-from grantproof.iam.document import EVERYTHING, Policy, PolicyType
+from grantproof.iam.document import EVERYTHING
 from grantproof.iam.errors import IamError
 from grantproof.iam.evaluate import evaluate
 from grantproof.iam.layers import Layers
+from grantproof.iam.policy import Policy, PolicyType
 from grantproof.iam.request import Request
 
 

@@ -23,9 +23,9 @@ from grantproof.iam.comparison.side import Side
 from grantproof.iam.comparison.user_name_case import case_may_matter
 from grantproof.iam.comparison.values import Bounds, Keys
 from grantproof.iam.comparison.variables import generic_values, longest, settled_by_generic
-from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.errors import Undecided
 from grantproof.iam.layers import Layers
+from grantproof.iam.policy import PolicyType, Statement
 from grantproof.iam.request import Values
 from grantproof.iam.request_keys import has_one_value
 

@@ -12,10 +12,10 @@ from itertools import combinations
 from grantproof.iam.assumption import OPEN_POINTS, Assumptions
 from grantproof.iam.comparison.variables import filled
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Statement
 from grantproof.iam.match import of_whole_service
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.pattern import Pattern, completed, within_fields
+from grantproof.iam.policy import Statement
 
 #: The points on which the outcome of a test can depend.
 OF_TESTS = ("O3", "O4", "O16", "O20", "O23", "O41")

@@ -16,11 +16,11 @@ from itertools import takewhile
 from grantproof.iam.assumption import Assumptions
 from grantproof.iam.comparison.variables import filled
 from grantproof.iam.condition import Test
-from grantproof.iam.document import Policy, Statement
 from grantproof.iam.glob import Glob, Wild
 from grantproof.iam.layers import Layers
 from grantproof.iam.operators import Type
 from grantproof.iam.pattern import Pattern, Variable
+from grantproof.iam.policy import Policy, Statement
 
 _EVERYTHING = Glob((Wild.ANY,))
 _ANY_ARN = Glob((Wild.ANY, ":") * 5 + (Wild.ANY,))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Wild, glob
 from grantproof.iam.layers import service_of
+from grantproof.iam.policy import Statement
 
 EVERY_ACTION = glob("*:*")
 

@@ -21,11 +21,11 @@ from grantproof.iam.comparison.patterns import (
 )
 from grantproof.iam.comparison.plan import Plan, names_no_caller, plan, plan_for_anybody
 from grantproof.iam.comparison.services import on_everything
-from grantproof.iam.document import PolicyType, Statement
 from grantproof.iam.glob import Glob, glob
 from grantproof.iam.layers import Entry, Layers, arn_service_of, service_of
 from grantproof.iam.match import lacks_value, never_matches, of_whole_service, wild_service
 from grantproof.iam.pattern import Pattern, single_value, within_fields
+from grantproof.iam.policy import PolicyType, Statement
 from grantproof.iam.request import Values
 
 

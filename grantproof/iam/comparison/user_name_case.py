@@ -11,9 +11,9 @@ from grantproof.iam.comparison.language import overlap
 from grantproof.iam.comparison.prepared import Prepared
 from grantproof.iam.comparison.relaxed import each_statement
 from grantproof.iam.comparison.variables import filled
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Token, Wild
 from grantproof.iam.pattern import Pattern, Variable
+from grantproof.iam.policy import Statement
 
 USERS = Glob(("arn:", Wild.FIELD, ":iam::", Wild.FIELD, ":user/", Wild.ANY))
 

@@ -12,10 +12,10 @@ from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.effort import TooHard
 from grantproof.iam.comparison.language import FRESH, covers, overlap
 from grantproof.iam.comparison.patterns import EVERY_RESOURCE, Patterns
-from grantproof.iam.document import Statement
 from grantproof.iam.glob import Glob, Token, Wild
 from grantproof.iam.layers import Layers, service_of
 from grantproof.iam.pattern import Pattern, Variable
+from grantproof.iam.policy import Statement
 from grantproof.iam.request import Values
 
 #: The first of the private characters of which generic values are made.

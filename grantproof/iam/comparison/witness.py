@@ -18,9 +18,10 @@ from grantproof.iam.comparison.caller import PRINCIPAL_KEYS
 from grantproof.iam.comparison.escape import Escape, Piece
 from grantproof.iam.comparison.language import FRESH, generic_point
 from grantproof.iam.comparison.variables import FIRST, MOST_LENGTH
-from grantproof.iam.document import PolicyType, parse
+from grantproof.iam.document import parse
 from grantproof.iam.glob import Glob
 from grantproof.iam.layers import Layers, is_role_entry, resource_type
+from grantproof.iam.policy import PolicyType
 from grantproof.iam.principal import Kind, Principal
 from grantproof.iam.principal import parse as parse_principal
 from grantproof.iam.request import Request, Values
