@@ -9,6 +9,7 @@ import pytest
 
 from grantproof.aws.combinations.policy_parameters import parameters_in_policies
 from grantproof.aws.held.content import content
+from grantproof.aws.held.quoted_outputs import freely_written_outputs
 from grantproof.aws.held.resource_properties import not_created
 from grantproof.aws.mocked.deploy import cloudformation, delete, redeploy
 from grantproof.aws.mocked.deployment import DeployedStack, NotDeployed
@@ -113,6 +114,19 @@ def test_every_output_has_a_value(grant: Contract, stack: Stack, world: Stage, v
                 else f"output {name} is {value!r}",
                 place=str(template.place("Outputs", name)),
             )
+    report_freely_written(verdict, world, deployed, f"stack {stack.alias} has its outputs")
+
+
+def report_freely_written(verdict: Any, world: Stage, deployed: DeployedStack, clause: str, under: str = "") -> None:
+    """Say which outputs the contract promises by what they say, though the template may write there what it likes."""
+    for name in freely_written_outputs(world, deployed):
+        verdict.unverified(
+            clause,
+            f"{under}the contract promises whatever output {name} says, which is {deployed.outputs[name]!r} and names "
+            "nothing that the stacks create; let it be the Ref or an attribute of a resource, or write the value into "
+            "the contract",
+            place=str(read(deployed.template).place("Outputs", name)),
+        )
 
 
 def test_a_second_deployment_changes_nothing(grant: Contract, deploy: Deploy, verdict: Any) -> None:

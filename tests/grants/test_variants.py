@@ -23,7 +23,7 @@ from test_access import (
     resources,
     through_services,
 )
-from test_deployment import report_missing
+from test_deployment import report_freely_written, report_missing
 
 from grantproof.aws.combinations.combined import (
     CombinedFindings,
@@ -168,20 +168,21 @@ def test_what_is_deployed_is_what_was_worked_out(
     worked_out = synthesise(varied.contract, physical=physical)
     real = _documents(varied, {number: snapshot.as_dict() for number, snapshot in varied.snapshots().items()})
     expected = _documents(varied, {number: snapshot.as_dict() for number, snapshot in worked_out.snapshots.items()})
+    under = f"with {combination_name(combination)}: "
     for what in sorted({*real, *expected}):
         if real.get(what) != expected.get(what):
-            under = f"with {combination_name(combination)}"
             verdict.unverified(
                 "what is deployed is what was worked out from the templates",
-                f"{under}: {what} is {real.get(what)} deployed and {expected.get(what)} worked out",
+                f"{under}{what} is {real.get(what)} deployed and {expected.get(what)} worked out",
                 place=shown(grant.path),
             )
     # Resources that are missing without variants too are reported by the deployment suite.
     base = {(stack.alias, *r.path) for stack in space_of(grant).base.deployment.stacks for r in stack.resources}
     for stack in varied.deployment.stacks:
+        report_freely_written(verdict, varied, stack, f"stack {stack.alias} has its outputs", under)
         for missing in stack.missing:
             if (stack.alias, *missing.path) not in base:
-                clause, under = f"stack {stack.alias} is deployed whole", f"with {combination_name(combination)}: "
+                clause = f"stack {stack.alias} is deployed whole"
                 report_missing(verdict, stack, missing, clause, shown(grant.path), under)
 
 
