@@ -19,7 +19,8 @@ from itertools import islice
 
 from grantproof.iam.assumption import DEFAULTS, Assumptions, Judge, smallest, under_every_reading
 from grantproof.iam.comparison.callers import limits_differ
-from grantproof.iam.comparison.clause import Clause, clause_of
+from grantproof.iam.comparison.clause import Clause
+from grantproof.iam.comparison.clause_building import clause_of
 from grantproof.iam.comparison.effort import Effort, TooHard
 from grantproof.iam.comparison.escape import Escape
 from grantproof.iam.comparison.kms_grants import in_key_policies
