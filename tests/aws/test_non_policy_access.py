@@ -13,13 +13,13 @@ from moto.cloudformation import parsing
 from grantproof.aws.combinations.combined import CombinedFindings, note_unknown_access, synthesised_under
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.held import non_policy_access
+from grantproof.aws.held.api_methods import operation_without_iam
 from grantproof.aws.held.non_policy_access import (
     ACCESS_KINDS,
     AccessKind,
     access_kind,
     granting_property,
     may_give_access,
-    operation_without_iam,
 )
 from grantproof.aws.held.sends import undeclared_sends
 from grantproof.aws.held.undeclarable import undeclarable

@@ -1,7 +1,7 @@
-"""What stands behind a finding about a resource, so that accepting the finding accepts exactly that.
+"""The content of a resource behind a finding, so that accepting the finding accepts exactly this content.
 
-The text of such a finding names the resource, and not what its properties say. A waiver that went by the text would
-also accept another principal, another function, or another policy in the same place.
+The text of such a finding names the resource, but not its properties. A waiver by the text alone would also accept
+another principal, function or policy in the same resource.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grantproof.source import at, read
 
 @dataclass(frozen=True)
 class ResourceFinding:
-    """What is wrong with a resource. `place`: `file:line:column`; `content`: as `content`."""
+    """A finding about a resource. `place`: `file:line:column`; `content`: the result of `content`."""
 
     detail: str
     place: str
@@ -29,17 +29,17 @@ class ResourceFinding:
 
 
 def content(stack: DeployedStack, resource: Resource) -> str:
-    """A resource as its template writes it, with everything that it names there, as JSON: other resources, parameters
-    with their values, conditions, mappings. Of a resource in a nested stack, also what the parent templates write of
-    that stack. It is the same for a mocked account and for a real one with the same parameters."""
+    """A resource as its template writes it, with everything to which it refers there, as JSON: other resources,
+    parameters with their values, conditions, mappings; for a resource in a nested stack, also what the parent templates
+    write about that stack. It is the same for a mocked account and for a real one with the same parameters."""
     beside = {one.path: one for one in (*stack.resources, *not_created(stack))}
     chain = [beside.get(resource.path[:end], resource) for end in range(1, len(resource.path) + 1)]
     return _as_text([_with_what_it_names(stack, beside, one) for one in chain])
 
 
 def held_content(policies: Policies, arn: str) -> str:
-    """All that a user, group, role, managed policy or resource policy says, with the policies that are attached to it
-    and the groups that it is in, as JSON. Ids and dates are left out."""
+    """Everything in a user, group, role, managed policy or resource policy, with the attached policies and the groups
+    of a user, as JSON, without IDs and dates."""
     found: list[Any] = []
     for snapshot in policies.snapshots:
         groups = {group["GroupName"]: group["Arn"] for group in snapshot.groups}
@@ -57,7 +57,7 @@ def held_content(policies: Policies, arn: str) -> str:
     return _as_text([found, policies.documents.get(arn)])
 
 
-#: What an entry of a snapshot says of access, beside what it refers to.
+#: The keys in an entry of a snapshot that concern access, besides references.
 _SAID = (
     "AssumeRolePolicyDocument",
     "GroupPolicyList",
@@ -83,7 +83,7 @@ def _with_what_it_names(
         named = everything.get((*inside, name))
         if named is not None:
             found[name] = _entry(named)
-            if named is not resource:  # what a nested stack gives is made by its resources
+            if named is not resource:  # the outputs of a nested stack come from its resources
                 nested = [r for path, r in everything.items() if path[: len(named.path)] == named.path]
                 found[name]["in it"] = sorted(_as_text([one.path, _entry(one)]) for one in nested if one is not named)
         elif name.startswith("Condition:"):
@@ -102,7 +102,7 @@ _MAPPING = "Mapping:"
 
 
 def _mappings(value: Any, sections: Any) -> Iterator[str]:
-    """The mappings that a value looks something up in; all of the template where it computes which."""
+    """The mappings in which a value looks something up; all mappings of the template if it computes the name."""
     if isinstance(value, list):
         for item in value:
             yield from _mappings(item, sections)
@@ -116,7 +116,7 @@ def _mappings(value: Any, sections: Any) -> Iterator[str]:
 
 
 def _entry(resource: Resource) -> dict[str, Any]:
-    """A resource's entry in its template. Metadata changes nothing of what it is."""
+    """A resource's entry in its template, without Metadata, which has no effect."""
     written = written_of(resource)
     known = written if isinstance(written, Mapping) else {}
     return {key: value for key, value in known.items() if key != "Metadata"}

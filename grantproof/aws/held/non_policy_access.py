@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from grantproof.aws.held.api_methods import is_preflight
+from grantproof.aws.held.strangers_builds import builds_for_anybody, starts_for_anybody
 from grantproof.aws.templates.carriers import ATTACHMENTS, CARRIERS
-from grantproof.aws.templates.external_principals import holds_policy, is_function, named_principal
+from grantproof.aws.templates.external_principals import holds_policy, named_principal
 from grantproof.source import at
 
 
@@ -191,89 +193,15 @@ def granting_property(type_: str, properties: Any) -> str:
             if harmless is not None and value is not None and str(value) not in harmless:
                 return f"{name}: {value}"
         if type_ == "AWS::CodeBuild::Project":
-            return _builds_for_anybody(properties.get("Triggers"))
+            return builds_for_anybody(properties.get("Triggers"))
         if type_ == "AWS::CodePipeline::Pipeline":
-            return _starts_for_anybody(properties.get("Triggers"))
-    return ""
-
-
-def _starts_for_anybody(triggers: Any) -> str:
-    """The trigger by which a pull request starts a pipeline, whose actions then run with its code and the pipeline's
-    roles; empty where there is none. A pipeline asks for no approval of who made the request.
-    https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html"""
-    for number, trigger in enumerate(triggers if isinstance(triggers, list) else [triggers] if triggers else ()):
-        if not isinstance(trigger, Mapping) or is_function(trigger):
-            return f"Triggers: {trigger}"
-        git = trigger.get("GitConfiguration")
-        if is_function(git) or at(git, ("PullRequest",)):
-            return f"Triggers.{number}.GitConfiguration.PullRequest"
+            return starts_for_anybody(properties.get("Triggers"))
     return ""
 
 
 def _is_preflight_method(type_: str, properties: Mapping[str, Any]) -> bool:
     kind = at(properties, ("Integration", "Type"))
-    return type_ == "AWS::ApiGateway::Method" and _is_preflight(properties.get("HttpMethod"), kind)
-
-
-def _is_preflight(verb: Any, integration: Any) -> bool:
-    """Is a method one that answers browsers before a call of another origin? API Gateway does that itself, and passes
-    nothing on; any other integration of OPTIONS is called by whoever asks.
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-cors.html"""
-    return (str(verb).upper(), str(integration).upper()) == ("OPTIONS", "MOCK")
-
-
-def _builds_for_anybody(triggers: Any) -> str:
-    """The setting by which the author of any pull request has code run with the project's role; empty where builds need
-    an approval, or only pushes are built. The default of a webhook without the setting is not documented, and counts as
-    giving access, as does a runner: GitHub queues the jobs of pull requests as well, and the project asks nobody.
-    https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html and
-    https://docs.aws.amazon.com/codebuild/latest/userguide/action-runner-overview.html"""
-    if not isinstance(triggers, Mapping) or is_function(triggers):
-        return f"Triggers: {triggers}" if triggers else ""
-    policy = triggers.get("PullRequestBuildPolicy")
-    approval, events = at(policy, ("RequiresCommentApproval",)), _events(triggers.get("FilterGroups"))
-    if (events and events <= _PUSHES) or (approval is None and not _is_on(triggers.get("Webhook"))):
-        return ""
-    if "WORKFLOW_JOB_QUEUED" in events:
-        return "Triggers.FilterGroups: WORKFLOW_JOB_QUEUED"
-    if str(approval) not in _APPROVED:
-        return f"Triggers.PullRequestBuildPolicy.RequiresCommentApproval: {approval}"
-    roles = at(policy, ("ApproverRoles",)) or []
-    anybody = [role for role in roles if str(role) not in _APPROVERS] if isinstance(roles, list) else [roles]
-    return f"Triggers.PullRequestBuildPolicy.ApproverRoles: {anybody[0]}" if anybody else ""
-
-
-def _events(groups: Any) -> frozenset[str]:
-    """The events that start a build, by the filters of a webhook; `any` for what they do not tell. A group has to have
-    a filter of events, and all filters of a group have to match."""
-    found: set[str] = set()
-    for group in groups if isinstance(groups, list) else ():
-        patterns = [
-            f.get("Pattern")
-            for f in (group if isinstance(group, list) else ())
-            if isinstance(f, Mapping) and f.get("Type") == "EVENT" and not _is_on(f.get("ExcludeMatchedPattern"))
-        ]
-        told = patterns and isinstance(patterns[0], str)
-        found |= {event.strip() for event in str(patterns[0]).split(",")} if told else {"any"}
-    return frozenset(found)
-
-
-#: Events that only who may write to the repository causes.
-_PUSHES = frozenset({"PUSH", "RELEASED", "PRERELEASED"})
-_APPROVED = frozenset({"ALL_PULL_REQUESTS", "FORK_PULL_REQUESTS"})
-#: Roles that somebody is given. Of a public repository everybody may read.
-#: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_PullRequestBuildPolicy.html
-_APPROVERS = frozenset(
-    """
-    BITBUCKET_ADMIN BITBUCKET_WRITE GITHUB_ADMIN GITHUB_MAINTAIN GITHUB_TRIAGE GITHUB_WRITE GITLAB_DEVELOPER
-    GITLAB_MAINTAINER GITLAB_OWNER GITLAB_PLANNER GITLAB_REPORTER
-    """.split()
-)
-
-
-def _is_on(value: Any) -> bool:
-    """Is a setting on, or not known to be off?"""
-    return value is not None and str(value).lower() != "false"
+    return type_ == "AWS::ApiGateway::Method" and is_preflight(properties.get("HttpMethod"), kind)
 
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
@@ -294,36 +222,6 @@ def public_access_blocks_off(type_: str, properties: Any) -> tuple[str, ...]:
     written = properties[_BLOCK]
     settings = written if isinstance(written, Mapping) else {}
     return tuple(name for name in _BLOCKS if str(settings.get(name)).lower() != "true")
-
-
-_IAM_SCHEME = "awsSigv4"
-
-
-def operation_without_iam(body: Any) -> str:
-    """The first operation of an OpenAPI definition without IAM authorization, as `GET /path`; empty where all have it.
-    CORS preflight is ignored.
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-authtype.html"""
-    if not isinstance(body, Mapping):
-        return ""
-    schemes = {
-        **(body.get("securityDefinitions") or {}),
-        **((body.get("components") or {}).get("securitySchemes") or {}),
-    }
-    by_iam = {name for name, scheme in schemes.items() if scheme.get("x-amazon-apigateway-authtype") == _IAM_SCHEME}
-    for path, operations in (body.get("paths") or {}).items():
-        for verb, operation in operations.items() if isinstance(operations, Mapping) else ():
-            if verb.lower() not in _VERBS or not isinstance(operation, Mapping):
-                continue
-            if _is_preflight(verb, at(operation, ("x-amazon-apigateway-integration", "type"))):
-                continue
-            asked = operation.get("security", body.get("security")) or ()
-            auth = str((operation.get("x-amazon-apigateway-auth") or {}).get("type", "")).upper()
-            if auth != "AWS_IAM" and not (asked and all(set(one) & by_iam for one in asked)):
-                return f"{verb.upper()} {path}"
-    return ""
-
-
-_VERBS = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"})
 
 
 def may_give_access(type_: str, properties: Any, account: str = "") -> bool:

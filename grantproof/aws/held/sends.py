@@ -39,8 +39,8 @@ class DestinationNotExported:
 
 @dataclass(frozen=True)
 class Sender:
-    """A resource that sends to where it is not known to be of its account. `to`: as `external_destinations`; of a real
-    account, functions as they are written."""
+    """A resource with destinations that are not known to be in its account. `to`: as in `external_destinations`;
+    functions as they are written for a real account."""
 
     resource: Resource
     to: tuple[Any, ...]
@@ -152,7 +152,7 @@ def disagreements_about(deployed: Deployed, sending: DeclaredSending) -> Iterato
 
 
 def _is_part_known(destination: Any) -> bool:
-    """Is a destination not fully known, as happens where only the template of a resource is known?"""
+    """Is a destination not fully known, as can be if only the template of a resource is known?"""
     return not isinstance(destination, str) or SAME_TEMPLATE in destination
 
 

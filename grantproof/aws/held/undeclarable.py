@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from grantproof.aws.held.api_methods import operation_without_iam
 from grantproof.aws.held.content import ResourceFinding, content
 from grantproof.aws.held.deployed import Deployed
 from grantproof.aws.held.disclosures import discloses
@@ -15,7 +16,6 @@ from grantproof.aws.held.non_policy_access import (
     external_principal_in_properties,
     granting_property,
     may_give_access,
-    operation_without_iam,
     public_access_blocks_off,
 )
 from grantproof.aws.held.origin import properties_of
@@ -27,8 +27,8 @@ from grantproof.source import at, read, shown
 
 
 def undeclarable(deployed: Deployed) -> Iterator[ResourceFinding]:
-    """Resources that give access by other means than a policy that can be compared with the contract. Of what was not
-    created only what its properties say: that it is there is a finding already."""
+    """Resources that give access by other means than a policy that can be compared with the contract. For resources
+    that could not be created, only their properties count, since their existence is a finding already."""
     for stack in deployed.deployment.stacks:
         for resource in (*stack.resources, *not_created(stack)):
             for detail in _access_of(deployed, stack, resource):
