@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, collect_garbage_rarely, verify
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, verify
 from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.gate.history import NotCompared
     from grantproof.source import SourceError
 
-    collect_garbage_rarely()
     with ExitStack() as held:
         try:
             report.clear(options.report_dir)

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, collect_garbage_rarely, suites, unwritable
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, suites, unwritable
 from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 
 
@@ -77,7 +77,6 @@ def run(options: argparse.Namespace) -> int:
     except CatalogueError as error:
         print(f"grantproof mutants: {error}", file=sys.stderr)
         return BAD_USAGE
-    collect_garbage_rarely()
     status = run(suites.folder(), options.directory, engine, options.only or "")
     if engine.refusal:
         print(engine.refusal.strip(), file=sys.stderr)

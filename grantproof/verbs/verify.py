@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, collect_garbage_rarely, fleet, suites
+from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
 from grantproof.verbs.parsers import DIR_HELP, Commands, parser
 from grantproof.verbs.snapshot import taken
 
@@ -166,7 +166,6 @@ def _verified(options: argparse.Namespace) -> int:
     except (SourceError, _NotTaken, stamp.BadStamp) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    collect_garbage_rarely()
     arguments = [
         f"--grants={options.directory}",
         # Of pytest's own report the bundle takes what is whole.
