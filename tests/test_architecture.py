@@ -65,7 +65,7 @@ MAY_IMPORT = {
 }
 # Inside `aws`, a folder imports those above it; folders on one line do not import each other.
 FLOORS = (
-    {"isolation"},
+    {"isolation", "lean_import"},
     {"__init__"},  # of `aws` itself: moto is imported there, isolated
     {"templates"},
     {"mocked"},

@@ -5,6 +5,7 @@ AWS_PROFILE would end the run. So moto is imported here, once, without them.
 """
 
 from grantproof.aws.isolation import isolated
+from grantproof.aws.lean_import import lean
 
-with isolated():
+with isolated(), lean():
     import moto.cloudformation  # noqa: F401 - for its imports, as said above
