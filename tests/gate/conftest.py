@@ -1,4 +1,4 @@
-"""What the tests of the gate start from."""
+"""Fixtures of the gate's tests."""
 
 from __future__ import annotations
 

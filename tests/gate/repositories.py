@@ -1,4 +1,4 @@
-"""For tests: git repositories with a grant, and what a change to it gives."""
+"""For tests: git repositories with a grant, and the result of a change to it."""
 
 from __future__ import annotations
 

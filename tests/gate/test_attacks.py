@@ -1,4 +1,4 @@
-"""What somebody would try who wants access merged without anybody noticing: each fails, or is said loudly."""
+"""Attempts to get access merged unnoticed: each fails, or is reported prominently."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def huge(top: Path) -> None:
         (huge, "notes.bin is larger than 20 MB"),
     ],
 )
-def test_what_is_not_looked_at_does_not_pass_for_what_is_gone(
+def test_a_grant_hidden_from_the_gate_is_not_taken_for_deleted(
     repository: Path, attack: Callable[[Path], None], said: str
 ) -> None:
     attack(repository)
@@ -99,7 +99,7 @@ def test_a_linked_folder_is_no_grant_for_verify_either(repository: Path, capsys:
     assert "is a link to a folder, which is not looked into" in capsys.readouterr().err
 
 
-def test_a_grant_that_is_moved_out_of_sight_is_not_deleted(repository: Path) -> None:
+def test_a_grant_moved_out_of_the_folder_is_not_taken_for_deleted(repository: Path) -> None:
     elsewhere(repository)
     git(repository, "add", "--all")
     change = found(repository)
@@ -116,13 +116,13 @@ def test_deleting_the_last_grant_loses_all_its_access(repository: Path, capsys: 
     assert main(["gate", "grant", "--base", "main"]) == 2, "and a folder that never was is a mistake"
 
 
-def test_a_contract_that_is_taken_away_from_its_templates_is_no_deletion(repository: Path) -> None:
+def test_removing_only_the_contract_is_not_a_deletion(repository: Path) -> None:
     git(repository, "rm", "--quiet", str(CONTRACT))
     with pytest.raises(SourceError, match=r"is a template without a contract|holds no grant"):
         found(repository)
 
 
-def test_a_contract_that_is_widened_in_the_same_change_is_said_first_of_all(repository: Path) -> None:
+def test_a_contract_widened_in_the_same_change_is_in_the_headline(repository: Path) -> None:
     for file in (ROLE, CONTRACT):
         edit(file, READ, WIDER)
     change = found(repository)
@@ -150,7 +150,7 @@ waivers:
 """
 
 
-def test_what_is_accepted_in_the_same_change_is_said(repository: Path) -> None:
+def test_a_waiver_added_in_the_same_change_is_reported(repository: Path) -> None:
     Path("grants/reader/waivers.yaml").write_text(WAIVERS, encoding="utf-8")
     change = found(repository)
     said = report.text(change)
@@ -162,14 +162,14 @@ def test_what_is_accepted_in_the_same_change_is_said(repository: Path) -> None:
     assert "until 2037-01-01" in report.text(found(repository, "HEAD"))
 
 
-def test_a_denial_that_is_promised_no_more_is_said(repository: Path) -> None:
+def test_a_denial_removed_from_the_contract_is_reported(repository: Path) -> None:
     edit(CONTRACT, "    allows:", "    denies: [{Action: 'ec2:*'}]\n    allows:")
     commit(repository)
     edit(CONTRACT, "    denies: [{Action: 'ec2:*'}]\n", "")
     assert '! the contract no longer names as denied to reader: "ec2:*"' in report.text(found(repository, "HEAD"))
 
 
-def test_options_cannot_be_struck_from_the_contract(repository: Path) -> None:
+def test_options_cannot_be_removed_from_the_contract(repository: Path) -> None:
     text = CONTRACT.read_text(encoding="utf-8")
     git(repository, "switch", "--quiet", "main")
     CONTRACT.write_text(text + "variants: {}\n", encoding="utf-8")
@@ -193,7 +193,7 @@ def test_longer_sessions_are_access_and_have_to_be_promised(repository: Path) ->
     assert [len(grant.widened_with) for grant in change.grants] == [1]
 
 
-def test_whom_an_identity_provider_vouches_for_is_said(repository: Path) -> None:
+def test_a_changed_audience_of_an_identity_provider_is_reported(repository: Path) -> None:
     provider = """  Provider:
     Type: AWS::IAM::OIDCProvider
     Properties: {Url: "https://ci.example.com", ClientIdList: [ours]}
@@ -230,14 +230,14 @@ BLOCK = "PublicAccessBlockConfiguration: {BlockPublicPolicy: true, IgnorePublicA
         (f"{BLOCK}}}", f"{BLOCK}}}, OwnershipControls: {{Rules: [{{ObjectOwnership: BucketOwnerEnforced}}]}}", True),
     ],
 )
-def test_what_a_bucket_blocks_no_more_fails(repository: Path, old: str, new: str, passes: bool) -> None:
+def test_a_bucket_that_blocks_less_public_access_fails(repository: Path, old: str, new: str, passes: bool) -> None:
     edit(ROLE, "Outputs:\n", f"  Bucket: {{Type: AWS::S3::Bucket, Properties: {{{BLOCK}}}}}}}\nOutputs:\n")
     commit(repository)
     edit(ROLE, old, new)
     assert found(repository, "HEAD").passes is passes
 
 
-def test_what_is_accepted_beside_a_change_of_the_grant_fails_unless_it_is_of_style(repository: Path) -> None:
+def test_a_new_waiver_with_a_change_of_the_grant_fails_unless_it_is_about_style(repository: Path) -> None:
     """Else a waiver would hide from the verification what the comparison does not see."""
     waivers = Path("grants/reader/waivers.yaml")
     about_access = WAIVERS.replace(
@@ -263,7 +263,7 @@ def test_what_is_accepted_beside_a_change_of_the_grant_fails_unless_it_is_of_sty
     ],
     ids=["laughs", "in itself", "in its list", "inherits from itself"],
 )
-def test_aliases_that_grow_without_end_are_one_error(repository: Path, bomb: str) -> None:
+def test_exponential_yaml_aliases_give_one_error(repository: Path, bomb: str) -> None:
     CONTRACT.write_text(bomb, encoding="utf-8")
     with pytest.raises(SourceError):
         found(repository)
@@ -285,7 +285,7 @@ def test_replaced_objects_are_not_taken_for_the_base(repository: Path) -> None:
     assert len(found(repository).grants[0].uncovered) == 1
 
 
-def test_no_report_of_an_earlier_run_is_left_where_nothing_could_be_compared(repository: Path) -> None:
+def test_reports_of_an_earlier_run_are_removed_if_nothing_could_be_compared(repository: Path) -> None:
     reports = ("gate.md", "gate.json", "gate.sarif", "findings.json")
     Path("reports").mkdir()
     for name in reports:
@@ -332,7 +332,7 @@ def in_a_grant_that_git_ignores(top: Path) -> None:
      in_a_grant_that_git_ignores],
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
-def test_however_it_is_written_wider_access_is_seen(repository: Path, attack: Callable[[Path], None]) -> None:
+def test_wider_access_is_found_however_it_is_written(repository: Path, attack: Callable[[Path], None]) -> None:
     attack(repository)
     assert sum(len(grant.uncovered) for grant in found(repository).grants) == 1
 
@@ -376,7 +376,7 @@ def test_a_template_that_no_contract_deploys_is_refused(
         ("TagRole", "Tags: [{Key: team, Value: x}]"),
     ],
 )
-def test_setup_does_not_change_what_the_stacks_make(repository: Path, operation: str, parameters: str) -> None:
+def test_setup_cannot_change_what_the_stacks_create(repository: Path, operation: str, parameters: str) -> None:
     """A policy that is written over the template's would be verified in its place, and the grant was green."""
     edit(ROLE, READ, WIDER)
     edit(ROLE, "      AssumeRolePolicyDocument:", "      RoleName: reader\n      AssumeRolePolicyDocument:")
@@ -394,7 +394,7 @@ def test_a_template_that_is_a_link_out_of_its_folder_is_refused(repository: Path
         found(repository)
 
 
-def test_what_lets_everybody_in_by_a_property_fails_whatever_is_accepted(repository: Path) -> None:
+def test_a_property_that_gives_everybody_access_fails_despite_waivers(repository: Path) -> None:
     bucket = "  Open: {Type: AWS::S3::Bucket, Properties: {AccessControl: PublicRead}}\n"
     edit(ROLE, "Outputs:\n", f"{bucket}Outputs:\n")
     Path("grants/reader/waivers.yaml").write_text(WAIVERS, encoding="utf-8")
@@ -403,7 +403,7 @@ def test_what_lets_everybody_in_by_a_property_fails_whatever_is_accepted(reposit
     assert "Open (AWS::S3::Bucket) by AccessControl: PublicRead lets others in" in report.text(change)
 
 
-def test_another_account_under_the_same_name_is_new_access(repository: Path) -> None:
+def test_another_account_id_under_the_same_alias_is_new_access(repository: Path) -> None:
     other = CONTRACT.read_text(encoding="utf-8").replace("accounts:\n", 'accounts:\n  partner: "222222222222"\n')
     other = other.replace("Trusted: ${accounts.owner}", "Trusted: ${accounts.partner}")
     CONTRACT.write_text(other.replace('"${accounts.owner}"', '"${accounts.partner}"'), encoding="utf-8")
@@ -414,7 +414,7 @@ def test_another_account_under_the_same_name_is_new_access(repository: Path) -> 
     assert "account 'partner' of the contract is 333333333333 instead of 222222222222" in report.text(change)
 
 
-def test_a_variant_cannot_be_struck_while_the_templates_take_its_parameter(repository: Path) -> None:
+def test_a_variant_cannot_be_removed_while_the_templates_have_its_parameter(repository: Path) -> None:
     edit(ROLE, "Parameters:\n", "Parameters:\n  Also: {Type: String, Default: '', AllowedValues: ['', one]}\n")
     variants = "variants:\n  also:\n    parameters: {owner: {Also: one}}\n"
     text = CONTRACT.read_text(encoding="utf-8")
@@ -430,7 +430,7 @@ def test_a_variant_cannot_be_struck_while_the_templates_take_its_parameter(repos
     assert found(repository, "HEAD").passes
 
 
-def test_a_tag_that_policies_of_the_grant_ask_for_is_access(repository: Path) -> None:
+def test_a_changed_tag_that_policies_refer_to_is_access(repository: Path) -> None:
     """The policy says the same, and lets in a role that it kept out."""
     asking = """  Key:
     Type: AWS::KMS::Key
@@ -456,7 +456,7 @@ def test_a_tag_that_policies_of_the_grant_ask_for_is_access(repository: Path) ->
     assert 'Reader (AWS::IAM::Role): the tag team is "a" instead of "b", for which' in change.grants[0].doubts[0]
 
 
-def test_a_stack_that_is_deployed_in_another_account_gives_everything_anew(repository: Path) -> None:
+def test_a_stack_moved_to_another_account_gives_only_new_access(repository: Path) -> None:
     edit(CONTRACT, "accounts:\n", 'accounts:\n  other: "222222222222"\n')
     commit(repository)
     edit(CONTRACT, "account: owner", "account: other")

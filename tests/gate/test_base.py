@@ -1,4 +1,4 @@
-"""What a change is measured by cannot be put in its place by whoever makes the change."""
+"""The author of a change cannot replace the base with which it is compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDER = f"{READ}*"
 
 
 @pytest.mark.parametrize("kind", ["tags", "heads"])
-def test_a_tag_or_branch_that_is_called_like_the_base_is_not_taken_for_it(repository: Path, kind: str) -> None:
+def test_a_tag_or_branch_with_the_name_of_the_base_is_not_used_as_base(repository: Path, kind: str) -> None:
     """git takes refs/tags/origin/main, then refs/heads/origin/main, before what it fetched from origin."""
     git(repository, "update-ref", "refs/remotes/origin/main", "main")
     edit(ROLE, READ, WIDER)
@@ -27,7 +27,7 @@ def test_a_tag_or_branch_that_is_called_like_the_base_is_not_taken_for_it(reposi
     assert len(found(repository, "origin/main").grants[0].uncovered) == 1, "the same commit, whichever is meant"
 
 
-def test_a_change_that_began_at_two_commits_is_not_measured_by_one_of_them(repository: Path) -> None:
+def test_a_change_with_two_merge_bases_is_refused(repository: Path) -> None:
     """Each branch merged the other, and one of them kept the access that the other had narrowed: against that commit
     nothing changes."""
     git(repository, "switch", "--quiet", "main")

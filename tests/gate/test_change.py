@@ -1,4 +1,4 @@
-"""What a change does to access, on real git repositories."""
+"""What a change does to access, in real git repositories."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_unchanged_files_are_one_line(repository: Path) -> None:
     assert [grant.what for grant in change.grants] == ["unchanged"]
 
 
-def test_what_no_commit_has_is_named_since_the_working_tree_was_compared(repository: Path) -> None:
+def test_uncommitted_files_are_named_since_the_working_tree_is_compared(repository: Path) -> None:
     """A commit that widens access, and a correction that is not committed: what was compared cannot be merged."""
     edit(ROLE, READ, f"{READ}*")
     commit(repository)
@@ -75,7 +75,7 @@ def test_widened_access_beyond_the_contract_fails_with_place_and_witness(reposit
     assert f"{READ}*" in changed
 
 
-def test_what_a_tool_has_written_is_named_by_the_path_in_its_own_code(repository: Path) -> None:
+def test_a_statement_that_cdk_generated_is_named_by_its_construct_path(repository: Path) -> None:
     """CDK's output says it."""
     edit(
         ROLE,
@@ -87,7 +87,7 @@ def test_what_a_tool_has_written_is_named_by_the_path_in_its_own_code(repository
     assert access.because == ("grants/reader/role.yaml:18:17 Statement[0] of Reader, App/Reader/Resource",)
 
 
-def test_access_that_the_contract_is_widened_for_passes_and_the_clause_is_shown(repository: Path) -> None:
+def test_new_access_with_a_widened_contract_passes_and_shows_the_clause(repository: Path) -> None:
     for file in (ROLE, CONTRACT):
         edit(file, READ, f"{READ}*")
     change = found(repository)
@@ -99,7 +99,7 @@ def test_access_that_the_contract_is_widened_for_passes_and_the_clause_is_shown(
     assert {r["ruleId"] for r in sarif(change)["runs"][0]["results"]} == {"access-gained"}
 
 
-def test_what_the_contract_covers_only_in_part_fails(repository: Path) -> None:
+def test_access_that_the_contract_covers_only_in_part_fails(repository: Path) -> None:
     """The contract is widened in the same change, but not by as much."""
     edit(ROLE, READ, "parameter/*")
     edit(CONTRACT, READ, f"{READ}*")
@@ -117,7 +117,7 @@ def test_narrowed_access_is_lost_and_passes(repository: Path) -> None:
     assert change.grants[0].lost[0].because == ("grants/reader/role.yaml:17:17 Statement[0]",)
 
 
-def test_who_may_enter_is_compared_too(repository: Path) -> None:
+def test_trust_policies_are_compared_too(repository: Path) -> None:
     edit(ROLE, "Principal: {AWS: !Ref Trusted}", 'Principal: {AWS: [!Ref Trusted, "222222222222"]}')
     change = found(repository)
     assert not change.passes
@@ -126,7 +126,7 @@ def test_who_may_enter_is_compared_too(repository: Path) -> None:
     assert not change.grants[0].lost
 
 
-def test_what_no_contract_declares_is_compared_all_the_same(repository: Path) -> None:
+def test_undeclared_entities_are_compared_too(repository: Path) -> None:
     stranger = """  Stranger:
     Type: AWS::IAM::Group
     Properties:
@@ -143,7 +143,7 @@ def test_what_no_contract_declares_is_compared_all_the_same(repository: Path) ->
     assert "group/generated-name-of-Stranger may" in access.subject
 
 
-def test_what_only_an_option_opens_is_compared_too(repository: Path) -> None:
+def test_access_under_an_option_is_compared_too(repository: Path) -> None:
     """A template's parameter that the contract lists as a variant: without it nothing changes."""
     arn = "arn:aws:ssm:eu-west-1:111111111111:parameter"
     edit(ROLE, "Resources:\n", "Conditions:\n  More: !Equals [!Ref Also, other]\nResources:\n")
@@ -166,7 +166,7 @@ principals:
     assert {(access.subject, access.promise) for access in change.grants[0].gained} == {("with also, reader may", None)}
 
 
-def test_new_and_deleted_grants_are_told_apart_from_changed_ones(repository: Path) -> None:
+def test_new_deleted_and_changed_grants_are_distinguished(repository: Path) -> None:
     shutil.copytree(repository / "grants" / "reader", repository / "grants" / "second")
     edit(Path("grants/second/role.yaml"), READ, "parameter/other")
     edit(Path("grants/second/contract.yaml"), READ, "parameter/other")
@@ -221,7 +221,7 @@ def test_a_shallow_clone_is_compared_with_the_ref_itself_or_says_what_to_fetch(
     assert len(change.grants[0].uncovered) == 1
 
 
-def test_where_the_base_cannot_be_read_everything_counts_as_new(repository: Path) -> None:
+def test_if_the_base_cannot_be_read_all_access_is_new(repository: Path) -> None:
     git(repository, "switch", "--quiet", "main")
     edit(CONTRACT, "version: 1", "version: 9")
     commit(repository)
@@ -233,7 +233,7 @@ def test_where_the_base_cannot_be_read_everything_counts_as_new(repository: Path
     assert len(change.grants[0].gained) == 3
 
 
-def test_deleting_the_last_grant_passes_where_the_base_could_not_be_read_and_says_that_nothing_is_shown(
+def test_deleting_the_last_grant_with_an_unreadable_base_passes_and_says_that_losses_are_not_shown(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(repository, "switch", "--quiet", "main")
@@ -247,7 +247,7 @@ def test_deleting_the_last_grant_passes_where_the_base_could_not_be_read_and_say
     assert "so that what it loses is not shown" in told
 
 
-def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
+def test_a_grant_that_cannot_be_deployed_fails(repository: Path) -> None:
     edit(ROLE, "Type: AWS::SSM::Parameter", "Type: AWS::QLDB::Ledger")
     change = found(repository)
     assert not change.passes
@@ -255,7 +255,7 @@ def test_what_cannot_be_deployed_now_fails(repository: Path) -> None:
     assert sarif(change)["runs"][0]["results"][0]["ruleId"] == "access-not-compared"
 
 
-def test_a_name_that_looks_like_a_generated_one_is_no_way_past(repository: Path) -> None:
+def test_a_name_that_imitates_a_generated_one_does_not_hide_access(repository: Path) -> None:
     edit(ROLE, READ, "parameter/generated-name-of-Database")
     change = found(repository)
     assert not change.passes
@@ -279,7 +279,7 @@ def test_nothing_of_the_repository_is_run(repository: Path, tmp_path: Path) -> N
     assert not owned.exists()
 
 
-def test_markdown_shows_what_templates_say_and_renders_none_of_it(repository: Path) -> None:
+def test_markdown_in_templates_is_shown_and_not_rendered(repository: Path) -> None:
     edit(ROLE, READ, "parameter/`<img src=x>**b**")
     text = report.markdown(found(repository))
     (line,) = [line for line in text.splitlines() if line.startswith("- ❌")]
@@ -357,7 +357,7 @@ PROMISED = """resources:
 @pytest.mark.parametrize(
     "wider", ['"*"', '{AWS: "333333333333"}', "{Service: s3.amazonaws.com}", '{AWS: "111111111111"}']
 )
-def test_whom_the_policy_of_a_resource_lets_in_is_covered_only_where_the_contract_names_them(
+def test_callers_that_a_resource_policy_lets_in_are_covered_only_if_the_contract_names_them(
     repository: Path, wider: str
 ) -> None:
     """Whoever calls may have every permission of its own: that is no promise about the resource."""

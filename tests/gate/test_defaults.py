@@ -1,4 +1,4 @@
-"""The default of a parameter that the contract sets is access too, for whoever leaves the parameter out."""
+"""A new default of a parameter that the contract sets is access too, for everybody who does not set it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.gate.repositories import CONTRACT, ROLE, commit, edit, found
 PATTERN = '    AllowedPattern: "[0-9]{12}"\n'
 
 
-def test_a_first_or_another_default_that_lets_more_in_fails_though_the_contract_sets_the_parameter(
+def test_a_new_default_that_gives_more_access_fails_although_the_contract_sets_the_parameter(
     repository: Path,
 ) -> None:
     edit(ROLE, PATTERN, f'{PATTERN}    Default: "222222222222"\n')

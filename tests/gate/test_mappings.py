@@ -1,4 +1,4 @@
-"""A row of a mapping for elsewhere is access that no deployment of the contract shows."""
+"""A mapping entry for another region or stage is access that no deployment of the contract shows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_another_principal_for_another_stage_fails(mapped: Path) -> None:
     assert not found(mapped, "HEAD").passes
 
 
-def test_whom_a_look_up_finds_where_there_is_no_row_is_told(mapped: Path) -> None:
+def test_a_changed_default_of_a_lookup_is_reported(mapped: Path) -> None:
     edit(ROLE, LOOKED_UP, LOOKED_UP.replace("]", ", {DefaultValue: '222222222222'}]"))
     edit(ROLE, "Mappings:", "Transform: AWS::LanguageExtensions\nMappings:")
     change = found(mapped, "HEAD")
@@ -66,7 +66,7 @@ def test_whom_a_look_up_finds_where_there_is_no_row_is_told(mapped: Path) -> Non
     assert not change.passes
 
 
-def test_what_the_contract_deploys_is_compared_and_not_told_beside_it(mapped: Path) -> None:
+def test_mapping_entries_of_the_contract_s_deployments_are_only_compared(mapped: Path) -> None:
     edit(ROLE, 'prod: "111111111111"}\n    us-east-1', 'prod: "222222222222"}\n    us-east-1')
     change = found(mapped, "HEAD")
     assert change.grants[0].gained
@@ -78,6 +78,6 @@ def test_what_the_contract_deploys_is_compared_and_not_told_beside_it(mapped: Pa
     [("ami-0123", "ami-4567"), ('    us-east-1: {test: "111111111111", prod: "111111111111"}\n', "")],
     ids=["an image", "a row that is gone"],
 )
-def test_what_gives_nobody_more_anywhere_passes(old: str, new: str, mapped: Path) -> None:
+def test_mapping_entries_that_give_no_access_pass(old: str, new: str, mapped: Path) -> None:
     edit(ROLE, old, new)
     assert found(mapped, "HEAD").passes

@@ -1,4 +1,4 @@
-"""The action, the includes and the hooks: the commands that they run do what they say, on a real repository."""
+"""The action, the includes and the hooks: their commands do what they say, in a real repository."""
 
 from __future__ import annotations
 

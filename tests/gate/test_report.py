@@ -1,4 +1,4 @@
-"""The gate's SARIF, of changes that are made up: every kind of result, names that are no URIs."""
+"""The gate's SARIF, for invented changes: every kind of result, and names that are no URIs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_fingerprint_stays_when_lines_move() -> None:
     assert prints(one) == prints(other)
 
 
-def test_all_of_it_is_written_or_nothing(tmp_path: Path) -> None:
+def test_all_reports_are_written_or_none(tmp_path: Path) -> None:
     report.write(CHANGE, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(report.NAMES)
     report.clear(tmp_path)

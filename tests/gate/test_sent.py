@@ -1,4 +1,4 @@
-"""What leaves its account, compared before a merge: no policy says it, and a contract may promise it."""
+"""External destinations in the gate: no policy shows them, and the contract can promise them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def merged(repository: Path) -> None:
     git(repository, "branch", "--force", "main")
 
 
-def test_what_newly_leaves_its_account_needs_a_promise(repository: Path) -> None:
+def test_a_new_external_destination_needs_a_promise(repository: Path) -> None:
     with_rule(rule("Forward", BUS), "")
     change = found(repository)
     (gained,) = change.grants[0].uncovered
@@ -47,7 +47,7 @@ def test_what_newly_leaves_its_account_needs_a_promise(repository: Path) -> None
     assert "for example" not in report.text(change), "it would be the same again"
 
 
-def test_a_promise_that_is_new_is_a_contract_that_was_widened(repository: Path) -> None:
+def test_a_new_promise_of_a_destination_is_a_widened_contract(repository: Path) -> None:
     with_rule(rule("Forward", BUS), sends(BUS))
     change = found(repository)
     assert change.passes
@@ -57,7 +57,7 @@ def test_a_promise_that_is_new_is_a_contract_that_was_widened(repository: Path) 
     assert "1 BY WIDENING THE CONTRACT" in headline(change)
 
 
-def test_what_is_sent_to_somebody_else_is_new_however_it_is_called(repository: Path) -> None:
+def test_a_changed_destination_is_new_whatever_the_resource_is_called(repository: Path) -> None:
     with_rule(rule("Forward", BUS), sends(BUS))
     merged(repository)
     edit(ROLE, BUS, BUS.replace("222222222222", "333333333333"))
@@ -70,7 +70,7 @@ def test_what_is_sent_to_somebody_else_is_new_however_it_is_called(repository: P
     assert len(change.grants[0].widened_with) == 1
 
 
-def test_another_target_of_the_same_account_is_no_access(repository: Path) -> None:
+def test_a_new_target_in_the_same_account_is_no_access(repository: Path) -> None:
     own = "arn:aws:sqs:eu-west-1:111111111111:q"
     with_rule(rule("Forward", BUS, own), sends(BUS))
     merged(repository)
@@ -80,7 +80,7 @@ def test_another_target_of_the_same_account_is_no_access(repository: Path) -> No
     assert headline(change).startswith("No change in access")
 
 
-def test_what_a_variant_sends_is_seen_beside_what_is_sent_anyway(repository: Path) -> None:
+def test_a_destination_of_a_variant_is_compared_although_it_is_also_used_without_it(repository: Path) -> None:
     """Though it is the same destination: the promise is of another resource, and in force without the variant only."""
     with_rule(rule("Forward", BUS), sends(BUS) + 'variants:\n  same:\n    parameters: {owner: {More: "yes"}}\n')
     edit(ROLE, "Parameters:\n", 'Parameters:\n  More: {Type: String, Default: "no"}\n')

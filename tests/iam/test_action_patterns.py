@@ -59,7 +59,7 @@ LIMITED = {
 
 
 @pytest.mark.parametrize("outer", LIMITED.values(), ids=LIMITED)
-def test_what_is_limited_is_not_allowed_throughout(outer: list[Any]) -> None:
+def test_a_limited_action_is_not_allowed_on_everything(outer: list[Any]) -> None:
     inner = Prepared(identity(allow("s3:GetObject")))
     assert not inner.acts_only_where_unrestricted(Prepared(identity(*outer)))
     assert inner.acts_only_where_unrestricted(Prepared(identity(*outer, allow("s3:Get*")))) is (
@@ -68,7 +68,7 @@ def test_what_is_limited_is_not_allowed_throughout(outer: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("layer", ["boundary", "session"])
-def test_what_a_layer_beside_has_a_say_in_is_not_allowed_throughout(layer: str) -> None:
+def test_an_action_that_another_layer_limits_is_not_allowed_on_everything(layer: str) -> None:
     limit = [{"Version": "2012-10-17", "Statement": [allow("s3:List*")]}]
     outer = Prepared(identity(allow("s3:*"), **{layer: limit}))
     assert not Prepared(identity(allow("s3:GetObject"))).acts_only_where_unrestricted(outer)

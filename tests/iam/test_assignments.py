@@ -268,7 +268,7 @@ def test_a_number_that_a_tag_may_be_is_not_taken_for_the_only_one() -> None:
     assert found.verdict in (Verdict.UNDETERMINED, Verdict.NARROWER)
 
 
-def test_what_was_found_and_cannot_be_shown_is_not_taken_for_nothing() -> None:
+def test_an_escape_that_no_request_shows_is_not_taken_for_none() -> None:
     """A bucket of no partition that there is: nothing shows it, and what else there may be was not looked for."""
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}
     named = {**everybody, "Effect": "Deny", "Action": "ec2:*", "NotResource": f"{BUCKET}${{aws:username}}"}

@@ -445,7 +445,7 @@ def test_what_only_the_owner_of_another_account_lets_in_is_compared_too() -> Non
 
 
 @pytest.mark.parametrize("title", sorted(hard.CASES))
-def test_what_is_made_to_be_hard_is_answered_or_given_up_and_never_taken_for_equal(title: str) -> None:
+def test_hard_policies_are_decided_or_given_up_but_never_called_equal(title: str) -> None:
     found = compare(*hard.CASES[title])
     if title == "16 rotations against themselves":
         assert found.verdict is Verdict.EQUAL

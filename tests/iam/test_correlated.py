@@ -157,7 +157,7 @@ def allowed(world: str, statements: list[dict[str, Any]]) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_the_verdict_is_that_of_every_request_there_is(world: str) -> None:
+def test_the_verdict_equals_that_of_enumerating_every_request(world: str) -> None:
     """Exact both ways: no difference is missed, and none is seen that no request shows."""
     seen = set()
     for seed in range(300):
@@ -210,7 +210,7 @@ USER = {"aws:PrincipalType": "User"}
     ],
     ids=["mfa", "time", "address and endpoint", "endpoint and service", "chain", "user id"],
 )
-def test_what_another_key_says_already_changes_nothing(old: Layers, new: Layers) -> None:
+def test_a_condition_implied_by_another_key_changes_nothing(old: Layers, new: Layers) -> None:
     assert compare(old, new).verdict.value == "equal"
     assert compare(old, new, correlated=False).verdict.value != "equal"
 
@@ -234,5 +234,5 @@ def test_what_another_key_says_already_changes_nothing(old: Layers, new: Layers)
     ],
     ids=["mfa", "address", "carried on", "no chain", "user id", "variable"],
 )
-def test_what_the_documentation_leaves_open_is_not_ruled_out(old: Layers, new: Layers) -> None:
+def test_combinations_that_the_documentation_does_not_exclude_are_compared(old: Layers, new: Layers) -> None:
     assert compare(old, new).verdict.value == "wider"

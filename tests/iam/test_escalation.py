@@ -71,7 +71,7 @@ def test_the_table_names_actions_that_exist_and_where_it_has_them_from() -> None
     ],
     ids=str,
 )
-def test_what_widens_nothing_is_left_alone(statements: list[dict[str, Any]]) -> None:
+def test_actions_that_widen_nothing_are_no_finding(statements: list[dict[str, Any]]) -> None:
     assert found(*statements) == ()
 
 
@@ -89,7 +89,7 @@ def test_what_widens_nothing_is_left_alone(statements: list[dict[str, Any]]) -> 
     ],
     ids=str,
 )
-def test_its_own_role_may_be_changed_in_whatever_form_that_is_written(statement: dict[str, Any]) -> None:
+def test_changing_the_own_role_is_found_in_any_form(statement: dict[str, Any]) -> None:
     own = [
         d
         for d in found(statement)
@@ -118,7 +118,7 @@ def test_its_own_role_may_be_changed_in_whatever_form_that_is_written(statement:
     ],
     ids=str,
 )
-def test_what_bounds_it_may_not_be_changed(statement: dict[str, Any], what: str) -> None:
+def test_changing_the_own_bounds_is_found(statement: dict[str, Any], what: str) -> None:
     assert what in {danger.what for danger in found(statement)}
 
 
@@ -137,7 +137,7 @@ def test_what_manages_permissions_is_shown_by_an_action_that_does_something_ther
     assert evaluate(danger.witness, layers(allow("s3:*", resource))).allowed
 
 
-def test_where_a_way_is_known_from_is_said_in_words() -> None:
+def test_the_source_of_a_known_way_is_given_in_words() -> None:
     said = {danger.what: danger.source for danger in found(allow("*"))}
     assert said["starts an instance with another role"] == "a known way: Rhino Security Labs, method 3"
     assert said["changes a stack"] == "a known way: Bishop Fox, CloudFormation-UpdateStack"
@@ -158,7 +158,7 @@ def test_a_boundary_takes_dangers_away_and_a_condition_does_not() -> None:
     assert found(allow("*"), deny("*", Condition={"Bool": {"aws:SecureTransport": "false"}})) != ()
 
 
-def test_what_is_promised_one_by_one_has_been_seen_but_never_ones_own_bounds() -> None:
+def test_actions_promised_by_name_are_omitted_except_changes_of_the_own_bounds() -> None:
     passing = allow(["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"])
     named = ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]
     assert found(passing, promised=named) == ()
@@ -169,7 +169,7 @@ def test_what_is_promised_one_by_one_has_been_seen_but_never_ones_own_bounds() -
     }
 
 
-def test_what_is_known_of_one_caller_says_nothing_of_one_with_other_policies_boundary_or_bounds() -> None:
+def test_cached_dangers_apply_to_the_same_policies_boundary_and_bounds_only() -> None:
     def its_own(role: str, bound: str, **more: Any) -> bool:
         found = dangers(layers(allow("iam:PutRolePolicy", role), **more), Bounds(role=bound))
         return any(danger.what == "changes the role by which it is bound" for danger in found)

@@ -138,7 +138,7 @@ def test_several_values_without_a_set_prefix_are_not_judged() -> None:
         decide(SESSION, "ssm:AddTagsToResource", PARAMETER, {"aws:TagKeys": ["a", "b"]}, identity=[policy])
 
 
-def test_what_cannot_be_judged_does_not_matter_beside_an_explicit_deny() -> None:
+def test_an_undecided_statement_does_not_matter_beside_an_explicit_deny() -> None:
     unclear = {**ALLOW_ALL, "Condition": {"StringEquals": {"aws:TagKeys": "a"}}}
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
     context = {"aws:TagKeys": ["a", "b"]}
@@ -327,7 +327,9 @@ def but(condition: Any, *actions: str, **more: Any) -> dict[str, Any]:
         ),
     ],
 )  # fmt: skip
-def test_what_the_pages_of_services_say(caller: Any, action: str, target: str, layers: Any, contexts: Any) -> None:
+def test_documented_service_rules_are_followed(
+    caller: Any, action: str, target: str, layers: Any, contexts: Any
+) -> None:
     for expected, context in contexts.items():
         assert outcome(caller, action, target, context, **layers) == expected
 

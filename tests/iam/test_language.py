@@ -62,7 +62,7 @@ def test_an_intersection_has_the_strings_of_both(left: Glob, right: Glob) -> Non
 
 
 @given(st.lists(short, max_size=6))
-def test_of_patterns_those_stay_that_lie_inside_no_other(patterns: list[Glob]) -> None:
+def test_patterns_covered_by_others_are_removed(patterns: list[Glob]) -> None:
     kept = without_covered(patterns)
     assert all(any(covers(one, pattern) for one in kept) for pattern in patterns)
     assert not any(covers(one, other) for one in kept for other in kept if one is not other)
@@ -113,7 +113,7 @@ def test_counting_patterns_are_escaped_exactly(wanted: str, unwanted: list[str],
     assert find([[Wanted(glob(wanted))]], [Wanted(glob(u)) for u in unwanted]) == text
 
 
-def test_case_is_folded_where_it_is_asked_for() -> None:
+def test_case_is_ignored_if_requested() -> None:
     either = [[Wanted(glob("ab"), ignore_case=True)]]
     assert find(either, [Wanted(glob(text)) for text in ("ab", "Ab", "aB")]) == "AB"
     assert find(either, [Wanted(glob("AB"), ignore_case=True)]) is None

@@ -30,7 +30,7 @@ def told(found: PromiseCheck) -> list[tuple[bool, str, str, int]]:
 PROMISED = policy("contract", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", PARAMETER))
 
 
-def test_what_keeps_its_promise_has_no_breaches_however_it_is_written() -> None:
+def test_equivalent_policies_have_no_breaches() -> None:
     split = policy("a", allow("ssm:GetParameter", PARAMETER)), policy("b", allow(["ssm:describeparameters"]))
     assert check_promise([PROMISED], split) == PromiseCheck()
 
@@ -46,13 +46,13 @@ def test_a_deny_takes_away_what_the_policies_beside_it_allow_and_nothing_else() 
     assert lost == [["ssm:GetParameter on *"], [], [], ["ssm:PutParameter on *"]]
 
 
-def test_what_is_wider_names_the_deployed_statement() -> None:
+def test_a_wider_breach_names_the_deployed_statement() -> None:
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
     clause = f"ssm:GetParameter on {PARAMETER}*, except on {PARAMETER}"
     assert told(check_promise([PROMISED], [real])) == [(True, clause, "real", 1)]
 
 
-def test_what_a_clause_abbreviates_is_told_in_full_as_well() -> None:
+def test_a_breach_has_the_full_text_besides_the_abbreviated_one() -> None:
     """Else who accepts the one accepts the other."""
     read = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetObjectVersion"]
     clauses = []
@@ -63,7 +63,7 @@ def test_what_a_clause_abbreviates_is_told_in_full_as_well() -> None:
     assert clauses == [(short, True), (short, True)]
 
 
-def test_what_is_narrower_names_the_promise_that_nothing_answers_to() -> None:
+def test_a_narrower_breach_names_the_promise_that_is_not_kept() -> None:
     real = policy("real", allow("ssm:DescribeParameters"))
     assert told(check_promise([PROMISED], [real])) == [(False, f"ssm:GetParameter on {PARAMETER}", "contract", 1)]
 
@@ -112,7 +112,7 @@ def test_a_trust_policy_without_the_promised_condition_lets_somebody_new_in() ->
     assert all("sts:externalid" not in b.witness.values for b in found.breaches)
 
 
-def test_what_depends_on_a_reading_is_a_doubt() -> None:
+def test_a_breach_that_depends_on_a_reading_is_a_doubt() -> None:
     promised = policy("contract", allow("ssm:GetParameter", "arn:aws:ssm:*:111111111111:parameter/a*b"))
     real = policy(
         "real",
@@ -142,7 +142,7 @@ def test_a_witness_for_what_a_role_has_is_a_session_of_that_role() -> None:
     assert not evaluate(breach.witness, Layers(identity=(PROMISED,))).allowed
 
 
-def test_a_witness_stays_as_it_was_found_where_the_role_shows_nothing() -> None:
+def test_a_witness_stays_a_user_if_the_role_s_session_shows_nothing() -> None:
     """What only users are let do is no request of a role's session."""
     users = {"StringEquals": {"aws:PrincipalType": "User"}}
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:*", PARAMETER, Condition=users))

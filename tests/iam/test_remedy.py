@@ -173,7 +173,7 @@ def test_conditions_that_exclude_each_other_are_met_by_nothing() -> None:
     assert satisfying(statement.conditions, request()) is None
 
 
-def test_each_layer_says_what_it_says() -> None:
+def test_each_layer_reports_its_own_result() -> None:
     layers = Layers(
         identity=(policy(PolicyType.IDENTITY, READ),),
         boundary=(policy(PolicyType.BOUNDARY, {**READ, "Sid": "Near", "Condition": {"Bool": {"aws:Mfa": "true"}}}),),
@@ -187,7 +187,7 @@ def test_each_layer_says_what_it_says() -> None:
     assert not evaluate(request(), layers).allowed
 
 
-def test_nobody_is_told_to_send_what_follows_from_who_asks_or_for_which_resource() -> None:
+def test_a_remedy_never_changes_keys_that_follow_from_caller_or_resource() -> None:
     """Another `aws:PrincipalArn` is another caller, and another `aws:ResourceAccount` another resource."""
     for key, value in (
         ("aws:PrincipalArn", "arn:aws:iam::111111111111:role/other"),
