@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from grantproof.iam.assumption import Judge
@@ -23,15 +23,22 @@ from grantproof.iam.typed import date, decoded, network, number
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One entry of a Condition block: an operator, a key (in lower case) and the values in the policy."""
+    """One entry of a Condition block: an operator, a key (in lower case) and the values in the policy. `spelt` is the
+    key as the policy writes it, for messages; it makes no difference."""
 
     operator: Operator
     key: str
     values: tuple[Pattern, ...]
+    spelt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         values = ", ".join(value.text for value in self.values)
         return f"{self.operator.name} {self.key} [{values}]"
+
+    @property
+    def as_written(self) -> str:
+        """The entry with its key as the policy spells it."""
+        return str(replace(self, key=self.spelt or self.key))
 
 
 def parse_block(block: Any, *, variables: bool) -> tuple[Test, ...]:
@@ -76,7 +83,7 @@ def _test(op: Operator, key: str, values: Any, *, variables: bool) -> Test:
             raise MalformedPolicy(str(error)) from None
     if op.type is Type.NULL and any(p.text.lower() not in ("true", "false") for p in patterns):
         raise MalformedPolicy(f"Null takes true or false for {key}")
-    return Test(op, key.lower(), tuple(patterns))
+    return Test(op, key.lower(), tuple(patterns), key)
 
 
 def _text(value: Any) -> str:

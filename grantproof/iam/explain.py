@@ -104,7 +104,7 @@ def _mismatch(policy: Policy, statement: Statement, request: Request, layers: La
         if _fails(test, request, judge):
             values = request.values.get(test.key)
             has = f"the request has {', '.join(values)}" if values else "the request does not carry the key"
-            return near(Mismatch.CONDITION, f"{test}; {has}")
+            return near(Mismatch.CONDITION, f"{test.as_written}; {has}")
     return None
 
 

@@ -412,4 +412,4 @@ def test_a_condition_that_is_false_is_named_beside_one_that_cannot_be_judged() -
     asked = {"principal": SESSION, "action": "s3:ListBucket", "resource": BUCKET, "resource_account": OWNER}
     request, layers = parse_request({**asked, "context": context}), parse_layers({"identity": [some]})
     said = explanation(request, layers, evaluate(request, layers))
-    assert said.endswith("whose condition does not match: StringEquals aws:sourcevpc [vpc-1]; the request has vpc-2.")
+    assert said.endswith("whose condition does not match: StringEquals aws:SourceVpc [vpc-1]; the request has vpc-2.")
