@@ -1,4 +1,4 @@
-"""For tests: what the AWS CLI would have printed for the accounts of a deployed grant, as documents."""
+"""For tests: the documents that the AWS CLI would print for the accounts of a deployed grant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def account(stage: Stage, alias: str) -> Documents:
 
 
 def written(documents: dict[str, Documents], folder: Path) -> list[str]:
-    """Write the documents of each account into a folder of its own; gives the arguments for `verify`."""
+    """Write the documents of each account into a folder; returns the arguments for `verify`."""
     out = []
     for alias, found in documents.items():
         (folder / alias).mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ Answer = tuple[str, str, bytes]
 
 
 def xml_error(status: str, code: str, message: str = "") -> Answer:
-    """An error of the query protocol, as IAM, STS, CloudFormation, SQS and SNS give it; S3's reads alike."""
+    """An error of the query protocol, for IAM, STS, CloudFormation, SQS and SNS; it is also valid for S3."""
     body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
     return status, "text/xml", body.encode()
 
@@ -93,7 +93,7 @@ def slow(seconds: float) -> Callable[[int], None]:
 
 @contextmanager
 def served() -> Iterator[tuple[str, Faults]]:
-    """moto's server in this process, sharing its state; gives its address and the faults in front of it."""
+    """moto's server in this process, with the same state; returns its address and the faults to inject."""
     faults = Faults(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, faults, threaded=True, request_handler=MotoRequestHandler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

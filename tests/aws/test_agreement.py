@@ -58,7 +58,7 @@ ROOT = '!Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"'
 def found(
     folder: Path, part: tuple[str, ...], region: str = "eu-west-1", bound: bool = False, **changed: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """What is said of a part where the variant is chosen, and what shows it."""
+    """The findings about a part under the variant, with their evidence."""
     plain = {"principal": ROOT, "action": "s3:ListAllMyBuckets"}
     boundary = "PermissionsBoundary: !Ref Limit" if bound else ""
     (folder / "app.yaml").write_text(TEMPLATE.format(boundary=boundary, **{**plain, **changed}), encoding="utf-8")
@@ -77,7 +77,8 @@ def test_there_is_no_finding_where_contract_and_combination_agree(tmp_path: Path
 
 
 def test_a_user_of_the_own_account_that_an_option_trusts_by_name_is_reported(tmp_path: Path) -> None:
-    """Naming the account leaves it to the account's own policies; naming the user does not (rules E11 to E17)."""
+    """Naming the account leaves the decision to the account's own policies; naming the user does not (rules E11 to
+    E17)."""
     bob = '!Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/bob"'
     said = found(tmp_path, ("trust", "app", "Reader"), principal=f"!If [WithMore, [{ROOT}, {bob}], {ROOT}]")
     ((detail, shown),) = said

@@ -185,7 +185,7 @@ def test_a_resource_that_cannot_be_created_is_noted_and_missing(world: World, re
     ids=json.dumps,
 )
 def test_a_resource_that_refers_to_a_missing_one_is_missing_too(world: World, taking: Any) -> None:
-    """A policy with a hole in it would be compared as if it were whole."""
+    """Otherwise a policy with a missing value would be compared as if it were complete."""
     statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": taking}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     role = {**ROLE, "Policies": [{"PolicyName": "p", "PolicyDocument": document}]}
@@ -203,7 +203,7 @@ def test_a_resource_that_refers_to_a_missing_one_is_missing_too(world: World, ta
 
 
 def test_resources_that_refer_to_each_other_are_missing(world: World) -> None:
-    """CloudFormation refuses the template; moto would ask for the one and the other until Python gave up."""
+    """CloudFormation refuses such a template; moto would recurse until Python stops it."""
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole"}
 
     def entered_by(other: str) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def test_resources_that_refer_to_each_other_are_missing(world: World) -> None:
 
 
 def test_policies_of_other_services_are_created(world: World) -> None:
-    """Bucket, queue, topic, key and secret: each policy is on its resource afterwards, and goes with the stack."""
+    """Bucket, queue, topic, key and secret: each policy is on its resource, and is deleted with the stack."""
     everyone = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Resource": "*"}
 
     def policy(action: str) -> dict[str, Any]:
@@ -363,7 +363,7 @@ def test_a_resource_without_properties_is_not_replaced_at_the_next_deployment(wo
 
 
 def test_moto_still_needs_this_module() -> None:
-    """When this fails, moto has learnt to read nested outputs: take that part of mocked.cloudformation out."""
+    """If this fails, moto can read nested outputs: remove that correction from mocked.cloudformation."""
     import boto3
 
     with isolated(), mock_aws():
@@ -391,7 +391,7 @@ def test_moto_still_needs_this_module() -> None:
 
 
 def test_a_stand_in_has_every_attribute_and_senders_are_stand_ins(world: World) -> None:
-    """That it may send there is for the contract to say."""
+    """The contract decides whether a resource may send to an external destination."""
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "late"}}
     away = {"Type": "AWS::SNS::Subscription", "Properties": {"Endpoint": "https://example.com", "Protocol": "https"}}
     made = create(world, {"A": alarm}, Outputs={"Arn": {"Value": {"Fn::GetAtt": ["A", "Arn"]}}})
@@ -447,7 +447,7 @@ def test_a_blank_list_parameter_has_one_entry(world: World) -> None:
 
 
 def test_a_role_that_names_an_http_api_is_created(world: World) -> None:
-    """What the API itself gives is told of it (`held/non_policy_access`)."""
+    """The access that the API itself gives is reported elsewhere (`held/non_policy_access`)."""
     arn = {"Fn::Sub": "arn:aws:execute-api:eu-west-1:111111111111:${Api}/prod/POST/items"}
     document = {"Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}]}
     role = {**ROLE, "Policies": [{"PolicyName": "p", "PolicyDocument": document}]}
@@ -530,8 +530,8 @@ def test_a_boundary_that_does_not_exist_makes_the_snapshot_incomplete(world: Wor
 
 
 def test_numbers_and_booleans_in_policies_reach_iam_as_text(world: World) -> None:
-    """An account in a parameter of the type Number or without quotation marks, a bare `true`: documented of parameters
-    ("the parameter value becomes a literal string"), and done with every scalar of a policy."""
+    """An account ID in a parameter of the type Number or without quotation marks, or a bare `true`: AWS documents it
+    for parameters ("the parameter value becomes a literal string"), and does it with every scalar of a policy."""
     trust = {
         "Effect": "Allow",
         "Principal": {"AWS": [{"Ref": "Account"}, 333333333333]},

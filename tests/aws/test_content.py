@@ -62,7 +62,7 @@ principals:
 
 
 def deployed(folder: Path, old: str = "", new: str = "") -> Synthesised:
-    """The grant with one change, wherever it is written."""
+    """The grant with one change."""
     for name, text in (("app.yaml", PARENT), ("child.yaml", CHILD), ("contract.yaml", CONTRACT)):
         (folder / name).write_text(text.replace(old, new) if old else text, encoding="utf-8")
     contract = load(folder)
@@ -70,7 +70,7 @@ def deployed(folder: Path, old: str = "", new: str = "") -> Synthesised:
 
 
 def content_of(made: Synthesised, name: str) -> str:
-    """What the finding about a resource covers."""
+    """The content that the finding about the resource covers."""
     (found,) = (one.content for one in undeclarable(made) if one.detail.startswith(f"creates {name}, "))
     return found
 

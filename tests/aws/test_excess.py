@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(folder: Path, given: str = "", more: str = "", **changed: str) -> list[str]:
-    """What is found of a grant whose template is plain but for the changes."""
+    """The findings about a grant whose template is plain except for the changes."""
     (folder / "app.yaml").write_text(TEMPLATE.format(**{**PLAIN, **changed}), encoding="utf-8")
     (folder / "contract.yaml").write_text(CONTRACT.format(given=given, more=more), encoding="utf-8")
     return [f"{item.place}: {item.detail}" for item in excess(load(folder))]
@@ -222,7 +222,7 @@ def test_a_parameter_that_the_contract_sets_is_not_open(name: str, folder: Path)
 
 @pytest.mark.parametrize("transform", ["Transform: AWS::Serverless-2016-10-31", ""])
 def test_a_reference_to_a_generated_resource_is_not_taken_for_a_refusal(transform: str, folder: Path) -> None:
-    """Under every value, and without any: so that nothing of it was looked at, and nothing found."""
+    """Otherwise every value would count as refused, and nothing would be examined."""
     (said,) = found(
         folder,
         parameters="Who: {Type: String, Default: '222222222222', AllowedValues: ['222222222222', '*']}",
@@ -295,7 +295,7 @@ def test_a_value_known_only_after_deployment_decides_nothing(condition: str, say
 
 
 def test_a_value_stored_in_the_account_decides_nothing(folder: Path) -> None:
-    """A contract sets the name under which it is stored."""
+    """The contract sets only the name under which the value is stored."""
     stored = "Extra: {Type: 'AWS::SSM::Parameter::Value<String>'}"
     (said,) = found(folder, ", Extra: name", parameters=stored, conditions="Wide: !Equals [!Ref Extra, x]")
     assert "condition Wide turns on what is stored under the name in Extra" in said
@@ -333,7 +333,7 @@ def test_a_wildcard_in_a_mapping_for_another_deployment_is_found(
     ],
 )  # fmt: skip
 def test_a_loop_that_depends_on_the_region_is_found(sections: str, conditions: str, says: str, folder: Path) -> None:
-    """It is written out in the contract's region only."""
+    """It is unrolled in the contract's region only."""
     more = f"Transform: AWS::LanguageExtensions\n{sections}"
     assert any(says in one for one in found(folder, sections=more, conditions=conditions))
 
@@ -348,7 +348,7 @@ def test_a_snippet_that_compares_the_region_is_found(region: str, found_: bool, 
 
 
 def test_a_nested_template_is_examined_whatever_its_name(folder: Path) -> None:
-    """What turns on the place was looked for in files that are called templates."""
+    """Only files with names of templates were examined before."""
     said = nested(folder, "normal", "Wide: !Not [!Equals [!Ref AWS::Region, eu-west-1]]")
     assert any("in af-south-1" in one for one in said)
     for file in ("app.yaml", "more/app.yaml"):
@@ -374,7 +374,7 @@ Outputs:
 
 
 def nested(folder: Path, mode: str, condition: str, url: str = "app.yaml", files: str = "app.yaml") -> list[str]:
-    """What is found of a grant whose template is nested, and given a value for Mode."""
+    """The findings about a grant with a nested template, to which a value for Mode is passed."""
     outer = OUTER % (url, mode)
     (folder / "outer.yaml").write_text(outer, encoding="utf-8")
     changed = {**PLAIN, "parameters": MODE, "conditions": condition, "resource": IF_WIDE}
@@ -401,7 +401,7 @@ def nested(folder: Path, mode: str, condition: str, url: str = "app.yaml", files
 def test_values_known_only_after_deployment_are_followed_into_nested_stacks(
     mode: str, condition: str, turns: str, folder: Path
 ) -> None:
-    """A template that asks for the made-up name of the mocked world would show it another face than an account."""
+    """A template that compares with a generated name of the mocked world would behave differently in a real account."""
     said = nested(folder, mode, condition)
     assert [f"turns on {turns}" in one for one in said] == [True] * bool(turns), said
 
@@ -441,7 +441,7 @@ MAPS = {
 
 @pytest.mark.parametrize(("entries", "keys"), MAPS.values(), ids=MAPS)
 def test_a_wildcard_in_a_mapping_for_another_region_is_found(entries: str, keys: str, folder: Path) -> None:
-    """Of what maps hold, only conditions were looked at: the grant was verified as it is in the contract's region."""
+    """Only conditions on mappings were examined before, so the grant was verified as it is in the contract's region."""
     said = found(folder, sections=f"Mappings: {{Names: {{{entries}}}}}", resource=NAMED % keys)
     assert any("reader may do exactly" in one for one in said), said
     narrow = entries.replace("'*'", "db").replace("'d*'", "db").replace("'d?'", "db")
@@ -508,7 +508,7 @@ BUCKET = '!Sub "arn:${AWS::Partition}:s3:::${Bucket}/*"'
 def test_a_contract_can_name_resources_whose_conditions_depend_on_the_region(
     elsewhere: str, count: int, folder: Path
 ) -> None:
-    """As in every template that CDK synthesises: its metadata exist in some regions only."""
+    """As in every template that CDK synthesises: its metadata resource exists in some regions only."""
     found(
         folder,
         conditions="Here: !Equals [!Ref 'AWS::Region', eu-west-1]",

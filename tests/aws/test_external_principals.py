@@ -21,7 +21,7 @@ Path = tuple[str, ...]
 
 @cache
 def reference() -> tuple[tuple[str, Path, Mapping[str, Any]], ...]:
-    """Every property of every type that only what it names can tell of, with its schema; `*` is an entry of a list."""
+    """Every property of every type that is recognised only by its name, with its schema; `*` is an entry of a list."""
     types = [t for t in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1") if t.startswith("AWS::")]
     assert len(types) > 1500
     found = []
@@ -94,8 +94,8 @@ def test_every_property_in_the_template_reference_for_principals_or_accounts_is_
 
 
 def test_every_property_in_the_template_reference_for_a_policy_is_recognised() -> None:
-    """Those that may be an object of any form, and so are documents of another language. What is written there is seen
-    whatever they are called; it is only where it is not resolved that their names count."""
+    """These can be an object of any form. A policy written in one is found whatever its name; the name matters only for
+    an unresolved value."""
     about_how = {"LifecyclePolicy", "FilterPolicy", "DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "CorsPolicy"}
     about_how |= {"DataProtectionPolicy", "BackupRetentionPolicy"}
     asked = 0
@@ -146,7 +146,7 @@ def test_a_named_principal_or_account_is_found(properties: Any, said: str) -> No
 
 
 def test_a_policy_without_statements_is_recognised() -> None:
-    """That of OpenSearch Serverless has rules and principals, and no statements."""
+    """The policy of OpenSearch Serverless has rules with principals instead of statements."""
     rules = json.dumps([{"Rules": [], "Principal": [f"arn:aws:iam::{OTHER}:root"]}])
     assert may_give_access("AWS::OpenSearchServerless::AccessPolicy", {"Policy": rules}, OWN)
 
@@ -167,7 +167,7 @@ def test_policies_of_types_in_a_table_are_judged_by_the_table_alone() -> None:
 
 
 def test_free_text_names_no_principal() -> None:
-    """Numbers of accounts are often kept in parameters."""
+    """Account IDs are often stored in parameters."""
     assert not external_principal_in_properties("AWS::SSM::Parameter", {"Value": OTHER}, OWN)
 
 
@@ -230,5 +230,5 @@ ROOT = f"arn:aws:iam::{OTHER}:root"
     ids=str,
 )
 def test_a_resource_that_can_give_access_is_recognised(type_: str, properties: Any) -> None:
-    """Types of which the mocked world has none, where it is an option alone that makes them, or an account has them."""
+    """Types that the mocked world does not create, in a template under an option or in a real account."""
     assert may_give_access(type_, properties, OWN)

@@ -44,7 +44,7 @@ principals:
 
 
 def idle(folder: Path, trust: str = "{}", policy: str = "{}") -> list[str]:
-    """What is found of a role whose trust policy and permissions have these conditions."""
+    """The findings about a role whose trust policy and permissions have these conditions."""
     grant = folder / "grant"
     grant.mkdir()
     (grant / "app.yaml").write_text(TEMPLATE.format(trust=trust, policy=policy), encoding="utf-8")

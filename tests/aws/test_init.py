@@ -123,7 +123,7 @@ def written(folder: Path, **templates: object) -> list[Path]:
 
 
 def test_parameters_from_parameter_store_get_stand_ins(tmp_path: Path) -> None:
-    """Every template that CDK synthesises asks for the version of its bootstrap stack."""
+    """Every template that CDK synthesises reads the version of its bootstrap stack."""
     version = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
     template = {"Parameters": {"BootstrapVersion": version}, "Resources": {"RoleA1B2C3D4": role}}
@@ -174,7 +174,7 @@ def test_a_parameter_that_no_template_has_is_refused(tmp_path: Path) -> None:
 def test_entered_by_lists_those_who_are_trusted_and_allowed(
     tmp_path: Path, trusted: str, entered: tuple[str, ...]
 ) -> None:
-    """A runner that may enter the role of this name in every account, of which this one trusts another."""
+    """A runner that may assume the role of this name in every account, but that only one of the accounts trusts."""
     enters = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/worker"}
     policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [enters]}}
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": [trusted]}, "Action": "sts:AssumeRole"}]}
@@ -219,7 +219,7 @@ def test_an_invented_value_is_named_if_nothing_can_be_drafted_with_it(tmp_path: 
 def test_a_draft_is_verified_once_and_findings_about_access_are_not_waived(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How a template is written, alone, and with something about access beside it."""
+    """A finding about style only, and one together with a finding about access."""
     runs: list[str] = []
 
     def verified(folder: str, _: str, reports: str, *, passing: bool) -> int:
@@ -256,7 +256,7 @@ def test_a_queue_without_a_name_is_drafted_as_a_reference_to_the_resource(tmp_pa
 
 
 def test_resources_that_parameters_need_are_created_in_the_mocked_account(tmp_path: Path) -> None:
-    """Networks and their like, by a template beside the others; a value that is given needs none."""
+    """Networks and the like, by an additional template; a given value needs none."""
     types = [*prerequisites._GIVEN, *(f"List<{type_}>" for type_ in prerequisites._GIVEN)]
     declared = {f"P{number}": {"Type": type_} for number, type_ in enumerate(types)}
     template = {"Parameters": declared, "Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {
@@ -364,7 +364,7 @@ def test_a_grant_with_only_a_resource_policy_is_drafted(tmp_path: Path) -> None:
 
 
 def test_a_repository_whose_name_has_slashes_is_drafted(tmp_path: Path) -> None:
-    """Beside one that is called like the end of the other."""
+    """Together with one whose name is the end of its name."""
     statement = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "ecr:BatchGetImage"}
 
     def repository(name: str, **more: object) -> object:
@@ -381,7 +381,7 @@ def test_a_repository_whose_name_has_slashes_is_drafted(tmp_path: Path) -> None:
 def test_a_draft_waives_findings_about_style_until_a_person_decides(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A parameter that takes any text, and what lint says; never what the templates give to whom."""
+    """A parameter that accepts any text, and lint findings; never findings about access."""
     monkeypatch.chdir(tmp_path)
     template = (SHAPES / "gitlab-ci" / "ci.yaml").read_text(encoding="utf-8")
     Path("ci").mkdir()
@@ -448,7 +448,7 @@ def test_given_values_are_not_marked_as_guessed(tmp_path: Path) -> None:
 
 
 def test_a_draft_promises_exactly_what_the_templates_give(tmp_path: Path) -> None:
-    """Drafted from a wide template, it still says how wide: nothing is left out to look better."""
+    """The draft of a wide template promises all of its access."""
     template = (SHAPES / "pipeline-roles" / "pipeline.yaml").read_text(encoding="utf-8")
     folder = tmp_path / "g"
     folder.mkdir()
@@ -658,7 +658,7 @@ Resources:
 
 
 def test_an_invented_parameter_value_fits_its_use_in_the_template(tmp_path: Path) -> None:
-    """An account that was 3600, and a principal that was `example`, kept real templates from being drafted at all."""
+    """Invented values such as the account 3600, or the principal `example`, prevented drafts of real templates."""
     (tmp_path / "t.yaml").write_text(ASKED_FOR, encoding="utf-8")
     (stack,) = skeleton([tmp_path / "t.yaml"], "eu-west-1", {}).contract.stacks
     assert stack.parameters == {
@@ -672,7 +672,7 @@ def test_an_invented_parameter_value_fits_its_use_in_the_template(tmp_path: Path
 
 
 def vendor(number: object, **parameters: object) -> object:
-    """A template whose role a vendor enters, with an external id of eight characters or more."""
+    """A template whose role a vendor assumes, with an external ID of eight characters or more."""
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": {"Fn::Sub": ["arn:aws:iam::${Number}:root", {"Number": number}]}},
@@ -698,7 +698,7 @@ def vendor(number: object, **parameters: object) -> object:
 def test_an_invented_account_is_not_said_to_be_in_the_templates(
     template: object, said: dict[str, str], tmp_path: Path
 ) -> None:
-    """And what is no account's number is not made up as one."""
+    """And a parameter that is no account ID does not get an invented one."""
     text = draft(written(tmp_path / "g", t=template), "eu-west-1", {}).read_text(encoding="utf-8")
     assert dict(re.findall(r'  (account-\d+): "\d{12}" # DECIDE: (.+)', text)) == said
     assert "      ExternalId: example-name # DECIDE: guessed\n" in text
@@ -768,7 +768,8 @@ def test_a_role_open_to_everybody_is_drafted_with_the_reason_why_it_does_not_ver
 
 
 def test_external_destinations_are_drafted_and_marked(tmp_path: Path) -> None:
-    """Also where nothing else is to be promised. An output is never where it goes: it would promise whatever it is."""
+    """Also if there is nothing else to promise. A destination is never drafted as an output, which would promise any
+    value."""
     bus = "arn:aws:events:us-east-1:222222222222:event-bus/central"
     subscriptions = [
         {"Protocol": "email", "Endpoint": "ops@example.com"},

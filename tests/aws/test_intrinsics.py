@@ -110,7 +110,7 @@ def test_a_function_has_the_value_that_cloudformation_gives_it(item: Any, expect
     ids=str,
 )
 def test_a_function_without_a_value_is_refused(item: Any, error: type[Exception], message: str) -> None:
-    """Left in place or left out, it would make another policy than AWS's."""
+    """If it were left unresolved or omitted, the policy would differ from AWS's."""
     with pytest.raises(error, match=message):
         resolve(item, SCOPE)
 

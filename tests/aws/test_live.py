@@ -34,9 +34,9 @@ Keys = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:
-    """The grant, deployed; and access keys in each account, by which moto's server knows whose call it is: of somebody
-    who reads, and of a member of the partner's group. The mocked
-    world is left again, but for what moto holds: from here on calls go over the network."""
+    """The deployed grant, and access keys by which moto's server identifies callers: in each account of a user who
+    reads, and of a member of the partner's group. The mocked world is then left, but moto's state stays, so that calls
+    go over the network."""
     contract = load(GRANT)
     stage = Stage(contract)
     stage.open()
@@ -59,7 +59,7 @@ def server(keys: Keys) -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture(scope="module")
 def profiles(keys: Keys, server: tuple[str, Faults], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Profiles `owner`, `partner` and `tester` of the user's configuration, at the server."""
+    """Profiles `owner`, `partner` and `tester` in the user's configuration, for the server."""
     with pytest.MonkeyPatch.context() as patched:
         _configured(keys, server[0], tmp_path_factory.mktemp("profiles"), patched)
         yield
@@ -96,7 +96,7 @@ def taken(alias: str = "owner", profile: str = "", config: Config = TWICE) -> li
 
 @cache
 def source(alias: str, profile: str) -> live.Source:
-    """One session for all tests, since it reads the models of services once."""
+    """One session for all tests, since it parses the service models once."""
     (found,) = live.sources([load(GRANT)], {alias: profile})
     return found
 
@@ -238,12 +238,12 @@ def test_mistakes_are_one_line(faults: Any, accounts: list[str], said: str, caps
 
 
 def denying(code: str, status: str, kind: Any, *, after: int = 0, only: int = 1_000) -> Callable[[int], Answer | None]:
-    """A call that is denied once it was let through so often, and only so many times."""
+    """A fault that denies a call after it was allowed this many times, for a number of calls."""
     return lambda before: kind(status, code, "no") if after <= before < after + only else None
 
 
 def as_aws_would(faults: dict[str, Any]) -> None:
-    """moto denies nothing, so that each denial that the grant promises is made here."""
+    """moto denies nothing, so every denial that the grant promises is injected here."""
     faults["AssumeRole"] = denying("AccessDenied", "403 Forbidden", xml_error, only=1)  # the owner's, who comes first
     faults["GetParameter"] = denying("AccessDeniedException", "400 Bad Request", json_error, after=1)
     for operation in ("AcceptTransitGatewayMulticastDomainAssociations", "AllocateAddress"):
@@ -269,12 +269,12 @@ def test_verify_live_takes_the_snapshots_verifies_them_and_tries_the_calls(fault
 
 @pytest.fixture(scope="module")
 def world(profiles: None) -> Recorded:
-    """What the accounts hold, taken once."""
+    """The snapshots of the accounts, taken once."""
     return Recorded(load(GRANT), {alias: join(Path(alias), taken(alias)) for alias in load(GRANT).accounts})
 
 
 def answers(world: Recorded, config: Config = TWICE) -> dict[str, str]:
-    """What became of each call; without the dry runs, since EC2's client takes a second to make."""
+    """The result of each call, without dry runs, since EC2's client takes a second to create."""
     sources = [source("owner", "owner"), source("partner", "tester")]
     plan = trial_run.plans({"g": world}, sources, TWICE)["g"]
     plan = replace(plan, trials=tuple(trial for trial in plan.trials if trial.service != "ec2"))

@@ -21,7 +21,7 @@ from grantproof.aws.mocked.world import World
 
 @pytest.fixture(scope="module")
 def caller() -> boto3.Session:
-    """Who has called, and was answered with an error."""
+    """A session that has made calls, one of them with an error."""
     with World({"owner": "111111111111"}, "eu-west-1", managed_policies=True) as world:
         session = world.root("owner")
         with pytest.raises(ClientError, match="NoSuchEntity"):

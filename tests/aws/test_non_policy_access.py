@@ -72,7 +72,7 @@ variants:
 
 
 def space(folder: Path, type_: str, properties: str = "{}", condition: str = "Condition: WithMore") -> Space:
-    """A grant with a role and a resource of a type, made under its variant `more` only."""
+    """A grant with a role, and a resource of a type that only the variant `more` creates."""
     service = "ec2.amazonaws.com"
     template = TEMPLATE.format(type=type_, properties=properties, condition=condition, service=service)
     (folder / "app.yaml").write_text(template, encoding="utf-8")
@@ -81,7 +81,7 @@ def space(folder: Path, type_: str, properties: str = "{}", condition: str = "Co
 
 
 def told_with_more(folder: Path, type_: str, properties: str = "{}", condition: str = "Condition: WithMore") -> str:
-    """What is said of the resource where the variant is chosen."""
+    """The finding about the resource under the variant."""
     of = space(folder, type_, properties, condition)
     noted, chosen = CombinedFindings(under="more"), of.contract.variants
     found = synthesised_under(of, chosen, "eu-west-1", noted)
@@ -100,7 +100,7 @@ def test_every_entry_of_the_table_matches_a_type_that_only_it_reports(begins: st
 
 
 def _is(type_: str, begins: str) -> bool:
-    """A type that this beginning takes in, and no entry of its own takes out."""
+    """Is it a type with this prefix that has no entry of its own with another kind?"""
     return type_.startswith(begins) and ACCESS_KINDS.get(type_, AccessKind.DIRECT) is ACCESS_KINDS[begins]
 
 
@@ -174,7 +174,7 @@ def test_principals_named_by_a_resource_of_an_option_are_reported(tmp_path: Path
 def test_for_a_real_account_access_is_determined_from_the_template(
     type_: str, properties: str, detail: str, tmp_path: Path
 ) -> None:
-    """Exports hold resources without their properties."""
+    """Exports contain resources without their properties."""
     of = space(tmp_path, "AWS::S3::Bucket", "{}", condition="")
     template = TEMPLATE.format(type=type_, properties=properties, condition="", service="ec2.amazonaws.com")
     (tmp_path / "real.yaml").write_text(template, encoding="utf-8")
@@ -381,7 +381,7 @@ def test_types_with_stand_ins_exist_and_are_in_no_table_of_access(type_: str) ->
 
 @pytest.mark.parametrize("type_", sorted(INERT))
 def test_a_stand_in_has_the_arn_that_aws_would_give_it(type_: str) -> None:
-    """What policies say of it are ARNs that IAM knows."""
+    """Policies refer to it by ARNs that IAM knows."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     identifiers = schema["primaryIdentifier"]
     by_arn = len(identifiers) == 1 and identifiers[0].lower().endswith("arn")
@@ -494,7 +494,7 @@ LOOKED_AT = """
 
 
 def test_every_deployable_type_is_classified() -> None:
-    """All others are not deployed, which is said of each. A newer moto may create more."""
+    """Resources of all other types are not deployed, which is reported for each. A newer moto can create more."""
     created = {type_ for type_ in parsing.get_model_map() if type_ in PROVIDER_SCHEMA_MANAGER.get_resource_types(HOME)}
     open_ = {type_ for type_ in created if access_kind(type_) is None and type_ not in INERT}
     assert open_ == {f"AWS::{name}" for name in LOOKED_AT}
@@ -520,7 +520,7 @@ ALL = "BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, R
     ],
 )
 def test_a_partial_public_access_block_leaves_the_rest_off(tmp_path: Path, properties: str, off: str) -> None:
-    """What is left out is off as soon as anything is said."""
+    """If the property is set, settings that it omits are off."""
     found = Synthesised((of := space(tmp_path, "AWS::S3::Bucket", properties, "")).contract, of.base)
     details = [one.detail for one in undeclarable(found)]
     assert bool(details) is bool(off)

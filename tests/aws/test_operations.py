@@ -32,7 +32,7 @@ NEWER = {"ssm": 2, "ec2": 28, "iam": 2, "kms": 0, "secretsmanager": 3, "lambda":
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_is_accounted_for(service: str) -> None:
-    """Each asks for actions that exist, or for none with a reason (rules T26, T28), or is newer than the list."""
+    """Each needs actions that exist, or none for a reason (rules T26, T28), or is newer than the list."""
     newer = []
     for name in model(service).operation_names:
         asked = authorisations(service, name, minimal_parameters(model(service).operation_model(name)), HERE)
@@ -67,7 +67,7 @@ def test_iam_calls_without_a_user_name_act_on_the_caller(name: str) -> None:
 
 
 def test_every_iam_operation_with_an_optional_user_name_acts_on_the_caller() -> None:
-    """And the sweep names one for callers that are no users, of whom AWS asks for a name."""
+    """The sweep names a user for callers that are no users, as AWS requires."""
     model_of, alice = model("iam").operation_model, f"arn:aws:iam::{A}:user/alice"
     shapes = {name: model_of(name).input_shape for name in model("iam").operation_names}
     optional = [n for n, s in shapes.items() if s and "UserName" in set(s.members) - set(s.required_members)]
@@ -283,7 +283,7 @@ def test_where_there_are_no_such_parameters_none_are_invented() -> None:
 
 @pytest.mark.parametrize("operation", ["GetBucketLocation", "GetBucketPolicy", "GetBucketVersioning"])
 def test_the_arn_of_an_object_does_not_name_a_bucket(operation: str) -> None:
-    """As in AWS's own S3ReadPolicy of SAM: s3:GetBucketLocation on a bucket and all that is in it."""
+    """As in SAM's S3ReadPolicy: s3:GetBucketLocation on a bucket and all objects in it."""
     operation_model = model("s3").operation_model(operation)
     known = list(operation_model.input_shape.members)
     minimal = minimal_parameters(operation_model)
@@ -364,7 +364,7 @@ def test_budgets_are_viewed_and_modified(operation: str, params: Any, asked: lis
 
 @pytest.mark.parametrize("service", ["budgets", "health"])
 def test_every_operation_has_an_action(service: str) -> None:
-    """Of a service all of whose actions are operations, those that are newer than the list are known by name."""
+    """If all actions of a service are operations, operations that are newer than the list are known by their names."""
     for name in model(service).operation_names:
         assert authorisations(service, name, minimal_parameters(model(service).operation_model(name)), HERE)
 

@@ -254,12 +254,12 @@ FAULTS: dict[str, tuple[str, str, str, str, str, Part | None]] = {
 
 @pytest.fixture(scope="module")
 def suite() -> ModuleType:
-    """The suite `variants`, whose functions are called as pytest would."""
+    """The suite `variants`, whose functions are called as pytest does."""
     return suite_of("variants")
 
 
 def said(suite: ModuleType, contract: Contract, function: str, part: Part | None) -> list[str]:
-    """What one function of the suite notes of a contract."""
+    """The findings of one function of the suite about a contract."""
     told = Notes()
     test = getattr(suite, f"test_{function}")
     if part is not None:

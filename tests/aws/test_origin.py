@@ -155,7 +155,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def marked(text: str, mark: str) -> tuple[int, int]:
-    """Line and column at which the statement of a marked line begins."""
+    """The line and column of the statement at a marked line."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.endswith(f"#{mark}"):
             start = line.index("{") if "{" in line else line.index("Effect")

@@ -115,7 +115,7 @@ def test_a_rule_that_cannot_be_evaluated_is_refused(assertion: Any) -> None:
 def _template(
     *, allowed: str = "yes", equal: str = "yes", mapped: str = "yes", when: str = "yes", **rest: Any
 ) -> Document:
-    """Refuses and takes its one parameter by a constraint, by a rule, and by what a map says; and asks for it."""
+    """A template that uses its one parameter in a constraint, in a rule, in a mapping and as a value."""
     found = {"Fn::FindInMap": ["Map", "all", "Value"]}
     value = {
         "Parameters": {"P": {"Type": "String", "AllowedValues": [allowed, "default"], "Default": "default"}},

@@ -55,7 +55,7 @@ TABLE = "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
 
 
 def _statement(template: Path, near: str) -> str:
-    """Where the statement begins that holds a text: what the verbs have to say, found without them."""
+    """The position of the statement that contains a text, which the commands have to report."""
     lines = template.read_text(encoding="utf-8").splitlines()
     (number,) = (n for n, line in enumerate(lines) if near in line)
     while template.suffix == ".json" and lines[number].strip() != "{":

@@ -46,7 +46,7 @@ BILLING = "arn:aws:iam::aws:policy/AWSBillingReadOnlyAccess"
 
 
 def told(folder: Path, promised: str, attached: str, of_other: str = "") -> list[tuple[str, str]]:
-    """Kind and detail of what the contract and the stacks do not have in common about the reader."""
+    """The kind and detail of each difference about the reader between contract and stacks."""
     (folder / "app.yaml").write_text(TEMPLATE.format(attached=attached, of_other=of_other), encoding="utf-8")
     (folder / "contract.yaml").write_text(CONTRACT.format(promised=promised), encoding="utf-8")
     contract = load(folder)

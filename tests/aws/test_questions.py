@@ -27,7 +27,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def at(file: str, sid: str) -> str:
-    """Where the shipped grant writes the statement of this Sid."""
+    """The position of the statement with this Sid in the shipped grant."""
     lines = (ROOT / SHIPPED / file).read_text(encoding="utf-8").splitlines()
     number = next(n for n, line in enumerate(lines, 1) if line.strip() == f"- Sid: {sid}")
     return f"{SHIPPED}/{file}:{number}:{lines[number - 1].index('Sid') + 1}"

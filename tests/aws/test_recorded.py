@@ -290,7 +290,7 @@ def test_a_file_that_is_no_answer_of_aws_is_refused(text: str, said: str, tmp_pa
 
 
 def test_a_name_in_two_accounts_is_looked_up_in_the_right_one(contract: Contract, whole: dict[str, Documents]) -> None:
-    """The partner's group is looked for in the partner's account, also where the owner has one of the same name."""
+    """The partner's group is looked up in the partner's account, even if the owner has one of the same name."""
     documents = copy.deepcopy(whole)
     (group,) = documents["partner"][DETAILS]["GroupDetailList"]
     twin = {**group, "Arn": group["Arn"].replace("222222222222", "111111111111"), "AttachedManagedPolicies": []}

@@ -63,7 +63,7 @@ RULE = "  Rule: {{Type: AWS::Events::Rule, {condition} Properties: {{Targets: [{
 
 
 def rule(*arns: str, condition: str = "") -> str:
-    """A rule with these targets, as they are written in YAML."""
+    """A rule with these targets, in YAML."""
     return RULE.format(condition=condition, targets=", ".join(f"{{Id: a{n}, Arn: {a}}}" for n, a in enumerate(arns)))
 
 
@@ -81,7 +81,7 @@ def grant(folder: Path, resources: str, *sends: str, changes: str = "") -> Contr
 
 
 def told(contract: Contract) -> Iterator[str]:
-    """What is found without any variant: kind and detail, `came along` for what nothing is promised of."""
+    """The findings without variants: kind and detail; `came along` for an undeclared resource."""
     found = Synthesised(contract, synthesise(contract))
     for sending in contract.sends:
         for one in disagreements_about(found, sending):
@@ -91,7 +91,7 @@ def told(contract: Contract) -> Iterator[str]:
 
 
 def told_under(contract: Contract, *variants: str) -> list[str]:
-    """What is found under a combination."""
+    """The findings under a combination."""
     chosen = [variant for variant in contract.variants if variant.alias in variants]
     noted = CombinedFindings()
     found = synthesised_under(Space(contract), chosen, "eu-west-1", noted)
@@ -155,7 +155,7 @@ def test_an_additional_and_a_missing_destination_are_reported(tmp_path: Path) ->
 
 
 def test_a_promise_covers_only_its_own_resource(tmp_path: Path) -> None:
-    """Be it of the same type or another, and be the destination the same."""
+    """Another resource of the same or another type needs its own, even for the same destination."""
     second = rule(BUS).replace("  Rule:", "  Second:")
     third = f"  Third: {{Type: AWS::SNS::Subscription, Properties: {{Endpoint: '{BUS}'}}}}"
     said = list(told(grant(tmp_path, "\n".join((rule(BUS), second, third)), promised(BUS))))
@@ -188,7 +188,7 @@ def test_a_stale_promise_is_reported_with_the_reason(resource: str, promise: str
 
 @pytest.mark.parametrize("written", ["!ImportValue bus", "'{{resolve:ssm:/central/bus}}'", "''"])
 def test_an_unresolved_destination_is_never_covered(written: str, tmp_path: Path) -> None:
-    """Whatever it comes to, no contract can have promised it."""
+    """No contract can have promised it, whatever its value."""
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     found = Synthesised(contract, synthesise(contract))
     stack = found.deployment.stacks[0]
@@ -261,7 +261,7 @@ def test_a_destination_with_the_region_differs_by_region(tmp_path: Path) -> None
 def test_for_a_real_account_an_unresolved_destination_is_not_verified(
     written: str, kinds: list[str], tmp_path: Path
 ) -> None:
-    """Exports hold resources without their properties."""
+    """Exports contain resources without their properties."""
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     found = Synthesised(contract, synthesise(contract))
     others = "\n  Inner: {Type: AWS::CloudFormation::Stack}\n  Looked: {Type: AWS::SSM::Parameter}\n"
@@ -306,7 +306,7 @@ def test_for_a_real_account_parameters_come_from_the_export(
 
 
 def test_a_resource_that_the_template_lacks_is_not_assumed_to_send_nothing(tmp_path: Path) -> None:
-    """The stack was changed since, or the template of a nested one is not the grant's."""
+    """The stack has changed since, or the template of a nested stack is not part of the grant."""
     contract = grant(tmp_path, rule(BUS), promised(BUS))
     found = Synthesised(contract, synthesise(contract))
     made = [Resource((name,), "AWS::Events::Rule", "rule", "owner", None) for name in ("Rule", "Later")]
@@ -318,7 +318,7 @@ def test_a_resource_that_the_template_lacks_is_not_assumed_to_send_nothing(tmp_p
 
 
 def test_an_undeployed_resource_sends_what_its_template_says(tmp_path: Path) -> None:
-    """Who accepts that it is not deployed accepts nothing of where it sends; the defaults of parameters count."""
+    """A waiver for its not being deployed does not accept its destinations; defaults of parameters apply."""
     contract = grant(tmp_path, rule("!Ref Bus"))
     found = Synthesised(contract, synthesise(contract))
     stack = found.deployment.stacks[0]
@@ -333,7 +333,7 @@ def test_an_undeployed_resource_sends_what_its_template_says(tmp_path: Path) -> 
 
 
 def test_an_undeployed_resource_names_the_principals_that_its_template_names(tmp_path: Path) -> None:
-    """Who accepts that it is not deployed accepts nobody whom a later change names."""
+    """A waiver for its not being deployed does not accept principals that a later change adds."""
     contract = grant(tmp_path, rule("!Ref Bus"))
     found = Synthesised(contract, synthesise(contract))
     written = {"Type": "AWS::Cloud9::EnvironmentEC2", "Properties": {"OwnerArn": "arn:aws:iam::999999999999:user/m"}}
@@ -346,7 +346,7 @@ def test_an_undeployed_resource_names_the_principals_that_its_template_names(tmp
 
 
 def test_a_parameter_from_parameter_store_is_not_known_from_an_export(tmp_path: Path) -> None:
-    """It gives the name of the parameter in the Parameter Store; nor is a template that a transform rewrites known."""
+    """The export contains only the name in Parameter Store. Nor is a template known that a transform rewrites."""
     contract = grant(tmp_path, rule("!Ref Bus"), promised(BUS))
     text = (tmp_path / "app.yaml").read_text(encoding="utf-8")
     kinds = []

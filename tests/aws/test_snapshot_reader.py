@@ -28,7 +28,7 @@ def stage() -> Iterator[Stage]:
 
 
 def _fill(stage: Stage) -> None:
-    """One resource of each service, so that its policy is asked for."""
+    """Create a resource of each service, so that its policy is read."""
     owner = stage.world.root("owner")
     made = {service: stage.world.client(owner, service) for service in live.RESOURCE_POLICIES}
     made["s3"].create_bucket(Bucket="one", CreateBucketConfiguration={"LocationConstraint": CONTRACT.region})
@@ -68,7 +68,7 @@ def test_the_role_can_take_a_complete_snapshot(stage: Stage) -> None:
 
 @pytest.mark.parametrize("action", sorted(live.CALLS.values()))
 def test_without_any_one_permission_there_is_no_snapshot(stage: Stage, action: str) -> None:
-    """And the message names the one that is missing."""
+    """The message names the missing permission."""
     iam = stage.world.client(stage.world.root("owner"), "iam")
     held = stage.held(CONTRACT.principal("reader"))
     assert held is not None
@@ -86,7 +86,7 @@ def test_without_any_one_permission_there_is_no_snapshot(stage: Stage, action: s
 
 
 def test_a_snapshot_taken_by_the_role_is_verified(stage: Stage) -> None:
-    """The partner's side by its own administrator; then the grant is verified against what both read."""
+    """The partner's account is read by its own administrator; then the grant is verified with both snapshots."""
     exports = {}
     for alias, account in CONTRACT.accounts.items():
         session = source(stage).session if alias == "owner" else stage.world.root(alias)

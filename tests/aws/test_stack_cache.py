@@ -188,7 +188,7 @@ Resources:
 
 
 def test_a_loop_is_not_synthesised_and_its_position_is_given(tmp_path: Path) -> None:
-    """Verified it is all the same: deployed, it is written out."""
+    """It is verified all the same, since a deployment unrolls it."""
     (tmp_path / "app.yaml").write_text(LOOP, encoding="utf-8")
     contract = {
         "version": 1,

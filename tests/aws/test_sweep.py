@@ -71,7 +71,7 @@ def test_without_permission_every_operation_is_refused_with_the_service_s_error(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_administrator_is_allowed_every_operation(world: World, service: str) -> None:
-    """What moto would then do does not matter here: every call ends before it is sent, by an answer that says so."""
+    """What moto would do does not matter here: each call is answered before it is sent."""
     authoriser = world.authorise
     assert authoriser is not None
     passed = []
@@ -99,8 +99,8 @@ def test_an_administrator_is_allowed_every_operation(world: World, service: str)
 
 
 def test_a_writing_call_is_authorised_but_not_carried_out(world: World) -> None:
-    """It left text that is no policy on a bucket, after which nothing could be judged any more, and a topic with a
-    policy of its own, which the contract did not declare."""
+    """Such calls left an invalid policy on a bucket, after which nothing could be decided, and an undeclared topic with
+    a policy."""
     suite = suite_of("access")
     world.client(world.root("owner"), "s3").create_bucket(
         Bucket="sample", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -122,7 +122,7 @@ def test_a_writing_call_is_authorised_but_not_carried_out(world: World) -> None:
 
 
 def test_a_refusal_without_a_named_policy_counts_if_a_rule_gives_it(world: World) -> None:
-    """Rule K9. A grant of everything on another account's key was said to let its neighbours through."""
+    """Rule K9. Such a refusal, for keys of another account, was reported as access to similar resources."""
     suite = suite_of("access")
     caller = world.client(SESSIONS["admin"], "kms")
     foreign = "arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-55555555555a"

@@ -128,7 +128,7 @@ Resources:
 
 
 def test_a_template_and_a_snippet_that_contradict_each_other_are_refused() -> None:
-    """Which of the two counts is not documented: a statement's Action may be the one or the other."""
+    """AWS does not document which value applies, and it can be the Action of a statement."""
     text = "Resources: {T: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://s/a.yaml}}, Type: X::Y::Z}}"
     with pytest.raises(TemplateError, match="Type stands in the template and in what it includes"):
         process(document(text), Scope(), lambda _: document("Type: A::B::C", "policies.yaml"))

@@ -1,7 +1,7 @@
-"""Calls that are tried against real accounts: none of them can change anything, and what is no answer is none.
+"""Calls that are tried against real accounts: none can change anything, and an ambiguous answer decides nothing.
 
-Most of it with calls that are authorised here, and denied with the services' own errors; the wire is in
-tests/aws/test_live.py.
+Most tests use calls that are authorised here, and denied with the services' own errors; tests/aws/test_live.py uses
+HTTP.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_a_role_that_no_profile_can_assume_is_not_verified(world: Recorded, sour
 def test_a_caller_without_own_permission_is_not_taken_as_denied_by_the_role(
     stage: Stage, world: Recorded, sources: list[Source]
 ) -> None:
-    """It is the trust policy that is to be tried, and that of the account would let this user in."""
+    """The trust policy is to be tried, and it would let this user in."""
     stranger = replace(sources[0], session=stage.outsider(CONTRACT.accounts["partner"], "bystander"))
     later = Recorded(CONTRACT, {a: join(Path(a), list(account(stage, a).values())) for a in CONTRACT.accounts})
     found = plan(later, [stranger])
@@ -116,8 +116,7 @@ SESSION = boto3.Session("k", "s", region_name="eu-west-1")
 
 
 def test_a_call_whose_answer_is_ambiguous_is_not_made() -> None:
-    """S3 answers 403 for an object that is not there, so that neither an example of a pattern nor a neighbour tells
-    allowed from denied."""
+    """S3 answers 403 for an object that does not exist, so an invented name cannot distinguish allowed from denied."""
     bucket, table = "arn:aws:s3:::reports", "arn:aws:dynamodb:eu-west-1:111111111111:table/orders"
     assert [trials_inside._beside(arn) for arn in (bucket, f"{bucket}/a", f"{bucket}/*", "*")] == [None] * 4
     assert trials_inside._beside(table) == f"{table}2"
@@ -201,7 +200,7 @@ def test_a_call_that_could_change_something_is_never_made(
 
 
 def test_no_operation_that_writes_counts_as_a_read() -> None:
-    """By the access level of the action that it is authorised as, whatever it is called."""
+    """The access level of its action decides, whatever its name."""
     for service in ("iam", "s3", "sqs", "ssm", "secretsmanager", "kms", "lambda", "ec2", "sns", "dynamodb"):
         for name in actions.in_service(service):
             if set(actions.details(name).levels) - {"List", "Read"}:

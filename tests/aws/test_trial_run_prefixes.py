@@ -52,7 +52,7 @@ Resources:
 
 @pytest.mark.parametrize("deployed", ["app/*", "*"])
 def test_prefixes_similar_to_the_allowed_one_are_tried(tmp_path: Path, deployed: str) -> None:
-    """The bucket is there, so that its denials are some; a role that may list all of it is found out."""
+    """The bucket exists, so that denials count; a role that may list all of it is noticed."""
     (tmp_path / "contract.yaml").write_text(LISTER, encoding="utf-8")
     (tmp_path / "lister.yaml").write_text(LISTING.replace('"app/*"', f'"{deployed}"'), encoding="utf-8")
     contract = load(tmp_path / "contract.yaml")

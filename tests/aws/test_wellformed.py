@@ -85,7 +85,7 @@ def test_a_pattern_that_java_and_python_read_alike_is_accepted(pattern: str) -> 
      ("!!int '0144'", True), ("144", False), ("'0144'", False), ("222222222222", False), ("2012-10-17", False)],
 )  # fmt: skip
 def test_a_number_that_parsers_read_differently_is_refused_in_a_policy(written: str, refused: bool) -> None:
-    """CloudFormation makes a float of an account that begins with 0, and another reader of YAML other numbers."""
+    """CloudFormation reads an account ID that begins with 0 as a float, and YAML parsers as other numbers."""
     age = f"{{NumericLessThan: {{x: {written}}}}}"
     policy = parse(f"Mode: 0644\nPolicy: {{Statement: [{{Effect: Allow, Condition: {age}}}]}}", Path("t.yaml"))
     if not refused:

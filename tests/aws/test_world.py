@@ -31,7 +31,7 @@ def trust(*principals: str, **more: Any) -> str:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Two accounts whose calls are authorised, with a role in the owner's that the partner account may enter."""
+    """Two accounts whose calls are authorised; the owner's has a role that the partner account may assume."""
     with World({"owner": OWNER, "partner": PARTNER}, "eu-west-1") as opened:
         opened.authorise = Authoriser(opened, lambda: policies(opened))
         iam = opened.client(opened.root("owner"), "iam")
@@ -69,7 +69,7 @@ def test_an_assumed_role_acts_in_the_account_of_the_role(world: World) -> None:
 
 
 def test_moto_alone_would_allow_a_stranger_s_call(world: World) -> None:
-    """Why we authorise calls ourselves: without it a stranger's call succeeds."""
+    """The reason why calls are authorised by this package."""
     stranger = world.user("333333333333", "mallory", policies={"all": ANYTHING})
     with pytest.raises(ClientError, match="no role trust policy allows") as caught:
         world.assume(stranger, ROLE)
@@ -254,7 +254,7 @@ def test_an_account_is_in_one_organization_or_in_none(world: World) -> None:
 
 @pytest.mark.parametrize("by_name", [True, False], ids=["by aws:PrincipalArn", "as Principal"])
 def test_a_recreated_role_is_not_the_principal_that_policies_named(by_name: bool) -> None:
-    """Rules P21, P22 and P24. Seen on a stage, whose snapshots show trust policies as IAM does."""
+    """Rules P21, P22 and P24. On a stage, whose snapshots show trust policies as IAM does."""
     contract = load(Path(__file__).parents[2] / "templates" / "cross-account-ssm")
     stage = Stage(contract)
     stage.open()
@@ -288,7 +288,7 @@ def test_a_role_session_gets_no_federation_token_whatever_its_permissions(world:
 
 
 def test_the_stranger_is_from_an_account_that_the_grant_does_not_mention(tmp_path: Path) -> None:
-    """A partner with the number that was the stranger's was let in, and told as somebody who should not be."""
+    """A partner with the stranger's account ID was reported as somebody who should not be let in."""
     good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
     (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     text = (good / "contract.yaml").read_text(encoding="utf-8").replace("111111111111", "999999999999")
@@ -298,7 +298,7 @@ def test_the_stranger_is_from_an_account_that_the_grant_does_not_mention(tmp_pat
 
 
 def test_an_invalid_bucket_gives_a_one_line_error_and_the_world_is_left(tmp_path: Path) -> None:
-    """The grants after it found their stacks there already."""
+    """Otherwise the next grants would find its stacks."""
     good = Path(__file__).parent.parent.parent / "fixtures" / "broken" / "good"
     (tmp_path / "role.yaml").write_text((good / "role.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     text = (good / "contract.yaml").read_text(encoding="utf-8")

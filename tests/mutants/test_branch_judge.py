@@ -97,14 +97,14 @@ def of(grant: Path, id_: str) -> Mutant:
 
 
 def test_a_branch_that_no_combination_takes_is_not_called_equivalent(of_parameter: BranchJudge) -> None:
-    """A key goes with a parameter whose name is a path in every variant: what stands there for others is unseen."""
+    """A key is only used with a parameter that is a path in every variant; other values were not examined."""
     result = of_parameter.judge(of(PARAMETER, "branch-second-everything iam.yaml[4]"))
     assert (result.verdict, result.why) == ("dormant", "nothing of what the contract speaks of takes this branch")
 
 
 @pytest.mark.parametrize("fault", ["principal-another-partition key.yaml[1]", "sub-partition-written-out iam.yaml[1]"])
 def test_a_principal_of_another_partition_is_invalid(of_parameter: BranchJudge, fault: str) -> None:
-    """We look at its account, and AWS refuses it."""
+    """AWS refuses such a principal, so it does not count as access."""
     result = of_parameter.judge(of(PARAMETER, fault))
     assert result.verdict == "killed", str(result)
     assert "Invalid principal" in result.findings[0].detail
@@ -116,7 +116,7 @@ def test_a_removed_rule_allows_a_combination_that_the_contract_excludes(of_param
 
 
 def test_a_mutant_that_aws_refuses_without_variants_is_judged_under_them(branches: BranchJudge) -> None:
-    """The role stands under a condition; where it is made, the profile that came along can be deployed."""
+    """The role has a condition; if it is true, the added profile can be deployed."""
     result = branches.judge(
         of(GRANT, "instance-profile-more owner.yaml[3]"), refused="Unresolved resource dependencies"
     )
@@ -173,7 +173,7 @@ def profile(role: str) -> Resource:
 
 
 def test_parameters_of_a_nested_stack_are_no_difference_unless_they_disclose_a_secret() -> None:
-    """What comes of it is compared itself."""
+    """Their effects on the nested stack are compared separately."""
     one, others = synthesised(PARAMETER), []
     for given in ("more", "{{resolve:secretsmanager:s:SecretString:p}}"):
         found = one.deployment
@@ -204,7 +204,7 @@ def test_parameters_of_a_nested_stack_are_no_difference_unless_they_disclose_a_s
     ],
 )
 def test_two_combinations_that_differ_in_one_thing_are_not_alike(what: str) -> None:
-    """Else what another combination was found to be would be taken for this one's."""
+    """Otherwise the result of one combination would be used for the other."""
     grant = ROOT / "templates" / "cross-account-secret"
     one, other = synthesised(grant), synthesised(grant)
     assert hold_the_same(one, other)

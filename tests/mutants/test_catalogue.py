@@ -1,4 +1,4 @@
-"""The catalogue of operators, and where they apply."""
+"""The catalogue of mutation operators, and the sites to which they apply."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAR = {"Fn::Sub": "${Name}*"}
 
 @cache
 def of(folder: Path) -> tuple[Mutant, ...]:
-    """Every mutant of a grant; of the shipped one, which has over a thousand, the first of each operator."""
+    """Every mutant of a grant; for the shipped one, which has over a thousand, the first of each operator."""
     return tuple(mutants(load(folder), operators(), 1 if folder == SHIPPED else None))
 
 
@@ -41,7 +41,7 @@ def test_there_are_enough_operators_and_each_simulates_something_else() -> None:
 
 
 def test_every_operator_applies_somewhere() -> None:
-    """One that applies nowhere has never been seen to work."""
+    """An operator that applies nowhere has never been tested."""
     applied = {mutant.operator.name for grant in GRANTS for mutant in of(grant)}
     assert {o.name for o in operators()} - applied == set()
 

@@ -77,8 +77,8 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def test_a_mutant_of_every_operator_is_caught_for_its_reason_or_proved_to_change_nothing(tmp_path: Path) -> None:
-    """The score that is printed, and the evidence beside the reports: of the shipped grant, in branches that only
-    variants deploy too. `make mutants` does the same with all mutants of every grant."""
+    """For the shipped grant, also in branches that only variants deploy: the printed score, and the counts in the
+    reports. `make mutants` does the same with all mutants of every grant."""
     done = run(tmp_path, "--each=1", grants=SHIPPED)
     assert done.returncode == 0, done.stdout + done.stderr
     evidence = json.loads((tmp_path / "reports" / "mutants.json").read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ def test_a_gate_without_its_proof_lets_mutants_through_and_the_score_says_so(tmp
 
 
 def test_a_failure_for_another_reason_does_not_kill_a_mutant(tmp_path: Path) -> None:
-    """Lint complains that a parameter is no longer used; of the wildcard that stands in its place it says nothing."""
+    """Lint reports that a parameter is no longer used, but not the wildcard in its place."""
     done = run(tmp_path, "-o", "resource-everything", "--each", "1", "-k", "lint", grants=CONDITIONS)
     assert done.returncode == 1
     assert "KILLED FOR ANOTHER REASON" in done.stdout
@@ -144,7 +144,7 @@ def test_a_failure_for_another_reason_does_not_kill_a_mutant(tmp_path: Path) -> 
 
 
 def test_the_engine_and_a_verification_from_scratch_agree(tmp_path: Path) -> None:
-    """A mutant written out as a grant fails the same tests when it is verified like any other."""
+    """A mutant written as a grant fails the same tests in an ordinary verification."""
     done = run(tmp_path, "-o", "inline-policy-more")
     assert done.returncode == 0, done.stdout + done.stderr
     (mutant,) = mutants(load(GOOD), chosen(["inline-policy-more"]))

@@ -33,7 +33,7 @@ GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "gran
 
 @pytest.mark.parametrize("contract", GRANTS, ids=lambda contract: contract.grant)
 def test_the_synthesis_of_a_grant_equals_its_deployment(contract: Contract) -> None:
-    """Else its mutants are all deployed: right, and ten times slower."""
+    """Otherwise all of its mutants would be deployed, which is correct but ten times slower."""
     with opened(contract) as stage:
         assert SynthesisJudge.of(Baseline.of(stage)) is not None
 
@@ -56,7 +56,7 @@ def opened(contract: Contract) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("name", ["cross-account-s3-read", "cross-account-secret"])
 def test_two_deployments_of_a_grant_are_equal(name: str) -> None:
-    """Although keys and secrets are called otherwise each time."""
+    """Although the names of keys and secrets differ each time."""
     held = []
     for _ in range(2):
         with opened(load(ROOT / "templates" / name)) as stage:
@@ -113,7 +113,7 @@ def test_a_role_tag_counts_if_a_policy_refers_to_it(tag: str, value: str, differ
 def test_a_removed_deny_is_a_difference_though_no_policy_allows_the_action(
     aspect: str, before: list[str], after: list[str], differs: bool
 ) -> None:
-    """A bucket's policy can let a session in whom the boundary merely leaves out."""
+    """A bucket policy can allow a session something that its boundary does not allow, but not what a Deny forbids."""
 
     def held(denied: list[str]) -> Access:
         listed = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}

@@ -43,7 +43,7 @@ SCOPE = Scope({"Name": "shared", "Partner": "222222222222"}, pseudo_parameters("
 
 
 def named(item: Any) -> Any:
-    """What the text of `Fn::Sub` has in the place of functions."""
+    """A policy with the text of `Fn::Sub` in place of functions."""
     match item:
         case {"Fn::Sub": str(text)}:
             return text
@@ -57,12 +57,12 @@ def named(item: Any) -> Any:
 
 
 def contract(template: Path) -> Contract:
-    """As far as it is asked here: its templates."""
+    """The part of a contract that is used here: its templates."""
     return cast(Contract, SimpleNamespace(templates=(template,)))
 
 
 def policies(path: Path, document: Any) -> dict[str, list[Any]]:
-    """What every operator makes of the policy, as it would be deployed; by operator."""
+    """The results of every operator for the policy, as they would be deployed, by operator."""
     resource = {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": {"ResourcePolicy": document}}
     parameters = {name: {"Type": "String", "AllowedPattern": "[a-z0-9]+"} for name in ("Name", "Partner")}
     path.write_text(json.dumps({"Parameters": parameters, "Resources": {"Shared": resource}}), encoding="utf-8")
@@ -118,7 +118,7 @@ def test_text_that_is_no_policy_is_not_changed(text: str, tmp_path: Path) -> Non
 
 
 def test_a_parameter_named_in_a_policy_text_counts_as_reaching_policies(tmp_path: Path) -> None:
-    """Else a mutant by which it takes a wildcard would count as one that changes nothing."""
+    """Otherwise a mutant that lets it accept a wildcard would count as equivalent."""
     path = tmp_path / "t.json"
     policies(path, {"Fn::Sub": json.dumps(named({"Version": "2012-10-17", "Statement": STATEMENTS}))})
     assert set(constraints(contract(path))) == {"t.json Name", "t.json Partner"}
