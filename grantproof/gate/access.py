@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +10,7 @@ from grantproof.aws.held.sends import Sender
 from grantproof.gate.state import State
 from grantproof.iam import EVERYTHING, IamError, Layers, Policy, PolicyType, Request, evaluate
 from grantproof.iam.assumption import in_doubt
+from grantproof.iam.comparison.all_callers import by_all_callers
 from grantproof.iam.comparison.compare import Comparison, Difference, Verdict, compare
 from grantproof.iam.comparison.witness import delegated
 from grantproof.source import Place, read
@@ -51,6 +52,21 @@ class Access:
 _PLACEHOLDER_POLICIES = ("owner", EVERYTHING.label)
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A difference for one kind of caller."""
+
+    way: Way
+    difference: Difference
+    promise: Promise | None
+
+    @property
+    def about(self) -> object:
+        """What is the same for several kinds of callers whom the same statements let in."""
+        cited = tuple(c for c in self.difference.because if c.policy not in _PLACEHOLDER_POLICIES)
+        return self.way, self.promise, cited
+
+
 #: The action of a witness for an external destination, which is no request.
 SENDS = "sends"
 
@@ -81,10 +97,10 @@ class Compared:
         aliases = dict.fromkeys(p.alias for state in states for p in state.contract.principals)
         for alias in (*aliases, *dict.fromkeys(arn for state in states for arn in state.undeclared())):
             old, new = (state.layers(alias) if state else Layers() for state in (self._before, self._after))
-            yield from self._differences(alias, "allows", old, new, None)
+            yield from self._differences(alias, "allows", [(old, new)], None)
             if arns := [arn for state in states if (arn := state.role_arn(alias))]:
                 old, new = self._trust(alias)
-                yield from self._differences(alias, "trust", old, new, arns[0].split(":")[4])
+                yield from self._differences(alias, "trust", [(old, new)], arns[0].split(":")[4])
                 yield from self._sessions(alias, arns[0])
         yield from self._resource_policies(states)
         yield from self._sent()
@@ -147,21 +163,31 @@ class Compared:
                 state.policies.resource_policies.get(arn) if state else None for state in (self._before, self._after)
             ]
             before, after = _both(*found)
-            seen: set[str] = set()
             # Within one account a resource policy alone can allow; across accounts an identity policy has to allow as
             # well.
-            for identity in ((), (EVERYTHING,)):
-                old, new = (Layers(identity=identity, resource=policy) for policy in (before, after))
-                for access in self._differences(arn, "policy", old, new, owner):
-                    if access.clause not in seen:
-                        seen.add(access.clause)
-                        yield access
+            pairs = [
+                (Layers(identity=identity, resource=before), Layers(identity=identity, resource=after))
+                for identity in ((), (EVERYTHING,))
+            ]
+            yield from self._differences(arn, "policy", pairs, owner)
 
-    def _differences(self, alias: str, which: str, old: Layers, new: Layers, owner: str | None) -> Iterator[Access]:
+    def _differences(
+        self, alias: str, which: str, pairs: Sequence[tuple[Layers, Layers]], owner: str | None
+    ) -> Iterator[Access]:
+        """What differs between the old and the new layers of some pair, for all kinds of callers together."""
         subject = {"allows": f"{alias} may", "trust": f"{alias} is entered by", "policy": f"policy on {alias}"}[which]
+        about = (alias, which, subject)
+        pieces = [piece for old, new in pairs for piece in self._pieces(about, old, new, owner)]
+        if len(pairs) > 1:
+            pieces = list({str(piece.difference.clause): piece for piece in reversed(pieces)}.values())[::-1]
+        merged = by_all_callers(pieces, clause=lambda piece: piece.difference.clause, alike=lambda piece: piece.about)
+        for piece, clause in merged:
+            yield self._access(piece.way, about, replace(piece.difference, clause=clause), piece.promise)
+
+    def _pieces(self, about: tuple[str, str, str], old: Layers, new: Layers, owner: str | None) -> Iterator[_Piece]:
+        alias, which, subject = about
         if old == new:
             return
-        about = (alias, which, subject)
         found = compare(old, new, owner=owner)
         self._note(subject, found)
         promise = self._after.promise(alias, which) if self._after else None
@@ -169,13 +195,13 @@ class Compared:
         if beyond is not found:
             self._note(f"{subject}: whether the contract covers it", beyond)
         for difference in beyond.new_access:
-            yield self._access("gained", about, difference, None)
+            yield _Piece("gained", difference, None)
         for difference in found.new_access:
             # Partly covered access is reported twice: the part not covered is among `beyond.new_access`.
             if (covering := self._promise(alias, which, difference)) is not None:
-                yield self._access("gained", about, difference, covering)
+                yield _Piece("gained", difference, covering)
         for difference in found.lost_access:
-            yield self._access("lost", about, difference, None)
+            yield _Piece("lost", difference, None)
 
     def _note(self, subject: str, found: Comparison) -> None:
         if (reason := _doubt(found)) and not any(doubt.endswith(f": {reason}") for doubt in self.doubts):

@@ -111,7 +111,8 @@ def test_deleting_the_last_grant_loses_all_its_access(repository: Path, capsys: 
     git(repository, "rm", "--quiet", "-r", "grants")
     assert main(["gate", "grants", "--base", "main"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Access changes: 0 gained, 3 lost;")
+    assert said.startswith("Access changes: 0 gained, 2 lost;")
+    assert "  - reader is entered by: sts:AssumeRole by any user and any role session of account 111111111111" in said
     assert "reader  (deleted)" in said
     assert main(["gate", "grant", "--base", "main"]) == 2, "and a folder that never was is a mistake"
 

@@ -9,6 +9,7 @@ import pytest
 
 from grantproof.iam import IamError, Layers, Request
 from grantproof.iam.assumption import DEFAULTS, Judge
+from grantproof.iam.comparison import all_callers
 from grantproof.iam.comparison.clause import Clause
 from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.comparison.comparisons import layers_of
@@ -31,6 +32,23 @@ def deny(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 def when(operator: str, key: str, *values: str) -> dict[str, Any]:
     return {"Condition": {operator: {key: list(values)}}}
+
+
+@pytest.mark.parametrize(
+    ("several", "as_one"),
+    [
+        (["any user of account 1"], "any user of account 1"),
+        (["the root user of account 1", "any user of account 1"], "any user and the root user of account 1"),
+        (
+            ["any service", "anybody, also without credentials", "any user of any other account"],
+            "anybody, also without credentials, and by any user of any other account, and by any service",
+        ),
+        (["sessions of arn:aws:iam::1:role/a", "any service"], "any service, and by sessions of arn:aws:iam::1:role/a"),
+        (["any user of account 1", ""], ""),
+    ],
+)
+def test_kinds_of_callers_are_told_together_by_account(several: list[str], as_one: str) -> None:
+    assert all_callers.in_words(several) == as_one
 
 
 IN = when("StringEquals", "aws:RequestedRegion", "eu-west-1")

@@ -112,6 +112,38 @@ def test_a_trust_policy_without_the_promised_condition_lets_somebody_new_in() ->
     assert all("sts:externalid" not in b.witness.values for b in found.breaches)
 
 
+PUBLISH, TOPIC = "sns:Publish", "arn:aws:sns:eu-west-1:111111111111:t"
+
+
+def test_a_statement_that_lets_several_kinds_of_callers_in_is_one_breach_that_names_them_all() -> None:
+    """And one for each statement; the witness of what is public has no credentials."""
+    promised = policy("contract", allow(PUBLISH, TOPIC, Principal={"AWS": "111111111111"}), type_=PolicyType.RESOURCE)
+    partner = allow("sns:Subscribe", TOPIC, Principal={"AWS": "222222222222"})
+    public = allow(PUBLISH, TOPIC, Principal="*")
+    real = policy(TOPIC, partner, public, type_=PolicyType.RESOURCE)
+    found = {b.cited.statement: b for b in check_promise([promised], [real], owner="111111111111").breaches}
+    of_account = "any user, any role session and the root user of account 222222222222"
+    assert found[0].clause == f"sns:Subscribe on {TOPIC} by {of_account}"
+    assert found[1].clause.startswith(f"{PUBLISH} on {TOPIC} by anybody, also without credentials, and by ")
+    assert "any user, any role session and the root user of any other account" in found[1].clause
+    assert str(found[1].witness.principal) == "anonymous"
+    assert len(found) == len(check_promise([promised], [real], owner="111111111111").breaches) == 2
+
+
+def test_callers_who_are_let_in_under_other_conditions_are_a_breach_of_their_own() -> None:
+    promised = policy("contract", allow(PUBLISH, TOPIC, Principal={"AWS": "111111111111"}), type_=PolicyType.RESOURCE)
+    user = {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::222222222222:user/*"}}
+    both = [
+        allow(PUBLISH, TOPIC, Principal={"AWS": "222222222222"}, Condition=user),
+        allow("sns:Subscribe", TOPIC, Principal={"AWS": "222222222222"}),
+    ]
+    real = policy(TOPIC, *both, type_=PolicyType.RESOURCE)
+    clauses = {b.cited.statement: b.clause for b in check_promise([promised], [real], owner="111111111111").breaches}
+    assert " by any user of account 222222222222" in clauses[0]
+    assert "role session" not in clauses[0]
+    assert "role session" in clauses[1]
+
+
 def test_a_breach_that_depends_on_a_reading_is_a_doubt() -> None:
     promised = policy("contract", allow("ssm:GetParameter", "arn:aws:ssm:*:111111111111:parameter/a*b"))
     real = policy(

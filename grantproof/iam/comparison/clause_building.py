@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from grantproof.iam.comparison.all_callers import ANYBODY
 from grantproof.iam.comparison.caller import Caller
 from grantproof.iam.comparison.callers import at_arn
 from grantproof.iam.comparison.clause import Clause, Excepted
@@ -142,7 +143,7 @@ def described(caller: Caller) -> str:
         account = " of any other account"
     match principal.kind:
         case Kind.ANONYMOUS:
-            return "anybody, also without credentials"
+            return ANYBODY
         case Kind.ROOT:
             return f"the root user{account}"
         case Kind.ROLE_SESSION if unnamed and FRESH not in (principal.issuer or ""):

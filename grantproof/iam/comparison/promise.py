@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grantproof.iam.assumption import in_doubt
+from grantproof.iam.comparison.all_callers import by_all_callers
+from grantproof.iam.comparison.clause import Clause
 from grantproof.iam.comparison.compare import Comparison, Difference, compare
 from grantproof.iam.comparison.witness import borne_by, delegated, in_partition
 from grantproof.iam.decision import Cited, Outcome
@@ -93,34 +95,44 @@ def _checked(
             (Layers(identity=identity, resource=old), Layers(identity=identity, resource=new))
             for identity in ((EVERYTHING,), ())
         ]
-    breaches: dict[tuple[bool, str], Breach] = {}
+    pieces: dict[tuple[bool, str], _Piece] = {}
     doubts = []
     for before, after in sides:
         found = compare(before, after, owner=owner)
         doubts.append(_doubt(found))
         for difference in found.new_access:
             witness = _told(difference.witness, after, before, bearer, partition)
-            cited = _of_interest(difference, before)
-            breach = _breach(difference, cited, witness, wider=True)
-            breaches.setdefault((True, breach.in_full), breach)
+            piece = _Piece(True, difference.clause, _of_interest(difference, before), witness)
+            pieces.setdefault((True, difference.clause.in_words()), piece)
         for difference in found.lost_access:
             witness = _told(difference.witness, before, after, bearer, partition)
-            cited = _answered(difference, after)
-            breach = _breach(difference, cited, witness, wider=False)
-            breaches.setdefault((False, breach.in_full), breach)
+            piece = _Piece(False, difference.clause, _answered(difference, after), witness)
+            pieces.setdefault((False, difference.clause.in_words()), piece)
+    merged = by_all_callers(pieces.values(), clause=lambda p: p.clause, alike=lambda p: (p.wider, p.cited))
+    told = [_breach(clause, piece.cited, piece.witness, wider=piece.wider) for piece, clause in merged]
+    breaches = {(breach.wider, breach.in_full): breach for breach in told}
     if len(sides) == 1:
         undenied = denied_less(Layers(identity=promised), sides[0][1])
         doubts.append(_doubt(undenied))
         for difference in undenied.lost_access:
             witness = difference.witness
             cited = evaluate(witness, sides[0][0]).because[0]
-            breach = replace(_breach(difference, cited, witness, wider=True), denied=True)
+            breach = replace(_breach(difference.clause, cited, witness, wider=True), denied=True)
             breaches.setdefault((True, breach.in_full), breach)
     return PromiseCheck(tuple(breaches.values()), "; ".join(dict.fromkeys(filter(None, doubts))))
 
 
-def _breach(difference: Difference, cited: Cited, witness: Request, *, wider: bool) -> Breach:
-    clause = difference.clause
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A breach by one kind of caller."""
+
+    wider: bool
+    clause: Clause
+    cited: Cited
+    witness: Request
+
+
+def _breach(clause: Clause, cited: Cited, witness: Request, *, wider: bool) -> Breach:
     return Breach(wider=wider, clause=str(clause), in_full=clause.in_words(), cited=cited, witness=witness)
 
 
