@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 from boto3.session import Session
 from botocore.exceptions import ClientError
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+from moto.utilities.utils import load_resource
 
 from grantproof.aws.isolation import isolated
 from grantproof.aws.mocked.world import World
@@ -49,3 +52,17 @@ def test_moto_knows_the_regions_that_boto3_knows(partition: str) -> None:
         regions = Session().get_available_regions("ec2", partition_name=partition)
     assert regions
     assert {region.name for region in RegionsAndZonesBackend.regions} >= set(regions)
+
+
+@pytest.mark.parametrize("kind", ["region", "availability-zone", "availability-zone-id"])
+def test_ec2_offers_the_instance_types_that_moto_lists(kind: str) -> None:
+    name = f"ec2/resources/instance_type_offerings/{kind}"
+    listed = {one["InstanceType"] for one in load_resource(f"{name}/eu-west-1.json")}
+    assert len(listed) > 100
+    with World({"owner": "111111111111"}, "eu-west-1") as world:
+        client = world.client(world.root("owner"), "ec2")
+        offered = client.describe_instance_type_offerings(LocationType=kind)["InstanceTypeOfferings"]
+    assert {one["InstanceType"] for one in offered} == listed
+    assert {one["LocationType"] for one in offered} == {kind}
+    files = {path.name.partition(".")[0] for path in (resources.files("moto") / name).iterdir()}
+    assert set(INSTANCE_TYPE_OFFERINGS[kind]) == files
