@@ -582,3 +582,10 @@ def test_a_nested_template_that_its_bucket_does_not_have_is_told_by_its_address(
     create(world, {"Other": {**inner, "Properties": {"TemplateURL": url}}})
     (said,) = world.built.refused.values()
     assert said == f"it: {url} is not there; get that template, and name it under `uploads`"
+
+
+def test_a_policy_that_is_no_object_is_not_created(world: World) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}
+    policy = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": "Q"}], "PolicyDocument": "1"}}
+    create(world, {"Q": queue, "P": policy})
+    assert list(world.built.refused.values()) == ["it: its policy is no object"]

@@ -304,6 +304,28 @@ def test_an_api_operation_without_iam_authorisation_is_open(operation: Any, more
 
 
 @pytest.mark.parametrize(
+    ("body", "open_"),
+    [
+        ({"paths": {"Fn::If": ["C", {}, {}]}}, "operations that are not known"),
+        ({"Fn::Transform": {"Name": "AWS::Include"}}, "operations that are not known"),
+        ({"paths": {"/x": {"Fn::If": ["C", {}, {}]}}}, "operations of /x that are not known"),
+        ({"paths": {"/x": {"get": {"Fn::If": ["C", {}, {}]}}}}, "GET /x"),
+        ({"paths": {"/x": {"get": {"security": ["iam"]}}}, **BY_IAM}, "GET /x"),
+        ({"paths": {"/x": {"get": {"security": {"iam": []}}}}, **BY_IAM}, "GET /x"),
+        (
+            {"paths": {"/x": {"get": {}}}, "securityDefinitions": 1, "components": {"securitySchemes": {"a": 1}}},
+            "GET /x",
+        ),
+        ({"paths": 1}, ""),
+        (None, ""),
+    ],
+    ids=str,
+)
+def test_what_is_not_resolved_or_of_another_shape_asks_for_no_iam(body: Any, open_: str) -> None:
+    assert operation_without_iam(body) == open_
+
+
+@pytest.mark.parametrize(
     ("kind", "open_"), [("mock", ""), ("MOCK", ""), ("aws_proxy", "OPTIONS /x"), ("", "OPTIONS /x")]
 )
 def test_an_options_method_is_open_unless_it_calls_nothing(kind: str, open_: str) -> None:

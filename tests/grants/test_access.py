@@ -211,7 +211,7 @@ def test_what_is_allowed_succeeds(
     can try is evaluated: actions that are no operations, and conditions that these calls cannot meet."""
     principal, statement = allowed
     if principal.kind == "policy":
-        assert world.resolved(principal.reference) in world.policies.managed
+        assert world.identity_policies(principal)
         return
     if statement.document.get("Effect") == "Deny":
         return

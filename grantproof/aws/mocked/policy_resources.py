@@ -11,11 +11,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grantproof.aws.mocked.created import Client, CreatedResource, Properties, creator
+from grantproof.aws.mocked.created import Client, CreatedResource, Properties, UnsupportedResource, creator
 
 
 def _text(document: Any) -> str:
-    return document if isinstance(document, str) else json.dumps(document)
+    text = document if isinstance(document, str) else json.dumps(document)
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except ValueError:
+        return text  # which the service refuses
+    if not is_object:
+        raise UnsupportedResource("it: its policy is no object")  # moto accepts it, and fails later
+    return text
 
 
 def _bucket_policy(s3: Client, p: Properties, generated: str) -> CreatedResource:
