@@ -1,7 +1,7 @@
-"""Entries of mappings that changed where none of the contract's deployments looks.
+"""Changed entries in Mappings that no deployment of the contract uses.
 
-A template says in a mapping what holds for other regions, stages or accounts. A contract is deployed in one region with
-its own parameters, so that nobody would see another principal in a row for elsewhere.
+A template has values for other regions, stages or accounts in its Mappings. A contract is deployed in one region with
+its own parameters, so the comparison does not show another principal in an entry for a different region.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from grantproof.variants import needed, with_variants
 
 @dataclass(frozen=True)
 class _LookUp:
-    """A use of `Fn::FindInMap`: its arguments, and whether they stand where access is given."""
+    """A use of `Fn::FindInMap`: its arguments, and whether it is in a property that can give access."""
 
     arguments: tuple[Any, ...]
     gives_access: bool
 
 
 def changed_elsewhere(before: Contract, after: Contract) -> Iterator[str]:
-    """Doubts: entries of mappings, and defaults of look-ups, that are new or other than before, from which access may
-    be built, and that no deployment of the contract uses."""
+    """Doubts: new or changed entries in Mappings, and defaults of lookups, from which access can be built and which no
+    deployment of the contract uses."""
     known = {entry for template in before.templates for entry in _entries(read(template))}
     for template in after.templates:
         document = read(template)
@@ -51,7 +51,7 @@ def changed_elsewhere(before: Contract, after: Contract) -> Iterator[str]:
             )
 
 
-#: A mapping's name, its two keys and the value as JSON. A default has no second key.
+#: The name of a mapping, its two keys, and the value as JSON. A default has no second key.
 _Entry = tuple[str, str, str, str]
 
 
@@ -88,12 +88,12 @@ def _arguments(value: Any) -> Iterator[tuple[Any, ...]]:
         yield from _arguments(item)
 
 
-#: What may be somebody, or somewhere, whatever the property is.
+#: Values that can be a principal or a destination in any property.
 _SOMEBODY = re.compile(r"\d{12}|arn:|[*@]|://")
 
 
 def _may_give(look_up: _LookUp, entry: _Entry) -> bool:
-    """May access be built from an entry by a look-up?"""
+    """Can access be built from an entry by this lookup?"""
     name = look_up.arguments[0]
     return (not isinstance(name, str) or name == entry[0]) and (
         look_up.gives_access or _SOMEBODY.search(entry[3]) is not None
@@ -101,8 +101,8 @@ def _may_give(look_up: _LookUp, entry: _Entry) -> bool:
 
 
 def _is_used(look_up: _LookUp, entry: _Entry, scope: Scope) -> bool:
-    """Does a look-up find an entry in a deployment? What it looks for in a nested stack, whose parameters are not known
-    here, may be that."""
+    """Does the lookup find the entry in this deployment? For a lookup in a nested stack, whose parameters are not known
+    here, possibly."""
     name, *keys = (_resolved(one, scope) for one in look_up.arguments[:3])
     if name not in (None, entry[0]):
         return False
@@ -118,15 +118,15 @@ def _resolved(value: Any, scope: Scope) -> str | None:
 
 
 def _scopes(contract: Contract, template: Path) -> Iterator[Scope]:
-    """What the names of a template stand for in each deployment of it, with and without each variant. Parameters of
-    nested stacks, and those that another stack or the contract's accounts fill, stand for nothing."""
+    """The scope of a template in each deployment of it, with and without each variant. Parameters of nested stacks, and
+    those with values from other stacks or the contract's accounts, are unknown."""
     for stacks in _deployments(contract):
         own = [stack for stack in stacks if stack.template == template]
         yield from (_scope(contract, template, stack) for stack in own or (None,))
 
 
 def _scope(contract: Contract, template: Path, stack: Stack | None) -> Scope:
-    """`stack` is None for a nested one."""
+    """The scope of a template. `stack` is None for a nested one."""
     value = read(template).value
     pseudo = pseudo_parameters(region=contract.region)
     if stack is None:
