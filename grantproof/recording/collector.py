@@ -149,7 +149,7 @@ class Collector:
                     plugin.logfile = str(folder / "junit.xml")  # where it is to be found now
         except OSError as error:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            self._wrote = f"; no report was written: {error}"
+            self._wrote = f"; no report was written to {folder}: {error.strerror or error}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         self._repeated.shown(terminalreporter)

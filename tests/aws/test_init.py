@@ -164,6 +164,13 @@ def test_a_policy_that_aws_would_refuse_is_reported_with_its_position(tmp_path: 
         draft(written(tmp_path / "g", t={"Resources": parts}), "eu-west-1", {})
 
 
+def test_more_resources_than_cloudformation_takes_are_told_before_anything_is_worked_out(tmp_path: Path) -> None:
+    topics = {f"T{number}": {"Type": "AWS::SNS::Topic"} for number in range(501)}
+    with pytest.raises(CannotDraft, match=r"t\.json:1:2: there are 501 resources, and CloudFormation takes 500"):
+        draft(written(tmp_path / "g", t={"Resources": topics}), "eu-west-1", {})
+    assert [path.name for path in (tmp_path / "g").iterdir()] == ["t.json"]
+
+
 def test_a_parameter_that_no_template_has_is_refused(tmp_path: Path) -> None:
     template = {"Parameters": {"ExternalId": {"Type": "String"}}, "Resources": {}}
     with pytest.raises(CannotDraft, match=r"have no parameter External\. Did you mean ExternalId\?"):

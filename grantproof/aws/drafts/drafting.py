@@ -25,7 +25,7 @@ from grantproof.aws.templates import wellformed
 from grantproof.aws.templates.template_data import with_places_cached
 from grantproof.contract import ContractError, load
 from grantproof.iam import IamError
-from grantproof.source import SourceError, read, shown
+from grantproof.source import SourceError, at, read, shown
 
 __all__ = ["CannotDraft", "draft", "draft_from_snapshot"]
 
@@ -38,6 +38,11 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         DeploymentFailed: a stack could not be created.
     """
     paths = [path.resolve() for path in templates]
+    _refuse_oversized(paths)
+    return _drafted_from(paths, region, given, owner)
+
+
+def _drafted_from(paths: Sequence[Path], region: str, given: Mapping[str, str], owner: str) -> Path:
     _refuse_malformed(paths)
     beside = write_prerequisites(paths, given) if all(path.is_file() for path in paths) else None
     try:
@@ -46,6 +51,24 @@ def draft(templates: Sequence[Path], region: str, given: Mapping[str, str], owne
         if beside is not None:
             beside.unlink()
         raise
+
+
+#: How many resources CloudFormation takes in a template; more take minutes to deploy in the mocked world as well.
+#: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MOST_RESOURCES = 500
+
+
+def _refuse_oversized(templates: Sequence[Path]) -> None:
+    """Reject what CloudFormation would not take for its size, before it is evaluated."""
+    for path in templates:
+        with suppress(SourceError):
+            document = read(path)
+            found = at(document.value, ("Resources",))
+            if isinstance(found, Mapping) and len(found) > _MOST_RESOURCES:
+                raise CannotDraft(
+                    f"{document.place('Resources')}: there are {len(found):,} resources, and CloudFormation takes "
+                    f"{_MOST_RESOURCES} in a template; split it."
+                )
 
 
 def _refuse_malformed(templates: Sequence[Path]) -> None:
@@ -160,7 +183,7 @@ def draft_from_snapshot(export: Path, folder: Path, region: str, only: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(template, indent=2) + "\n", encoding="utf-8")
     try:
-        return draft([path], region, {}, account_of_export(content))
+        return _drafted_from([path.resolve()], region, {}, account_of_export(content))
     except BaseException:
         path.unlink()
         raise
