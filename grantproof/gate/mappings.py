@@ -47,7 +47,8 @@ def changed_elsewhere(before: Contract, after: Contract) -> Iterator[str]:
             where = f"under {first}, {second}" if second else "for what it has no entry of"
             yield (
                 f"the mapping {name} in {shown(template)} now says {value} {where}, and access may be built from it; "
-                "the contract's deployments do not use it, so that what it gives is not compared"
+                "no deployment of the contract uses it, so what it gives is not compared. Add a variant whose "
+                "parameters lead to it; for another region, a grant of its own"
             )
 
 
