@@ -11,7 +11,8 @@ import pytest
 from botocore.validate import ParamValidator
 
 from grantproof.aws.calls.authorisation import CallerScope
-from grantproof.aws.calls.operations import UnmappedOperation, authorisations, parameters_for
+from grantproof.aws.calls.operation_parameters import parameters_for
+from grantproof.aws.calls.operations import UnmappedOperation, authorisations
 from grantproof.aws.calls.samples import minimal_parameters, resources_named
 from grantproof.iam import actions
 

@@ -14,12 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointResolutionEr
 
 from grantproof.aws.calls import refusals
 from grantproof.aws.calls.authoriser import NotJudged
+from grantproof.aws.calls.operation_parameters import parameters_for
 from grantproof.aws.calls.operations import (
     Authorisation,
     UnlistedOperation,
     UnmappedOperation,
     authorisations,
-    parameters_for,
 )
 from grantproof.aws.calls.samples import minimal_parameters, resources_named
 from grantproof.aws.calls.services import clients_of, prefix_of

@@ -11,11 +11,8 @@ tags of a resource (`aws:ResourceTag`).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from itertools import product
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 from grantproof.aws.calls import (
     operations_of_dynamodb,
@@ -28,13 +25,22 @@ from grantproof.aws.calls import (
     operations_of_secrets,
     operations_of_ssm,
 )
+from grantproof.aws.calls.arn_templates import (
+    RESOURCE,
+    SCOPE_VARIABLES,
+    VARIABLE,
+    bare_name,
+    expression_of,
+    lower_first,
+    names_for,
+)
 from grantproof.aws.calls.authorisation import Authorisation, CallerScope, Filler, Params, Special, ask, owner, tags
 from grantproof.aws.calls.services import prefix_of
 from grantproof.aws.isolation import models
 from grantproof.iam import actions
 from grantproof.iam.actions import ResourceType
 
-__all__ = ["Authorisation", "CallerScope", "UnmappedOperation", "authorisations", "parameters_for"]
+__all__ = ["Authorisation", "CallerScope", "UnmappedOperation", "authorisations"]
 
 
 class UnmappedOperation(Exception):
@@ -99,16 +105,6 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
     **operations_of_s3.FILLERS,
     **operations_of_ssm.FILLERS,
 }
-#: The parameters that can name a resource, by service.
-_CANDIDATES = {
-    "dynamodb": operations_of_dynamodb.candidates,
-    "kms": operations_of_kms.candidates,
-    "lambda": operations_of_lambda.candidates,
-    "secretsmanager": operations_of_secrets.candidates,
-    "sns": operations_of_messaging.topic_candidates,
-    "sqs": operations_of_messaging.queue_candidates,
-    "ssm": operations_of_ssm.candidates,
-}
 
 
 def authorisations(service: str, operation: str, params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
@@ -172,164 +168,51 @@ def by_list(service: str, action: str, params: Params, where: CallerScope) -> tu
     return tuple(out) or (ask(known.full_name, None, where, context),)
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-_PLACES = ("Partition", "Region", "Account")
-
-
 def _arns(service: str, kind: ResourceType, params: Params, where: CallerScope) -> list[str]:
     """The ARNs of one kind of resource that the parameters name; empty if a variable has no parameter."""
     template = kind.arn
     rows: list[dict[str, str]] = [{"Partition": where.partition, "Region": where.region, "Account": where.account}]
-    for variable in _VARIABLE.findall(template):
-        if variable in _PLACES:
+    for variable in VARIABLE.findall(template):
+        if variable in SCOPE_VARIABLES:
             continue
-        values = _values(service, variable, params, where) or _alike(kind, variable, params)
+        values = _values(service, variable, params, where) or _values_of_similar_name(kind, variable, params)
         if not values:
             return []
         rows = [{**row, variable: value} for row in rows for value in values]
     return [arn for row in rows if (arn := _filled(template, row)) is not None]
 
 
-def _alike(kind: ResourceType, variable: str, params: Params) -> Sequence[str]:
+def _values_of_similar_name(kind: ResourceType, variable: str, params: Params) -> Sequence[str]:
     """The values of a variable from a parameter with a similar name: `DBInstanceIdentifier` for `DbInstanceName`. If it
     is the only variable, the name can also resemble the kind of resource: `stateMachineArn`. Empty if several
     parameters are similar."""
-    wanted = _called(kind, variable)
-    found = {name: value for name, value in params.items() if _bare(name) in wanted}
+    wanted = names_for(kind, variable)
+    found = {name: value for name, value in params.items() if bare_name(name) in wanted}
     given = [
         value
         for name, value in found.items()
         # The kind of a `ResourceId` is in another parameter; an ARN contains its kind.
-        if isinstance(value, str) and value and (_bare(name) != _RESOURCE or value.startswith("arn:"))
+        if isinstance(value, str) and value and (bare_name(name) != RESOURCE or value.startswith("arn:"))
     ]
     return given if len(given) == len(found) == 1 else []
 
 
-_RESOURCE = "resource"
-
-
-def _called(kind: ResourceType, variable: str) -> set[str]:
-    """The possible names of a parameter for a variable, in lower case and without words for "name"."""
-    alone = _expression(kind.arn)[1] == (variable,)
-    return {_bare(variable), *([_bare(kind.name), _RESOURCE] if alone else [])} - {""}
-
-
-@lru_cache(maxsize=8192)
-def _bare(name: str) -> str:
-    return re.sub(r"(name|identifier|id|arn)$", "", re.sub(r"[^a-z0-9]", "", name.lower()))
-
-
 def _filled(template: str, row: Mapping[str, str]) -> str | None:
     """The template filled in; if a parameter contains a whole ARN, that ARN, if it fits the template."""
-    whole = [value for name, value in row.items() if name not in _PLACES and value.startswith("arn:")]
+    whole = [value for name, value in row.items() if name not in SCOPE_VARIABLES and value.startswith("arn:")]
     if whole:
-        return whole[0] if _expression(template)[0].fullmatch(whole[0]) else None
-    return _VARIABLE.sub(lambda match: row[match[1]], template)
+        return whole[0] if expression_of(template)[0].fullmatch(whole[0]) else None
+    return VARIABLE.sub(lambda match: row[match[1]], template)
 
 
 def _values(service: str, variable: str, params: Params, where: CallerScope) -> Sequence[str]:
     filler = FILLERS.get((service, variable))
     if filler is not None:
         return filler(params, where)
-    for name in (variable, f"{variable}s", _lower(variable), f"{_lower(variable)}s"):
+    for name in (variable, f"{variable}s", lower_first(variable), f"{lower_first(variable)}s"):
         value = params.get(name)
         if isinstance(value, str) and value:
             return [value]
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return value
     return []
-
-
-# --- the other way: parameters that make an operation act on a resource ----------------------------------------------
-
-
-def parameters_for(
-    service: str, operation: str, resource: str, where: CallerScope, minimal: Params, known: Sequence[str] = ()
-) -> dict[str, Any] | None:
-    """Parameters with which an operation needs permission on exactly this resource; None if there are none.
-
-    The parameters that name resources are filled in from the ARN, and kept only if `authorisations` maps them back to
-    it. `minimal`: the other required parameters of the operation; `known`: the names of all its parameters, empty if
-    unknown.
-    """
-    if resource == "*":
-        return dict(minimal)
-    for given in _candidates(service, operation, resource, where, known):
-        if known and not set(given) <= set(known):
-            continue
-        params = {**minimal, **given}
-        try:
-            asked = authorisations(service, operation, params, where)
-        except (UnmappedOperation, KeyError):
-            continue
-        # In addition to the key with which the resource is encrypted.
-        own = [a for a in asked if service == "kms" or not a.action.startswith("kms:")]
-        if own and all(a.resource == resource for a in own):
-            return params
-    return None
-
-
-def _candidates(
-    service: str, operation: str, resource: str, where: CallerScope, known: Sequence[str]
-) -> list[dict[str, Any]]:
-    fields = resource.split(":", 5)
-    if len(fields) != 6:
-        return []
-    is_own = fields[3:5] == [where.region, where.account]
-    out = _CANDIDATES[service](fields, resource, is_own=is_own) if service in _CANDIDATES else []
-    out += operations_of_identity.candidates(service, resource)
-    out += operations_of_s3.candidates(service, fields)
-    action = f"{prefix_of(service)}:{operation}"
-    known_kinds = actions.details(action).resource_types if actions.exists(action) else ()
-    for kind in (form for known_kind in known_kinds for form in known_kind.forms()):
-        expression, variables = _expression(kind.arn)
-        if match := expression.fullmatch(resource):
-            for variable in variables:
-                out += [{name: match[variable]} for name in (variable, _lower(variable))]
-                out += [{f"{name}s": [match[variable]]} for name in (variable, _lower(variable))]
-            values = {variable: match[variable] for variable in variables}
-            out += _under_names_alike(kind, dict.fromkeys(variables, resource), known)
-            out += _under_names_alike(kind, values, known)
-    return out
-
-
-def _under_names_alike(kind: ResourceType, values: Mapping[str, str], known: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each way to set all variables by parameters with similar names. An ARN is used only for a parameter whose name
-    says that it is one."""
-    names = [
-        [
-            name
-            for name in known
-            if _bare(name) in _called(kind, variable) and value.startswith("arn:") == name.lower().endswith("arn")
-        ]
-        for variable, value in values.items()
-    ]
-    for chosen in product(*names):
-        yield dict(zip(chosen, values.values(), strict=True))
-
-
-def _lower(name: str) -> str:
-    """The name with a small first letter, as some services write the names of parameters."""
-    return name[:1].lower() + name[1:]
-
-
-#: The characters of variables in ARN templates, where they are not any: a bucket's name has no slash, so that the ARN
-#: of an object is no bucket's.
-_CHARACTERS = {"BucketName": "[^/]"}
-
-
-@lru_cache(maxsize=4096)
-def _expression(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """An ARN template as a regular expression, and its variables except Partition, Region and Account."""
-    seen: set[str] = set()
-    expression = ""
-    for part in re.split(r"(\$\{\w+\})", template):
-        match = _VARIABLE.fullmatch(part)
-        if match is None:
-            expression += re.escape(part)
-        else:
-            characters = _CHARACTERS.get(match[1], ".")
-            expression += f"(?P<{match[1]}>{characters}*?)" if match[1] not in seen else f"(?P={match[1]})"
-            seen.add(match[1])
-    variables = tuple(v for v in dict.fromkeys(_VARIABLE.findall(template)) if v not in _PLACES)
-    return re.compile(expression), variables

@@ -72,6 +72,6 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    """The parameters that can name a resource, for `operation_parameters`. `is_own`: the resource is in the
     caller's account and region."""
     return [{"KeyId": resource}]

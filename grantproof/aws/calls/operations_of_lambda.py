@@ -54,6 +54,6 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """The parameters that can name a resource, for `operations.parameters_for`. `is_own`: the resource is in the
+    """The parameters that can name a resource, for `operation_parameters`. `is_own`: the resource is in the
     caller's account and region."""
     return [{"FunctionName": fields[5].removeprefix("function:") if is_own else resource}]

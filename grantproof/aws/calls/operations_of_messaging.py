@@ -55,13 +55,13 @@ FILLERS: Mapping[tuple[str, str], Filler] = {
 
 
 def queue_candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """The parameters that can name a queue, for `operations.parameters_for`. `is_own`: the resource is in the caller's
+    """The parameters that can name a queue, for `operation_parameters`. `is_own`: the resource is in the caller's
     account and region."""
     name = fields[5]
     return [{"QueueUrl": f"https://sqs.{fields[3]}.amazonaws.com/{fields[4]}/{name}"}, {"QueueName": name}]
 
 
 def topic_candidates(fields: Sequence[str], resource: str, *, is_own: bool) -> list[dict[str, Any]]:
-    """The parameters that can name a topic, for `operations.parameters_for`. `is_own`: the resource is in the caller's
+    """The parameters that can name a topic, for `operation_parameters`. `is_own`: the resource is in the caller's
     account and region."""
     return [{"TopicArn": resource}, {"ResourceArn": resource}, {"Name": fields[5]}]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grantproof.aws.calls.harmless import Models, reads, without_parameters
-from grantproof.aws.calls.operations import CallerScope, UnmappedOperation, authorisations, parameters_for
+from grantproof.aws.calls.operation_parameters import parameters_for
+from grantproof.aws.calls.operations import CallerScope, UnmappedOperation, authorisations
 from grantproof.aws.calls.samples import minimal_parameters
 from grantproof.aws.real.recorded import Recorded
 from grantproof.aws.real.trial import Draft, Trial
