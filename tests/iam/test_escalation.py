@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from grantproof.iam import Layers, PolicyType, Request, actions, evaluate, parse_policy
-from grantproof.iam.comparison.escalation import WAYS, Bounds, Danger, Way, dangers
+from grantproof.iam.comparison.escalation import Bounds, Danger, dangers
+from grantproof.iam.comparison.escalation_ways import WAYS, Way
 
 ROLE = "arn:aws:iam::111111111111:role/worker"
 ATTACHED = "arn:aws:iam::111111111111:policy/attached"
