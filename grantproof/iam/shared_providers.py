@@ -16,6 +16,8 @@ from grantproof.iam.condition import Test
 from grantproof.iam.operators import Set, Type
 from grantproof.iam.policy import Policy, Statement
 
+#: Microsoft Sentinel has one identity for all its customers: only the names of sessions tell them apart.
+_SENTINEL = "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d"
 #: Claims of the token's audience and presenter: with most of these issuers everybody may ask for the same.
 _AUDIENCE = frozenset({"amr", "aud", "azp"})
 #: The issuers as ARNs of providers and condition keys have them, each with the claims that do not tell its customers
@@ -26,8 +28,13 @@ _SHARED = {
     **dict.fromkeys(
         """
         agent.buildkite.com app.terraform.io gitlab.com oidc-configuration.audit-log.githubusercontent.com
-        oidc.codefresh.io proidc.upbound.io scalr.io studio.datachain.ai/api token.actions.githubusercontent.com
-        tokens.cloud.shisho.dev vstoken.actions.githubusercontent.com
+        oidc.codefresh.io oidc.op1.openshiftapps.com/2c51blsaqa9gkjt0o9rt11mle8mmropu
+        oidc.op1.openshiftapps.com/2f785sojlpb85i7402pk3qogugim5nfb proidc.upbound.io
+        rh-oidc.s3.us-east-1.amazonaws.com/22ejnvnnturfmt6km08idd0nt4hekbn7
+        rh-oidc.s3.us-east-1.amazonaws.com/23e3sd27sju1hoou6ohfs68vbno607tr
+        rh-oidc.s3.us-east-1.amazonaws.com/23ne21h005qjl3n33d8dui5dlrmv2tmg
+        rh-oidc.s3.us-east-1.amazonaws.com/24jrf12m5dj7ljlfb4ta2frhrcoadm26 scalr.io studio.datachain.ai/api
+        token.actions.githubusercontent.com tokens.cloud.shisho.dev vstoken.actions.githubusercontent.com
         """.split(),
         _AUDIENCE,
     ),
@@ -38,6 +45,7 @@ _SHARED = {
         frozenset({"amr", "azp"}),
     ),
     "cognito-identity.amazonaws.com": frozenset({"amr", "sub"}),
+    _SENTINEL: frozenset(),
 }
 
 
@@ -47,16 +55,24 @@ def open_to_all_customers(trust: Policy) -> Iterator[tuple[Statement, str]]:
         if not statement.allow or statement.principals is None or statement.not_principal:
             continue
         for provider in sorted(statement.principals.providers):
-            issuer = provider.rpartition(":oidc-provider/")[2]
+            issuer = provider.rpartition(":oidc-provider/")[2].rstrip("/")
             if issuer in _SHARED and not any(_says_whose(test, issuer) for test in statement.conditions):
                 yield statement, issuer
 
 
+def key_of_customer(issuer: str) -> str:
+    """A condition key that tells the customers of a shared issuer apart."""
+    if issuer == _SENTINEL:
+        return "sts:RoleSessionName"
+    if issuer in ("graph.facebook.com", "www.amazon.com"):
+        return f"{issuer}:app_id"
+    return f"{issuer}:{'sub' if 'aud' in _SHARED[issuer] else 'aud'}"
+
+
 def _says_whose(test: Test, issuer: str) -> bool:
-    """Does a condition restrict a claim that differs between the issuer's customers?"""
-    named, _, claim = test.key.rpartition(":")
+    """Does a condition say which customer of the issuer is meant?"""
     op = test.operator
-    if named != issuer or claim in _SHARED[issuer] or op.type is not Type.STRING:
+    if not _tells_apart(test.key, issuer) or op.type is not Type.STRING:
         return False
     # Negated, or true of a token without the claim: others come in.
     if op.negated or op.if_exists or op.prefix is Set.ALL:
@@ -65,7 +81,17 @@ def _says_whose(test: Test, issuer: str) -> bool:
     return all(_is_bound(value.text) if op.wildcards else value.fixed is not None for value in test.values)
 
 
+def _tells_apart(key: str, issuer: str) -> bool:
+    """Does a condition key differ between the issuer's customers?"""
+    if issuer == _SENTINEL:
+        return key == "sts:rolesessionname"
+    named, _, claim = key.rpartition(":")
+    return named == issuer and claim not in _SHARED[issuer]
+
+
 def _is_bound(text: str) -> bool:
-    """Does a pattern name somebody before its first wildcard? `repo:*` and `repo:*/shop:*` do not."""
+    """Does a pattern name somebody in full before its first wildcard? `repo:acme/*` does. `repo:*` does not, nor does
+    `repo:acme*`: anybody may register a name that begins so."""
     start = re.split(r"[*?]|\$\{", text, maxsplit=1)[0]
-    return start == text or bool(start.partition(":")[2] or (start and ":" not in text))
+    name = re.sub(r"^(https://[^/]*/|[^:/]*:)", "", start)
+    return start == text or re.match(r"[^:/]+[:/]", name) is not None

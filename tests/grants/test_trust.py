@@ -12,7 +12,7 @@ from grantproof.contract import Contract, DeclaredPrincipal
 from grantproof.evidence.finding import digest
 from grantproof.evidence.words import document_of
 from grantproof.iam.layers import is_role_entry
-from grantproof.iam.shared_providers import open_to_all_customers
+from grantproof.iam.shared_providers import key_of_customer, open_to_all_customers
 
 
 def trust_document(world: Stage, role: DeclaredPrincipal) -> tuple[str, Any]:
@@ -86,8 +86,8 @@ def test_the_role_is_not_open_to_the_public(
     for statement, issuer in open_to_all_customers(trust) if trust else ():
         verdict.broken(
             f"{role.alias} is not open to the public",
-            f"anybody with an account at {issuer} may enter {role.alias!r}: no condition on a claim, such as "
-            f"{issuer}:sub, says whose tokens are meant",
+            f"anybody with an account at {issuer} may enter {role.alias!r}: no condition, such as one on "
+            f"{key_of_customer(issuer)}, names in full whose tokens are meant",
             place=str(world.origins.place(label, statement.index) or ""),
             statement=f"Statement[{statement.index}]",
             covers=digest(document),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantproof.iam import PolicyType, parse_policy
-from grantproof.iam.shared_providers import open_to_all_customers
+from grantproof.iam.shared_providers import key_of_customer, open_to_all_customers
 
 GITHUB = "token.actions.githubusercontent.com"
 
@@ -29,6 +29,11 @@ def is_open(condition: Any, provider: str = f"arn:aws:iam::111111111111:oidc-pro
         ({"ForAnyValue:StringLike": {f"{GITHUB}:sub": ["repo:acme/*", "repo:acme-labs/*"]}}, False),
         ({"StringLike": {f"{GITHUB}:sub": "*"}}, True),
         ({"StringLike": {f"{GITHUB}:sub": "repo:*"}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:acme*"}}, True),
+        ({"StringLike": {f"{GITHUB}:sub": "repo:acme?shop:*"}}, True),
+        ({"StringLike": {f"{GITHUB}:repository_owner": "acme*"}}, True),
+        ({"StringLike": {f"{GITHUB}:repository": "acme/*"}}, False),
+        ({"StringLike": {f"{GITHUB}:sub": "repository_owner:acme:*"}}, False),
         ({"StringLike": {f"{GITHUB}:sub": "repo:*/shop:*"}}, True),
         ({"StringLike": {f"{GITHUB}:sub": ["repo:acme/*", "repo:*:environment:prod"]}}, True),
         ({"StringLikeIfExists": {f"{GITHUB}:sub": "repo:acme/*"}}, True),
@@ -59,6 +64,8 @@ def test_of_cognito_the_audience_is_what_tells_pools_apart() -> None:
         ("proidc.upbound.io", "sub"),
         ("oidc.vercel.com", "aud"),
         ("api.pulumi.com/oidc", "aud"),
+        ("rh-oidc.s3.us-east-1.amazonaws.com/24jrf12m5dj7ljlfb4ta2frhrcoadm26", "sub"),
+        ("oidc.op1.openshiftapps.com/2f785sojlpb85i7402pk3qogugim5nfb", "sub"),
     ],
 )
 def test_each_issuer_that_aws_lists_has_to_be_asked_for_what_tells_its_customers_apart(issuer: str, told: str) -> None:
@@ -66,6 +73,7 @@ def test_each_issuer_that_aws_lists_has_to_be_asked_for_what_tells_its_customers
     assert is_open(None, provider)
     assert is_open({"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}}, provider) is (told == "sub")
     assert not is_open({"StringEquals": {f"{issuer}:{told}": "acme"}}, provider)
+    assert key_of_customer(issuer) == f"{issuer}:{told}"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,17 @@ def test_an_issuer_that_iam_knows_by_itself_signs_tokens_for_the_application_of_
 ) -> None:
     assert is_open(None, issuer)
     assert not is_open({"StringEquals": {f"{issuer}:{claim}": "app-1"}}, issuer)
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_sentinel_tells_its_customers_apart_by_the_name_of_the_session(end: str) -> None:
+    issuer = "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d" + end
+    provider = f"arn:aws:iam::111111111111:oidc-provider/{issuer}"
+    claim = {f"{issuer}:aud": "api://application", f"{issuer}:sub": "one for all"}
+    assert is_open({"StringEquals": claim}, provider)
+    assert is_open({"StringLike": {"sts:RoleSessionName": "MicrosoftSentinel_*"}}, provider)
+    assert key_of_customer(issuer.rstrip("/")) == "sts:RoleSessionName"
+    assert not is_open({"StringEquals": claim | {"sts:RoleSessionName": "MicrosoftSentinel_workspace"}}, provider)
 
 
 def test_an_issuer_of_one_organization_needs_no_claim() -> None:
