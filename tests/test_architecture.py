@@ -1,4 +1,4 @@
-"""docs/architecture.md, held to: which package may import which, what is at the top level, which modules there are."""
+"""The code is as docs/architecture.md says: which package may import which, what the top level has, and the modules."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_every_module_is_in_a_package_that_is_listed() -> None:
     assert {package_of(path) for path in MODULES} == {*PACKAGES, "__init__"}
 
 
-def test_no_test_module_is_called_as_another_is() -> None:
-    """The suites are collected in this process as well, without packages around them: each name stands for one file."""
+def test_no_two_test_modules_have_the_same_name() -> None:
+    """pytest also collects the suites in this process, outside packages, so a module name must be unique."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, number in names.items() if number > 1] == []
 
@@ -162,8 +162,8 @@ def test_no_file_names_a_machine_or_a_registry(word: str) -> None:
     assert found == ""
 
 
-def test_every_module_of_moto_that_is_imported_is_one_that_mypy_reads() -> None:
-    """What it skips is Any, and a wrong call into it would pass."""
+def test_mypy_reads_every_module_of_moto_that_is_imported() -> None:
+    """Modules that mypy skips are Any, so wrong calls of them would pass."""
     overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["overrides"]
     (read,) = (one["module"] for one in overrides if one.get("follow_imports") == "normal")
     site = Path(str(find_spec("moto").origin)).parent.parent
@@ -207,7 +207,7 @@ def test_the_page_names_each_module_once_in_its_folder() -> None:
 
 
 def test_the_changelog_of_a_version_can_be_read_in_one_sitting() -> None:
-    """It says what a version does, not how that came about."""
+    """The changelog says what a version does and leaves out how it came about."""
     versions = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]
     assert versions
     for version in versions:

@@ -1,4 +1,4 @@
-"""Forked children: what they said is heard whole, and one that never ends is ended."""
+"""Forked children: their messages are received whole, and one that never ends is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _work(task: str) -> Iterator[bytes]:
     yield b"done"
 
 
-def test_a_child_that_hangs_or_dies_says_no_more_and_the_others_all() -> None:
+def test_a_child_that_hangs_or_dies_is_cut_off_and_the_others_are_heard_whole() -> None:
     tasks = ["works", "hangs", "dies", "works too"]
     ended: dict[str, list[bytes]] = {task: [] for task in tasks}
     silent = []
@@ -33,7 +33,7 @@ def test_a_child_that_hangs_or_dies_says_no_more_and_the_others_all() -> None:
     assert ended["works"] == ended["works too"] == [b"begun", b"x" * 1_000_000, b"done"]
 
 
-def test_what_a_child_does_reaches_nobody_else() -> None:
+def test_what_a_child_changes_stays_in_the_child() -> None:
     seen: list[int] = []
 
     def work(task: int) -> Iterator[bytes]:

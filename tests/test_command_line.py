@@ -1,4 +1,4 @@
-"""What the command line says of itself, and of what its user has mistyped."""
+"""The help of the command line, and its messages about mistyped arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 
 
 @pytest.mark.parametrize("name", verbs())
-def test_a_verb_explains_every_option_and_its_exit_statuses(name: str) -> None:
+def test_the_help_of_a_command_explains_every_option_and_its_exit_statuses(name: str) -> None:
     verb = verbs()[name]
     assert [action.dest for action in verb._actions if not action.help] == []
     assert "exit status:\n  0  " in str(verb.epilog)
@@ -39,7 +39,7 @@ def test_a_verb_explains_every_option_and_its_exit_statuses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", verbs())
-def test_the_examples_of_a_verb_are_commands_of_it(name: str) -> None:
+def test_the_examples_in_the_help_of_a_command_can_be_parsed(name: str) -> None:
     examples = str(verbs()[name].epilog).partition("examples:\n")[2].splitlines()
     assert examples
     for example in examples:
@@ -98,7 +98,7 @@ def test_a_mistake_is_one_line_with_exit_status_2(
     ],
     ids=str,
 )
-def test_a_mistyped_command_or_option_is_told_with_what_it_may_have_been(
+def test_a_mistyped_command_or_option_is_refused_with_a_suggestion(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
@@ -118,7 +118,7 @@ def command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(run, stderr=subprocess.PIPE, text=True, check=False, **more)  # noqa: S603 - our own
 
 
-def test_what_the_output_has_no_letters_for_is_escaped() -> None:
+def test_characters_that_the_output_cannot_encode_are_escaped() -> None:
     parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/db\N{LATIN SMALL LETTER E WITH ACUTE}"
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, env=ascii_only)
@@ -127,7 +127,7 @@ def test_what_the_output_has_no_letters_for_is_escaped() -> None:
 
 
 def test_no_module_of_the_current_folder_is_run(tmp_path: Path) -> None:
-    """It may be the one that is verified, and `python -m` looks there first."""
+    """`python -m` looks there first, and the folder may be the untrusted one that is verified."""
     for name in ("yaml", "moto", "pytest"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/other"
@@ -140,7 +140,7 @@ VERIFY = ["verify", str(GOOD), "-k", "lint", "--report-dir"]
 
 
 @pytest.mark.parametrize("arguments", [EXPLAIN, ["compare", str(GOOD), str(GOOD)], VERIFY], ids=lambda a: a[0])
-def test_an_output_that_is_full_is_no_verdict(arguments: list[str], tmp_path: Path) -> None:
+def test_a_full_output_device_ends_with_status_1_and_one_line(arguments: list[str], tmp_path: Path) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = command(*arguments, *([str(tmp_path)] if arguments is VERIFY else []), stdout=full)
     assert done.returncode == 1

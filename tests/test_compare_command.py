@@ -38,14 +38,14 @@ def test_the_exit_status_says_whether_anything_new_is_allowed(
 
 
 def test_documents_are_compared_without_the_mocked_world(tmp_path: Path) -> None:
-    """It takes seven times as long to start as they take to compare."""
+    """The start of the mocked world takes seven times as long as a comparison."""
     code = "import sys; from grantproof.cli import main; main(); assert not {'moto', 'boto3'} & set(sys.modules)"
     one = policy(tmp_path, "one.json", Resource=PARAMETER)
     subprocess.run([sys.executable, "-c", code, "compare", one, one], check=True, capture_output=True)  # noqa: S603 - ourselves
 
 
-def test_a_reader_that_went_away_is_no_verdict(tmp_path: Path) -> None:
-    """`grantproof compare ... | head` under `set -o pipefail`: new access never ends with 0, read or not."""
+def test_a_reader_that_closes_the_pipe_does_not_hide_new_access(tmp_path: Path) -> None:
+    """As in `grantproof compare ... | head` under `set -o pipefail`: with new access the exit status is never 0."""
     narrow, wide = (policy(tmp_path, name, Resource=f"{PARAMETER}{end}") for name, end in (("a", ""), ("b", "*")))
     reading, writing = os.pipe()
     os.close(reading)
@@ -54,7 +54,9 @@ def test_a_reader_that_went_away_is_no_verdict(tmp_path: Path) -> None:
     assert found.returncode == 141
 
 
-def test_of_a_verification_nobody_reads_no_report_is_to_blame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_is_not_reported_as_an_error_of_the_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(options: object) -> int:
         raise BrokenPipeError
 
@@ -104,8 +106,8 @@ def test_a_file_that_is_wrong_is_named_and_nothing_is_compared(
     assert message in capsys.readouterr().err
 
 
-def test_pairs_of_lines_and_two_files_are_not_both_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Files that nobody compared must not end with 0."""
+def test_two_files_together_with_pairs_of_lines_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status must not be 0 for files that were not compared."""
     good = policy(tmp_path, "good.json", Resource="*")
     assert main(["compare", good, good, "--jsonl"]) == 2
     assert f"leave out {good}" in capsys.readouterr().err
@@ -131,7 +133,7 @@ def test_an_action_that_does_not_exist_is_compared_and_named(
     assert note in capsys.readouterr().out
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing_whatever_the_other_is(
+def test_a_missing_file_is_reported_as_missing_whatever_the_other_file_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for other in (policy(tmp_path, "good.json", Resource="*"), str(tmp_path / "no-grant")):
@@ -195,7 +197,7 @@ def test_grants_are_deployed_and_compared(tmp_path: Path, capsys: pytest.Capture
     assert "may ssm:GetParameter" in capsys.readouterr().out
 
 
-def test_two_files_or_lines_are_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_two_files_or_lines_the_command_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", policy(tmp_path, "one.json", Resource="*")]) == 2
     assert "give two files, OLD and NEW, or --jsonl" in capsys.readouterr().err
     assert main(["compare", "--jsonl", str(tmp_path / "none.jsonl")]) == 2

@@ -1,4 +1,4 @@
-"""Contracts: what is wrong with one is one clear error, with file, line and next step."""
+"""Contracts: each mistake in one is a single clear error, with file, line and what to do next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def test_there_are_broken_contracts() -> None:
+def test_fixtures_of_broken_contracts_are_found() -> None:
     assert len(CASES) >= 45
 
 
@@ -39,15 +39,13 @@ def test_a_broken_contract_gives_its_one_error(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["no/such", "templates", "templates/no/contract.yaml"])
-def test_a_grant_that_is_not_there_is_said_to_be_missing(path: str) -> None:
+def test_a_missing_grant_is_reported_as_missing(path: str) -> None:
     with pytest.raises(ContractError, match=r"is not there\. Name the folder of one grant, which holds a contract"):
         load(Path(path))
 
 
-def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`rglob` says nothing of it, so that its grants would be missing from a verdict without a word."""
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rglob` skips such a folder silently, so its grants would be missing from the verdict."""
     (tmp_path / "good").symlink_to(BROKEN / "good")
     (tmp_path / "theirs").mkdir()
     real = os.scandir
@@ -88,7 +86,7 @@ def test_stacks_come_after_those_whose_outputs_they_take() -> None:
     assert [stack.alias for stack in load(SHIPPED).stacks] == ["owner", "partner"]
 
 
-def test_every_statement_knows_where_it_stands() -> None:
+def test_every_statement_has_its_source_position() -> None:
     contract = load(SHIPPED)
     lines = contract.path.read_text(encoding="utf-8").splitlines()
     for principal in contract.principals:

@@ -1,4 +1,4 @@
-"""What is worked out once for cfn-lint makes no difference to what it says."""
+"""Memoising functions of cfn-lint does not change its findings."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def by_itself(text: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_it_says_of_a_template_what_it_says_by_itself(template: Path) -> None:
+def test_findings_are_those_of_cfn_lint_run_alone(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     assert said(linting.matches(text, REGION)) == by_itself(text)
 
 
 def test_cfn_lint_still_calls_what_is_memoised() -> None:
-    """With a newer version that does not, it would be useless."""
+    """Memoising would have no effect with a version of cfn-lint that does not call these functions."""
     linting.matches((SHAPES / "conditions" / "access.yaml").read_text(encoding="utf-8"), REGION)
     before = len(linting._validators)
     linting.matches((SHAPES / "conditions" / "access.yaml").read_text(encoding="utf-8"), REGION)
@@ -45,7 +45,7 @@ def test_cfn_lint_still_calls_what_is_memoised() -> None:
     assert linting._empty_template.cache_info().hits
 
 
-def test_what_a_template_gets_wrong_is_said_as_cfn_lint_says_it_by_itself() -> None:
+def test_findings_of_each_kind_of_mistake_are_those_of_cfn_lint_run_alone() -> None:
     """One of each: in a policy as text, in properties, under a condition, in a function, in an output."""
     text = """
 AWSTemplateFormatVersion: "2010-09-09"

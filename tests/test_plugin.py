@@ -1,4 +1,4 @@
-"""The plugin: the same verdict however tests are shared out and ordered, and no green without a verdict."""
+"""The plugin: the verdict is the same however tests are distributed and ordered, and no run passes without one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
     reports = seen[0][1]
     found = json.loads(reports[findings_json.NAME])
     assert found["verdict"] == "verified"
-    # JUnit is pytest's own, and has to tell of the same claims.
+    # pytest writes the JUnit report; it must contain the same claims.
     xmlschema.XMLSchema(ROOT / "fixtures" / "schemas" / "junit" / "junit-10.xsd").validate(
         reports["junit.xml"].decode()
     )
@@ -91,9 +91,9 @@ class Dies:
 
 
 @pytest.mark.parametrize("suite", ["trust", "lint"])
-def test_tests_of_a_process_that_died_failed(suite: str, tmp_path: Path) -> None:
-    """Of that which goes ahead too. The others are told in their order, and a grant's variants, which another process
-    ran, after what died."""
+def test_tests_of_a_process_that_died_fail_and_the_others_pass(suite: str, tmp_path: Path) -> None:
+    """Also of the process that runs lint first. The results of the others are reported in order: the variants, which
+    another process ran, come after the tests that were lost."""
     died = {
         "trust": "test_trust.test_nobody_but_the_declared_principals_is_named[good-reader]",
         "lint": "test_lint.test_cfn_lint_has_nothing_to_say[good-role.yaml]",
@@ -118,10 +118,10 @@ def test_tests_of_a_process_that_died_failed(suite: str, tmp_path: Path) -> None
         ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
     ],
 )
-def test_settings_of_the_users_pytest_bear_on_no_verdict(
+def test_settings_of_the_users_pytest_do_not_change_the_verdict(
     name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first made every verdict green: nobody noted what was found."""
+    """The first setting once made every verdict pass, since nothing recorded the findings."""
     monkeypatch.setenv(name, value)
     grant = shutil.copytree(GOOD, tmp_path / "grant" / "good")
     text = (grant / "role.yaml").read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
     assert "VERIFIED  good" not in done.stdout.replace("NOT VERIFIED", "")
 
 
-def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path) -> None:
+def test_a_resource_that_cannot_be_created_is_reported_and_the_others_are_verified(tmp_path: Path) -> None:
     folder = tmp_path / "grant"
     folder.mkdir()
     (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
@@ -165,7 +165,7 @@ def test_what_cannot_be_created_is_said_and_all_else_is_verified(tmp_path: Path)
         ("!Ref Raeder", "nothing in the template is called Raeder"),
     ],
 )
-def test_why_an_output_has_no_value_is_said(written: str, said: str, tmp_path: Path) -> None:
+def test_the_finding_says_why_an_output_has_no_value(written: str, said: str, tmp_path: Path) -> None:
     grant = shutil.copytree(GOOD, tmp_path / "grant")
     text = (grant / "role.yaml").read_text(encoding="utf-8").replace("AWS::IAM::Role", "AWS::IAM::Rol")
     (grant / "role.yaml").write_text(text.replace("!GetAtt Reader.Arn", written), encoding="utf-8")
@@ -176,7 +176,7 @@ def test_why_an_output_has_no_value_is_said(written: str, said: str, tmp_path: P
 def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for somebody whose boto3 is much newer: SSM has two operations that the list does not know."""
+    """This happens with a much newer boto3. The list lacks two operations of SSM."""
     monkeypatch.setattr(operations, "named_alike", lambda service: False)
     done = run(tmp_path, "-n", "0", "-k", "every_other_operation")
     assert done.returncode == 1
@@ -187,7 +187,7 @@ def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_say
 
 
 def test_calls_of_a_statement_on_everything_name_a_resource_that_the_service_can_have(tmp_path: Path) -> None:
-    """What monitoring vendors ask for: of Kinesis, botocore looks into the ARNs before it calls."""
+    """Monitoring vendors ask for such statements. For Kinesis, botocore parses ARNs before it calls."""
     grant = shutil.copytree(GOOD, tmp_path / "monitored")
     for name, statement in (
         ("contract.yaml", '      - {Action: ["kinesis:List*", "kinesis:Describe*"], Resource: "*"}\n'),
@@ -231,7 +231,7 @@ def test_a_hostile_template_runs_nothing(tmp_path: Path) -> None:
     assert not owned.exists()
 
 
-def test_fixtures_serve_tests_of_ones_own(tmp_path: Path) -> None:
+def test_the_fixtures_can_be_used_in_the_users_own_tests(tmp_path: Path) -> None:
     """The example of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     example = text.partition("```python\n")[2].partition("```")[0]
@@ -296,10 +296,10 @@ def test_neither_a_mistake_nor_lint_waits_until_moto_is_imported(tmp_path: Path)
     assert done.stdout == "False\n"
 
 
-def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_contract_says_the_same(
+def test_a_dynamic_reference_in_a_condition_is_not_verified_though_the_contract_has_the_same(
     tmp_path: Path,
 ) -> None:
-    """A condition on a dynamic reference: whoever may write that parameter decides who gets in."""
+    """Whoever may write the parameter decides who has access."""
     grant = shutil.copytree(GOOD, tmp_path / "good")
     condition = 'Condition: {StringLike: {"aws:PrincipalTag/team": "{{resolve:ssm:/team}}"}}'
     for name, resource in (("role.yaml", 16), ("contract.yaml", 8)):
@@ -335,7 +335,7 @@ def test_what_cloudformation_looks_up_as_it_deploys_is_not_verified_though_the_c
     ],
     ids=["a mistyped name", "nobody gets in"],
 )
-def test_of_whom_nobody_can_act_as_every_test_says_so_and_it_is_shown_once(
+def test_a_principal_that_nobody_can_act_as_fails_each_of_its_tests_and_is_shown_once(
     source: str, file: str, right: str, wrong: str, said: str, times: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "grant"
@@ -358,7 +358,7 @@ def test_of_whom_nobody_can_act_as_every_test_says_so_and_it_is_shown_once(
     assert ".py:" not in failures + done.stderr
 
 
-def test_what_a_boundary_leaves_has_to_be_promised_and_what_it_takes_not(tmp_path: Path) -> None:
+def test_the_contract_must_declare_only_what_the_boundary_leaves_of_a_policy(tmp_path: Path) -> None:
     grant = shutil.copytree(ROOT / "fixtures" / "shapes" / "permissions-boundary", tmp_path / "grant")
     contract = (grant / "contract.yaml").read_text(encoding="utf-8")
     promised = "          - ssm:GetParameter\n          - ssm:PutParameter\n        Resource: arn"
@@ -373,8 +373,8 @@ def test_what_a_boundary_leaves_has_to_be_promised_and_what_it_takes_not(tmp_pat
     assert "ec2" not in done.stdout
 
 
-def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tmp_path: Path) -> None:
-    """The role is not there then, and no test of it may end in an error of ours."""
+def test_a_managed_policy_that_aws_does_not_have_is_reported_without_a_traceback(tmp_path: Path) -> None:
+    """The role is not created then, and no test of it may end in an internal error."""
     folder = tmp_path / "grant"
     shutil.copytree(ROOT / "fixtures" / "shapes" / "vendor-security-audit", folder)
     for file in folder.iterdir():
@@ -385,8 +385,8 @@ def test_a_managed_policy_that_aws_does_not_have_is_said_where_it_is_attached(tm
     assert "Error" not in done.stdout + done.stderr
 
 
-def test_what_a_wide_policy_lets_through_is_one_line_though_the_mocked_service_cannot_do_it(tmp_path: Path) -> None:
-    """Each call was a line, each service another, and the first that moto cannot carry out ended in its traceback."""
+def test_all_excess_calls_that_a_wide_policy_allows_are_one_line(tmp_path: Path) -> None:
+    """Once there was a line for each call and each service, and a call that moto does not implement was a traceback."""
     grant = shutil.copytree(GOOD, tmp_path / "grant")
     role = (grant / "role.yaml").read_text(encoding="utf-8")
     attached = '      ManagedPolicyArns: ["arn:aws:iam::aws:policy/SecurityAudit"]\n      Policies:\n'

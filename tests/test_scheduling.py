@@ -1,4 +1,4 @@
-"""Which tests go to one process, where pytest-xdist shares them out."""
+"""Which tests pytest-xdist runs in the same process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONFTEST = """
 
 
 def test_the_test_at_which_a_process_died_failed_once_and_the_others_run(tmp_path: Path) -> None:
-    """Four processes more died at it, and what came after it was never run."""
+    """Once, four more processes died at this test, and the tests after it were never run."""
     (tmp_path / "conftest.py").write_text("\n".join(line[4:] for line in CONFTEST.splitlines()), encoding="utf-8")
     (tmp_path / "test_one.py").write_text("def test_a(): ...\ndef test_b(): ...\ndef test_c(): ...\n", encoding="utf-8")
     alone = ["-p", "no:hypothesispytest", "-p", "no:grantproof", "-n", "1", "-q"]
@@ -38,13 +38,13 @@ def test_the_test_at_which_a_process_died_failed_once_and_the_others_run(tmp_pat
     assert (tmp_path / "ran").read_text(encoding="utf-8").split() == ["test_a", "test_b", "test_c"]
 
 
-def test_deaths_of_processes_are_each_shown() -> None:
-    """They are of no grant, and may all have the same test, or none."""
+def test_each_death_of_a_process_is_shown() -> None:
+    """Such reports belong to no grant, and may all have the same test, or none."""
     died = [pytest.TestReport("test_one.py", ("", None, ""), {}, "failed", "crashed", "call") for _ in range(2)]
     assert without_repeats(died) == died
 
 
-def test_what_is_wrong_is_shown_before_what_could_not_be_judged_because_of_it() -> None:
+def test_failures_are_shown_before_claims_that_they_left_undecided() -> None:
     def failed(words: str, status: str) -> pytest.TestReport:
         report = pytest.TestReport(words, ("", None, ""), {}, "failed", words, "call")
         outcome = {"grant": "g", "suite": "proof", "status": status}

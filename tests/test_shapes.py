@@ -54,7 +54,7 @@ def _run(folder: Path) -> dict[str, list[str]]:
     return {name: sorted(set(lines)) for name, lines in out.items()}
 
 
-def test_there_are_shapes() -> None:
+def test_fixtures_of_shapes_are_found() -> None:
     assert len(NAMES) >= 30
     assert sum(not (SHAPES / name / "expected.txt").exists() for name in NAMES) >= 20
 

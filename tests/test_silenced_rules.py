@@ -1,4 +1,4 @@
-"""What cfn-lint says of a template is heard, whoever silences it."""
+"""Findings of cfn-lint are reported although a template or a file of settings silences the rule."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def nonsense(told: Notes) -> list[str]:
 SAID = "E3002 Additional properties are not allowed ('Nonsense' was unexpected)"
 
 
-def test_what_is_wrong_is_said_with_its_place(lint: Callable[..., Notes]) -> None:
+def test_findings_have_the_position_in_the_template(lint: Callable[..., Notes]) -> None:
     told = lint()
     assert nonsense(told) == [SAID]
     assert [f.place.rpartition(":")[0] for f in told.findings if f.detail == SAID] == ["role.yaml:6"]

@@ -1,4 +1,4 @@
-"""YAML and JSON with the place of every value."""
+"""YAML and JSON documents with the source position of every value."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_scalars_are_what_yaml_says_but_dates_stay_text(text: str, value: object
     assert document(f"a: {text}").value == {"a": value}
 
 
-def test_places_are_those_of_keys_and_items() -> None:
+def test_source_positions_are_those_of_keys_and_items() -> None:
     found = document("a:\n  - b: 1\n    c:\n      - x\n      - y\n")
     assert found.place("a", 0, "c") == Place(HERE, 3, 5)
     assert found.place("a", 0, "c", 1) == Place(HERE, 5, 9)
@@ -61,7 +61,7 @@ def test_places_are_those_of_keys_and_items() -> None:
     assert found.place() == Place(HERE, 1, 1)
 
 
-def test_json_has_places_too() -> None:
+def test_values_in_json_have_source_positions() -> None:
     found = document('{\n  "a": [\n    {"b": 1}\n  ]\n}')
     assert found.place("a", 0, "b") == Place(HERE, 3, 6)
 
@@ -84,14 +84,14 @@ def test_merge_keys_and_anchors_are_followed_and_own_keys_win() -> None:
     ],
     ids=lambda value: value[:20],
 )
-def test_what_cannot_be_read_is_one_error_with_its_place(text: str, message: str) -> None:
+def test_unreadable_text_is_one_error_with_its_source_position(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         document(text)
 
 
 @pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u202e", "\u2066"], ids=ascii)
-def test_text_that_is_not_shown_as_it_is_read_is_refused(character: str) -> None:
-    """YAML 1.1 ends a line at U+2028 and 1.2 does not, so that for one of them a Deny stands in a comment."""
+def test_characters_that_yaml_versions_read_differently_are_refused(character: str) -> None:
+    """U+2028 ends a line in YAML 1.1 but not in 1.2, so a Deny can be part of a comment for one of them only."""
     with pytest.raises(
         SourceError, match=f"t.yaml:2:4: the character U\\+{ord(character):04X} is not shown as it is read"
     ):
@@ -99,7 +99,7 @@ def test_text_that_is_not_shown_as_it_is_read_is_refused(character: str) -> None
     assert parse(f'"{ascii(character)[1:-1]}": 1', Path("t.json")).value == {character: 1}
 
 
-def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_file_says_why(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read: No such file"):
         read(tmp_path / "missing.yaml")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
@@ -121,7 +121,7 @@ def test_a_template_survives_the_way_through_json() -> None:
 
 
 def test_the_errors_survive_a_context_manager() -> None:
-    """contextlib writes to the exceptions that pass through it."""
+    """contextlib sets attributes of exceptions that pass through it."""
 
     @contextmanager
     def block() -> Iterator[None]:
@@ -143,13 +143,13 @@ def test_the_errors_survive_a_context_manager() -> None:
     ],
     ids=str,
 )
-def test_places_of_what_was_written_as_json_are_counted_as_a_parser_sees_them(value: object) -> None:
+def test_positions_in_written_json_are_those_that_a_parser_counts(value: object) -> None:
     path = Path("t.json")
     counted, seen = document_of_dumped(value, path), parse(json.dumps(value, indent=1), path)
     assert (counted.value, counted._places) == (seen.value, seen._places)
 
 
-def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_path: Path) -> None:
+def test_content_given_in_place_of_a_file_reads_the_same_as_text_and_as_data(tmp_path: Path) -> None:
     file, value = tmp_path / "t.yaml", {"Resources": {"A": {"Type": "x", "List": [1, {"b": "c"}]}}}
     file.write_text("Resources: {}", encoding="utf-8")
     found = []
@@ -163,7 +163,7 @@ def test_what_is_read_in_place_of_a_file_reads_the_same_written_or_parsed(tmp_pa
     assert read(file).value == {"Resources": {}}
 
 
-def test_files_that_stand_still_are_read_once_and_never_hide_what_stands_in_their_place(tmp_path: Path) -> None:
+def test_a_file_is_read_once_until_it_changes_and_never_hides_given_content(tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text("A: file", encoding="utf-8")
     with cached_files():
@@ -181,7 +181,7 @@ def test_files_that_stand_still_are_read_once_and_never_hide_what_stands_in_thei
 
 
 def test_text_beyond_the_basic_plane_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """JSON writes it as two escapes, of which YAML knows neither."""
+    """JSON writes such a character as two surrogate escapes, which YAML does not allow."""
     file = tmp_path / "t.yaml"
     file.write_text("Description: who may read \U0001f4c4", encoding="utf-8")
     written = json.dumps(read(file).value, indent=1)

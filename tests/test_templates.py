@@ -1,4 +1,4 @@
-"""The shipped templates, apart from what the suites verify of every grant."""
+"""Claims about the shipped templates beyond those that the suites verify for every grant."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=named)
-def test_parameters_take_what_is_right_and_nothing_else(template: Path) -> None:
+def test_parameters_accept_valid_values_and_refuse_all_others(template: Path) -> None:
     for name, parameter in read(template).value.get("Parameters", {}).items():
         alone = {"Parameters": {name: parameter}}
         for value in GOOD.get(f"{template.parent.name}/{template.name} {name}", GOOD[name]):
@@ -179,8 +179,8 @@ def test_parameters_take_what_is_right_and_nothing_else(template: Path) -> None:
     ("name", "resource"),
     [("db", "parameter/db"), ("/db", "parameter/db"), ("/prod/db/password", "parameter/prod/db/password")],
 )
-def test_the_role_names_the_parameter_as_arns_have_it(name: str, resource: str) -> None:
-    """Without its leading slash, and never with two (rule M1)."""
+def test_the_arn_of_the_parameter_has_exactly_one_slash_before_the_name(name: str, resource: str) -> None:
+    """A name with a leading slash must not make it two (rule M1)."""
     account = "111111111111"
     with World({"owner": account}, "eu-west-1") as world:
         root = world.root("owner")
@@ -219,8 +219,8 @@ def test_the_switch_role_link_is_that_of_the_partition(region: str, partition: s
     assert outputs["SwitchRoleLink"] == f"https://{host}/switchrole?account=111111111111&roleName=teams/reader"
 
 
-def test_without_options_the_role_is_what_it_always_was() -> None:
-    """The defaults keep what was there before there were options."""
+def test_without_options_the_policies_are_those_of_the_first_version() -> None:
+    """Options are off by default, so stacks deployed before there were options do not change."""
     found = synthesise(load(GRANT))
     (role,) = found.snapshots["111111111111"].roles
     assert role["AssumeRolePolicyDocument"] == {
@@ -246,7 +246,9 @@ def test_without_options_the_role_is_what_it_always_was() -> None:
     ("variants", "link"),
     [((), True), (("mfa",), True), (("external-id",), False), (("source-identity",), False), (("session-tag",), False)],
 )
-def test_only_who_can_switch_in_the_console_is_given_a_link(variants: tuple[str, ...], link: bool) -> None:
+def test_there_is_a_console_link_only_for_roles_that_the_console_can_assume(
+    variants: tuple[str, ...], link: bool
+) -> None:
     """The console sends no external id, no source identity and no tags."""
     stacks = synthesise(with_variants(load(GRANT), variants)).deployment.stacks
     outputs = {stack.alias: stack.outputs for stack in stacks}

@@ -34,7 +34,7 @@ def test_the_wheel_carries_suites_schema_and_types(wheel: Path) -> None:
 
 
 def test_it_verifies_the_grants_of_another_repository(wheel: Path, tmp_path: Path) -> None:
-    """With settings of their own that would get in the way, and real-looking credentials in the environment."""
+    """The repository has pytest settings that could interfere, and the environment has credentials that look real."""
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     theirs = tmp_path / "theirs"

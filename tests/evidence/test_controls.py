@@ -1,4 +1,4 @@
-"""The map of controls: every id exists, and everything that is called evidence rests on a claim that can fail."""
+"""The mapping to controls: every id exists, and all evidence refers to a claim that can fail."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_id_of_nist_exists_with_its_title_and_objective() -> None:
             assert control.target in known
 
 
-def test_an_id_stands_once_in_its_framework() -> None:
+def test_ids_are_unique_within_a_framework() -> None:
     ids = [(framework.id, control.id) for framework, control in CONTROLS]
     assert len(ids) == len(set(ids))
     assert {framework.id for framework in frameworks()} >= {
@@ -51,7 +51,7 @@ def test_an_id_stands_once_in_its_framework() -> None:
 
 
 @pytest.mark.parametrize(("framework", "control"), CONTROLS, ids=[f"{f.id} {c.id}" for f, c in CONTROLS])
-def test_what_is_called_evidence_rests_on_claims_that_exist(framework: Framework, control: Control) -> None:
+def test_all_evidence_of_a_control_refers_to_existing_claims(framework: Framework, control: Control) -> None:
     assert control.grade in ("D", "p")
     assert control.missing.endswith(".")
     suites = {name.partition("/")[0] for name in TESTS}
@@ -90,11 +90,11 @@ def test_a_control_is_not_supported_when_one_of_its_claims_fails_and_supported_w
         assert found[control.id] == ("supported" if failing is None else "not supported")
 
 
-def test_a_run_that_is_not_whole_supports_nothing() -> None:
+def test_an_incomplete_run_supports_no_control() -> None:
     plans = [planned("a", suite, test) for suite, test in FUNCTIONS]
     states = {a.state for a in assess(collection(*plans).results(["a"], ended="the run was interrupted"))}
     assert states == {"not supported"}
 
 
-def test_no_claim_is_no_support() -> None:
+def test_a_control_without_claims_is_not_supported() -> None:
     assert {a.state for a in assess(collection().results(["a"]))} == {"not supported"}

@@ -1,4 +1,4 @@
-"""Seeded faults count for the files in which they were seeded, and for no others."""
+"""Results of seeded faults are used only for the files in which they were seeded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(tmp_path: Path, data: Any, inputs: Any = INPUTS, grants: Any = ("a",))
     return read(tmp_path, grants, inputs, "f" * 64)
 
 
-def test_those_of_the_same_files_count(tmp_path: Path) -> None:
+def test_faults_seeded_in_the_same_files_count(tmp_path: Path) -> None:
     got = found(tmp_path, document())
     assert got == Mutation("run", seeded=169, caught=150, survived=3, equivalent=9)
     assert got.access_changing == 153
@@ -59,11 +59,13 @@ def test_those_of_the_same_files_count(tmp_path: Path) -> None:
         ","
     ),
 )
-def test_those_of_others_do_not(data: Any, inputs: Any, grants: Any, why: str, tmp_path: Path) -> None:
+def test_faults_seeded_in_other_files_do_not_count(
+    data: Any, inputs: Any, grants: Any, why: str, tmp_path: Path
+) -> None:
     got = found(tmp_path, data, inputs, grants)
     assert (got.state, got.caught) == ("not run", 0)
     assert why in got.why
 
 
-def test_none_are_said_to_be_none(tmp_path: Path) -> None:
+def test_the_report_says_when_no_faults_were_seeded(tmp_path: Path) -> None:
     assert read(tmp_path, ("a",), INPUTS, "").why.startswith("no mutants.json stands beside the reports")

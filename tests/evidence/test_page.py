@@ -70,8 +70,8 @@ def read(browser: Browser, url: str) -> Iterator[Page]:
         yield page
 
 
-def test_its_policy_lets_it_ask_for_nothing(browser: Browser, url: str) -> None:
-    """That it does not try is held to by the fixture; here it is made to try."""
+def test_the_pages_content_security_policy_allows_no_requests(browser: Browser, url: str) -> None:
+    """The fixture checks that the page makes no requests; this test makes it try."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(url)
@@ -138,7 +138,7 @@ def test_filters_narrow_by_grant_and_by_status_and_say_so(page: Page) -> None:
     assert deviations.count() == everything
 
 
-def test_filters_find_text_wherever_it_stands(page: Page) -> None:
+def test_filters_find_text_anywhere_in_a_claim(page: Page) -> None:
     page.get_by_label("Text", exact=True).fill("MaxSessionDuration is")
     assert page.locator(".deviation:visible").count() == 2
     assert page.locator("#waivers ~ div tbody tr:visible").count() == 2
@@ -164,7 +164,7 @@ def test_the_overview_says_who_may_do_what_and_leads_to_each_grant(read: Page) -
     assert row.locator("a").get_attribute("href") == "#grant-alpha"
 
 
-def test_what_options_change_and_what_resources_say_is_there(read: Page) -> None:
+def test_the_page_shows_what_options_change_and_resource_policies(read: Page) -> None:
     grant = read.locator("#grant-alpha").evaluate("element => element.textContent")
     for words in ("Whoever enters has ReadTheParameter.", "owner: Mfa=true", "Policy of bucket"):
         assert words in grant
@@ -188,15 +188,15 @@ def test_every_link_within_the_page_leads_somewhere(read: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [{}, {"java_script_enabled": False}], ids=["script", "no script"], indirect=True)
-def test_a_mailed_link_opens_what_it_names(page: Page, url: str) -> None:
-    """A template line, which is folded away; with script also when it is filtered out."""
+def test_a_link_to_a_folded_or_filtered_element_shows_it(page: Page, url: str) -> None:
+    """For example a line of a template, which is folded; with JavaScript also if a filter hides it."""
     place = page.locator('.deviation a[href*="#src-"]').first.get_attribute("href")
     page.goto("about:blank")
     page.goto(f"{url}{place}")
     assert page.locator(f'[id="{(place or "")[1:]}"]').is_visible()
 
 
-def test_without_script_everything_is_there(browser: Browser, url: str) -> None:
+def test_without_script_everything_is_shown(browser: Browser, url: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(url)
@@ -245,7 +245,7 @@ def test_it_is_usable_by_keyboard(page: Page) -> None:
     assert style == "solid"
 
 
-def test_paper_shows_what_is_folded_and_no_controls(page: Page) -> None:
+def test_the_printed_page_shows_what_is_folded_and_no_controls(page: Page) -> None:
     statement = page.locator(".grant pre").first
     assert not statement.is_visible()
     page.emulate_media(media="print")
@@ -256,7 +256,7 @@ def test_paper_shows_what_is_folded_and_no_controls(page: Page) -> None:
     assert page.locator('[id$="beta-iam.yaml-L87"], [id*="beta-iam.yaml"][id$="-L87"]').first.is_visible()
 
 
-def test_a_picture_draws_the_chain(read: Page) -> None:
+def test_the_picture_of_a_grant_draws_the_chain_of_roles(read: Page) -> None:
     assert read.locator("svg[role=img] title", has_text="The chain of reader").count() == 2
     read.evaluate("document.getElementById('grant-alpha').open = true")
     drawn = read.locator("#grant-alpha svg").first.locator("text")
@@ -300,7 +300,7 @@ def failing(grant: str, *tests: str) -> Results:
     )
 
 
-def test_how_a_template_is_written_is_not_said_to_give_access() -> None:
+def test_a_lint_finding_is_not_said_to_give_access() -> None:
     style = failing("beta", "test_cfn_lint_has_nothing_to_say")
     text = report.render(evidence(style))
     assert "1 of 1 grant is not verified for how its templates are written: beta." in text
@@ -320,7 +320,7 @@ def test_how_a_template_is_written_is_not_said_to_give_access() -> None:
     assert "1 of 2 grants may give other access than agreed: b. 1 of 2 grants is not verified for how their" in text
 
 
-def test_the_overview_says_whom_a_policy_on_a_resource_lets_in() -> None:
+def test_the_overview_names_the_principals_of_resource_policies() -> None:
     def clause(effect: str, action: Any, condition: Any = None, **principal: Any) -> dict[str, Any]:
         document = {"Effect": effect, **principal, "Action": action, "Resource": "*"}
         return {"document": document | ({"Condition": condition} if condition else {}), "sentence": "", "place": ""}
@@ -354,7 +354,7 @@ def test_the_seeded_faults_are_counted_and_those_that_got_through_are_named_or_i
     assert "of 153 that change access, 150 were caught by these suites, <strong>3 were not</strong>" in text
 
 
-def test_a_status_is_said_in_words_and_by_a_mark() -> None:
+def test_every_status_has_words_and_a_mark_of_its_own() -> None:
     assert set(report.MARKS) == set(report.SAID) == set(report.STATUSES)
     assert len(set(report.MARKS.values())) == len(report.MARKS)
 
@@ -367,8 +367,8 @@ def test_the_page_is_one_file() -> None:
     assert "url(" not in text
 
 
-def test_statements_stand_as_one_only_where_they_are_the_same() -> None:
-    """Condition keys know no case; everything else does."""
+def test_statements_are_merged_only_if_they_are_the_same() -> None:
+    """Condition keys are compared without case, everything else with case."""
     one = {"document": {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}, "place": "t.yaml:1"}
     one["sentence"] = "A may call x on arn:aws:s3:::b, if aws:SecureTransport is false."
     two = {"document": {"Condition": {"Bool": {"aws:securetransport": "false"}}}, "place": "c.yaml:1"}

@@ -1,4 +1,4 @@
-"""The reports: valid, agreeing with each other count by count, and the same bytes for the same run."""
+"""The reports are valid, have the same counts, and are the same bytes for the same run."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_all_reports_agree_count_by_count(run: str, files: Any) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_all_reports_tell_of_the_same_findings(run: str, files: Any) -> None:
+def test_all_reports_contain_the_same_findings(run: str, files: Any) -> None:
     reports = files[run]
     claims = json.loads(reports[findings_json.NAME])["claims"]
     said = {f["fingerprint"] for c in claims for f in c["findings"]}
@@ -240,7 +240,7 @@ def test_all_reports_give_the_same_verdict(run: str, files: Any) -> None:
     assert ("satisfied" in states) <= (word == "verified")
 
 
-def test_all_reports_say_what_is_left_to_decide_of_drafts(files: Any) -> None:
+def test_all_reports_list_the_open_decisions_of_drafts(files: Any) -> None:
     reports, said = files["drafts"], "against a draft: 7 lines are still marked DECIDE, from a/contract.yaml:4 on"
     found = json.loads(reports[findings_json.NAME])
     assert found["drafts"]["beta"] == {"decisions_left": 1, "first": "b/contract.yaml:9"}
@@ -257,7 +257,7 @@ def test_all_reports_say_what_is_left_to_decide_of_drafts(files: Any) -> None:
     assert attestation.DECISIONS_LEFT not in json.loads(files["passed"][attestation.NAME])["predicate"]
 
 
-def test_what_could_not_be_judged_is_not_satisfied_for_another_reason() -> None:
+def test_oscal_gives_another_reason_for_undecided_claims_than_for_failed_ones() -> None:
     plans = [planned("a", suite, test) for suite, test in FUNCTIONS]
     outcomes = [outcome(plan, "unknown" if plan.suite == "proof" else "pass") for plan in plans]
     results = collection(*plans, outcomes=outcomes).results(["a"])
@@ -267,7 +267,7 @@ def test_what_could_not_be_judged_is_not_satisfied_for_another_reason() -> None:
     assert status["AC-6(10)"] == {"state": "satisfied", "reason": "pass"}
 
 
-def test_json_is_what_it_was_with_a_line_for_each_entry_of_a_list() -> None:
+def test_json_has_a_line_for_each_entry_of_a_list_and_the_same_data() -> None:
     value = {"a": [], "b": {"c": [{"d": "é"}, {"e": [1, 2]}], "f": {}}, "g": [{"h": [1, {"i": None}]}], "j": "x"}
     text = dumps(value)
     assert json.loads(text) == value

@@ -1,4 +1,4 @@
-"""From outcomes to a verdict: whatever is missing, lost, repeated or strange is never a pass."""
+"""From outcomes to a verdict: missing, lost, repeated or unknown outcomes never count as passed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def results(outcomes: Any = PASSED, plans: Any = PLANS, **more: Any) -> Results:
 
 
 def test_a_run_in_which_every_claim_passed_is_verified() -> None:
-    """The opposite of everything below."""
+    """The counterpart of the tests below, whose runs are not verified."""
     assert results().verdict == "verified"
 
 
 @pytest.mark.parametrize("status", [s for s in STATUSES if s != "pass"])
-def test_one_claim_that_did_not_pass_is_enough(status: Any) -> None:
+def test_one_claim_that_did_not_pass_makes_the_verdict_not_verified(status: Any) -> None:
     found = results([*PASSED[1:], outcome(PLANS[0], status)]).verdict
     assert found == ("verified with accepted deviations" if status == "exception" else "not verified")
 
@@ -36,7 +36,7 @@ def test_nothing_but_accepted_deviations_is_not_verified() -> None:
     assert results([outcome(plan, "exception") for plan in PLANS]).verdict == "not verified"
 
 
-def test_no_claim_no_grant_and_no_suite_are_not_verified() -> None:
+def test_a_run_without_claims_grants_or_suites_is_not_verified() -> None:
     assert Collection().results([]).verdict == "not verified"
     assert Collection().results(["a"]).problems == ("nothing was collected",)
     assert verdict((), ()) == "not verified"
@@ -72,7 +72,7 @@ def test_the_worst_phase_of_a_test_decides(order: int) -> None:
     assert (claim.status, claim.reason, claim.proved) == ("error", "teardown failed", 0)
 
 
-def test_what_arrives_and_belongs_to_no_claim_is_a_problem() -> None:
+def test_an_outcome_that_belongs_to_no_claim_is_a_problem() -> None:
     found = results([*PASSED, outcome(planned("a", "proof", "test_unknown"))])
     assert found.verdict == "not verified"
     stray = collection(*PLANS, outcomes=PASSED)
@@ -101,7 +101,7 @@ def test_an_interrupted_run_verifies_nothing() -> None:
     assert results(ended="the run was interrupted").verdict == "not verified"
 
 
-def test_claims_add_up() -> None:
+def test_counts_by_status_add_up_to_the_number_of_claims() -> None:
     found = results([outcome(PLANS[0], "fail"), outcome(PLANS[1], "unknown"), *PASSED[2:-1]])
     assert sum(counts(found.claims).values()) == len(PLANS)
 

@@ -148,8 +148,8 @@ UNSPOKEN = {
 
 
 @pytest.mark.parametrize("what", UNSPOKEN)
-def test_who_accepts_a_resource_accepts_it_as_it_is(what: str, verify: Verify, tmp_path: Path) -> None:
-    """The text of the finding names the resource, and not whom it lets in."""
+def test_accepting_a_resource_accepts_its_present_content_only(what: str, verify: Verify, tmp_path: Path) -> None:
+    """The text of the finding names the resource only, so it stays the same when the principals change."""
     resources, (old, new) = UNSPOKEN[what]
     template = tmp_path / "grants" / "good" / "role.yaml"
     plain = template.read_text(encoding="utf-8")
@@ -184,7 +184,7 @@ def reads_as_passed(reports: Path) -> list[str]:
     return [name for name, failing in said.items() if not failing]
 
 
-def test_a_run_of_some_claims_reads_as_passed_nowhere(verify: Verify, tmp_path: Path) -> None:
+def test_no_report_of_a_partial_run_reads_as_passed(verify: Verify, tmp_path: Path) -> None:
     found = verify("-k", "lint", status=1)
     assert found["totals"]["pass"] == 1
     assert found["totals"]["not_run"] == found["totals"]["population"] - 1
@@ -224,7 +224,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_run_that_broke_reads_as_passed_nowhere(how: str, verify: Verify, tmp_path: Path) -> None:
+def test_no_report_of_a_run_that_broke_reads_as_passed(how: str, verify: Verify, tmp_path: Path) -> None:
     code, problem = BREAKS[how]
     found = verify("-k", "lint or nothing_else_came_along", status=1, plugin=code)
     assert problem in (*found["problems"], "")
@@ -241,7 +241,7 @@ def test_an_export_that_changes_during_the_run_is_noticed_as_well(verify: Verify
     assert "exports/owner/another.json was changed during the run" in found["problems"]
 
 
-def test_a_run_whose_worker_died_reads_as_passed_nowhere(
+def test_no_report_of_a_run_whose_worker_died_reads_as_passed(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTROLLER", str(os.getpid()))
@@ -252,7 +252,7 @@ def test_a_run_whose_worker_died_reads_as_passed_nowhere(
     assert reads_as_passed(tmp_path / "reports") == []
 
 
-def test_a_suite_that_cannot_be_read_reads_as_passed_nowhere(
+def test_no_report_of_a_run_with_an_unreadable_suite_reads_as_passed(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "suites"
@@ -270,7 +270,7 @@ def test_a_suite_that_cannot_be_read_reads_as_passed_nowhere(
 def test_reports_of_an_earlier_run_are_gone_when_nothing_could_be_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a killed run left half done as well."""
+    """Also files that a killed run left incomplete."""
     monkeypatch.chdir(tmp_path)
     report_folder.put(dict.fromkeys(report_folder.NAMES, b"an earlier run's"), tmp_path / "reports")
     (tmp_path / "reports" / f"{report_folder.PARTIAL}killed").mkdir()
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_no_report_and_is_not_verified(
     assert files(tmp_path / "reports") == {}
 
 
-def test_reports_that_cannot_be_rendered_are_not_there(
+def test_a_report_that_cannot_be_rendered_is_not_written(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> NoReturn:
@@ -322,10 +322,10 @@ def test_reports_that_cannot_be_rendered_are_not_there(
     assert files(tmp_path / "reports") == {}
 
 
-def test_templates_that_are_not_committed_are_not_those_of_the_commit(
+def test_reports_of_uncommitted_templates_do_not_name_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does a hook's GIT_DIR name the commit."""
+    """GIT_DIR, as set in a git hook, does not name the commit either."""
     shutil.copytree(GOOD, tmp_path / "good")
     git = ("git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com")
 
@@ -351,8 +351,8 @@ def test_templates_that_are_not_committed_are_not_those_of_the_commit(
     assert about().commit == ""
 
 
-def test_what_templates_include_is_an_input(tmp_path: Path) -> None:
-    """A statement may stand in it; reports of another snippet were those of this one."""
+def test_files_that_templates_include_are_listed_as_inputs(tmp_path: Path) -> None:
+    """An included file may contain a statement; once, reports did not change when it did."""
     shutil.copytree(GOOD, tmp_path / "good")
     (tmp_path / "good" / "snippet.bin").write_bytes(b"\xff{}")
     contract = tmp_path / "good" / "contract.yaml"
@@ -362,7 +362,7 @@ def test_what_templates_include_is_an_input(tmp_path: Path) -> None:
     assert sorted(Path(name).name for name in about.inputs) == ["contract.yaml", "role.yaml", "snippet.bin"]
 
 
-def test_who_ran_it_is_the_pipeline_and_no_address_is_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_name_the_pipeline_and_link_no_script_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     def named(**variables: str) -> tuple[str, str]:
         for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"):
             monkeypatch.delenv(name, raising=False)

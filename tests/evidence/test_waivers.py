@@ -1,4 +1,4 @@
-"""Accepted deviations: exactly what was accepted, until the day that was said, and never what could not be judged."""
+"""Waivers accept exactly the named deviation until the given day, and never a claim that could not be decided."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_is_accepted_is_accepted_with_who_why_and_how_long(tmp_path: Path) 
     ],
     ids=["text", "not judged", "another claim", "another statement", "another request", "a statement that grew"],
 )
-def test_nothing_else_is_accepted_and_what_only_reads_the_same_says_so(
+def test_no_other_finding_is_accepted_and_a_similar_one_says_that_it_differs(
     claim: str, other: Finding, tmp_path: Path
 ) -> None:
     (found,) = applied(written(tmp_path), other, claim=claim)
@@ -91,8 +91,8 @@ def test_a_second_finding_that_is_the_same_in_everything_is_not_accepted_with_th
     assert [bool(found.accepted) for found in applied(written(tmp_path), OLD, OLD)] == [True, False]
 
 
-def test_lines_that_move_leave_it_accepted(tmp_path: Path) -> None:
-    """In the finding's place, and where its text cites the contract."""
+def test_a_finding_stays_accepted_when_its_line_moves(tmp_path: Path) -> None:
+    """In the finding's source position, and in its text where it cites the contract."""
     moved = replace(OLD, detail="allows x, which t/contract.yaml:45:9 names as denied")
     print_ = moved.fingerprint(f"a/{CLAIM}")
     text = GOOD.replace(PRINT, print_).replace(OLD.detail, moved.detail)
@@ -100,7 +100,7 @@ def test_lines_that_move_leave_it_accepted(tmp_path: Path) -> None:
     assert [bool(found.accepted) for found in applied(written(tmp_path, text), later)] == [True]
 
 
-def test_the_day_after_it_fails_and_says_that_it_was_accepted(tmp_path: Path) -> None:
+def test_an_expired_waiver_fails_and_the_finding_says_that_it_was_accepted(tmp_path: Path) -> None:
     (found,) = applied(written(tmp_path), OLD, day=date(2027, 2, 1))
     assert found.accepted is None
     assert "was accepted by security@example.com until 2027-01-31, which is over" in str(found)

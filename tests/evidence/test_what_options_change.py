@@ -1,4 +1,4 @@
-"""What the options of templates change, in words: nothing of a contract's variants is left unsaid."""
+"""The description in words of what options of templates change covers everything that a variant can change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def said(option: Option) -> list[str]:
     return [clause.sentence for clause in option.changes]
 
 
-def test_conditions_that_come_and_statements_that_go_and_come() -> None:
+def test_added_conditions_and_added_and_removed_statements_are_described() -> None:
     assert "The trust policy of role reader: everything holds only if aws:MultiFactorAuthPresent is true." in said(
         of("cross-account-ssm", "mfa")
     )
@@ -29,7 +29,7 @@ def test_conditions_that_come_and_statements_that_go_and_come() -> None:
     assert existing[1].startswith("Role reader may call ssm:GetParameter on ")
 
 
-def test_what_only_an_option_creates_is_told_with_who_enters_it() -> None:
+def test_a_role_that_only_an_option_creates_is_described_with_who_may_assume_it() -> None:
     third = said(of("many-partners", "third"))
     assert "Role third-reader is created." in third
     assert any(
@@ -37,7 +37,7 @@ def test_what_only_an_option_creates_is_told_with_who_enters_it() -> None:
     )
 
 
-def test_how_it_is_chosen_and_with_what_it_goes_together() -> None:
+def test_the_parameters_that_choose_an_option_and_what_it_requires_are_described() -> None:
     option = of("cross-account-ssm", "external-id")
     assert option.parameters[0] == "owner: ExternalId=0b6f0c2e-7d0f-4b39"
     assert option.excludes == ("mfa", "source-identity")
@@ -45,7 +45,7 @@ def test_how_it_is_chosen_and_with_what_it_goes_together() -> None:
     assert Path(file).read_text(encoding="utf-8").splitlines()[int(line) - 1] == "  external-id:"
 
 
-def test_nothing_that_a_variant_can_change_is_left_unsaid() -> None:
+def test_every_field_that_a_variant_can_change_is_described() -> None:
     contract = load(TEMPLATES / "cross-account-ssm")
     change = PrincipalChange(Change(("a",)), Change(("b",)), 7200, "", ("readers",))
     variant = replace(

@@ -1,4 +1,4 @@
-"""Many deployments: each is judged as pytest would, none is lost, and what was done is not done again."""
+"""Many deployments: the results are those of pytest, none is lost, and none is verified twice."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_one_deployment_that_drifted_and_one_that_is_cut_off_are_named_and_the_o
 
 
 def test_the_same_tests_run_as_under_pytest(file: Path, tmp_path: Path) -> None:
-    """So that a fleet is verified by no less than a single grant is."""
+    """A deployment of a fleet is verified by the same tests as a single grant."""
     own = tmp_path / "own"
     organisation.write(own, 1, 2)
     (export,) = own.glob("1*.json")
@@ -149,13 +149,13 @@ def test_shards_add_up_to_the_whole(file: Path) -> None:
     assert all(t.all_verified for t in totals)
 
 
-def test_a_shard_with_nothing_in_it_is_verified_of_nothing(file: Path) -> None:
+def test_an_empty_shard_is_verified_with_nothing_planned(file: Path) -> None:
     totals, _ = judged(file, Inline(), "11/12")
     assert (totals.planned, totals.all_verified) == (0, True)
 
 
 @pytest.mark.parametrize("text", ["0/5", "6/5", "1/0", "a/b", "1", "", "1/5/5", "-1/5"])
-def test_only_parts_that_exist_are_taken(text: str) -> None:
+def test_a_shard_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--shard takes NUMBER/OF"):
         shard(text)
 
@@ -183,7 +183,7 @@ GOOD_LINE: dict[str, Any] = {"grant": "good", "accounts": {"owner": "10000000000
         (f"{json.dumps(GOOD_LINE)}\n\n{json.dumps(GOOD_LINE)}", ":3:1: is the same as line 1"),
     ],
 )
-def test_a_wrong_line_is_said_before_anything_is_judged(text: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_line_is_reported_before_anything_is_verified(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text("{}", encoding="utf-8")
     (tmp_path / "fleet.jsonl").write_text(text, encoding="utf-8")
     contracts = {contract.grant: contract for contract in find(GRANT)}
