@@ -21,6 +21,8 @@ from grantproof.children import Children
 
 #: Longest that one test may take, in seconds: a pattern of a template can keep whoever matches it busy for ever.
 _PATIENCE = 600
+#: As many tests take far longer than to make anew what they share.
+_LARGE = 250
 _DIED = f"the process that was to run it has died, or needed more than {_PATIENCE // 60} minutes for one test"
 _WIDTH = 4
 
@@ -31,8 +33,9 @@ class Forked:
 
     Args:
         processes: how many at most, beside the one that goes ahead.
-        unit_of: gives, for a node id, what its test shares something costly with, and which part of that; one process
-            runs all of a part. The parts of one thing are told in pytest's order, whoever is done first.
+        unit_of: gives, for a node id, what its test shares something costly with, and which part of that. One process
+            runs all of a part, unless these are very many. The parts of one thing are told in pytest's order, whoever
+            is done first.
         ahead: modules that need nothing of what collecting the others imports. Their tests run in a process of their
             own, which begins before that.
         before: makes in this process what each of the others would otherwise make for itself.
@@ -70,7 +73,8 @@ class Forked:
                 units.setdefault(self._unit_of(item.nodeid), []).append(item)
         # The longest first, so that no process is left with it when the others are done. A part that goes apart from
         # the rest of its grant has few tests, and long ones.
-        shares = [units[unit] for unit in sorted(units, key=lambda unit: (unit[1], len(units[unit])), reverse=True)]
+        ordered = sorted(units, key=lambda unit: (unit[1], len(units[unit])), reverse=True)
+        shares = [share for unit in ordered for share in _shares(units[unit], self._processes)]
         telling = _Telling(session.items, lambda nodeid: self._unit_of(nodeid)[0])
         if shares:
             self._before()
@@ -152,6 +156,18 @@ class Forked:
         for report in reports:
             self._hook.pytest_runtest_logreport(report=report)
         self._hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def _shares(tests: list[pytest.Item], processes: int) -> Sequence[Sequence[pytest.Item]]:
+    """The tests of a unit in equal parts, if they are many: of each test function, one process runs some cases, which
+    are of the same principals, and another one others."""
+    if len(tests) < _LARGE:
+        return [tests]
+    cases: dict[str, list[pytest.Item]] = {}
+    for test in tests:
+        cases.setdefault(test.nodeid.partition("[")[0], []).append(test)
+    part = {test.nodeid: number * processes // len(same) for same in cases.values() for number, test in enumerate(same)}
+    return [share for n in range(processes) if (share := [test for test in tests if part[test.nodeid] == n])]
 
 
 class _Telling:

@@ -12,7 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 class Units:
     """Assigns tests to units, each of which runs in one process.
 
-    The tests of a grant are one unit, since two processes would both deploy it. The lint tests of all grants are one,
+    The tests of a grant are one unit, since two processes would both deploy it (`processes` does divide a very large
+    one). The lint tests of all grants are one,
     since each process would have to load the rules. Of other tests, all cases of a test function are one unit, and all
     tests of a module in `modules`, which share something expensive.
 

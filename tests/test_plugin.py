@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +20,7 @@ import xmlschema
 
 from grantproof.aws.calls import operations
 from grantproof.evidence import findings_json, report_folder, sums
+from grantproof.processes import _shares
 from tests.commands import Done, grantproof, suites
 
 ROOT = Path(__file__).parent.parent
@@ -55,15 +57,22 @@ def counts(output: str) -> str:
 def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where one grant has so many tests that two processes share them."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795600000")
     seen = []
     forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys"]
-    for processes, plugins in ((["-n", "0"], []), (["-n", "2"], []), (forked, [Backwards()])):
+    for processes, plugins, large in (
+        (["-n", "0"], [], 250),
+        (["-n", "2"], [], 250),
+        (forked, [Backwards()], 250),
+        (forked, [], 1),
+    ):
+        monkeypatch.setattr("grantproof.processes._LARGE", large)
         done = run(tmp_path, "--grants-report", str(tmp_path), *processes, plugins=plugins)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "VERIFIED  good" in done.stdout
         seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in report_folder.NAMES}))
-    assert seen[0] == seen[1] == seen[2]
+    assert all(one == seen[0] for one in seen)
     reports = seen[0][1]
     found = json.loads(reports[findings_json.NAME])
     assert found["verdict"] == "verified"
@@ -77,6 +86,18 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
     for line in reports[sums.NAME].decode().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256(reports[name]).hexdigest() == digest
+
+
+def test_each_of_many_tests_is_in_one_share_and_shares_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grantproof.processes._LARGE", 8)
+    names = [f"test_access.py::test_{name}[{case}]" for name, cases in (("a", 4), ("b", 3)) for case in range(cases)]
+    tests: list[Any] = [SimpleNamespace(nodeid=name) for name in [*names, "test_access.py::test_c"]]
+    shares = _shares(tests, 2)
+    assert [[test.nodeid.partition("::test_")[2] for test in share] for share in shares] == [
+        ["a[0]", "a[1]", "b[0]", "b[1]", "c"],
+        ["a[2]", "a[3]", "b[2]"],
+    ]
+    assert _shares(tests[:7], 2) == [tests[:7]]
 
 
 class Dies:
