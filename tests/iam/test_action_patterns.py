@@ -1,4 +1,4 @@
-"""What is plainly allowed on everything: what is said to be covered is, action by action."""
+"""Actions that are allowed on all resources without conditions: no action is called covered wrongly."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def covered(mine: list[Glob], theirs: list[Glob]) -> bool:
     return points is not None and ActionPatterns(theirs).covers(points)
 
 
-def test_every_action_of_what_is_covered_is_matched() -> None:
+def test_patterns_that_are_called_covered_match_no_action_that_the_others_do_not() -> None:
     random = Random(1)  # noqa: S311 - patterns, not secrets
     answers = set()
     for _ in range(2_000):
@@ -74,6 +74,6 @@ def test_an_action_that_another_layer_limits_is_not_allowed_on_everything(layer:
     assert not Prepared(identity(allow("s3:GetObject"))).acts_only_where_unrestricted(outer)
 
 
-def test_not_action_is_covered_by_nothing_but_everything() -> None:
+def test_not_action_is_not_covered_by_the_actions_of_one_service() -> None:
     but = identity({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"})
     assert not Prepared(but).acts_only_where_unrestricted(Prepared(identity(allow("ec2:*"))))

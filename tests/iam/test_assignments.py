@@ -178,19 +178,19 @@ WRITTEN: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
-def test_what_is_written_with_variables_is_decided(written: tuple[dict[str, Any], ...]) -> None:
+def test_policies_with_variables_are_decided(written: tuple[dict[str, Any], ...]) -> None:
     more, less = identity(*written[::2]), identity(*written[1::2])
     assert compare(more, less, every_reading=False).verdict is Verdict.NARROWER
     assert compare(less, more, every_reading=False).verdict is Verdict.WIDER
 
 
-def test_what_must_not_match_makes_no_doubt_about_a_variable_at_another_place() -> None:
+def test_a_negated_pattern_leaves_no_doubt_about_a_variable_at_another_position() -> None:
     away = deny("s3:*", [f"{BUCKET}a{U}", f"{BUCKET}{U}b"], **when("StringEquals", "aws:PrincipalTag/v", "x"))
     old = identity(allow("s3:*", f"{BUCKET}{U}*"), away)
     assert compare(old, identity(allow("s3:*", [f"{BUCKET}{U}*", f"{BUCKET}{U}"]), away)).verdict is Verdict.EQUAL
 
 
-def test_a_variable_that_begins_at_two_places_of_what_must_match_is_undetermined_where_nothing_is_found() -> None:
+def test_a_variable_at_two_positions_in_matching_patterns_is_undetermined_if_no_value_is_found() -> None:
     def side(*more: Any) -> Any:
         boundary = [{"Version": "2012-10-17", "Statement": [allow("s3:*", f"{BUCKET}{U}b{U}*")]}]
         return identity(allow("s3:*", f"{BUCKET}{U}*{U}b"), *more, boundary=boundary)
@@ -210,7 +210,7 @@ def test_a_variable_that_begins_at_two_places_of_what_must_match_is_undetermined
     ],
 )
 def test_a_users_name_is_the_end_of_its_arn(operator: str, arn: str) -> None:
-    """No user has one that is nothing in particular where its ARN is asked for (C53)."""
+    """If the ARN matters, the name cannot be chosen freely (C53)."""
     home = allow("s3:*", f"{BUCKET}home/${{aws:username}}/*", **when(operator, "aws:PrincipalArn", arn))
     for found in (compare(identity(home), identity(deny("*"))), compare(identity(deny("*")), identity(home))):
         assert found.verdict in (Verdict.NARROWER, Verdict.WIDER)
@@ -249,27 +249,27 @@ TOLD_APART = {
 
 
 @pytest.mark.parametrize(("more", "less"), TOLD_APART.values(), ids=TOLD_APART)
-def test_values_by_which_two_sides_are_told_apart_are_found(more: list[Any], less: list[Any]) -> None:
+def test_values_of_variables_that_distinguish_two_sides_are_found(more: list[Any], less: list[Any]) -> None:
     found = compare(identity(*more, *less), identity(*less, deny("sqs:*")), every_reading=False)
     assert found.verdict is Verdict.NARROWER
 
 
-def test_a_difference_that_a_text_in_another_case_may_make_is_not_taken_for_nothing() -> None:
+def test_a_difference_that_exists_only_in_another_case_is_not_missed() -> None:
     both = _tagged(f"x/{U}", ("StringEqualsIgnoreCase", PREFIX, U), ("StringEquals", PREFIX, "ABC"))
     limit = deny("s3:*", f"{BUCKET}x/ABC")
     found = compare(identity(both, limit), identity(limit), every_reading=False)
     assert found.verdict in (Verdict.UNDETERMINED, Verdict.NARROWER)
 
 
-def test_a_number_that_a_tag_may_be_is_not_taken_for_the_only_one() -> None:
+def test_a_numeric_tag_is_not_assumed_to_have_only_one_spelling() -> None:
     less, least = (_tagged(f"x/{U}", ("NumericLessThan", KEYS[0], most)) for most in ("10", "9"))
     limit = deny("s3:*", f"{BUCKET}x/9")
     found = compare(identity(less, limit), identity(least, limit), every_reading=False)
     assert found.verdict in (Verdict.UNDETERMINED, Verdict.NARROWER)
 
 
-def test_an_escape_that_no_request_shows_is_not_taken_for_none() -> None:
-    """A bucket of no partition that there is: nothing shows it, and what else there may be was not looked for."""
+def test_sides_without_a_witness_in_any_known_partition_are_not_called_equal() -> None:
+    """The witness would be a bucket in a partition that does not exist, and the search for others was not complete."""
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}
     named = {**everybody, "Effect": "Deny", "Action": "ec2:*", "NotResource": f"{BUCKET}${{aws:username}}"}
     del named["Resource"]

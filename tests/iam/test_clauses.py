@@ -1,4 +1,4 @@
-"""Differences in words: a clause holds nothing but what differs, and some clause holds whatever does."""
+"""Differences in words: each clause describes only requests that differ, and together they describe all of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def when(operator: str, key: str, *values: str) -> dict[str, Any]:
         (["any user of account 1", ""], ""),
     ],
 )
-def test_kinds_of_callers_are_told_together_by_account(several: list[str], as_one: str) -> None:
+def test_kinds_of_callers_of_one_account_are_described_together(several: list[str], as_one: str) -> None:
     assert all_callers.in_words(several) == as_one
 
 
@@ -137,7 +137,7 @@ SESSION = "arn:aws:sts::111111111111:assumed-role/R/s"
                                "any user of any other account", "any role session of any other account"}),
     ],
 )  # fmt: skip
-def test_a_clause_says_who_and_leaves_out_who_is_let_in_anyway(old: str, new: str, gained: set[str]) -> None:
+def test_a_clause_names_the_new_callers_only(old: str, new: str, gained: set[str]) -> None:
     def trusting(who: str) -> Layers:
         statement = {"Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}
         everything = {"Version": "2012-10-17", "Statement": [EVERYTHING]}

@@ -1,4 +1,4 @@
-"""The exact comparison: what it says of small policies, against enumeration of every request of a small world."""
+"""The exact comparison of small policies, checked by enumerating every request of a small world."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def clauses(comparison: Comparison) -> tuple[list[str], list[str]]:
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
-def test_one_asterisk_is_wider_and_shows_what_gets_through() -> None:
+def test_one_more_asterisk_is_wider_and_the_witness_uses_it() -> None:
     found = compare(
         identity(allow("ssm:GetParameter", PARAMETER)), identity(allow("ssm:GetParameter", f"{PARAMETER}*"))
     )
@@ -135,7 +135,7 @@ def test_one_asterisk_is_wider_and_shows_what_gets_through() -> None:
     ],
     ids=lambda side: "",
 )
-def test_what_allows_the_same_is_equal(old: Any, new: Any) -> None:
+def test_policies_that_allow_the_same_are_equal(old: Any, new: Any) -> None:
     for one, other in ((old, new), (new, old)):
         found = compare(one, other, owner=OWNER)
         assert (found.verdict, found.reason, found.depends_on) == (Verdict.EQUAL, "", ())
@@ -201,7 +201,7 @@ def test_what_allows_the_same_is_equal(old: Any, new: Any) -> None:
     ],
     ids=lambda side: "",
 )
-def test_what_allows_more_is_wider_and_the_other_way_round_narrower(old: Any, new: Any) -> None:
+def test_a_policy_that_allows_more_is_wider_and_the_reverse_is_narrower(old: Any, new: Any) -> None:
     assert verdict(old, new, owner=OWNER) == "wider"
     assert verdict(new, old, owner=OWNER) == "narrower"
 
@@ -254,7 +254,7 @@ def test_actions_that_do_not_exist_yet_count_unless_they_are_left_out() -> None:
     ],
     ids=range(7),
 )
-def test_only_what_allows_everything_contains_everything(outer: Any, holds: bool) -> None:
+def test_only_a_policy_that_allows_everything_contains_all_others(outer: Any, holds: bool) -> None:
     assert contained(identity(allow("s3:Get*")), outer) is holds
     assert (verdict(outer, identity(allow("s3:Get*"))) in ("equal", "narrower")) is holds
 
@@ -262,7 +262,7 @@ def test_only_what_allows_everything_contains_everything(outer: Any, holds: bool
 BUCKETS = "arn:aws:s3:::"
 
 
-def test_a_variable_may_be_longer_than_patterns_count() -> None:
+def test_a_variable_may_be_longer_than_the_counting_patterns() -> None:
     """`a${k}` is not only two characters long."""
     old = identity(allow("s3:*", BUCKETS + "a${k}"), deny("s3:*", [BUCKETS + "a?", BUCKETS + "a"]))
     assert verdict(old, identity()) == "narrower"
@@ -271,14 +271,14 @@ def test_a_variable_may_be_longer_than_patterns_count() -> None:
 
 
 def test_a_value_that_meets_a_pattern_may_be_of_any_length_that_another_counts() -> None:
-    """Where k is `abc`, what begins with `a` and has not two characters is let through."""
+    """If k is `abc`, a text is allowed that begins with `a` and does not have two characters."""
     only_k = {"Effect": "Deny", "Action": "s3:*", "NotResource": BUCKETS + "${k}"}
     new = identity(allow("s3:*", BUCKETS + "a*"), deny("s3:*", BUCKETS + "a?"), only_k)
     assert verdict(identity(only_k), new) == "wider"
 
 
 def test_a_variable_at_different_places_of_patterns_that_may_meet_is_not_taken_for_apart() -> None:
-    """`a${k}` and `${k}*` meet where k is `a`."""
+    """`a${k}` and `${k}*` overlap if k is `a`."""
     old_allow = allow("s3:*", BUCKETS + "${k}*")
     old, new = identity(old_allow), identity(old_allow, deny("s3:*", BUCKETS + "a${k}"))
     found = compare(old, new)
@@ -299,7 +299,7 @@ def test_a_variable_at_the_same_place_or_in_patterns_of_different_length_is_no_d
     assert verdict(old, new) == "equal"
 
 
-def test_what_counts_characters_elsewhere_is_no_doubt_about_a_variable() -> None:
+def test_a_pattern_that_counts_characters_of_other_texts_leaves_no_doubt_about_a_variable() -> None:
     home = allow("s3:*", BUCKETS + "a/${k}")
     assert verdict(identity(home), identity(home, allow("s3:*", BUCKETS + "b/" + "?" * 12))) == "wider"
     # Here it is: `a/` and 12 characters may be what the variable makes.
@@ -307,8 +307,8 @@ def test_what_counts_characters_elsewhere_is_no_doubt_about_a_variable() -> None
     assert verdict(identity(home), identity(home, counted)) == "undetermined"
 
 
-def test_a_variable_whose_statements_cannot_meet_is_no_doubt() -> None:
-    """`${k}*` and `a${k}` may meet, and whoever only asks for queues meets neither."""
+def test_a_variable_in_statements_that_cannot_both_apply_leaves_no_doubt() -> None:
+    """`${k}*` and `a${k}` may overlap, but requests for queues match neither."""
     tangled = (allow("s3:*", BUCKETS + "${k}*"), deny("s3:*", BUCKETS + "a${k}"))
     queues = allow("sqs:*", "arn:aws:sqs:eu-west-1:*:${v}")
     one = allow("sqs:Get*", "arn:aws:sqs:eu-west-1:*:${v}")
@@ -323,8 +323,8 @@ AGENTS = "arn:aws:aidevops:*:*:agentspace/${aws:PrincipalTag/Space}"
 
 @pytest.mark.parametrize("account", ["222222222222", "210987654321", "321098765432"])
 @pytest.mark.parametrize("key", ["aws:PrincipalAccount", "aws:ResourceAccount"])
-def test_whichever_accounts_are_named_there_are_others(key: str, account: str) -> None:
-    """Some accounts stand for all that nothing names; a policy may name those of all numbers."""
+def test_accounts_that_no_policy_names_are_considered_whichever_are_named(key: str, account: str) -> None:
+    """The comparison uses some accounts in place of all that no policy names; a policy may name exactly these."""
     named = identity(allow("s3:*", **when("StringEquals", key, account)))
     every = identity(allow("s3:*", **when("Null", key, "false")))
     assert verdict(named, every) == "wider"
@@ -366,10 +366,8 @@ def test_a_character_that_stands_for_anything_cannot_be_written_in_a_policy(stat
         ({"NotAction": "kms:*", "Resource": "*"}, "does not say whether it is a key's"),
     ],
 )
-def test_a_policy_that_is_not_plainly_a_roles_or_a_keys_is_not_compared_as_if_it_had_no_say(
-    statement: dict[str, Any], says: str
-) -> None:
-    """Of a bucket's policy on entering roles nothing would make a difference: even opening it to everybody."""
+def test_a_resource_policy_of_unclear_type_is_refused_for_roles_and_keys(statement: dict[str, Any], says: str) -> None:
+    """As a bucket's policy, a statement on assuming roles would have no effect, even if it names everybody."""
     for principal in ("*", {"AWS": "222222222222"}):
         with pytest.raises(IamError, match=says):
             trust({"Effect": "Allow", "Principal": principal, **statement})
@@ -392,7 +390,7 @@ def test_a_deny_that_cannot_bind_the_owners_root_user_makes_no_difference(action
     ],
 )
 def test_a_default_gives_more_than_the_variable_without_one(old: str, new: str) -> None:
-    """Whoever has no such tag is let in by the default alone, which no value of the tag shows."""
+    """A caller without the tag is allowed by the default only, whatever values of the tag are tried."""
     without, having = (identity(allow("s3:GetObject", f"arn:aws:s3:::reports/{text}")) for text in (old, new))
     assert verdict(without, having) == "wider"
     assert verdict(having, without) == "narrower"
@@ -406,8 +404,8 @@ def test_defaults_that_differ_give_something_else_each() -> None:
     assert verdict(one, other) == "different"
 
 
-def test_what_holds_whatever_a_variable_is_is_seen_without_its_values() -> None:
-    """The wildcards let the two patterns meet at places of which the variable's value is a part."""
+def test_a_verdict_that_no_value_of_a_variable_changes_needs_no_values() -> None:
+    """Because of wildcards, the two patterns overlap within the value of the variable."""
     assert contained(identity(allow("aidevops:Get*", AGENTS)), identity(allow("aidevops:*", [AGENTS, f"{AGENTS}/*"])))
     assert not contained(identity(allow("aidevops:*", [AGENTS, f"{AGENTS}/*"])), identity(allow("aidevops:*", AGENTS)))
     # Not where a condition asks for the value,
@@ -436,8 +434,8 @@ def test_plain_and_set_operators_on_one_key_take_it_for_single_valued() -> None:
     assert "O24" in found.reason
 
 
-def test_what_only_the_owner_of_another_account_lets_in_is_compared_too() -> None:
-    """An identity policy reaches into other accounts where their owners agree (rule X7)."""
+def test_access_that_another_account_has_to_grant_as_well_is_compared_too() -> None:
+    """An identity policy allows requests in other accounts if their policies allow them too (rule X7)."""
     elsewhere = when("StringNotEquals", "aws:ResourceAccount", "${aws:PrincipalAccount}")
     found = compare(identity(), identity(allow("s3:*", **elsewhere)))
     assert found.verdict is Verdict.WIDER
@@ -455,12 +453,12 @@ def test_hard_policies_are_decided_or_given_up_but_never_called_equal(title: str
         assert (found.verdict, "in too many ways" in found.reason) == (Verdict.UNDETERMINED, True)
 
 
-def test_statements_that_stand_on_both_sides_are_no_ways_to_be_tried() -> None:
+def test_statements_on_both_sides_are_not_searched() -> None:
     # Sixty ways in each of four layers; of the second side one is missing in one layer.
     assert compare(hard.layered(0, ["a"]), hard.layered(1, ["a"])).verdict is Verdict.NARROWER
 
 
-def test_a_statement_that_stands_in_another_layer_of_the_other_side_takes_nothing_from_the_search() -> None:
+def test_a_statement_in_another_layer_of_the_other_side_is_still_searched() -> None:
     read, write = ({"Effect": "Allow", "Action": f"s3:{verb}Object", "Resource": "*"} for verb in ("Get", "Put"))
     both, one = {"Statement": [read, write]}, {"Statement": [read]}
     wide = parse_layers({"identity": [both], "boundary": [both]})
@@ -471,7 +469,7 @@ def test_a_statement_that_stands_in_another_layer_of_the_other_side_takes_nothin
 
 
 @pytest.mark.parametrize("first", range(0, 30, 3))
-def test_what_stands_on_both_sides_is_left_out_of_the_search_and_the_answer_is_the_same_to_a_word(
+def test_leaving_out_statements_of_both_sides_gives_exactly_the_same_answer(
     first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answers() -> list[Comparison]:
@@ -520,8 +518,8 @@ CHUNK = 250
 CHUNKS = {"plain": 10, "limits": 6, "variables": 4}
 
 
-def test_a_value_that_only_a_third_pattern_leaves_is_tried() -> None:
-    """Of `*a*` and `${v}*`, a Not form that is kept from firing by `?` leaves the one text that they share."""
+def test_a_value_that_a_third_pattern_alone_permits_is_tried() -> None:
+    """A Not form with `?` leaves exactly one text that matches both `*a*` and `${v}*`."""
     old, new = map(brute.parsed, brute.pair(1_027_587, variables=True))
     assert brute.differs(old, new) == (True, False)
     assert quick_verdict(old, new) is Verdict.WIDER
@@ -564,7 +562,7 @@ def test_splitting_statements_changes_nothing(seed: int) -> None:
 
 
 def test_a_role_always_has_an_arn() -> None:
-    """What tests it with IfExists or a negated operator is not met by its absence (C45)."""
+    """So a condition on it with IfExists or a negated operator is not met by its absence (C45)."""
     role = "arn:aws:iam::222222222222:role/app"
     for operator in ("StringEqualsIfExists", "ArnLikeIfExists"):
         alone = identity(allow("s3:*", **when(operator, "aws:PrincipalArn", role)))
@@ -578,7 +576,7 @@ MIRRORED = {"wider": "narrower", "narrower": "wider"}
 
 @pytest.mark.parametrize("seed", range(40))
 def test_containment_is_a_partial_order_and_equal_an_equivalence(seed: int) -> None:
-    """Three sides of which each is made from the one before, so that many of them contain each other."""
+    """Each of three sides is made from the one before, so many contain each other."""
     one, two = brute.pair(seed)
     three = brute.changed(Random(seed), two, variables=False)  # noqa: S311 - random policies, not secrets
     sides = list(map(brute.parsed, (one, two, three)))
@@ -593,7 +591,7 @@ def test_containment_is_a_partial_order_and_equal_an_equivalence(seed: int) -> N
         assert verdicts[b, a] == MIRRORED.get(found, found)
 
 
-def test_the_chains_of_that_test_are_often_chains() -> None:
+def test_the_generated_chains_often_contain_each_other() -> None:
     chains = 0
     for seed in range(40):
         one, two = brute.pair(seed)
@@ -616,7 +614,7 @@ def test_the_chains_of_that_test_are_often_chains() -> None:
 def test_a_value_of_a_policy_that_is_of_another_type_than_its_operator_is_undetermined(
     operator: str, key: str, good: str, bad: str
 ) -> None:
-    """What AWS makes of it is not documented (O24): it is neither the same as the right value, nor nothing."""
+    """AWS does not document how it treats such a value (O24), so it is neither converted nor ignored."""
     right, wrong = (identity(allow("s3:ListBucket", Condition={operator: {key: value}})) for value in (good, bad))
     for old, new in ((right, wrong), (wrong, right)):
         found = compare(old, new)
@@ -658,8 +656,8 @@ def test_a_line_that_is_wrong_says_on_which_side(side: str) -> None:
     assert (error["document"], error["statement"], error["element"]) == (f"{side}.identity[0]", 1, "Action")
 
 
-def test_what_is_an_ascii_letter_without_regard_to_case_is_known() -> None:
-    """Of all characters: U+212A is a k, U+017F an s."""
+def test_the_characters_that_equal_ascii_letters_without_regard_to_case_are_known() -> None:
+    """Checked for all characters. U+212A equals k, and U+017F equals s."""
     beyond = {chr(code) for code in range(128, 0x30000) if folded(chr(code)).isascii()}
     assert beyond == {"\u212a", "\u017f"}
     for letter in map(chr, range(128)):
@@ -713,8 +711,8 @@ def test_services_that_conditions_name_are_callers(old: Any, new: Any, witness: 
     assert all(glob(witness).matches(caller) for caller in callers)
 
 
-def test_a_service_that_alone_is_not_denied_is_not_forgotten() -> None:
-    """The identity policy denies everybody else; found by enumeration of layered policies (seed 1,000,839)."""
+def test_the_only_service_that_is_not_denied_is_considered() -> None:
+    """The identity policy denies all others. Found by enumerating layered policies (seed 1,000,839)."""
     spared = {"StringNotEqualsIfExists": {"aws:PrincipalServiceName": "sns.amazonaws.com"}}
     own = [{"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": spared}]}]
     trust = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
@@ -723,13 +721,13 @@ def test_a_service_that_alone_is_not_denied_is_not_forgotten() -> None:
     assert compare(old, new, owner="111111111111").verdict is Verdict.WIDER
 
 
-def test_too_many_patterns_of_services_are_not_taken_for_few() -> None:
+def test_too_many_patterns_of_services_are_undetermined() -> None:
     new = _on_a_queue(_of_everybody(("StringLike", ["a*", "*b.amazonaws.com", "*c*"])))
     assert compare(_on_a_queue(), new, owner="111111111111").verdict is Verdict.UNDETERMINED
 
 
-def test_whoever_a_unique_id_names_may_be_of_the_owner_s_account_and_needs_no_other_policy() -> None:
-    """Rules P23 and E11: in its own account the policy of a resource lets it in by itself."""
+def test_a_unique_id_may_name_a_principal_of_the_owners_account_that_needs_no_other_policy() -> None:
+    """Rules P23 and E11: within one account, the resource's policy is enough."""
     for unique_id in ("AIDACKCEVSQ6C2EXAMPLE", "AROACKCEVSQ6C2EXAMPLE"):
         old, new = (
             layers_of({"resource": {"Statement": [allow("s3:*", Principal={"AWS": named})]}})

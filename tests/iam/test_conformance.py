@@ -45,7 +45,7 @@ def test_every_decision_explains_itself() -> None:
 
 
 def test_a_case_that_rests_on_an_open_point_names_it() -> None:
-    """Under the default reading of everything else, a pair of opposite readings depends on the point it is about."""
+    """If all other points have their default reading, a pair of opposite cases depends on its own open point."""
     pairs = [case for case in CASES if case.topic == "open-points" and case.asked["assumptions"]]
     assert len(pairs) > 30
     for case in pairs:

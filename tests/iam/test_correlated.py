@@ -1,5 +1,5 @@
-"""Keys of which one says something of another, against every request of small worlds in which only what AWS describes
-comes in."""
+"""Condition keys whose values depend on each other, checked by enumerating every request of small worlds that AWS's
+documentation permits."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def allowed(world: str, statements: list[dict[str, Any]]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_verdict_equals_that_of_enumerating_every_request(world: str) -> None:
-    """Exact both ways: no difference is missed, and none is seen that no request shows."""
+    """No difference is missed, and every difference is shown by a request."""
     seen = set()
     for seed in range(300):
         random = Random(seed)  # noqa: S311 - random policies, not secrets

@@ -1,4 +1,4 @@
-"""Policy variables before the fifth colon of a Resource, under every reading of what they do there (O42)."""
+"""Policy variables before the fifth colon of a Resource, under every reading of their effect there (O42)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def allowed(layers: Layers, reading: Assumptions) -> set[int]:
     ],
     ids=str,
 )
-def test_what_a_small_world_tells_apart_the_comparison_does_too(reading: dict[str, str]) -> None:
+def test_every_difference_in_a_small_world_is_found(reading: dict[str, str]) -> None:
     assumptions, verdicts = Assumptions(reading), Counter[Verdict]()
     for seed in range(40):
         old, new = pair(seed)
@@ -92,8 +92,8 @@ def test_what_a_small_world_tells_apart_the_comparison_does_too(reading: dict[st
     assert all(verdicts[verdict] > 2 for verdict in Verdict if verdict is not Verdict.UNDETERMINED)
 
 
-def test_a_verdict_that_such_a_variable_turns_names_the_point() -> None:
-    """Where the two readings give two verdicts, what is said under either depends on the point."""
+def test_a_verdict_that_depends_on_the_reading_of_such_a_variable_names_the_open_point() -> None:
+    """If the two readings give different verdicts, either verdict depends on the open point."""
     replaced, turned = Assumptions({"O42": "replaced"}), 0
     for seed in range(40):
         old, new = pair(seed)

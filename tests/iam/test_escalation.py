@@ -1,4 +1,4 @@
-"""Widening one's own access: the known ways, the general question, and what must not be mistaken for either."""
+"""Widening one's own access: the known ways, the general question, and actions that are neither."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_known_way_is_found_and_needs_all_of_its_actions(way: Way) -> None
             assert not [d for d in found(allow(rest)) if d.what == way.name]
 
 
-def test_the_table_names_actions_that_exist_and_where_it_has_them_from() -> None:
+def test_all_known_ways_have_existing_actions_and_a_source() -> None:
     assert len(WAYS) >= 60
     assert len({way.name for way in WAYS}) == len(WAYS)
     assert all(way.source for way in WAYS)
@@ -72,7 +72,7 @@ def test_the_table_names_actions_that_exist_and_where_it_has_them_from() -> None
     ],
     ids=str,
 )
-def test_actions_that_widen_nothing_are_no_finding(statements: list[dict[str, Any]]) -> None:
+def test_actions_that_cannot_widen_access_are_no_finding(statements: list[dict[str, Any]]) -> None:
     assert found(*statements) == ()
 
 
@@ -90,7 +90,7 @@ def test_actions_that_widen_nothing_are_no_finding(statements: list[dict[str, An
     ],
     ids=str,
 )
-def test_changing_the_own_role_is_found_in_any_form(statement: dict[str, Any]) -> None:
+def test_changing_the_callers_own_role_is_found_in_any_spelling(statement: dict[str, Any]) -> None:
     own = [
         d
         for d in found(statement)
@@ -119,7 +119,7 @@ def test_changing_the_own_role_is_found_in_any_form(statement: dict[str, Any]) -
     ],
     ids=str,
 )
-def test_changing_the_own_bounds_is_found(statement: dict[str, Any], what: str) -> None:
+def test_changing_what_limits_the_caller_is_found(statement: dict[str, Any], what: str) -> None:
     assert what in {danger.what for danger in found(statement)}
 
 
@@ -131,7 +131,9 @@ def test_changing_the_own_bounds_is_found(statement: dict[str, Any], what: str) 
         ("arn:aws:s3:eu-west-1:111111111111:accesspoint/mine", "s3:DeleteAccessPointPolicy"),
     ],
 )
-def test_what_manages_permissions_is_shown_by_an_action_that_does_something_there(resource: str, action: str) -> None:
+def test_the_example_of_managing_permissions_is_an_action_that_works_on_the_resources(
+    resource: str, action: str
+) -> None:
     (danger,) = (d for d in found(allow("s3:*", resource)) if d.what == "manages the permissions of what it uses")
     assert danger.actions == (action,)
     assert isinstance(danger.witness, Request)
@@ -147,13 +149,13 @@ def test_the_source_of_a_known_way_is_given_in_words() -> None:
     assert said["changes the role by which it is bound"] == ""
 
 
-def test_the_policies_of_others_are_not_its_own_but_may_be_a_known_way() -> None:
+def test_changing_policies_of_others_is_a_known_way_and_no_change_of_the_callers_limits() -> None:
     other = allow("iam:PutRolePolicy", "arn:aws:iam::111111111111:role/other")
     assert {danger.what for danger in found(other)} == {"writes a policy into a role"}
     assert found(allow("iam:DeletePolicyVersion", "arn:aws:iam::111111111111:policy/other")) == ()
 
 
-def test_a_boundary_takes_dangers_away_and_a_condition_does_not() -> None:
+def test_a_boundary_removes_dangers_and_a_condition_does_not() -> None:
     assert found(allow("*"), boundary=[allow("ssm:*Parameter")]) == ()
     assert found(allow("*"), boundary=[allow("iam:PutRolePolicy")]) != ()
     assert found(allow("*"), deny("*", Condition={"Bool": {"aws:SecureTransport": "false"}})) != ()

@@ -1,4 +1,4 @@
-"""The central rule, by the claims that could refute it. Cases of AWS's own pages are in fixtures/conformance."""
+"""The evaluator decides as AWS's rules say. Cases from AWS's own pages are in fixtures/conformance."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_partner_needs_the_trust_policy_and_an_identity_policy() -> None:
     assert outcome(ALICE, "sts:AssumeRole", ROLE, identity=may) == "implicitDeny"
 
 
-def test_a_third_account_stays_out_whatever_its_own_policies_say() -> None:
+def test_a_third_account_is_refused_whatever_its_own_policies_allow() -> None:
     stranger = f"arn:aws:iam::{STRANGER}:user/mallory"
     decision = decide(
         stranger, "sts:AssumeRole", ROLE, identity=[document(ALLOW_ALL)], resource=trust({"AWS": PARTNER})
@@ -147,20 +147,20 @@ def test_an_undecided_statement_does_not_matter_beside_an_explicit_deny() -> Non
     )
 
 
-def test_an_owner_that_is_not_known_is_asked_for_only_where_it_matters() -> None:
+def test_an_unknown_owner_is_an_error_only_where_it_matters() -> None:
     assert outcome(SESSION, "s3:GetObject", f"{BUCKET}/x", owner=None) == "implicitDeny"
     with pytest.raises(BadRequest, match="give resource_account"):
         decide(SESSION, "s3:GetObject", f"{BUCKET}/x", owner=None, identity=[document(ALLOW_ALL)])
 
 
 @pytest.mark.parametrize("account", [OWNER, "000000000000"])
-def test_an_owner_that_is_not_known_is_asked_for_whatever_number_the_caller_has(account: str) -> None:
+def test_an_unknown_owner_is_an_error_whatever_the_callers_account(account: str) -> None:
     data = {"principal": f"arn:aws:iam::{account}:user/ann", "action": "s3:GetObject", "resource": "arn:aws:s3:::b/k"}
     with pytest.raises(BadRequest, match="give resource_account"):
         evaluate(parse_request(data), parse_layers({"identity": [{"Statement": ALLOW_ALL}]}))
 
 
-def test_a_resource_that_is_not_known_is_judged_only_where_no_statement_depends_on_it() -> None:
+def test_a_request_on_an_unknown_resource_is_decided_only_if_no_statement_depends_on_it() -> None:
     from dataclasses import replace
 
     request = parse_request({"principal": SESSION, "action": "ssm:GetParameter", "resource": PARAMETER})
@@ -174,7 +174,7 @@ def test_a_resource_that_is_not_known_is_judged_only_where_no_statement_depends_
 
 
 def test_cost_grows_with_the_statements_that_can_match() -> None:
-    """A thousand statements on other parameters are not looked at for this one."""
+    """A thousand statements on other parameters are not evaluated for a request on this one."""
     from grantproof.iam.document import parse
     from grantproof.iam.layers import PolicySet
     from grantproof.iam.policy import PolicyType
@@ -192,7 +192,7 @@ def test_cost_grows_with_the_statements_that_can_match() -> None:
         (f"arn:aws:sts::{OWNER}:federated-user/alice", f"arn:aws:iam::{OWNER}:user/broker"),
     ],
 )
-def test_a_session_is_not_taken_for_that_of_another_where_the_request_does_not_say_whose_it_is(
+def test_a_session_is_not_guessed_to_be_of_some_role_if_the_request_does_not_say(
     caller: str, issuer: str, effect: str
 ) -> None:
     bucket = document({"Effect": effect, "Principal": {"AWS": issuer}, "Action": "s3:*", "Resource": BUCKET})
@@ -207,7 +207,7 @@ def test_a_session_is_not_taken_for_that_of_another_where_the_request_does_not_s
     assert decision.outcome.value == ("allowed" if effect == "Allow" else "explicitDeny")
 
 
-def test_the_case_of_a_users_name_is_in_doubt_however_many_statements_there_are() -> None:
+def test_the_case_of_a_users_name_is_an_open_point_however_many_statements_there_are() -> None:
     user = f"arn:aws:iam::{OWNER}:user"
     deny = {"Effect": "Deny", "Action": "iam:*", "Resource": f"{user}/bob"}
     others = [{"Effect": "Allow", "Action": "iam:*", "Resource": f"{user}/{n}"} for n in range(20)]
@@ -366,7 +366,7 @@ def _by_session(effect: str, operator: str, pattern: str, **more: Any) -> Decisi
 def test_whether_a_role_is_in_the_path_that_a_condition_names_is_not_guessed(
     effect: str, operator: str, pattern: str
 ) -> None:
-    """C45: a session's ARN leaves the path of its role out, and `aws:PrincipalArn` has it."""
+    """C45: the ARN of a session lacks the path of its role, which `aws:PrincipalArn` contains."""
     with pytest.raises(Undecided, match="session_issuer"):
         _by_session(effect, operator, pattern)
     issuer = f"arn:aws:iam::{OWNER}:role/else/where/app"
@@ -389,8 +389,8 @@ def test_a_path_that_no_condition_can_mean_does_not_matter(pattern: str, allowed
     assert _by_session("Allow", "ArnLike", pattern).allowed is allowed
 
 
-def test_a_role_that_may_be_service_linked_is_not_taken_for_another() -> None:
-    """T31: SCPs do not bind it, and its name says no more than how it begins."""
+def test_a_role_that_may_be_service_linked_is_not_assumed_to_be_an_ordinary_one() -> None:
+    """T31: SCPs do not apply to service-linked roles, and the prefix of the name does not prove that it is one."""
     asked = {"principal": f"arn:aws:sts::{OWNER}:assumed-role/AWSServiceRoleForX/s", "action": "s3:ListBucket"}
     asked |= {"resource": BUCKET, "resource_account": OWNER}
     everything = [{"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]

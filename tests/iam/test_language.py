@@ -74,7 +74,7 @@ def test_two_patterns_overlap_exactly_where_they_meet(left: Glob, right: Glob) -
     assert overlap(left, right) == (intersection(left, right) != ())
 
 
-def test_patterns_that_meet_in_too_many_ways_are_given_up() -> None:
+def test_two_patterns_that_overlap_in_too_many_ways_raise_too_hard() -> None:
     with pytest.raises(TooHard, match="too many ways"):
         intersection(glob("*".join("*abcdefghijk*")), glob("*".join("*lmnopqrstuv*")))
 
@@ -92,7 +92,7 @@ def test_a_string_is_found_exactly_where_there_is_one(group: list[Glob], other: 
 
 
 @given(short, st.lists(short, min_size=1, max_size=3))
-def test_the_least_hits_are_least(pattern: Glob, unwanted: list[Glob]) -> None:
+def test_least_hits_are_minimal(pattern: Glob, unwanted: list[Glob]) -> None:
     found = {f.hit for f in least_hit([[Wanted(pattern)]], [Wanted(g) for g in unwanted])}
     hits = {frozenset(n for n, g in enumerate(unwanted) if g.matches(text)) for text in strings(pattern)}
     assert all(any(least <= hit for least in found) for hit in hits)
@@ -119,7 +119,7 @@ def test_case_is_ignored_if_requested() -> None:
     assert find(either, [Wanted(glob("AB"), ignore_case=True)]) is None
 
 
-def test_a_search_that_takes_too_long_is_given_up() -> None:
+def test_a_search_that_exceeds_its_effort_raises_too_hard() -> None:
     unwanted = [Wanted(glob("*" + "?" * n)) for n in range(8)]
     assert find([[Wanted(glob("*a*b*"))]], unwanted, Effort(1_000)) is None
     with pytest.raises(TooHard):
@@ -145,7 +145,7 @@ def test_a_pattern_of_many_wildcards_that_stop_at_a_character_matches_as_its_reg
 
 
 def test_a_resource_pattern_of_many_stars_is_decided_at_once_under_every_reading() -> None:
-    """Sharing eighty letters out among a dozen stars in every way would take for ever (O5)."""
+    """Trying every way in which a dozen stars can match eighty letters would never end (O5)."""
     text = "arn:aws:s3:::" + "a" * 80 + ":z:c"
     wide = glob("arn:aws:s3:::" + "*a" * 12 + "*z:c")
     assert (wide.matches(text), within_fields(wide).matches(text)) == (True, False)

@@ -1,4 +1,4 @@
-"""Policies in all layers at once, against enumeration; and callers whom only some of them can tell apart."""
+"""Policies in all layers at once, checked by enumeration; and callers that only some of the layers distinguish."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_no_difference_between_layered_policies_is_missed(chunk: int) -> None:
 
 
 @pytest.mark.parametrize("condition", FEDERATED)
-def test_a_federated_user_session_has_its_users_policies_as_far_as_a_session_policy_lets_it(condition: Any) -> None:
+def test_a_federated_user_session_has_its_users_policies_limited_by_its_session_policy(condition: Any) -> None:
     old, new = (
         identity(*some, session=[FULL]) for some in ([allow("sqs:*")], [allow("sqs:*"), allow("s3:*", **condition)])
     )
@@ -55,7 +55,7 @@ def test_a_caller_of_another_partition_is_another_caller(wide: str) -> None:
     assert verdict(identity(every), identity(starting)) == "equal"
 
 
-def test_who_is_left_out_in_one_partition_alone_gets_in_from_others() -> None:
+def test_a_caller_excluded_in_one_partition_is_allowed_from_others() -> None:
     others = when("ArnNotLike", "aws:PrincipalArn", "arn:aws:iam::*:user/*", "arn:aws:iam::*:role/*")
     assert verdict(identity(allow("sqs:*")), identity(allow("sqs:*"), allow("s3:*", **others))) == "wider"
 
@@ -74,8 +74,8 @@ def test_a_difference_that_exists_in_another_partition_only_is_shown_there(princ
     assert witness.principal.partition == (witness.resource or "").split(":")[1] == "aws-cn"
 
 
-def test_nobody_gets_at_anothers_resources_in_another_partition() -> None:
-    """Rule X10: so that there is no difference to be shown."""
+def test_no_access_crosses_partitions() -> None:
+    """Rule X10; so there is no difference to report."""
     there = {"StringEquals": {"aws:ResourceAccount": "999999999999", "aws:PrincipalAccount": "111111111111"}}
     arn = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}
     more = allow("s3:*", "arn:aws-cn:s3:::b", Condition=there | arn)
@@ -83,7 +83,7 @@ def test_nobody_gets_at_anothers_resources_in_another_partition() -> None:
 
 
 def test_nobody_manages_keys_of_another_account() -> None:
-    """Rule K9, of callers whose side alone is compared, too."""
+    """Rule K9; also if only the caller's policies are compared."""
     there = {"StringEquals": {"aws:ResourceAccount": "999999999999", "aws:PrincipalAccount": "111111111111"}}
     for action, expected in (("kms:PutKeyPolicy", "equal"), ("kms:Decrypt", "wider")):
         assert verdict(identity(allow("sqs:*")), identity(allow("sqs:*"), allow(action, Condition=there))) == expected

@@ -1,4 +1,4 @@
-"""What is deployed against what was promised: each breach names the statement that shows it."""
+"""Deployed policies compared with the contract: each breach names the statement that causes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_equivalent_policies_have_no_breaches() -> None:
     assert check_promise([PROMISED], split) == PromiseCheck()
 
 
-def test_a_deny_takes_away_what_the_policies_beside_it_allow_and_nothing_else() -> None:
+def test_a_deny_removes_only_what_the_other_policies_allow() -> None:
     read, write = (policy("real", allow(f"ssm:{name}Parameter")) for name in ("Get", "Put"))
     deny_read, deny_write = (
         policy("contract", {**allow(f"ssm:{name}Parameter"), "Effect": "Deny"}) for name in ("Get", "Put")
@@ -53,7 +53,7 @@ def test_a_wider_breach_names_the_deployed_statement() -> None:
 
 
 def test_a_breach_has_the_full_text_besides_the_abbreviated_one() -> None:
-    """Else who accepts the one accepts the other."""
+    """Otherwise a waiver for one breach would accept another with the same abbreviation."""
     read = ["s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetObjectVersion"]
     clauses = []
     for last in ("s3:ListBucket", "s3:PutObject"):
@@ -116,7 +116,7 @@ PUBLISH, TOPIC = "sns:Publish", "arn:aws:sns:eu-west-1:111111111111:t"
 
 
 def test_a_statement_that_lets_several_kinds_of_callers_in_is_one_breach_that_names_them_all() -> None:
-    """And one for each statement; the witness of what is public has no credentials."""
+    """Each statement is a breach of its own; the witness for public access has no credentials."""
     promised = policy("contract", allow(PUBLISH, TOPIC, Principal={"AWS": "111111111111"}), type_=PolicyType.RESOURCE)
     partner = allow("sns:Subscribe", TOPIC, Principal={"AWS": "222222222222"})
     public = allow(PUBLISH, TOPIC, Principal="*")
@@ -165,7 +165,7 @@ def test_naming_a_user_of_the_own_account_lets_it_in_by_itself_which_naming_the_
     assert (breach.wider, str(breach.witness.principal)) == (True, "arn:aws:iam::111111111111:user/bob")
 
 
-def test_a_witness_for_what_a_role_has_is_a_session_of_that_role() -> None:
+def test_the_witness_for_a_roles_permissions_is_a_session_of_that_role() -> None:
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:GetParameter", f"{PARAMETER}*"))
     (breach,) = check_promise([PROMISED], [real], bearer=ROLE).breaches
     session = "arn:aws:sts::111111111111:assumed-role/reader/example"
@@ -175,7 +175,7 @@ def test_a_witness_for_what_a_role_has_is_a_session_of_that_role() -> None:
 
 
 def test_a_witness_stays_a_user_if_the_role_s_session_shows_nothing() -> None:
-    """What only users are let do is no request of a role's session."""
+    """Requests that only users are allowed cannot be made by a role's session."""
     users = {"StringEquals": {"aws:PrincipalType": "User"}}
     real = policy("real", allow("ssm:DescribeParameters"), allow("ssm:*", PARAMETER, Condition=users))
     (breach, *_) = check_promise([PROMISED], [real], bearer=ROLE).breaches
@@ -206,7 +206,7 @@ def test_a_witness_of_a_trust_policy_is_of_the_partition_too() -> None:
 
 
 def test_a_promised_deny_that_is_not_deployed_is_named() -> None:
-    """What the callers' own policies allow in the account of a resource, nothing but that Deny kept from them."""
+    """Only this Deny prevented what the callers' own policies allow in the resource's account."""
     deny = {**allow("s3:*", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}}), "Effect": "Deny"}
     deny["Resource"] = "arn:aws:s3:::shared/*"
     read = allow("s3:GetObject", "arn:aws:s3:::shared/*", Principal={"AWS": "arn:aws:iam::222222222222:root"})
@@ -235,7 +235,7 @@ DENIED = {**allow(["ssm:GetParameter", "ssm:GetParameters"]), "Effect": "Deny"}
 def test_a_promised_deny_has_to_be_there_also_where_nothing_beside_it_is_allowed(
     deployed: Any, left: list[str]
 ) -> None:
-    """The policy of a resource can name a session, which only an explicit Deny stops (rules E13 and E16)."""
+    """A resource's policy may name a session, and only an explicit Deny stops that session (rules E13 and E16)."""
     for statement in deployed:
         statement.pop("Resource", None) if "NotResource" in statement else None
     promised = policy("contract", allow("ssm:DescribeParameters"), DENIED)

@@ -1,4 +1,4 @@
-"""What holds for all policies and requests, tried on random small ones; and agreement with the naive evaluator."""
+"""Properties of all policies and requests, checked on random small ones; and agreement with the naive evaluator."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_order_never_matters() -> None:
         assert outcome(shuffled) == found, json.dumps(case)
 
 
-def test_one_string_means_a_list_of_one() -> None:
+def test_a_string_means_the_same_as_a_list_of_it() -> None:
     for _, case, found in decided():
         written = copy.deepcopy(case)
         for one in each_document(written):

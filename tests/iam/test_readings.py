@@ -76,9 +76,8 @@ def test_a_difference_that_only_a_combination_of_readings_takes_away_names_the_p
     assert (found.verdict, found.depends_on) == (Verdict.WIDER, ("O5", "O16"))
 
 
-def test_a_reading_matters_that_only_a_test_with_a_variable_asks_for() -> None:
-    """Only where the variable stands for `fixed` does anything get through, and only where a missing key satisfies
-    ForAnyValue (O3)."""
+def test_an_open_point_that_only_a_test_with_a_variable_asks_for_is_named() -> None:
+    """A request is allowed only if the variable is `fixed` and a missing key satisfies ForAnyValue (O3)."""
     variable = "${aws:PrincipalTag/v}"
     conditions = {"ForAnyValue:StringNotEquals": {"aws:TagKeys": variable}, "Null": {"aws:TagKeys": "true"}}
     some = allow("s3:*", f"{BUCKET}{variable}", Condition=conditions)
@@ -89,8 +88,8 @@ def test_a_reading_matters_that_only_a_test_with_a_variable_asks_for() -> None:
     assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ("O3",))
 
 
-def test_what_a_computation_says_is_said_once_for_all_readings_that_it_does_not_ask() -> None:
-    """Random computations, which ask for some points only where others are read in a certain way."""
+def test_a_computation_runs_once_for_all_readings_that_it_does_not_ask_for() -> None:
+    """Random computations ask for some points only under certain readings of others."""
     names = sorted(OPEN_POINTS)[:7]
     for seed in range(60):
         random = Random(seed)  # noqa: S311 - random computations, not secrets
@@ -118,7 +117,7 @@ def test_what_a_computation_says_is_said_once_for_all_readings_that_it_does_not_
 
 
 @pytest.mark.parametrize("seed", [4, 6])
-def test_a_point_of_which_another_reading_changes_the_verdict_is_named_and_no_other(seed: int) -> None:
+def test_exactly_the_open_points_whose_reading_changes_the_verdict_are_named(seed: int) -> None:
     old, new = named.pair(seed)
     found = compare(old, new, owner=named.OWNER)
     for name, point in OPEN_POINTS.items():
@@ -132,8 +131,8 @@ def test_a_point_of_which_another_reading_changes_the_verdict_is_named_and_no_ot
 # --- single points ----------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_text_is_no_value_to_every_reading_whatever_operator_asks() -> None:
-    """O20 bears on all plain operators of text, not on Null alone."""
+def test_an_empty_text_is_an_open_point_for_every_text_operator() -> None:
+    """O20 concerns all operators on text, not only Null."""
     either = identity(allow("s3:*", **when("StringEqualsIfExists", "aws:SourceVpc", "vpc-1", "")))
     one = identity(allow("s3:*", **when("StringEqualsIfExists", "aws:SourceVpc", "vpc-1")))
     assert verdict_under(_read_as(O20="null"), either, one) is Verdict.EQUAL
@@ -141,7 +140,7 @@ def test_an_empty_text_is_no_value_to_every_reading_whatever_operator_asks() -> 
     assert (found.verdict, found.depends_on) == (Verdict.NARROWER, ("O20",))
 
 
-def test_the_case_of_names_of_users_is_read_both_ways() -> None:
+def test_both_readings_of_the_case_of_user_names_are_evaluated() -> None:
     users = f"arn:aws:iam::{OWNER}:user/"
     kept, away = allow("iam:*", [f"{users}bob", f"{users}Team/*"]), deny("iam:*", [f"{users}BOB", f"{users}team/*"])
     found = compare(identity(kept, away), identity(kept))
@@ -166,7 +165,7 @@ def test_a_variable_in_the_name_of_a_user_is_followed_without_regard_to_case_whe
 
 
 def test_a_grant_to_a_federated_user_of_another_account_depends_on_what_limits_it() -> None:
-    """O18 bears on federated users without boundary and session policy, too."""
+    """O18 also concerns federated users without a boundary and a session policy."""
     everything = {"identity": [{"Statement": [allow("*")]}]}
     there = allow("s3:*", Principal={"AWS": OWNER})
     fed = allow("s3:*", Principal={"AWS": f"arn:aws:sts::{PARTNER}:federated-user/fed"})
@@ -217,7 +216,7 @@ def test_an_evaluation_that_asks_for_many_points_names_each_that_matters() -> No
     assert evaluate(parse_request(asked), identity(*many)).depends_on == ("O3",)
 
 
-def test_a_trust_policy_is_read_in_every_way_too() -> None:
+def test_trust_policies_are_evaluated_under_every_reading_too() -> None:
     old, new = (layers_of({"resource": {"Statement": some}}) for some in ([enter({"AWS": OWNER})], [enter("*")]))
     found = compare(old, new, owner=OWNER)
     assert (found.verdict, found.depends_on) == (Verdict.WIDER, ("O10",))
@@ -237,7 +236,7 @@ def test_a_short_pattern_of_an_arn_operator_is_an_open_point() -> None:
 
 
 def test_a_variable_before_the_fifth_colon_is_an_open_point() -> None:
-    """AWS says that none can stand there, and writes one itself."""
+    """AWS documents that a variable cannot stand there, but a managed policy of AWS has one."""
     own, all_of_them = (allow("sqs:*", f"arn:aws:sqs:*:{account}:q") for account in ("${aws:PrincipalAccount}", "*"))
     found = compare(identity(all_of_them), identity(all_of_them, own))
     assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ())
@@ -252,8 +251,8 @@ def test_a_variable_before_the_fifth_colon_is_an_open_point() -> None:
     assert (found.verdict, found.depends_on) == (Verdict.EQUAL, ("O42",))
 
 
-def test_what_stands_after_a_variable_is_in_the_field_where_it_stands() -> None:
-    """The colon of a variable is none between fields: accounts, services and what is named are found behind it."""
+def test_the_colon_of_a_variable_does_not_separate_fields_of_an_arn() -> None:
+    """Accounts, services and names after the variable are found in their own fields."""
     replaced = _read_as(O42="replaced")
     one = allow("sqs:*", f"arn:aws:sqs:${{aws:RequestedRegion}}:{PARTNER}:*")
     policy = parse_layers({"identity": [{"Version": "2012-10-17", "Statement": [one]}]})

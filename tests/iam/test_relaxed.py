@@ -59,7 +59,7 @@ def request(random: Random) -> Request:
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=str)
-def test_whatever_the_variables_are_one_side_allows_as_much_and_the_other_no_more(reading: dict[str, str]) -> None:
+def test_one_relaxed_side_allows_at_least_and_the_other_at_most_what_any_values_allow(reading: dict[str, str]) -> None:
     random, assumptions = Random(str(reading)), Assumptions(reading)  # noqa: S311 - policies, not secrets
     answers: Counter[tuple[bool, ...]] = Counter()
     for _ in range(300):
@@ -83,8 +83,8 @@ def test_a_value_may_hold_colons_which_no_wildcard_of_an_arn_operator_takes() ->
     assert evaluate(asked, relaxed(exact, Effect.ALLOW, Assumptions())).allowed
 
 
-def test_a_value_made_of_a_variable_is_a_value_all_the_same() -> None:
-    """`${k}*` and `a${k}` meet for values that are not looked for; that the key is there is plain without them."""
+def test_a_condition_on_a_value_with_a_variable_requires_the_key() -> None:
+    """Whether `${k}*` and `a${k}` overlap is not searched, but in any case the key must be present."""
     tangled = {"StringLike": {"example:path": ["${k}*", "a${k}"]}}
     inner, outer = (
         layers_of({"identity": [{"Version": "2012-10-17", "Statement": {**allow, "Condition": condition}}]})

@@ -1,4 +1,4 @@
-"""What would have to change: found by making the change and deciding again; and requests that meet conditions."""
+"""Changes that would allow a request, each verified by deciding again; and requests that meet conditions."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_boundary_has_to_allow_as_well() -> None:
     assert change.layer is PolicyType.BOUNDARY
 
 
-def test_where_a_rule_bars_it_no_policy_helps() -> None:
+def test_no_remedy_is_given_if_a_rule_of_aws_forbids_the_request() -> None:
     root = Request(parse_principal("arn:aws:iam::111111111111:root"), "sts:AssumeRole", ROLE, "222222222222", {})
     found = remedy(root, Layers())
     assert found.changes == ()
@@ -160,14 +160,14 @@ def _make(asked: dict[str, Any], change: Change) -> None:
     ],
     ids=json.dumps,
 )
-def test_a_request_is_found_that_meets_the_conditions(block: Any) -> None:
+def test_a_request_that_meets_the_conditions_is_found(block: Any) -> None:
     statement: Statement = policy(PolicyType.IDENTITY, {**READ, "Condition": block}).statements[0]
     met = satisfying(statement.conditions, request(**{"aws:SourceIp": "203.0.113.10"}))
     assert met is not None
     assert conditions_hold(statement, met, Judge(DEFAULTS))
 
 
-def test_conditions_that_exclude_each_other_are_met_by_nothing() -> None:
+def test_no_request_is_found_for_contradicting_conditions() -> None:
     block = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}, "Null": {"aws:PrincipalOrgID": "true"}}
     statement = policy(PolicyType.IDENTITY, {**READ, "Condition": block}).statements[0]
     assert satisfying(statement.conditions, request()) is None
@@ -188,7 +188,7 @@ def test_each_layer_reports_its_own_result() -> None:
 
 
 def test_a_remedy_never_changes_keys_that_follow_from_caller_or_resource() -> None:
-    """Another `aws:PrincipalArn` is another caller, and another `aws:ResourceAccount` another resource."""
+    """To change `aws:PrincipalArn` is to change the caller, and to change `aws:ResourceAccount` the resource."""
     for key, value in (
         ("aws:PrincipalArn", "arn:aws:iam::111111111111:role/other"),
         ("aws:ResourceAccount", "999999999999"),

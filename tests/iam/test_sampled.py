@@ -1,4 +1,4 @@
-"""What is seen of two sides before any search: requests that one allows, services in which the other allows all."""
+"""Facts about two sides that need no search: sample requests that are allowed, and services that are wholly allowed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sets(draw: Any) -> Services:
 
 
 @given(sets(), sets())
-def test_sets_of_services_are_sets(one: Services, other: Services) -> None:
+def test_sets_of_services_obey_the_laws_of_sets(one: Services, other: Services) -> None:
     assert held(one | other) == held(one) | held(other)
     assert held(one & other) == held(one) & held(other)
     assert held(one - other) == held(one) - held(other)
@@ -83,7 +83,7 @@ def test_every_sample_is_a_request_that_is_allowed(kind: dict[str, bool]) -> Non
     assert conditional > 100
 
 
-def test_where_no_layer_says_who_the_plan_is_the_evaluations_own() -> None:
+def test_the_plan_is_that_of_the_evaluation_if_no_layer_names_callers() -> None:
     for seed in range(60):
         layers = brute.parsed(brute.pair(seed, limits=True)[0])
         side = Prepared(layers).side(DEFAULTS, {})
@@ -96,6 +96,6 @@ def test_where_no_layer_says_who_the_plan_is_the_evaluations_own() -> None:
 
 
 def test_a_user_id_that_nobody_has_makes_no_difference() -> None:
-    """A sample is a request of somebody: no user's id has a colon (C54)."""
+    """A sample must be a request that can exist: the id of a user has no colon (C54)."""
     nobody = identity(allow("s3:*", **when("StringEquals", "aws:userid", "a:b:c")))
     assert contained(nobody, identity(allow("sqs:*", **when("StringEquals", "aws:PrincipalAccount", "222222222222"))))

@@ -1,4 +1,4 @@
-"""A role that trusts an issuer of many customers has to say whose tokens it means."""
+"""A role that trusts an identity provider with many customers must restrict whose tokens it accepts."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def is_open(condition: Any, provider: str = f"arn:aws:iam::111111111111:oidc-pro
     ],
     ids=str,
 )
-def test_a_claim_other_than_the_audience_says_whose_tokens_are_meant(condition: Any, expected: bool) -> None:
+def test_a_condition_on_a_claim_other_than_the_audience_is_enough(condition: Any, expected: bool) -> None:
     assert is_open(condition) is expected
 
 
-def test_of_cognito_the_audience_is_what_tells_pools_apart() -> None:
+def test_the_audience_distinguishes_pools_of_cognito() -> None:
     cognito = "cognito-identity.amazonaws.com"
     assert is_open({"ForAnyValue:StringLike": {f"{cognito}:amr": "authenticated"}}, cognito)
     assert not is_open({"StringEquals": {f"{cognito}:aud": "eu-west-1:12345678-dead-beef-cafe-123456790ab"}}, cognito)
@@ -68,7 +68,7 @@ def test_of_cognito_the_audience_is_what_tells_pools_apart() -> None:
         ("oidc.op1.openshiftapps.com/2f785sojlpb85i7402pk3qogugim5nfb", "sub"),
     ],
 )
-def test_each_issuer_that_aws_lists_has_to_be_asked_for_what_tells_its_customers_apart(issuer: str, told: str) -> None:
+def test_each_listed_issuer_requires_the_claim_that_distinguishes_its_customers(issuer: str, told: str) -> None:
     provider = f"arn:aws:iam::111111111111:oidc-provider/{issuer}"
     assert is_open(None, provider)
     assert is_open({"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}}, provider) is (told == "sub")
@@ -88,7 +88,7 @@ def test_an_issuer_that_iam_knows_by_itself_signs_tokens_for_the_application_of_
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_sentinel_tells_its_customers_apart_by_the_name_of_the_session(end: str) -> None:
+def test_the_session_name_distinguishes_customers_of_sentinel(end: str) -> None:
     issuer = "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d" + end
     provider = f"arn:aws:iam::111111111111:oidc-provider/{issuer}"
     claim = {f"{issuer}:aud": "api://application", f"{issuer}:sub": "one for all"}

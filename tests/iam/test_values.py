@@ -1,4 +1,4 @@
-"""What is found for one condition key, against every state of a small world."""
+"""The search for a value of one condition key, checked against every state of a small world."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_shaped_key_keeps_its_shape() -> None:
     assert keys.find(KEY, entries("StringEquals", "user/root"), frozenset()) is None
 
 
-def test_a_key_compared_as_text_and_as_number_is_given_up_where_nothing_is_found() -> None:
+def test_a_key_compared_as_text_and_as_number_is_undetermined_if_nothing_is_found() -> None:
     true = entries("NumericLessThan", "5") | entries("StringLike", "9*")
     with pytest.raises(TooHard, match="both as"):
         Keys(Judge(DEFAULTS), Bounds()).find(KEY, true, frozenset())
@@ -133,7 +133,7 @@ def test_arns_are_compared_field_by_field() -> None:
         ("Date", "1704067200.00000001", "1704067200.00000002"),
     ],
 )
-def test_there_is_a_value_between_two_that_differ_in_little(operator: str, more: str, less: str) -> None:
+def test_a_value_between_two_close_bounds_is_found(operator: str, more: str, less: str) -> None:
     true, false = entries(f"{operator}GreaterThan", more), entries(f"{operator}GreaterThanEquals", less)
     state = Keys(Judge(DEFAULTS), Bounds(single=frozenset({KEY}))).find(KEY, true, false)
     assert state is not None
@@ -142,14 +142,14 @@ def test_there_is_a_value_between_two_that_differ_in_little(operator: str, more:
 
 
 @pytest.mark.parametrize("text", ["1e999999999", "1" * 1_001, "-1e-2000"])
-def test_a_number_that_nobody_can_mean_is_none(text: str) -> None:
+def test_a_condition_on_a_text_that_is_no_number_is_undecided(text: str) -> None:
     assert number(text) is None
     with pytest.raises(Undecided, match="which is no number"):
         holds(next(iter(entries("NumericLessThan", text))), Probe({KEY: ("1",)}), Judge(DEFAULTS))
 
 
 def test_a_key_of_a_known_shape_is_never_a_date() -> None:
-    """What compares an ARN as a date is not understood, and no date is taken for an ARN."""
+    """A comparison of an ARN as a date is undecided, and a date is never used as an ARN."""
     shaped = Bounds(single=frozenset({KEY}), shapes={KEY: ((glob("arn:*"),), ())})
     with pytest.raises(TooHard, match="compared both as"):
         Keys(Judge(DEFAULTS), shaped).find(KEY, entries("DateLessThan", "2024"), frozenset())
