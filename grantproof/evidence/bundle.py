@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from grantproof.evidence import attestation, claims_csv, findings_json, junit, mutation, oscal, page, sarif, stamp, sums
+from grantproof.evidence import attestation, claims_csv, findings_json, junit, mutation, oscal, page, sarif, sums
 from grantproof.evidence.controls import assess
 from grantproof.evidence.provenance import Provenance
 from grantproof.evidence.report import Evidence
@@ -49,7 +49,7 @@ def write(results: Results, about: Provenance, folder: Path, written: Path | Non
     """
     more = {}
     if written is not None and written.is_file():
-        more[junit.NAME] = junit.with_gaps(written.read_bytes(), results, about.time if stamp.given() else None)
+        more[junit.NAME] = junit.with_gaps(written.read_bytes(), results, about.time if about.time_given else None)
     evidence = evidence_of(results, about, folder)
     if evidence.mutation.state == "run":
         # The sums cover this file too, since its numbers are in the reports.

@@ -26,7 +26,7 @@ class Row:
     refused: int
 
 
-def of(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[Row, ...]:
+def rows_of(principal: Mapping[str, Any], claims: Iterable[Claim]) -> tuple[Row, ...]:
     """The rows of one principal of `access.Facts`; the last one is every other request."""
     promised, deployed = _cells(principal["promised"]), _cells(principal["allowed"])
     tried = [t for claim in claims for t in claim.tried if t.principal == principal["caller"] and principal["caller"]]

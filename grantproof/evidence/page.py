@@ -215,7 +215,7 @@ def _grant(evidence: Evidence, grant: str) -> dict[str, Any]:
         "refused": sum(claim.refused for claim in claims),
         "proved": sum(claim.proved for claim in claims),
         "suites": _of_suites(claims, listed=len(evidence.results.claims) <= LISTED),
-        "matrix": [matrix.of(principal, claims) for principal in facts["principals"]] if facts else [],
+        "matrix": [matrix.rows_of(principal, claims) for principal in facts["principals"]] if facts else [],
         "clauses": [_clauses(principal) for principal in facts["principals"]] if facts else [],
         "resources": [_beside(r["deployed"], r["promised"]) for r in facts["resources"]] if facts else [],
         "reach": _reach(facts) if facts else [],

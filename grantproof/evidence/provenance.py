@@ -79,7 +79,7 @@ def gather(
     ran_by, run_url = _identity()
     return Provenance(
         time=stamp.text(stamp.now()),
-        time_given=stamp.given() is not None,
+        time_given=stamp.from_environment() is not None,
         command=command,
         ran_by=ran_by,
         run_url=run_url,

@@ -13,7 +13,7 @@ class BadStamp(ValueError):
     """SOURCE_DATE_EPOCH is not a number of seconds."""
 
 
-def given() -> datetime | None:
+def from_environment() -> datetime | None:
     """The time of SOURCE_DATE_EPOCH, UTC; None where it is not set.
 
     Raises:
@@ -34,7 +34,7 @@ def now() -> datetime:
     Raises:
         BadStamp: as `given`.
     """
-    return given() or datetime.now(UTC).replace(microsecond=0)
+    return from_environment() or datetime.now(UTC).replace(microsecond=0)
 
 
 def text(time: datetime) -> str:

@@ -127,7 +127,7 @@ class Shard:
     number: int = 1
     of: int = 1
 
-    def has(self, position: int) -> bool:
+    def includes(self, position: int) -> bool:
         """Is the deployment at this position (from 0) in this part?"""
         return position % self.of == self.number - 1
 
@@ -162,7 +162,7 @@ class Keys:
         }
         self._snapshots: dict[tuple[Path, int, int], str] = {}
 
-    def of(self, deployment: Deployment) -> str:
+    def digest(self, deployment: Deployment) -> str:
         """The digest for a deployment's verdict."""
         snapshots = {alias: self._snapshot(path) for alias, path in sorted(deployment.snapshots.items())}
         about = [__version__, self._suites, self._grants[deployment.grant], deployment.name]

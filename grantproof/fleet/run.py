@@ -37,7 +37,7 @@ class Fleet:
     def mine(self) -> Iterator[Deployment]:
         """The deployments of this shard."""
         found = enumerate(deployments(self.file, self.contracts))
-        return (deployment for position, deployment in found if self.shard.has(position))
+        return (deployment for position, deployment in found if self.shard.includes(position))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def run(
     began = time.monotonic()
     planned = sum(1 for _ in fleet.mine())
     keys, kept = Keys(fleet.contracts, fleet.suites), journal.kept()
-    wanted = {deployment.line: keys.of(deployment) for deployment in fleet.mine()}
+    wanted = {deployment.line: keys.digest(deployment) for deployment in fleet.mine()}
     kept = {key: kept[key] for key in wanted.values() if key in kept}
     journal.start(kept)
     totals = Totals(planned)

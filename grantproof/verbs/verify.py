@@ -158,7 +158,7 @@ def _verified(options: argparse.Namespace) -> int:
     from grantproof.source import SourceError
 
     try:
-        stamp.given()
+        stamp.from_environment()
         grants = find(options.directory)
         for grant in grants:
             waivers.load(grant.path, grant.grant)

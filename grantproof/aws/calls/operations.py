@@ -71,13 +71,13 @@ _BUDGETS = {
 
 
 def _on_budget(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         name = (params.get("Budget") or params.get("NewBudget") or params).get("BudgetName")
         budget = f"arn:{where.partition}:budgets::{where.account}:budget/{name}" if name else None
         tagged = [ask("budgets:TagResource", budget, where)] if params.get("ResourceTags") else []
         return (ask(f"budgets:{action}", budget, where), *tagged)
 
-    return of
+    return permissions
 
 
 _TABLES = (

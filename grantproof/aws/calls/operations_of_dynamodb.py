@@ -13,10 +13,10 @@ def _table(name: str, where: CallerScope) -> str:
 
 
 def _batch(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return tuple(ask(f"dynamodb:{action}", _table(name, where), where) for name in params["RequestItems"])
 
-    return of
+    return permissions
 
 
 _TRANSACTION = {
@@ -50,12 +50,12 @@ def _partiql(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 def _query(action: str) -> Special:
     """If the call names an index, the index is the resource."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         table = _table(params["TableName"], where)
         arn = f"{table}/index/{params['IndexName']}" if params.get("IndexName") else table
         return (ask(f"dynamodb:{action}", arn, where),)
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

@@ -70,17 +70,17 @@ def _add_to_profile(params: Params, where: CallerScope) -> tuple[Authorisation, 
 def _attachment(kind: str, name: str) -> Special:
     """Attach and detach calls need permission on the entity; the policy is a condition key (rule C85)."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         entity = _entity(kind, params[f"{kind.capitalize()}Name"], where)
         return (ask(f"iam:{name}", entity, where, {"iam:PolicyARN": (params["PolicyArn"],)}),)
 
-    return of
+    return permissions
 
 
 def _bounded(kind: str, name: str) -> Special:
     """Calls that set a permissions boundary have it as a condition key (rule C85)."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (found,) = _with_path(kind, f"{kind.capitalize()}Name")(params, where)
         arn = f"arn:{where.partition}:iam::{where.account}:{kind}/{found}"
         context: dict[str, tuple[str, ...]] = dict(tags(params))
@@ -88,7 +88,7 @@ def _bounded(kind: str, name: str) -> Special:
             context["iam:PermissionsBoundary"] = (params["PermissionsBoundary"],)
         return (ask(f"iam:{name}", arn, where, context),)
 
-    return of
+    return permissions
 
 
 def _own_user(name: str) -> Special:
@@ -96,11 +96,11 @@ def _own_user(name: str) -> Special:
     access key ID signing the request" (IAM API reference, ListAccessKeys and others). For other callers the resource is
     not known."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         user = _entity("user", params["UserName"], where) if params.get("UserName") else where.user
         return (ask(f"iam:{name}", user, where),)
 
-    return of
+    return permissions
 
 
 #: Operations of IAM whose UserName is optional.

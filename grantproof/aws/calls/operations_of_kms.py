@@ -38,10 +38,10 @@ def _encryption(params: Params, name: str = "EncryptionContext") -> Context:
 
 
 def _on_key(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(f"kms:{action}", _key_arn(params.get("KeyId"), where), where, _encryption(params)),)
 
-    return of
+    return permissions
 
 
 def _reencrypt(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
@@ -56,12 +56,12 @@ def _reencrypt(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 def _alias(action: str) -> Special:
     """Alias operations need permission on the alias and on the key (rule K13)."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         alias = where.arn("kms", str(params["AliasName"]))
         key = _key_arn(params.get("TargetKeyId") or params["AliasName"], where)
         return (ask(f"kms:{action}", alias, where), ask(f"kms:{action}", key, where))
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

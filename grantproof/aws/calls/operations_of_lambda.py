@@ -29,7 +29,7 @@ def _invoke(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
 def _runs_as(action: str) -> Special:
     """Creating or changing a function passes its role to Lambda."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         (name,) = _function(params, where)
         arn = name if name.startswith("arn:") else where.arn("lambda", f"function:{name}")
         out = [ask(f"lambda:{action}", arn, where, tags(params))]
@@ -37,7 +37,7 @@ def _runs_as(action: str) -> Special:
             out.append(pass_role(params["Role"], "lambda.amazonaws.com", where))
         return tuple(out)
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

@@ -34,12 +34,12 @@ def _topic(params: Params, where: CallerScope) -> Sequence[str]:
 def _batch(action: str, service: str, resource: Filler) -> Special:
     """A batch operation needs the permission of the single one."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         found = resource(params, where)
         arn = found[0] if found and found[0].startswith("arn:") else None
         return (ask(f"{service}:{action}", arn, where),)
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

@@ -23,21 +23,21 @@ def _keys(params: Params) -> dict[str, tuple[str, ...]]:
 
 
 def _on_bucket(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(f"s3:{action}", _bucket_arn(params, where), where, _keys(params)),)
 
-    return of
+    return permissions
 
 
 def _on_object(action: str, versioned: str = "") -> Special:
     """`versioned`: the action if the call names a version."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         name = versioned if versioned and params.get("VersionId") else action
         arn = f"{_bucket_arn(params, where)}/{params['Key']}"
         return (ask(f"s3:{name}", arn, where, _keys(params)),)
 
-    return of
+    return permissions
 
 
 def _copy(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
@@ -64,17 +64,17 @@ def _delete_objects(params: Params, where: CallerScope) -> tuple[Authorisation, 
 
 
 def _everywhere(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (Authorisation(action, "*", where.account),)
 
-    return of
+    return permissions
 
 
 def _unknown_resource(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         return (ask(action, None, where),)
 
-    return of
+    return permissions
 
 
 #: Operations on a bucket, by the action that they need, where that has another name.

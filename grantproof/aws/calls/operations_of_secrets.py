@@ -35,14 +35,14 @@ def _get_secret(params: Params, where: CallerScope) -> tuple[Authorisation, ...]
 
 
 def _on_secret(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         arn = _secret_arn(params, where)
         context: dict[str, tuple[str, ...]] = dict(tags(params))
         if arn:
             context["secretsmanager:SecretId"] = (arn,)
         return (ask(f"secretsmanager:{action}", arn, where, context),)
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

@@ -25,7 +25,7 @@ def _parameter(action: str, *, reads: bool = False, **keys: str) -> Special:
     """An operation on parameters given by name. `keys`: condition keys that are `true` if the parameter is given (rules
     M6, M7; O32). `reads`: WithDecryption of a SecureString also needs its key (rules M10, M13, M17)."""
 
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         names = [params["Path"]] if action == "GetParametersByPath" else params.get("Names") or [params["Name"]]
         context = dict(tags(params)) | {key: ("true",) for name, key in keys.items() if params.get(name)}
         out = [ask(f"ssm:{action}", _parameter_arn(name, where), where, context) for name in names]
@@ -34,7 +34,7 @@ def _parameter(action: str, *, reads: bool = False, **keys: str) -> Special:
                 out += _decryption(name, action, where)
         return tuple(out)
 
-    return of
+    return permissions
 
 
 def _decryption(name: str, action: str, where: CallerScope) -> list[Authorisation]:
@@ -49,12 +49,12 @@ def _decryption(name: str, action: str, where: CallerScope) -> list[Authorisatio
 
 
 def _ssm_tagged(action: str) -> Special:
-    def of(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
+    def permissions(params: Params, where: CallerScope) -> tuple[Authorisation, ...]:
         is_parameter = params.get("ResourceType") == "Parameter"
         arn = _parameter_arn(params["ResourceId"], where) if is_parameter else None
         return (ask(f"ssm:{action}", arn, where, tags(params)),)
 
-    return of
+    return permissions
 
 
 SPECIAL: Mapping[tuple[str, str], Special] = {

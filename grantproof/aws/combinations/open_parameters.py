@@ -75,7 +75,7 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         listed += [",".join(listed)] if "List" in str(declared.get("Type")) else []
         return OpenParameter(stack, name, tuple(value for value in listed if value not in known))
     asked = _ComparedTexts(space)
-    asked.of(space.dependencies.instance((stack.alias,)), name)
+    asked.add(space.dependencies.instance((stack.alias,)), name)
     if spoken:
         # The variants set values, so only texts that the template compares with can be missing.
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
@@ -105,7 +105,7 @@ class _ComparedTexts:
         self.texts: set[str] = set()
         self.unclear = ""
 
-    def of(self, instance: Instance, name: str) -> None:
+    def add(self, instance: Instance, name: str) -> None:
         """Add the texts with which a template, its nested templates and stacks that take its outputs compare a
         parameter."""
         if (instance.path, name) in self._seen:
@@ -132,7 +132,7 @@ class _ComparedTexts:
 
     def _passed(self, instance: Instance, name: str, *, whole: bool) -> None:
         before = set(self.texts)
-        self.of(instance, name)
+        self.add(instance, name)
         if not whole and self.texts != before:
             # It is not known which values of the outer parameter result in these texts.
             self.unclear = self.unclear or f"{instance.template.name} asks what has become of it in {name}"

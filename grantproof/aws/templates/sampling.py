@@ -49,7 +49,7 @@ class _Fitting:
         self._alphabet = alphabet
         self._known: dict[int, list[str]] = {}
 
-    def of(self, node: Any, accepted: Callable[[str], bool]) -> list[str]:
+    def characters(self, node: Any, accepted: Callable[[str], bool]) -> list[str]:
         if id(node) not in self._known:
             self._known[id(node)] = [c for c in self._alphabet if accepted(c)]
         return self._known[id(node)]
@@ -88,6 +88,6 @@ class _Walk:
         return ""
 
     def _character(self, node: Any, accepted: Callable[[str], bool]) -> str:
-        fitting = self._fitting.of(node, accepted)
+        fitting = self._fitting.characters(node, accepted)
         self._taken += 1
         return fitting[self._taken % len(fitting)] if fitting else ""

@@ -101,18 +101,19 @@ def _dangers(layers: Layers, bounds: Bounds, seen: frozenset[str]) -> tuple[Dang
     for way in WAYS:
         if all(action.lower() in seen for action in way.needs):
             continue
-        steps = [reach.of((action,)) for action in way.needs]
+        steps = [reach.how_allowed((action,)) for action in way.needs]
         if all(steps):
             out.append(_danger(way.name, way.needs, way.known_from, steps[0]))
     out += [
         _danger(f"changes {what} by which it is bound", (action,), "", reached)
         for what, action, targets in _changes_of(bounds)
-        if (reached := reach.of((action,), targets))
+        if (reached := reach.how_allowed((action,), targets))
     ]
     managing = tuple(name for name in reach.managing() if name.lower() not in seen)
-    if reached := reach.of(managing):
+    if reached := reach.how_allowed(managing):
         # As the example, prefer an action that works on the resources with which it is allowed.
-        reached = next(filter(None, (reach.of((name,)) for name in managing if reach.is_usable(name))), reached)
+        usable = (reach.how_allowed((name,)) for name in managing if reach.is_usable(name))
+        reached = next(filter(None, usable), reached)
         shown = (actions.spelt(reached.witness.action),) if reached.witness else managing[:1]
         out.append(_danger("manages the permissions of what it uses", shown, _MANAGING, reached))
     return tuple(out)
@@ -198,7 +199,7 @@ class _Reach:
         key = action.lower()
         return any(any(g.matches(key) for g in s.actions) != s.not_action for s in self._statements)
 
-    def of(self, names: tuple[str, ...], targets: tuple[str, ...] = ("*",)) -> _Reached | None:
+    def how_allowed(self, names: tuple[str, ...], targets: tuple[str, ...] = ("*",)) -> _Reached | None:
         """How one of the actions is allowed on one of the targets (patterns), or None if none is."""
         if not any(self._is_named(name) for name in names):
             return None
