@@ -1,4 +1,5 @@
-"""Runs work in forked child processes: each starts with the state of this process, and cannot change that of others."""
+"""Runs tasks in forked child processes. A child starts with a copy of the state of this process, and what it changes
+stays in the child."""
 
 from __future__ import annotations
 
@@ -13,49 +14,59 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-#: The greatest time in seconds that a child may take for a line. After that it is killed.
+#: How many seconds a child may take to produce a line. After that it is killed.
 _LIMIT = 120
 
 
 def forked(tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: int) -> Iterator[tuple[T, list[bytes]]]:
-    """The lines that children return for their tasks, in the order in which the children end.
+    """Run each task in a child of its own.
 
     Args:
-        tasks: one child for each; at most `workers` run at a time.
-        work: what a child does. It yields lines, without newlines in them.
+        tasks: what to work on, one child for each.
+        work: what a child does with its task. It yields lines, which must not contain newlines.
+        workers: the number of children that run at the same time, at most.
 
     Yields:
-        each task with the complete lines that its child returned. A child that dies or times out returns no more.
+        each task with the lines of its child, in the order in which the children end. Of a child that died or took
+        too long, only the lines that it had completed.
     """
-    said: list[list[bytes]] = [[] for _ in tasks]
-    for number, line in heard(range(len(tasks)), lambda number: work(tasks[number]), workers, limit=_LIMIT):
+    output: list[list[bytes]] = [[] for _ in tasks]
+    for number, line in forked_lines(range(len(tasks)), lambda number: work(tasks[number]), workers, limit=_LIMIT):
         if line is None:
-            yield tasks[number], said[number]
-            said[number] = []
+            yield tasks[number], output[number]
+            output[number] = []
         else:
-            said[number].append(line)
+            output[number].append(line)
 
 
-def heard(
+def forked_lines(
     tasks: Sequence[T], work: Callable[[T], Iterator[bytes]], workers: int, *, limit: int = 0
 ) -> Iterator[tuple[T, bytes | None]]:
-    """As `forked`, but each complete line as it arrives, and None when a child has ended. `limit`: the greatest time
-    between two lines in seconds; without it a child can take any time."""
+    """As `forked`, but yields each line as soon as it is complete, with its task, and None when a child has ended.
+
+    Args:
+        limit: how many seconds a child may take to produce a line; 0 for any time.
+    """
     waiting = list(reversed(tasks))
     with Children[T](limit) as children:
         while waiting or children:
             while waiting and len(children) < workers:
                 children.begin(waiting.pop(), work)
-            yield from children.said()
+            yield from children.lines()
 
 
 class Children(Generic[T]):
-    """Running children, each with a task. A context manager, which ends them at its exit."""
+    """The children that are running, each with a task. A context manager, which kills them at its exit.
+
+    Args:
+        limit: how many seconds a child may take to produce a line before it is killed; 0 for any time.
+    """
 
     def __init__(self, limit: int = 0) -> None:
         self._limit = limit
         self._selector = selectors.DefaultSelector()
-        self._begun: dict[int, bytes] = {}
+        self._incomplete: dict[int, bytes] = {}
+        """By process ID: the start of a line of which the end has not arrived."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,40 +75,41 @@ class Children(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """End the children that are still running."""
+        """Kill the children that are still running."""
         for key in tuple(self._selector.get_map().values()):
             pid, _task = key.data
             os.kill(pid, signal.SIGKILL)
-            self._ended(pid, key.fd)
+            self._remove(pid, key.fd)
         gc.unfreeze()
 
     def __len__(self) -> int:
         """The number of children that are still running."""
-        return len(self._begun)
+        return len(self._incomplete)
 
     def begin(self, task: T, work: Callable[[T], Iterator[bytes]]) -> None:
-        """Fork a child for a task. Its work yields lines, without newlines in them."""
-        gc.freeze()
+        """Fork a child that runs `work` on the task. `work` yields lines, which must not contain newlines."""
+        gc.freeze()  # a garbage collection in the child would write to, and so copy, the memory that it shares
         pid, pipe = _child(task, work, self._limit)
         self._selector.register(pipe, selectors.EVENT_READ, (pid, task))
-        self._begun[pid] = b""
+        self._incomplete[pid] = b""
 
-    def said(self) -> Iterator[tuple[T, bytes | None]]:
-        """Wait for output: yields each complete line, and None for a child that has ended."""
+    def lines(self) -> Iterator[tuple[T, bytes | None]]:
+        """Wait until a child produces output or ends. Yields each complete line with the task of its child, and for a
+        child that has ended None in place of a line."""
         for key, _ in self._selector.select():
             pid, task = key.data
             data = os.read(key.fd, 1 << 20)
-            *lines, self._begun[pid] = (self._begun[pid] + data).split(b"\n")
+            *lines, self._incomplete[pid] = (self._incomplete[pid] + data).split(b"\n")
             yield from ((task, line) for line in lines)
             if not data:
-                self._ended(pid, key.fd)
+                self._remove(pid, key.fd)
                 yield task, None
 
-    def _ended(self, pid: int, pipe: int) -> None:
+    def _remove(self, pid: int, pipe: int) -> None:
         self._selector.unregister(pipe)
         os.close(pipe)
         os.waitpid(pid, 0)
-        del self._begun[pid]
+        del self._incomplete[pid]
 
 
 def _child(task: T, work: Callable[[T], Iterator[bytes]], limit: int) -> tuple[int, int]:
@@ -111,7 +123,7 @@ def _child(task: T, work: Callable[[T], Iterator[bytes]], limit: int) -> tuple[i
         return pid, out
     try:
         os.close(out)
-        warnings.simplefilter("ignore")  # moto's about a resource that it does not know, which becomes a verdict
+        warnings.simplefilter("ignore")  # moto warns of a resource that it does not know; a verdict says that instead
         signal.alarm(limit)
         for line in work(task):
             data = line + b"\n"

@@ -52,8 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("one_process", "modules whose tests share something costly", "linelist", [])
     parser.addini(
-        "ahead",
-        "modules that share nothing costly with others: with --grants-processes they begin at once",
+        "early_modules",
+        "modules that need nothing that others import: with --grants-processes they start before those are collected",
         "linelist",
         [],
     )
@@ -273,8 +273,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if processes > 1 and not hasattr(config, "workerinput"):
         from grantproof.processes import Forked
 
-        units, ahead = _units(config, processes), config.getini("ahead")
-        forked = Forked(config, processes, units, ahead, lambda: _prepare(config), lambda: _prepare_reports(config))
+        units, early = _units(config, processes), config.getini("early_modules")
+        forked = Forked(config, processes, units, early, lambda: _prepare(config), lambda: _prepare_reports(config))
         config.pluginmanager.register(forked, "grantproof-processes")
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from grantproof.children import forked, heard
+from grantproof.children import forked, forked_lines
 
 
 def _work(task: str) -> Iterator[bytes]:
@@ -23,7 +23,7 @@ def test_a_child_that_hangs_or_dies_is_cut_off_and_the_others_are_heard_whole() 
     tasks = ["works", "hangs", "dies", "works too"]
     ended: dict[str, list[bytes]] = {task: [] for task in tasks}
     silent = []
-    for number, line in heard(range(4), lambda number: _work(tasks[number]), 2, limit=1):
+    for number, line in forked_lines(range(4), lambda number: _work(tasks[number]), 2, limit=1):
         if line is None:
             silent.append(tasks[number])
         else:
