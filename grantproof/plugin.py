@@ -1,6 +1,7 @@
-"""The pytest plugin: `--grants DIR`, the fixtures of a grant, and one verdict for each at the end.
+"""The pytest plugin: the option `--grants DIR`, the fixtures of a grant, and a verdict on each grant at the end.
 
-Inert unless a test asks for `grant`: a repository that only happens to have grantproof installed sees nothing of it.
+It does nothing unless a test takes the fixture `grant`, so it does not disturb other projects of an environment in
+which grantproof is installed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ STAGES = pytest.StashKey["Stages"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--grants DIR`, `--snapshot ALIAS=FILE`."""
+    """Add the options and settings of the plugin."""
     group = parser.getgroup("grantproof")
     group.addoption("--grants", metavar="DIR", default="templates", help="folder of the grants to verify")
     group.addoption(
@@ -60,10 +61,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--grants-processes", metavar="N", type=int, default=1, help="run the tests in N forked processes")
     group.addoption("--calls", metavar="FILE", help="what became of the calls that `verify --try-calls` made")
     group.addoption("--grants-report", metavar="DIR", help="write reports for auditors and machines into this folder")
-    group.addoption("--grants-report-passing", action="store_true", help="they are thrown away: do not point to them")
+    group.addoption("--grants-report-passing", action="store_true", help="they are temporary: do not name their folder")
 
 
-# --- which tests run for what ---------------------------------------------------------------------------------------
+# --- the cases of each test ------------------------------------------------------------------------------------------
 
 
 def _templates(contract: Contract) -> Iterable[tuple[str, Any]]:
@@ -71,19 +72,20 @@ def _templates(contract: Contract) -> Iterable[tuple[str, Any]]:
 
 
 def _swept(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """Each role, group and user with each boto3 client of the services that its contract speaks of; but for those that
-    only enter roles. A service of the console alone has no calls to try."""
+    """Each role, group and user with each boto3 client of the services that the contract names for it. Groups and users
+    that may only assume roles are left out. A service that only the console uses has no client."""
     from grantproof.aws.calls.services import clients_of
 
     for principal in contract.principals:
-        spoken = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in s.patterns}
-        if principal.kind == "role" or (principal.kind in ("group", "user") and spoken != {"sts"}):
-            clients = [client for prefix in sorted(spoken - {"*"}) for client in clients_of(prefix)]
+        services = {p.split(":")[0] for s in (*principal.allows, *principal.denies) for p in s.patterns}
+        if principal.kind == "role" or (principal.kind in ("group", "user") and services != {"sts"}):
+            clients = [client for prefix in sorted(services - {"*"}) for client in clients_of(prefix)]
             yield from ((f"{principal.alias}-{client}", (principal, client)) for client in clients)
 
 
 def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """The parts of a grant that differ between combinations of its options, or between places."""
+    """The parts of a grant that are not the same under all combinations of its options, or in all regions; a part is a
+    trust policy, limits, or the other policies of a stack."""
     if not contract.accounts_for_options:
         return
     from grantproof.aws.combinations.regions_to_check import regions_to_check
@@ -95,12 +97,13 @@ def _parts(contract: Contract) -> Iterable[tuple[str, Any]]:
         several = len(regions_to_check(contract)) > 1
         found = [part for part, variants in space_of(contract).parts.items() if variants or several]
     except (NotResolved, Refused):
-        found = [("policies", contract.stacks[0].alias)]  # the test that is given it says what is wrong
+        found = [("policies", contract.stacks[0].alias)]  # the test of this part reports what is wrong
     yield from (("-".join(part), part) for part in found)
 
 
 def _covering_combinations(contract: Contract) -> Iterable[tuple[str, Any]]:
-    """The covering combinations of the variants, and the empty one where a trust policy has conditions without any."""
+    """A few combinations of variants that together contain every variant; before them the empty combination, if a trust
+    policy has conditions without variants."""
     if not contract.accounts_for_options:
         return
     from grantproof.aws.combinations.space import space_of
@@ -112,7 +115,7 @@ def _covering_combinations(contract: Contract) -> Iterable[tuple[str, Any]]:
         yield f"{group[0].alias}{more}", group
 
 
-#: What a test can be about, by the name of the fixture.
+#: What a test can be about: name of the fixture to a function that gives the cases, with their ids, for a contract.
 AXES: dict[str, Axis] = {
     **SUBJECTS,
     "swept": _swept,
@@ -125,8 +128,8 @@ AXES: dict[str, Axis] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `grant` runs for every grant; one that also asks for `role`, `template`, `allowed` (a pair
-    of principal and statement) and so on runs for each of them."""
+    """Run a test that takes the fixture `grant` for every grant; if it also takes one of `AXES`, such as `role`,
+    `template` or `allowed` (a pair of principal and statement), run it for each of these in every grant."""
     if "grant" not in metafunc.fixturenames:
         return
     axes = [name for name in (*AXES, "answer") if name in metafunc.fixturenames]
@@ -145,10 +148,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Grant by grant, and within one the tests that deploy a world of their own last, those that destroy it at the very
-    end: only one world exists at a time in a process, so going back and forth would deploy again and again."""
+    """Sort tests by grant; within a grant, those that use the shared world first, then those under variants, then those
+    that deploy a world of their own. A process has only one world at a time, so any other order would deploy the same
+    grant several times. Tests that destroy their world come last."""
 
-    # Where no contract has what a test is about (no statement under `denies`, say), pytest puts a placeholder.
+    # pytest collects a placeholder for a test without cases, for example if no contract has a statement under `denies`.
     items[:] = [item for item in items if not is_placeholder(item) and can_run(item)]
 
     def order(item: pytest.Item) -> tuple[str, int, str]:
@@ -162,7 +166,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Share the suites out by grant, and modules by their names under `one_process` in pytest.ini."""
+    """With pytest-xdist: a scheduler that runs all tests of a grant in one process, and so all tests of a module under
+    `one_process` in pytest.ini."""
     if config.getoption("dist") != "loadgroup":
         return None
     from grantproof.scheduling import ByGrant
@@ -170,7 +175,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     try:
         return ByGrant(config, log, _units(config))
     except pytest.UsageError:
-        return None  # a repository without grants, or a broken one: whoever asks for them says so
+        return None  # no grants, or a contract that cannot be read: the tests that need it report that
 
 
 def _units(config: pytest.Config, processes: int = 1) -> Units:
@@ -183,12 +188,12 @@ def _units(config: pytest.Config, processes: int = 1) -> Units:
 
 
 def adopt(config: pytest.Config, stage: Stage | None) -> None:
-    """Give the suites a stage that somebody else opened, and will close."""
+    """Make the suites use a stage that the caller has opened and will close; None ends that."""
     config.stash.setdefault(STAGES, Stages()).adopt(stage)
 
 
 def outcome_of(report: pytest.TestReport) -> Outcome | None:
-    """What a test noted about a grant, from its report."""
+    """The outcome of a test for a grant, from pytest's report; None if it is no test of a grant."""
     data = getattr(report, recording.ATTRIBUTE, None)
     return Outcome.from_dict(json.loads(data)["outcome"]) if data else None
 
@@ -202,8 +207,8 @@ def _stages(pytestconfig: pytest.Config) -> Generator[Stages, None, None]:
 
 @pytest.fixture
 def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> Stage | Recorded:
-    """The grant, deployed in its mocked accounts. Shared between tests, so they must not change what is deployed. With
-    `--snapshot`, what real accounts hold of it."""
+    """The grant, deployed in its mocked accounts. Tests share it, so they must not change what is deployed. With
+    `--snapshot`: the exports of the grant's real accounts."""
     if real := recorded(request.config):
         record_of(request.node).facts = _stages.facts(grant, real[grant.grant])
         return real[grant.grant]
@@ -215,7 +220,7 @@ def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> S
 
 @pytest.fixture
 def varied(grant: Contract, combination: tuple[Variant, ...], _stages: Stages, request: pytest.FixtureRequest) -> Stage:
-    """The grant, deployed under a combination of variants. Shared between tests."""
+    """The grant, deployed under a combination of variants. Tests share it, so they must not change what is deployed."""
     stage = _stages.of_variants(grant, combination)
     record_of(request.node).watch(stage)
     return stage
@@ -223,7 +228,8 @@ def varied(grant: Contract, combination: tuple[Variant, ...], _stages: Stages, r
 
 @pytest.fixture
 def deploy(_stages: Stages, request: pytest.FixtureRequest) -> Generator[Callable[[Contract], Stage], None, None]:
-    """A stage of the test's own, as nobody has touched it yet: `stage = deploy(grant)`. The shared world is closed."""
+    """Deploys a grant for this test alone, which may change it: `stage = deploy(grant)`. The shared world may be closed
+    for this, and is deployed again when a test asks for it."""
 
     def open_stage(contract: Contract) -> Stage:
         stage = _stages.untouched(contract)
@@ -236,19 +242,19 @@ def deploy(_stages: Stages, request: pytest.FixtureRequest) -> Generator[Callabl
 
 @pytest.fixture
 def sessions(grant: Contract, world: Stage) -> Callable[[str], boto3.Session]:
-    """A boto3 session of somebody who acts as a principal of the contract: `sessions("reader")`."""
+    """Gives a boto3 session with the access of a principal of the contract, by its alias: `sessions("reader")`."""
     return lambda alias: world.member(grant.principal(alias))
 
 
 @pytest.fixture
 def verdict(grant: Contract, request: pytest.FixtureRequest) -> Record:
-    """Where a test notes what it proved and what it found. A finding fails the test when it ends."""
+    """The record in which a test notes what it proved and its findings. A test with findings fails at its end."""
     return record_of(request.node)
 
 
 def _prepare(config: pytest.Config) -> None:
-    """What all processes need: the list of actions, of which each grant's are counted; and what it takes to deploy and
-    call, but where the accounts are real."""
+    """Load what every forked process needs: the list of all actions, and moto and botocore unless the accounts are
+    real."""
     from grantproof.iam import actions
 
     actions.every()
@@ -266,7 +272,7 @@ def _prepare_reports(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The second part: what tests note, verdicts and reports."""
+    """Register the other parts of the plugin: records, verdicts and reports; with several processes, `Forked`."""
     config.addinivalue_line("markers", "destroys: leaves a deployment that no other test can use, so it comes last")
     config.pluginmanager.register(hooks, "grantproof-recording")
     processes = config.getoption("--grants-processes")
@@ -277,5 +283,6 @@ def pytest_configure(config: pytest.Config) -> None:
         forked = Forked(config, processes, units, early, lambda: _prepare(config), lambda: _prepare_reports(config))
         config.pluginmanager.register(forked, "grantproof-processes")
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
-        # A process of `grantproof verify`: nobody waits for it to take moto's state apart, as `cli.console` does not.
+        # A pytest-xdist process of `grantproof verify`: exit without freeing moto's objects one by one, as
+        # `cli.console` does.
         atexit.register(os._exit, 0)

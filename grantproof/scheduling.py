@@ -12,12 +12,13 @@ from xdist.scheduler import LoadScopeScheduling
 class Units:
     """Assigns tests to units, each of which runs in one process.
 
-    The tests of a grant are one unit, since two processes would both deploy it (`processes` does divide a very large
-    one). The lint tests of all grants are one,
-    since each process would have to load the rules. Of other tests, all cases of a test function are one unit, and all
-    tests of a module in `modules`, which share something expensive.
+    The tests of a grant are one unit, since each process that runs some of them has to deploy it (`processes` divides a
+    unit nevertheless if it is very large). The lint tests of all grants are one unit, since each process has to load
+    the rules of cfn-lint. Of other tests, all cases of a test function are one unit.
 
     Args:
+        grants: the names of all grants.
+        modules: test modules whose tests share something expensive; each module is one unit.
         processes: the number of processes. If there are more processes than grants, the variants of a grant, which are
             deployed separately in any case, are a unit of their own.
     """
@@ -43,8 +44,8 @@ class Units:
 
 
 class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Distributes `Units` over processes of pytest-xdist, which by itself marks groups in node IDs; with pytest 9.2,
-    pytest-xdist 3.8 cannot do this."""
+    """Distributes `Units` over processes of pytest-xdist. Its own way, groups that are marked in node IDs, does not
+    work in pytest-xdist 3.8 with pytest 9.2."""
 
     def __init__(self, config: pytest.Config, log: Any, units: Units) -> None:
         super().__init__(config, log)
@@ -54,8 +55,9 @@ class ByGrant(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no
         return " ".join(self._units(nodeid))
 
     def remove_node(self, node: Any) -> str | None:
-        """Reassign the tests of a process that died, except for the test at which it died, which is returned.
-        pytest-xdist 3.8 would reassign that one too, and it would end every new process."""
+        """Reassign the tests of a process that died, except for the test during which it died, which is returned; None
+        if no test was left. pytest-xdist 3.8 would reassign that one too, and it would kill each process that runs
+        it."""
         workload = self.assigned_work.pop(node)
         left: list[str] = [test for unit in workload.values() for test, completed in unit.items() if not completed]
         if not left:

@@ -1,4 +1,5 @@
-"""The one world of a process that runs the suites: which grant stands in it, and when it has to stand anew."""
+"""Which grant is deployed in the world of this process, and when it is deployed again. A process has only one world at
+a time."""
 
 from __future__ import annotations
 
@@ -16,24 +17,28 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """Opens a grant's stage when a test first asks for it, and closes it when one asks for another."""
+    """Deploys a grant when a test first asks for it, and closes its stage when a test asks for another grant."""
 
     def __init__(self) -> None:
         self._current: Stage | None = None
-        self._lent: Stage | None = None
+        self._adopted: Stage | None = None
+        """A stage that the caller of `adopt` opened and will close."""
         self._failed: dict[int, str] = {}
+        """By id() of a contract: why its grant could not be deployed."""
         self._varied: dict[tuple[str, tuple[str, ...]], Contract] = {}
+        """Contracts under variants, by name of the grant and aliases of the variants."""
         self._described: set[str] = set()
+        """Grants of which `facts` has been called."""
 
     def of(self, contract: Contract) -> Stage:
-        """A grant's stage, whoever has used it before."""
+        """The stage of a grant, which tests before may have used. Fails the test if the grant cannot be deployed."""
         if self._current is None or self._current.contract is not contract:
             self.close()
             self._current = self.open(contract)
         return self._current
 
     def of_variants(self, contract: Contract, variants: Iterable[Variant]) -> Stage:
-        """A contract under some of its variants."""
+        """The stage of a grant under a combination of its variants, as `of`."""
         from grantproof.variants import with_variants
 
         key = (contract.grant, tuple(variant.alias for variant in variants))
@@ -44,20 +49,21 @@ class Stages:
         return self.of(self._varied[key])
 
     def untouched(self, contract: Contract) -> Stage:
-        """A stage that is as it was when it had been deployed."""
+        """The stage of a grant, deployed again if a test has made calls in it."""
         current = self._current
         reusable = current is not None and current.contract is contract and current.untouched
-        if not reusable or current is self._lent:
+        if not reusable or current is self._adopted:
             self.close()
         return self.of(contract)
 
     def close_if_touched(self) -> None:
-        """Keep the stage only for whoever may still use it."""
+        """Close the stage if a test has made calls in it, so that no other test uses it."""
         if self._current is not None and not self._current.untouched:
             self.close()
 
     def open(self, contract: Contract) -> Stage:
-        """A new stage. What cannot be deployed is tried once and then fails every test that needs it, in one line."""
+        """Deploy a grant. If that fails, every test that needs it fails with the same one-line message, and it is not
+        deployed again."""
         from grantproof.aws.mocked.deploy import DeploymentFailed
         from grantproof.aws.staged.stage import Stage
 
@@ -72,7 +78,8 @@ class Stages:
         return stage
 
     def facts(self, contract: Contract, deployed: Stage | Recorded) -> tuple[str, Any] | None:
-        """What the grant was found to consist of, once in a process: before anybody has come to make calls."""
+        """The grant's name and what it consists of, for the reports: once for each grant, before tests make calls. None
+        afterwards, or if it could not be deployed."""
         if contract.grant in self._described:
             return None
         from grantproof.evidence import access
@@ -81,18 +88,18 @@ class Stages:
         try:
             return contract.grant, access.describe(contract, deployed).as_dict()
         except not_understood():
-            return None  # of what could not be deployed; each test that needs it says so
+            return None  # each test that needs what could not be deployed reports it
 
     def close(self) -> None:
-        """Leave the world; the next that is asked for is deployed anew."""
+        """Close the stage, and with it the world."""
         if self._current is not None:
             stage, self._current = self._current, None
             stage.close()
 
     def adopt(self, stage: Stage | None) -> None:
-        """Serve a stage that somebody else opened, and will close; None takes it back."""
-        # A suite may have put a stage of its own in the place of the one that it was lent: two worlds are one.
-        if self._current is not self._lent:
+        """Use a stage that the caller has opened and will close; None ends that."""
+        # A test may have opened a stage of its own since, and the world of that one must be closed first.
+        if self._current is not self._adopted:
             self.close()
-        self._current = self._lent = stage
+        self._current = self._adopted = stage
         self._failed.clear()
