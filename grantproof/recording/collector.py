@@ -1,4 +1,4 @@
-"""The controller's part of a run: collects outcomes of tests, prints the verdicts and writes the reports."""
+"""The main process of a run: collects the outcomes of tests, prints the verdicts and writes the reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POPULATION = pytest.StashKey[Any]()
 
 
 class Collector:
-    """A pytest plugin of the controller: collects outcomes, prints the verdicts and writes the reports."""
+    """A pytest plugin of the main process: collects outcomes, prints the verdicts and writes the reports."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -37,20 +37,27 @@ class Collector:
         self._collection = Collection()
         self._results: Results | None = None
         self._wrote = ""
+        """The end of the last line: where the reports are, or why they could not be written."""
         self._started = time.monotonic()
         self._lock = ExitStack()
-        self._read: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+        """Digests of the inputs at the start of the run, by name of the file."""
 
     def pytest_sessionstart(self) -> None:
-        """Fix the day of the run; where reports are to be written, lock their folder and take digests of the inputs."""
+        """Fix the day on which waivers are judged. If reports will be written, lock their folder and compute digests of
+        the inputs.
+
+        Raises:
+            pytest.UsageError: an export is not usable, or the folder cannot be written.
+        """
         today(self._config)
         if folder := self._config.getoption("--grants-report"):
             from grantproof.evidence import report_folder
 
-            recorded(self._config)  # says in its own words what is wrong with an export
+            recorded(self._config)  # first, so that an export that cannot be read gets its own error
             try:
                 self._lock.enter_context(report_folder.exclusive(Path(folder)))
-                self._read = self._inputs()
+                self._digests = self._inputs()
             except OSError as error:
                 raise pytest.UsageError(f"{folder}: reports cannot be written there: {error.strerror}.") from None
 
@@ -59,7 +66,7 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        # With xdist the controller collects nothing; the first report of each worker then carries the population.
+        # With pytest-xdist this process collects no tests; the first report of each worker carries the population.
         if population := session.config.stash.get(POPULATION, None):
             self._collection.population(population)
 
@@ -112,19 +119,24 @@ class Collector:
         self._write(session, results, Path(folder))
 
     def _notice_changes(self) -> None:
-        """Record a problem where an input changed during the run, since the reports' digests would not hold."""
-        if not self._read:
+        """Record a problem for each input that changed during the run: the digests in the reports would be wrong."""
+        if not self._digests:
             return
         try:
             now = self._inputs()
         except OSError as error:
             self._collection.problem(f"{error.filename} was changed during the run: it is gone")
             return
-        for name in sorted(self._read.keys() | now.keys()):
-            if now.get(name) != self._read.get(name):
+        for name in sorted(self._digests.keys() | now.keys()):
+            if now.get(name) != self._digests.get(name):
                 self._collection.problem(f"{name} was changed during the run")
 
     def _inputs(self) -> dict[str, str]:
+        """The digests of all files that the run reads, by name.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
         from grantproof.evidence import provenance
 
         files = provenance.digests(contracts(self._config), waivers(self._config))
@@ -146,13 +158,13 @@ class Collector:
             self._wrote = "" if self._config.getoption("--grants-report-passing") else f"; reports in {folder}"
             for plugin in self._config.pluginmanager.get_plugins():
                 if xml and getattr(plugin, "logfile", None) == xml:
-                    plugin.logfile = str(folder / "junit.xml")  # where it is to be found now
+                    plugin.logfile = str(folder / "junit.xml")  # pytest prints this: the file was moved there
         except OSError as error:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._wrote = f"; no report was written to {folder}: {error.strerror or error}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        self._repeated.shown(terminalreporter)
+        self._repeated.restore(terminalreporter)
         if self._results is None:
             return
         terminalreporter.section("verdict", sep="=")
@@ -163,13 +175,13 @@ class Collector:
 
 
 def _draft(contract: Contract) -> Draft | None:
-    """What is left to decide of a contract; None where that is nothing."""
+    """The number and first place of the lines of a contract that are still marked DECIDE; None if there are none."""
     lines = undecided(text_of(contract.path))
     return Draft(len(lines), f"{shown(contract.path)}:{lines[0]}") if lines else None
 
 
 def _ended(status: int) -> str:
-    """Why the run did not execute every test, by pytest's exit status; empty where it did."""
+    """Why the run did not execute every test, by pytest's exit status; empty if it did."""
     return {
         pytest.ExitCode.INTERRUPTED: "the run was interrupted",
         pytest.ExitCode.INTERNAL_ERROR: "pytest met an error of its own",

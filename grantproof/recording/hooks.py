@@ -1,6 +1,6 @@
-"""Pytest hooks around each test, which turn the findings that it noted into its outcome.
+"""Pytest hooks around each test: they turn the findings that a test noted into its outcome.
 
-A worker of pytest-xdist attaches outcomes to the test reports; the controller collects them.
+A process that runs tests attaches each outcome to the report of the test; the main process collects them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Fail a test that noted findings, with their texts and without a traceback.
 
-    An error of `not_understood` becomes an `unverified` finding. A test whose findings are all accepted under waivers
-    is skipped, since it did not pass.
+    An exception of `not_understood` becomes a finding with the status `unverified`. A test whose findings are all
+    accepted under waivers is skipped, since it did not pass.
     """
     contract = grant_of(pyfuncitem)
     if contract is None:
@@ -60,6 +60,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _under_waivers(item: pytest.Item, contract: Contract, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings, with those marked as accepted that a valid waiver accepts."""
     if not findings:
         return ()
     own = next(w for w in waivers(item.config) if w.grant == contract.grant)
@@ -68,12 +69,13 @@ def _under_waivers(item: pytest.Item, contract: Contract, findings: tuple[Findin
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Record all claims. Runs before other plugins, so that what they deselect is included."""
+    """Keep all tests of grants for `pytest_collection_finish`. Runs before other plugins, so that tests that these
+    deselect are included."""
     config.stash[_COLLECTED] = [item for item in items if (is_placeholder(item) or grant_of(item)) and can_run(item)]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Record the population: selected and deselected claims."""
+    """Record the population: all claims, with those that were deselected marked."""
     collected = session.config.stash.get(_COLLECTED, [])
     if not collected:
         return
@@ -118,25 +120,25 @@ def pytest_runtest_makereport(
 
 
 def _status(report: pytest.TestReport, call: pytest.CallInfo[None], record: Record) -> tuple[Status, str]:
-    """The status of a test phase, and the reason where findings do not give it."""
+    """The status of a claim after a phase of its test, and the reason if no finding gives it."""
     if hasattr(report, "wasxfail"):
         return "fail", f"expected to fail: {report.wasxfail}"
     if report.passed:
         return "pass", "; ".join(record.untried)
-    said = call.excinfo.exconly() if call.excinfo else "no reason was given"
+    message = call.excinfo.exconly() if call.excinfo else "no reason was given"
     if report.skipped:
         accepted = bool(record.findings) and all(finding.accepted for finding in record.findings)
-        return ("exception", "") if accepted else ("not run", said.removeprefix("Skipped: "))
+        return ("exception", "") if accepted else ("not run", message.removeprefix("Skipped: "))
     failed = call.excinfo is not None and call.excinfo.errisinstance((AssertionError, pytest.fail.Exception))
     if report.when != "call" or not failed:
-        return "error", said.removeprefix("Failed: ")
+        return "error", message.removeprefix("Failed: ")
     if not record.findings:
-        return "fail", said
+        return "fail", message
     judged = any(f.status == "broken" and not f.accepted for f in record.findings)
     return ("fail" if judged else "unknown"), ""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the collector, with xdist on the controller only."""
+    """Register the collector, with pytest-xdist only in the main process."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Collector(config), "grantproof-verdicts")

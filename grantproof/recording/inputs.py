@@ -50,13 +50,13 @@ def contracts(config: pytest.Config) -> tuple[Contract, ...]:
 
 
 def recorded(config: pytest.Config) -> dict[str, Recorded]:
-    """With `--snapshot`, every grant with its exports, by name; else empty.
+    """With `--snapshot`, the exports of each grant, by its name; without it, empty.
 
     Raises:
-        pytest.UsageError: an export is not a complete snapshot of what the contracts need.
+        pytest.UsageError: an export cannot be read, or lacks something that the contracts need.
     """
     if not config.getoption("--snapshot"):
-        return {}  # what reads them takes a second to import
+        return {}  # before the import below, which takes a second
     if _RECORDED not in config.stash:
         from grantproof.aws.real import export, recorded
 
@@ -71,7 +71,7 @@ def recorded(config: pytest.Config) -> dict[str, Recorded]:
 
 
 def answers(config: pytest.Config, grant: str) -> list[Answer]:
-    """The outcomes of the calls that were tried for a grant; empty where none were to be tried."""
+    """The outcomes of the calls that `verify --try-calls` made for a grant; empty without `--calls`."""
     file = config.getoption("--calls")
     if not file:
         return []
@@ -95,12 +95,12 @@ def waivers(config: pytest.Config) -> tuple[Waivers, ...]:
 
 
 def on_real_accounts(config: pytest.Config) -> tuple[str, ...]:
-    """The suites that judge exports."""
+    """The suites that judge exports; the one that judges tried calls only with `--calls`."""
     return (*ON_SNAPSHOTS, ON_CALLS) if config.getoption("--calls") else ON_SNAPSHOTS
 
 
 def today(config: pytest.Config) -> date:
-    """The day on which waivers are judged: the same in every process of a run."""
+    """The day on which waivers are judged, in UTC; the same in every process of a run."""
     if _TODAY not in config.stash:
         given = getattr(config, "workerinput", {}).get(ATTRIBUTE)
         config.stash[_TODAY] = date.fromisoformat(given) if given else stamp.now().date()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def grant_of(item: pytest.Item) -> Contract | None:
-    """The contract for which a test runs; None where it takes none."""
+    """The contract of the grant for which a test runs; None if it is not a test of a grant."""
     callspec = getattr(item, "callspec", None)
     found = callspec.params.get("grant") if callspec else None
     return found if hasattr(found, "grant") else None
@@ -28,7 +28,7 @@ def suite_of(item: pytest.Item) -> str:
 
 
 def function_of(item: pytest.Item) -> str:
-    """`suite/test`, without parameters."""
+    """The test function of an item as `suite/test`, without its parameters."""
     return f"{suite_of(item)}/{getattr(item, 'originalname', None) or item.name}"
 
 
@@ -39,7 +39,8 @@ def is_placeholder(item: pytest.Item) -> bool:
 
 
 def can_run(item: pytest.Item) -> bool:
-    """Does the test have what it needs: a mocked world, or exports?"""
+    """Does the test fit this run? With `--snapshot`, only suites that judge exports do; without it, all others. Tests
+    that are not of a grant always do."""
     suite = suite_of(item)
     if suite not in (*SUITES, "drift", ON_CALLS) or not (grant_of(item) or is_placeholder(item)):
         return True
@@ -47,7 +48,7 @@ def can_run(item: pytest.Item) -> bool:
 
 
 def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
-    """The claim of a test that runs for a grant, before it has run."""
+    """The claim that a test of a grant makes, before the test has run. `selected`: the test will run."""
     contract = grant_of(item)
     assert contract is not None
     callspec = item.callspec  # type: ignore[attr-defined]  # only parametrized items have one
@@ -57,7 +58,7 @@ def planned(item: pytest.Item, *, selected: bool = True) -> Planned:
 
 
 def _place(params: dict[str, Any]) -> str:
-    """`file:line` of a test's clause: the place of its parameter, or the contract."""
+    """`file:line` of what a test is about: the place of its parameter, or else the first line of the contract."""
     for value in params.values():
         for part in value[::-1] if isinstance(value, tuple) else (value,):
             if hasattr(part, "place"):

@@ -1,4 +1,5 @@
-"""Shows failures of one grant with the same message once: a single missing principal makes some thirty tests fail."""
+"""Shows failures of a grant that have the same message only once: one missing principal makes some thirty tests
+fail."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from grantproof.recording.inputs import ATTRIBUTE
 
 
 def without_repeats(reports: Iterable[pytest.TestReport]) -> list[pytest.TestReport]:
-    """The reports, of those of one grant with the same message only the first, with the number of others by suite.
-    Reports without a grant are kept. Claims that could not be judged come last, as mostly consequences of the others.
+    """The reports to show. Of reports of the same grant with the same message, only the first is left, with the number
+    of the others by suite added to its message. All reports without a grant are left. Claims that could not be judged
+    come last, since most of them follow from the other failures.
     """
     groups: dict[tuple[str, str] | int, list[pytest.TestReport]] = {}
     for number, report in enumerate(reports):
@@ -51,12 +53,12 @@ class RepeatedFailures:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
-        """Replace the reports before pytest shows them; `-r` lists them later, when `shown` has restored all."""
+        """Replace the reports before pytest shows them; `-r` lists them later, when `restore` has put all back."""
         stats = terminalreporter.stats
         self._all = {name: stats[name] for name in self._SUMMARIES if name in stats}
         stats.update({name: without_repeats(reports) for name, reports in self._all.items()})
         return (yield)
 
-    def shown(self, terminalreporter: Any) -> None:
-        """Restore all reports, once pytest has shown them."""
+    def restore(self, terminalreporter: Any) -> None:
+        """Put all reports back, after pytest has shown them."""
         terminalreporter.stats.update(self._all)
