@@ -1,7 +1,8 @@
 """The command line: `grantproof verify`, `grantproof evaluate` ... The verbs are in `grantproof.verbs`.
 
 Exit statuses: 0 verified (or every line answered), 1 not verified (or some lines were errors), 2 bad usage or a
-contract that cannot be read, 141 (as shells say of other programs) whoever read the answer went away before its end.
+contract that cannot be read, 3 cannot be decided (explain, who-can, compare), 141 the reader of the output closed it
+early (as shells report it of a program that SIGPIPE ended).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from grantproof.verbs import (
 )
 from grantproof.verbs.parsers import Parser
 
-#: The disk is full, it has errors, a quota is used up, a file grew too large.
+#: The errors of output that cannot be written: the disk is full or broken, a quota is used up, a file is too large.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 
 
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(end="", flush=True)
         return status
     except BrokenPipeError:
-        # The reader has gone (`| head`). Under `set -o pipefail` this is what counts, so it must not be a verdict's.
+        # The reader closed the pipe (`| head`). With `set -o pipefail` the shell reports this status, so it must not be
+        # one that stands for a verdict.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READ
     except OSError as error:
@@ -65,19 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console() -> NoReturn:
-    """The `grantproof` command. Leaves at once when it is done: taking moto's state apart object by object would take a
-    second, for a process that ends anyway."""
-    # Service models and moto are millions of objects that stay: looking for garbage among them takes a third of a run.
+    """The `grantproof` command. Exits without Python's clean-up: freeing moto's objects one by one takes a second."""
+    # Service models and moto keep millions of objects, and looking for garbage among them takes a third of a run.
     gc.set_threshold(2_000_000, 50, 50)
-    _print_whatever_it_is()
+    _make_output_safe()
     status = main()
     sys.stderr.flush()
     os._exit(status)
 
 
-def _print_whatever_it_is() -> None:
-    """What the output's encoding does not have is escaped, and where there is no output, none is needed: neither may
-    keep a command from its exit status."""
+def _make_output_safe() -> None:
+    """Escape characters that the encoding of the output lacks, and replace an output that is closed with the null
+    device. Otherwise printing would raise an exception, and the exit status would not be the verdict's."""
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process runs
     if sys.stderr is None:
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"grantproof {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    # In the order in which they are met.
+    # In the order in which a new user needs them, which is also that of --help.
     for add in (
         init.add,
         verify.add,

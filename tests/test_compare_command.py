@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from grantproof.cli import main
-from grantproof.verbs.verify import called
+from grantproof.verbs.verify import run_with
 
 PARAMETER = "arn:aws:ssm:eu-west-1:111111111111:parameter/X"
 
@@ -62,7 +62,7 @@ def test_a_closed_pipe_is_not_reported_as_an_error_of_the_reports(
 
     monkeypatch.setattr("grantproof.verbs.verify._verified", gone)
     with pytest.raises(BrokenPipeError):
-        called(str(tmp_path), f"--report-dir={tmp_path / 'reports'}")
+        run_with(str(tmp_path), f"--report-dir={tmp_path / 'reports'}")
 
 
 def test_what_depends_on_an_open_point_is_undetermined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from grantproof.verbs import BAD_USAGE, UNDETERMINED, VERIFIED
-from grantproof.verbs.lines import answered, opened
+from grantproof.verbs.lines import answer_lines, open_lines
 from grantproof.verbs.parsers import Commands, parser
 
 
@@ -67,11 +67,12 @@ def run(options: argparse.Namespace) -> int:
     return _STATUS[answer["verdict"]] or (UNDETERMINED if "depends_on" in answer else VERIFIED)
 
 
+#: The exit status for each verdict of a comparison.
 _STATUS = {"equal": 0, "narrower": 0, "wider": 1, "different": 1, "undetermined": UNDETERMINED}
 
 
 def _compare_lines(options: argparse.Namespace) -> int:
     from grantproof.iam.comparison.comparisons import compared
 
-    source = opened(None if options.jsonl == "-" else Path(options.jsonl), "compare")
-    return BAD_USAGE if source is None else answered(compared, source)
+    source = open_lines(None if options.jsonl == "-" else Path(options.jsonl), "compare")
+    return BAD_USAGE if source is None else answer_lines(compared, source)

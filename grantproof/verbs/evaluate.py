@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from grantproof.verbs import BAD_USAGE
-from grantproof.verbs.lines import answered, opened
+from grantproof.verbs.lines import answer_lines, open_lines
 from grantproof.verbs.pairs import pair
 from grantproof.verbs.parsers import Commands, parser
 
@@ -50,5 +50,5 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"grantproof evaluate: {error}", file=sys.stderr)
         return BAD_USAGE
-    source = opened(options.file, "evaluate")
-    return BAD_USAGE if source is None else answered(partial(decide, assumptions=assumptions), source)
+    source = open_lines(options.file, "evaluate")
+    return BAD_USAGE if source is None else answer_lines(partial(decide, assumptions=assumptions), source)

@@ -9,7 +9,7 @@ from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, suites
 
 
 def run(options: argparse.Namespace) -> int:
-    """Verify every deployment in the file that has no verdict yet; returns the exit status."""
+    """Verify every deployment of the fleet file that has no verdict in the journal yet; returns the exit status."""
     from grantproof.contract import find
     from grantproof.evidence import report_folder
     from grantproof.fleet import report
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         with report_folder.exclusive(options.report_dir, wait=True):
-            pass  # no report of an earlier `verify` stays beside the journals, which shards may share
+            pass  # only removes the reports of an earlier `verify`: shards share the folder, so it must not stay locked
         part = shard(options.shard)
         number = _number(options.workers)
         contracts = {contract.grant: contract for contract in find(options.directory)}
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         with workers(options.scheduler, number) as (executor, count):
             totals = run(fleet, executor, count, journal, report.broken, report.Progress())
     except BrokenPipeError:
-        raise  # no report's: whoever read what is printed has gone
+        raise  # not about the journal: the reader of the output has closed it
     except OSError as error:
         print(f"{options.report_dir}: journals cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
@@ -44,6 +44,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _number(given: str | None) -> int | None:
+    """The number of processes that `--workers` gives; None without it.
+
+    Raises:
+        ValueError: it is not a positive number.
+    """
     if given is not None and not (given.isdecimal() and int(given)):
         raise ValueError(f"--workers takes a number of processes, not {given!r}")
     return int(given) if given else None

@@ -66,17 +66,22 @@ def run(options: argparse.Namespace) -> int:
             print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
             return BAD_USAGE
         print(report.text(found), end="", flush=True)
-        nothing_left = all(grant.kind == "deleted" for grant in found.grants)
-        if options.diff_only or nothing_left:
+        all_deleted = all(grant.kind == "deleted" for grant in found.grants)
+        if options.diff_only or all_deleted:
             return VERIFIED if found.passes else NOT_VERIFIED
-        verified = verify.called(*_verification(options))
+        verified = verify.run_with(*_verification(options))
         return verified if found.passes or verified == BAD_USAGE else NOT_VERIFIED
 
 
 def _found(directory: Path, base: str) -> Change:
+    """What has changed in the grants since the base.
+
+    Raises:
+        NotCompared: there is no such base, or it cannot be compared.
+    """
     from grantproof.gate.history import Repository
 
-    # Also checked here, before moto is imported: a mistyped name is reported without waiting for that.
+    # `changes` checks this too, but importing it imports moto: a mistyped base is reported without that wait.
     Repository.of(directory if directory.is_dir() else Path()).base(base)
     from grantproof.gate.change import changes
 
@@ -84,5 +89,6 @@ def _found(directory: Path, base: str) -> Change:
 
 
 def _verification(options: argparse.Namespace) -> list[str]:
+    """The arguments for `grantproof verify`."""
     workers = [f"--workers={options.workers}"] if options.workers else []
     return [str(options.directory), f"--report-dir={options.report_dir}", *workers]

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"grantproof init: {error}", file=sys.stderr)
         return BAD_USAGE
-    # Imported late, because it imports moto: a mistyped name is reported without waiting for that.
+    # Imported late, because it imports moto: mistakes above are reported without that wait.
     from grantproof.aws.drafts.drafting import CannotDraft, draft, draft_from_snapshot
     from grantproof.aws.drafts.prerequisites import NAME
     from grantproof.aws.mocked.deploy import DeploymentFailed
@@ -64,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
         if options.from_snapshot:
             path = draft_from_snapshot(options.from_snapshot, _folder(options), options.region, options.only)
         else:
-            there = (options.templates[0].parent / NAME).exists()
+            had_prerequisites = (options.templates[0].parent / NAME).exists()
             path = draft(options.templates, options.region, given)
-            if not there and (path.parent / NAME).exists():
+            if not had_prerequisites and (path.parent / NAME).exists():
                 print(f"{shown(path.parent / NAME)}: stands for what the templates take from the real account")
     except (CannotDraft, DeploymentFailed, ContractError, ValueError) as error:
         print(f"grantproof init: {error}", file=sys.stderr)
@@ -83,14 +83,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """The folder of the draft."""
+    """The folder in which the contract is written."""
     if options.from_snapshot:
         return Path(options.out or options.from_snapshot.stem)
     return Path(options.templates[0].parent)
 
 
 def _refuse_mistaken(options: argparse.Namespace) -> None:
-    """Refuse mistakes that can be noticed without reading a template.
+    """Refuse mistakes that can be found without parsing a template.
 
     Raises:
         ValueError: the command line is wrong, or a file that it names.
@@ -118,14 +118,14 @@ def _refuse_mistaken(options: argparse.Namespace) -> None:
 
 def _near(path: Path) -> str:
     """A hint: the file in the same folder with the most similar name."""
-    there = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
+    names = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
     return f" Did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def _verified(folder: Path) -> int:
-    """Verify a drafted grant. Findings about the style of its templates get drafted waivers, which accept nothing until
-    a person has decided."""
+    """Verify a drafted grant; returns the exit status. For findings about how its templates are written, waivers are
+    drafted, which accept nothing until a person has put an owner and a reason into them."""
     import tempfile
     from datetime import UTC, datetime, timedelta
 
@@ -133,7 +133,7 @@ def _verified(folder: Path) -> int:
     from grantproof.source import shown
 
     with tempfile.TemporaryDirectory() as reports:
-        status = verify.called(str(folder), "--report-dir", reports, passing=True)
+        status = verify.run_with(str(folder), "--report-dir", reports, passing=True)
         found = Path(reports) / "findings.json"
         if status != NOT_VERIFIED or not found.exists():
             return status

@@ -12,8 +12,9 @@ from typing import Any, TextIO
 from grantproof.verbs import NOT_VERIFIED, VERIFIED
 
 
-def opened(file: Path | None, command: str) -> TextIO | None:
-    """The lines of a file, or of standard input. None, after an error message, if it cannot be read."""
+def open_lines(file: Path | None, command: str) -> TextIO | None:
+    """Open a file of JSON Lines, or standard input for None or `-`. If it cannot be read, or is compressed or UTF-16,
+    print an error that begins with the name of the command, and return None."""
     file = None if file == Path("-") else file
     name = file or "standard input"
     try:
@@ -23,7 +24,7 @@ def opened(file: Path | None, command: str) -> TextIO | None:
     except OSError as error:
         print(f"grantproof {command}: {name}: {error.strerror}", file=sys.stderr)
         return None
-    for mark, what in _NOT_LINES.items():
+    for mark, what in _NOT_TEXT.items():
         if start.startswith(mark):
             source.close()
             print(f"grantproof {command}: {name}: {what}", file=sys.stderr)
@@ -31,23 +32,28 @@ def opened(file: Path | None, command: str) -> TextIO | None:
     return source
 
 
-_NOT_LINES = {
+#: First bytes of files that are not text in UTF-8, and what to do about them.
+_NOT_TEXT = {
     b"\x1f\x8b": "compressed by gzip; unpack it first: gunzip -c FILE | grantproof ...",
     codecs.BOM_UTF16_LE: "UTF-16 text; save it as UTF-8",
     codecs.BOM_UTF16_BE: "UTF-16 text; save it as UTF-8",
 }
 
 
-def answered(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
-    """Write the answer to each line as soon as it is known; returns the exit status."""
+def answer_lines(ask: Callable[[Any], dict[str, Any]], source: TextIO) -> int:
+    """Print the answer to each line as soon as it is known; returns the exit status.
+
+    Args:
+        ask: from the parsed line to its answer, as data.
+    """
     from grantproof.iam.lines import answers, dumps
 
     status = VERIFIED
     with source:
-        for found in answers(_decoded(source), ask):
-            if "error" in found:
+        for answer in answers(_decoded(source), ask):
+            if "error" in answer:
                 status = NOT_VERIFIED
-            print(dumps(found), flush=True)
+            print(dumps(answer), flush=True)
     return status
 
 

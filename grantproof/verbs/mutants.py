@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
     for score in engine.scores:
         lines = [str(result) for result in score.results] if options.verbose else []
         print("\n".join([*lines, *score.lines()]))
-    part = [*(options.operators or []), *([f"{options.each} of each operator"] if options.each else [])]
-    scored = document(engine.scores, judges(suites.folder()), only=options.only or "", chosen=part)
+    selection = [*(options.operators or []), *([f"{options.each} of each operator"] if options.each else [])]
+    scored = document(engine.scores, judges(suites.folder()), only=options.only or "", chosen=selection)
     options.json.write_text(json.dumps(scored, indent=1) + "\n", encoding="utf-8")
     return VERIFIED if all(score.passed for score in engine.scores) else NOT_VERIFIED
 
@@ -111,5 +111,6 @@ def _refused(options: argparse.Namespace) -> str:
 
 
 def _progress(text: str) -> None:
+    """Show the progress in one line of the terminal, which each call overwrites."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{text}\033[K")

@@ -28,6 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _meant(text: str, known: Iterable[str]) -> str:
+    """A hint that names the known word most similar to a mistyped one; empty if none is similar."""
     near = difflib.get_close_matches(text, list(known), 1, 0.6)
     return f". Did you mean {near[0]}?" if near else ""
 
@@ -43,14 +44,14 @@ def parser(
 ) -> argparse.ArgumentParser:
     """The parser of the command `name`. `summary` is its line in the list of commands; its own help has `about`, the
     exit `statuses` and `examples`."""
-    told = [f"  {status}  {meaning}" for status, meaning in statuses.items()]
-    copied = [f"  grantproof {name} {example}".rstrip() for example in examples]
-    made = commands.add_parser(
+    explained = [f"  {status}  {meaning}" for status, meaning in statuses.items()]
+    commands_to_copy = [f"  grantproof {name} {example}".rstrip() for example in examples]
+    command = commands.add_parser(
         name,
         help=summary,
         description=textwrap.fill(about, _WIDTH),
-        epilog="\n".join(["exit status:", *told, "", "examples:", *copied]),
+        epilog="\n".join(["exit status:", *explained, "", "examples:", *commands_to_copy]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(verb=made)
-    return made
+    command.set_defaults(verb=command)
+    return command

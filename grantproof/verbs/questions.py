@@ -90,7 +90,7 @@ _ARN = "arn:PARTITION:SERVICE:REGION:ACCOUNT:NAME"
 
 
 def _is_mistyped(command: str, action: str) -> bool:
-    """Does the action not exist? Checked, and reported, before anything is deployed."""
+    """Does the action not exist? Prints an error if so, before anything is deployed."""
     from grantproof.iam import actions
 
     if actions.exists(action):
@@ -102,7 +102,7 @@ def _is_mistyped(command: str, action: str) -> bool:
 
 
 def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> int:
-    """Deploy a grant, and answer the question on its stage."""
+    """Deploy a grant and ask the question on its stage; returns the exit status. Errors in the question are printed."""
     from grantproof.aws.held.policies import SnapshotIncomplete
     from grantproof.aws.mocked.deploy import DeploymentFailed
     from grantproof.aws.questions.inquiry import BadQuestion

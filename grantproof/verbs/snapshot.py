@@ -54,40 +54,53 @@ def run(options: argparse.Namespace) -> int:
     from grantproof.aws.real.live import SnapshotFailed
 
     try:
-        taken(grants, options.accounts, options.out, options.services)
+        take_snapshots(grants, options.accounts, options.out, options.services)
     except (SourceError, SnapshotFailed) as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
     except BrokenPipeError:
-        raise  # no file's: whoever read what is printed has gone
+        raise  # not about a file: the reader of the output has closed it
     except OSError as error:
         print(unwritable(error, str(options.out)), file=sys.stderr)
         return BAD_USAGE
     return VERIFIED
 
 
-def taken(grants: Sequence[Contract], pairs: Sequence[str], folder: Path, services: str | None = None) -> list[str]:
-    """Take snapshots of live accounts into a folder; returns them as `ALIAS=FILE`. The files are written when all
-    accounts have been read, since some of the accounts are no complete snapshot."""
+def take_snapshots(
+    grants: Sequence[Contract], pairs: Sequence[str], folder: Path, services: str | None = None
+) -> list[str]:
+    """Read live accounts and write an export of each into a folder; returns them as `ALIAS=FILE`. Nothing is written
+    until all accounts have been read, since exports of some of the accounts cannot be verified.
+
+    Args:
+        pairs: `ALIAS=PROFILE` for each account of the contracts.
+        services: whose resource policies are read, with commas between; None for all that are known.
+
+    Raises:
+        SourceError: the pairs do not fit the contracts.
+        SnapshotFailed: an account cannot be read completely.
+        OSError: a file cannot be written.
+    """
     if not pairs:
         return []
     from grantproof.aws.real import live
     from grantproof.aws.real.export import by_alias
 
-    said = _Progress()
+    progress = _Progress()
     sources = live.sources(grants, by_alias(pairs, "PROFILE"))
     asked = live.known_services(services)
-    taken = {s: live.take(s, live.stacks_in(grants, s.alias), asked, progress=said) for s in sources}
-    said.end()
-    for source, documents in taken.items():
+    documents_of = {s: live.take(s, live.stacks_in(grants, s.alias), asked, progress=progress) for s in sources}
+    progress.end()
+    for source, documents in documents_of.items():
         file = folder / f"{source.alias}.json"
         live.write(documents, file)
         print(f"{source.alias}: account {source.account} written to {file}", file=sys.stderr)
-    return [f"{source.alias}={folder / f'{source.alias}.json'}" for source in taken]
+    return [f"{source.alias}={folder / f'{source.alias}.json'}" for source in documents_of]
 
 
 class _Progress:
-    """On a terminal, one line that is overwritten."""
+    """Shows the progress in one line of the terminal, which each call overwrites. Shows nothing if stderr is no
+    terminal."""
 
     def __call__(self, text: str) -> None:
         if sys.stderr.isatty():

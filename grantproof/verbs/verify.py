@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from grantproof.verbs import BAD_USAGE, NOT_VERIFIED, VERIFIED, fleet, suites
 from grantproof.verbs.parsers import DIR_HELP, Commands, parser
-from grantproof.verbs.snapshot import taken
+from grantproof.verbs.snapshot import take_snapshots
 
 if TYPE_CHECKING:
     from grantproof.aws.real.live import Source
@@ -120,19 +120,19 @@ def run(options: argparse.Namespace) -> int:
         print(f"-k {options.only!r}: {wrong}", file=sys.stderr)
         return BAD_USAGE
     try:
-        # Files that change during the run are found by their digests; the suites read each of them once.
+        # Each file is read once and cached. The digests in `recording.collector` detect a file that changes.
         with report_folder.exclusive(options.report_dir), cached_files():
             return _verified(options)
     except OSError as error:
         if error.filename is None:
-            raise  # no report's: what is printed has nowhere to go
+            raise  # not about a report: the output cannot be written
         print(f"{options.report_dir}: reports cannot be written there: {error.strerror}.", file=sys.stderr)
         return BAD_USAGE
 
 
 def _wrong_expression(text: str) -> str:
-    """What is wrong with an expression for pytest's `-k`; empty if nothing is. pytest would notice only after
-    collecting, and then report a verdict on nothing."""
+    """What is wrong with an expression for pytest's `-k`; empty if nothing is. pytest itself would report it only after
+    it has collected the tests, together with a verdict although none was run."""
     from _pytest.mark.expression import Expression
 
     try:
@@ -142,9 +142,9 @@ def _wrong_expression(text: str) -> str:
     return ""
 
 
-def called(*arguments: str, passing: bool = False) -> int:
-    """Run `verify` with these arguments, for other commands. If `passing`, its reports are temporary and not
-    mentioned."""
+def run_with(*arguments: str, passing: bool = False) -> int:
+    """Run `grantproof verify` with these arguments, for other commands; returns the exit status. `passing`: the reports
+    are temporary, so the output does not name their folder."""
     parser = argparse.ArgumentParser(prog="grantproof")
     add(parser.add_subparsers())
     options = parser.parse_args(["verify", *arguments])
@@ -153,6 +153,7 @@ def called(*arguments: str, passing: bool = False) -> int:
 
 
 def _verified(options: argparse.Namespace) -> int:
+    """Verify all grants below the folder by running the suites; returns the exit status."""
     from grantproof.contract import find
     from grantproof.evidence import report_folder, stamp, waivers
     from grantproof.source import SourceError
@@ -168,12 +169,12 @@ def _verified(options: argparse.Namespace) -> int:
         return BAD_USAGE
     arguments = [
         f"--grants={options.directory}",
-        # Of pytest's own report the bundle takes what is whole.
+        # pytest writes its report here; if it is complete, `evidence.bundle` moves it to the other reports.
         f"--junitxml={options.report_dir / f'{report_folder.PARTIAL}pytest' / 'junit.xml'}",
         f"--grants-report={options.report_dir}",
         *_processes(options.workers, len(grants)),
     ]
-    # Plugins that are of no use to the suites and slow to start, to end, or at every test.
+    # The suites do not need these plugins, and each costs time.
     for plugin in ("unraisableexception", "logging"):
         arguments += ["-p", f"no:{plugin}"]
     arguments += exports
@@ -191,12 +192,13 @@ def _verified(options: argparse.Namespace) -> int:
 
 
 def _processes(workers: str | None, grants: int) -> list[str]:
-    """The options of pytest for the number of processes."""
+    """pytest's options for the number of processes; `workers` is that of the command line."""
     if not sys.platform.startswith("linux"):
-        # A single grant's tests go to one process, but for lint, which is done sooner than another process has started.
+        # The tests of a single grant run in one process in any case. Only lint could run in another, and it ends before
+        # a second process has started.
         return [f"--numprocesses={workers or ('auto' if grants > 1 else '0')}"]
     number = len(os.sched_getaffinity(0)) if workers in (None, "auto") else int(workers)
-    # Forked processes share the file to which pytest would send what is printed.
+    # Without capture=sys, pytest would redirect the output of all forked processes to the same temporary file.
     return ["--numprocesses=0", "--capture=sys", f"--grants-processes={number}"]
 
 
@@ -213,14 +215,14 @@ def _exports(grants: Sequence[Contract], options: argparse.Namespace) -> list[st
         SourceError: an export does not fit the contract.
     """
     if not (options.snapshot or options.live):
-        return []  # what reads them takes two seconds to import
+        return []  # before the imports below, which take two seconds
     from grantproof.aws.real.export import named, read_export
     from grantproof.aws.real.live import SnapshotFailed
     from grantproof.aws.real.recorded import recorded
 
     try:
         callers = _callers(grants, options)
-        pairs = [*options.snapshot, *taken(grants, options.live, options.report_dir / "snapshots")]
+        pairs = [*options.snapshot, *take_snapshots(grants, options.live, options.report_dir / "snapshots")]
         worlds = recorded(grants, {alias: read_export(path) for alias, path in named(pairs).items()})
         calls = _tried(worlds, callers, options)
     except SnapshotFailed as error:
