@@ -12,6 +12,7 @@ from moto.cloudformation.exceptions import MissingParameterError, ValidationErro
 from moto.s3.exceptions import MissingBucket, MissingKey
 
 from grantproof.aws.mocked import iam_resources, policies_of_aws, policy_resources, stand_ins
+from grantproof.aws.mocked.aws_managed_keys import aws_managed_keys
 from grantproof.aws.mocked.built import Built
 from grantproof.aws.mocked.created import CreatedResource, UnsupportedResource, creator
 from grantproof.aws.mocked.defaults import with_defaults
@@ -84,7 +85,8 @@ class ResourceCreation:
         name = (names.stack_id, logical_id)
         self._built.refused.pop(name, None)
         try:
-            made = self._create(logical_id, resource, names, account_id, region_name)
+            with aws_managed_keys(str(resource.get("Type"))):
+                made = self._create(logical_id, resource, names, account_id, region_name)
             self._check_policies(made, resource, self._built.properties.get(name), account_id, region_name)
             return made
         except (TemplateError, ValidationError, MissingParameterError, RecursionError):
@@ -120,7 +122,8 @@ class ResourceCreation:
         """In place of moto's `parse_and_update_resource`. A resource that could not be created before is created."""
         if isinstance(names[logical_id], NotCreated):
             return self.create(logical_id, resource, names, account_id, region_name)
-        return self._update(logical_id, resource, names, account_id, region_name)
+        with aws_managed_keys(str(resource.get("Type"))):
+            return self._update(logical_id, resource, names, account_id, region_name)
 
     def output(self, name: str, output: Any, names: Any) -> Any:
         """In place of moto's `parse_output`. An output without a value is noted."""
