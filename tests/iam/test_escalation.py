@@ -140,6 +140,12 @@ def test_the_example_of_managing_permissions_is_an_action_that_works_on_the_reso
     assert evaluate(danger.witness, layers(allow("s3:*", resource))).allowed
 
 
+def test_what_is_cited_is_a_statement_that_somebody_wrote() -> None:
+    own = {"Condition": {"StringEquals": {"aws:ResourceAccount": "111111111111"}}}
+    for danger in found(allow("s3:Put*", ["arn:aws:s3:::mine", "arn:aws:s3:::mine/*"], **own)):
+        assert {cited.policy for cited in danger.because} == {"policy"}
+
+
 def test_the_source_of_a_known_way_is_given_in_words() -> None:
     said = {danger.what: danger.source for danger in found(allow("*"))}
     assert said["starts an instance with another role"] == "a known way: Rhino Security Labs, method 3"

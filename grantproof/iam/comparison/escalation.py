@@ -22,6 +22,7 @@ from grantproof.iam.assumption import in_doubt
 from grantproof.iam.comparison.compare import Verdict, compare
 from grantproof.iam.comparison.escalation_ways import WAYS
 from grantproof.iam.comparison.language import overlap
+from grantproof.iam.comparison.witness import DELEGATED
 from grantproof.iam.decision import Cited
 from grantproof.iam.document import parse as parse_policy
 from grantproof.iam.errors import IamError
@@ -221,8 +222,9 @@ class _Reach:
             return _Reached(None, (), str(error))
         if found.new_access:
             first = found.new_access[0]
-            # The trust policy is assumed, so only statements that somebody wrote are cited.
-            written = tuple(cited for cited in first.because if cited.policy != self._trusting.label)
+            # These policies are assumed, so only statements that somebody wrote are cited.
+            assumed = {self._trusting.label, DELEGATED}
+            written = tuple(cited for cited in first.because if cited.policy not in assumed)
             return _Reached(first.witness, written, "")
         if found.verdict is Verdict.UNDETERMINED:
             return _Reached(None, (), found.reason)

@@ -191,6 +191,10 @@ def borne_by(request: Request, arn: str) -> Request:
     return replace(request, principal=caller)
 
 
+#: The label of the resource policy that `delegated` assumes.
+DELEGATED = "owner"
+
+
 def delegated(layers: Layers, request: Request) -> Layers:
     """The same layers for a resource whose owner lets the caller's account in, so that its own policies decide."""
     type_ = resource_type(request.action, request.resource or "")
@@ -200,4 +204,4 @@ def delegated(layers: Layers, request: Request) -> Layers:
         "Action": "*",
         **({} if type_ is PolicyType.TRUST else {"Resource": "*"}),
     }
-    return replace(layers, resource=parse({"Statement": [statement]}, type_, "owner"))
+    return replace(layers, resource=parse({"Statement": [statement]}, type_, DELEGATED))
