@@ -121,6 +121,21 @@ def test_every_kind_of_drift_is_found(whole: dict[str, Documents], tmp_path: Pat
     assert f"for example: {session} calls s3:GetObject on arn:aws:s3:::others/example" in done.stdout
 
 
+@pytest.mark.parametrize(("type_", "physical"), [("AWS::DynamoDB::Table", "t"), ("AWS::ApiGateway::RestApi", "abc123")])
+def test_what_may_have_a_policy_that_nobody_has_read_is_not_verified(
+    whole: dict[str, Documents], tmp_path: Path, type_: str, physical: str
+) -> None:
+    """A stack of the account has a resource that its template lacks, and whose policy no export contains."""
+    documents = copy.deepcopy(whole)
+    name = next(n for n in documents["partner"] if n.startswith("resources-"))
+    resources = documents["partner"][name]["StackResources"]
+    more = {"ResourceType": type_, "LogicalResourceId": "Extra", "PhysicalResourceId": physical}
+    resources.append({**resources[0], **more})
+    done = verify(tmp_path, documents, "-k", "nothing_else")
+    assert done.returncode == 1
+    assert f"Extra, an {type_}, may have a policy: exports hold none of that type" in done.stdout
+
+
 def test_pages_are_joined_and_encoded_documents_are_decoded(
     contract: Contract, whole: dict[str, Documents], tmp_path: Path
 ) -> None:
@@ -169,6 +184,25 @@ def mixed(documents: dict[str, Documents]) -> None:
 
 def without_default_version(documents: dict[str, Documents]) -> None:
     documents["partner"][DETAILS]["Policies"][0]["PolicyVersionList"][0]["VersionId"] = "v7"
+
+
+def other_default_version(documents: dict[str, Documents]) -> None:
+    policy = documents["partner"][DETAILS]["Policies"][0]
+    wide = {"VersionId": "v2", "IsDefaultVersion": True, "Document": allow("*")}
+    policy["PolicyVersionList"] = [{**policy["PolicyVersionList"][0], "IsDefaultVersion": False}, wide]
+
+
+def role_only_listed(documents: dict[str, Documents]) -> None:
+    listed = documents["owner"]["list-roles"]["Roles"]
+    listed.append({**listed[0], "Arn": "arn:aws:iam::111111111111:role/admin", "RoleName": "admin"})
+
+
+def two_policies_of_a_bucket(documents: dict[str, Documents]) -> None:
+    entry = {"Arn": "arn:aws:s3:::b", "Type": "AWS::S3::Bucket"}
+    documents["owner"]["resource-policies"]["ResourcePolicies"] += [
+        {**entry, "Policy": allow("s3:*", "arn:aws:s3:::b/*", Principal={"AWS": name})}
+        for name in (role_of(documents)["Arn"], "111111111111")
+    ]
 
 
 def without_attached(documents: dict[str, Documents]) -> None:
@@ -246,6 +280,9 @@ def malformed(documents: dict[str, Documents]) -> None:
         (without_attached, "which Policies does not hold. Export without --filter"),
         (without_boundary, "has the policy arn:aws:iam::111111111111:policy/gone, which Policies does not hold"),
         (without_default_version, "has the default version v1, which the export does not hold"),
+        (other_default_version, "has the default version v1; IsDefaultVersion differs"),
+        (role_only_listed, "role/admin is in Roles and not in RoleDetailList"),
+        (two_policies_of_a_bucket, "holds two policies of arn:aws:s3:::b. Keep"),
         (inline_left_out, "has no RolePolicyList. Export it again, unchanged"),
         (filtered_groups, "(AWS::IAM::Group), which the export does not hold: it was deleted since, or left out"),
         (drop("owner", "list-roles"), "does not tell MaxSessionDuration of arn:aws:iam::111111111111:role/"),

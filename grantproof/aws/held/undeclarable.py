@@ -18,7 +18,7 @@ from grantproof.aws.held.non_policy_access import (
     may_give_access,
     public_access_blocks_off,
 )
-from grantproof.aws.held.origin import properties_of
+from grantproof.aws.held.origin import properties_of, written_of
 from grantproof.aws.held.policies import SnapshotIncomplete
 from grantproof.aws.held.resource_properties import account_of, known_properties, not_created
 from grantproof.aws.mocked.deployment import DeployedStack, Deployment, Resource
@@ -46,6 +46,11 @@ def _access_of(deployed: Deployed, stack: DeployedStack, resource: Resource) -> 
         yield f"{name} ({resource.type}) names {named}, of which a contract cannot speak"
     if is_made and has_unexported_policy(resource, properties_of(resource)):
         yield f"{name} writes a policy, and exports hold none of {resource.type}"
+    if is_made and may_have_unwritten_policy(resource):
+        yield (
+            f"{name}, an {resource.type}, may have a policy: exports hold none of that type, and no template of the "
+            "grant has this resource"
+        )
     operation = operation_without_iam(at(written, ("Body",))) if resource.type == _API else ""
     if operation and not has_policy(deployed, resource.physical_id):
         yield f"{name} lets others in by {operation}, which asks for no IAM"
@@ -97,6 +102,16 @@ def has_unexported_policy(resource: Resource, written: Any) -> bool:
     return resource.type in ATTACHMENTS or (
         carrier is not None and bool(carrier.policy_path) and bool(at(written, carrier.policy_path))
     )
+
+
+def may_have_unwritten_policy(resource: Resource) -> bool:
+    """May a resource of a real account have a policy that neither an export nor a template of the grant contains? The
+    template has changed since the deployment, or a transform generates the resource. Always False in the mocked world.
+    """
+    carrier = CARRIERS.get(resource.type)
+    if resource.properties is not None or carrier is None or not carrier.policy_path or resource.type in _READ:
+        return False
+    return str(at(written_of(resource), ("Type",))) != resource.type
 
 
 #: Types in `CARRIERS` whose policies exports contain.

@@ -103,6 +103,12 @@ _NAMED = {
 }
 
 
+def _contradicts(version: Part, default: str) -> bool:
+    """Does a version of a managed policy say of itself that another one is the default?"""
+    is_default = version.get("VersionId") == default
+    return bool(version.get("IsDefaultVersion", is_default)) != is_default
+
+
 #: DescribeStackResources returns at most so many resources.
 _MOST = 100
 
@@ -239,6 +245,8 @@ class _Joined:
         versions = [v for v in policy["PolicyVersionList"] if v.get("VersionId") == wanted]
         if len(versions) != 1 or "Document" not in versions[0]:
             raise self._refuse(f"{policy['Arn']} has the default version {wanted}, which the export does not hold.")
+        if any(_contradicts(version, wanted) for version in policy["PolicyVersionList"]):
+            raise self._refuse(f"{policy['Arn']} has the default version {wanted}; IsDefaultVersion differs.")
         document = self._document(versions[0]["Document"], policy)
         kept = {"VersionId": wanted, "IsDefaultVersion": True, "Document": document}
         return {**policy, "PolicyVersionList": [kept]}
@@ -259,6 +267,11 @@ class _Joined:
         if not self._having("Roles"):
             return roles
         listed = {role["Arn"]: role for role in self._entries("Roles")}
+        if missing := sorted(listed.keys() - {role["Arn"] for role in roles}):
+            raise self._refuse(
+                f"{missing[0]} is in Roles and not in RoleDetailList: that one was left out by --filter, or the two "
+                "answers were taken at different times."
+            )
         out = []
         for role in roles:
             if role["Arn"] not in listed:
@@ -270,13 +283,18 @@ class _Joined:
     # beside IAM
 
     def _resource_policies(self, account: str) -> Iterator[Part]:
+        seen: dict[str, Part] = {}
         for document in self._having("ResourcePolicies"):
             for entry in document["ResourcePolicies"]:
                 if missing := [key for key in ("Arn", "Type", "Policy") if not entry.get(key)]:
                     raise self._refuse(f"an entry of ResourcePolicies has no {missing[0]}: {entry.get('Arn', entry)}.")
                 if entry.get("Account", account) != account:
                     raise self._refuse(f"ResourcePolicies holds one of account {entry['Account']}: {entry['Arn']}.")
-                yield {**entry, "Account": account, "Policy": self._document(entry["Policy"], entry)}
+                found = {**entry, "Account": account, "Policy": self._document(entry["Policy"], entry)}
+                # The same answer may be there for several regions, each with all buckets.
+                if seen.setdefault(entry["Arn"], found) != found:
+                    raise self._refuse(f"holds two policies of {entry['Arn']}. Keep the one of the newest answer.")
+                yield found
 
     def _services(self) -> Iterator[str]:
         for document in self._having("ResourcePolicies"):
