@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from grantproof.contract.undecided import Draft
 from grantproof.evidence import page as report
+from grantproof.evidence import page_deviations, page_grant
 from grantproof.evidence.mutation import Mutation
 from grantproof.evidence.results import Results
 
@@ -278,7 +279,7 @@ def test_the_picture_of_a_grant_draws_the_chain_of_roles(read: Page) -> None:
 
 
 def test_a_large_run_counts_its_passes_and_points_to_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "LISTED", 500)
+    monkeypatch.setattr(page_grant, "LISTED_CLAIMS", 500)
     grants = tuple(f"grant-{n:03}" for n in range(60))
     text = report.render(evidence(passed(*grants)))
     assert "passed claims are listed in <code>claims.csv</code>" in text
@@ -337,7 +338,7 @@ def test_the_overview_names_the_principals_of_resource_policies() -> None:
     ]
     closed = {"alias": "closed", "deployed": [deployed[-1]]}
     both = "account 222222222222, account 333333333333"
-    assert report._reach(
+    assert page_grant._reach(
         {"principals": [], "resources": [{"alias": "key", "deployed": deployed}, closed], "sends": []}
     ) == [
         f"{both} → policy of key → kms:Decrypt, kms:DescribeKey, kms:Encrypt",
@@ -355,7 +356,7 @@ def test_the_seeded_faults_are_counted_and_those_that_got_through_are_named_or_i
 
 
 def test_every_status_has_words_and_a_mark_of_its_own() -> None:
-    assert set(report.MARKS) == set(report.SAID) == set(report.STATUSES)
+    assert set(report.MARKS) == set(page_deviations.STATUS_IN_WORDS) == set(report.STATUSES)
     assert len(set(report.MARKS.values())) == len(report.MARKS)
 
 
@@ -374,5 +375,5 @@ def test_statements_are_merged_only_if_they_are_the_same() -> None:
     two = {"document": {"Condition": {"Bool": {"aws:securetransport": "false"}}}, "place": "c.yaml:1"}
     two["sentence"] = "A may call x on arn:aws:s3:::b, if aws:securetransport is false."
     three = {**two, "sentence": two["sentence"].replace(":::b", ":::B")}
-    assert [entry["side"] for entry in report._beside([one], [two])] == [""]
-    assert [entry["side"] for entry in report._beside([one], [three])] == ["deployed", "contract"]
+    assert [entry["side"] for entry in page_grant._merged([one], [two])] == [""]
+    assert [entry["side"] for entry in page_grant._merged([one], [three])] == ["deployed", "contract"]
