@@ -425,9 +425,10 @@ PASS = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
             "Arn",
             f"arn:aws:states:eu-west-1:{OWNER}:stateMachine:m",
         ),
+        ("AWS::Logs::LogGroup", {"LogGroupName": "/app"}, "Arn", f"arn:aws:logs:eu-west-1:{OWNER}:log-group:/app:*"),
     ],
 )
-def test_an_attribute_that_moto_lacks_is_that_of_cloudformation(
+def test_an_attribute_that_moto_lacks_or_cuts_short_is_that_of_cloudformation(
     world: World, type_: str, properties: dict[str, Any], attribute: str, found: str
 ) -> None:
     outputs = {"It": {"Value": {"Fn::GetAtt": ["R", attribute]}}}

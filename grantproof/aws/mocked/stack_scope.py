@@ -120,8 +120,12 @@ def _attribute(names: Names, name: str, attribute: str) -> Any:
             found = getattr(resource, _AS_CREATED.get((_type(names, name), attribute), ""), None)
     if found is None:
         raise UnsupportedResource(f"attribute {attribute} of {name}")
-    return found
+    return f"{found}:*" if (_type(names, name), attribute) == _WITH_ITS_STREAMS else found
 
+
+#: The attribute that names a log group with its log streams: its ARN ends in `:*`, which moto leaves out.
+#: Source: CloudFormation Template Reference, AWS::Logs::LogGroup, return values.
+_WITH_ITS_STREAMS = ("AWS::Logs::LogGroup", "Arn")
 
 #: Attributes that moto does not return although its object has them: under this Python attribute.
 _AS_CREATED = {
