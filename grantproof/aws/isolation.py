@@ -1,4 +1,4 @@
-"""Nothing of the user's environment gets into the mocked world, and no call leaves the machine."""
+"""Keeps the user's AWS settings out of the mocked world, and its calls off the network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 
-#: Whatever could choose an account, an endpoint, credentials or a route for boto3, or steer moto.
+#: Environment variables that can give boto3 an account, an endpoint, credentials or a proxy, or that configure moto.
 _FOREIGN = re.compile(
     r"(AWS|AMAZON|BOTO|MOTO|S3|EC2)_.*|(HTTPS?|ALL|NO)_PROXY|_?REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE", re.I
 )
+#: Environment variables in the mocked world, in place of the user's.
 _OWN = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -27,16 +28,16 @@ _OWN = {
 
 
 class LeftTheWorld(Exception):
-    """A call that moto did not answer and that would have gone to the network."""
+    """moto did not answer a call, so that it would have gone to the network. It was stopped."""
 
 
 @contextmanager
 def isolated() -> Generator[None, None, None]:
-    """Run without the user's AWS settings and without a way to the network; both are back afterwards, whatever
-    happened.
+    """A context without the user's AWS settings, in which no call can reach the network. At its end, also after an
+    exception, everything is as before.
 
-    moto answers before botocore sends, so a request that reaches botocore's HTTP session is one that moto does not
-    know.
+    moto answers calls before botocore sends them. A request that reaches botocore's HTTP session is therefore one that
+    moto does not know, and raises `LeftTheWorld`.
     """
     kept = {name: os.environ[name] for name in os.environ if _FOREIGN.fullmatch(name)}
     for name in kept:
@@ -44,7 +45,7 @@ def isolated() -> Generator[None, None, None]:
     os.environ.update(_OWN)
     try:
         with (
-            # Nothing is sent, so that no client needs TLS, which takes as long to prepare as all else of it.
+            # Nothing is sent, so clients need no TLS. To prepare it takes half of the time to make a client.
             patch.multiple(URLLib3Session, __init__=_unprepared, send=_refuse),
             patch("botocore.session.create_loader", _loader),
         ):
@@ -57,8 +58,9 @@ def isolated() -> Generator[None, None, None]:
 
 @cache
 def models() -> Loader:
-    """botocore's own service models, without those that the user may have put under ~/.aws. Read once for all sessions:
-    EC2's alone takes a fifth of a second, and moto makes a session for every list of regions that it needs."""
+    """A loader of the service models that botocore ships, not of those that the user may have under ~/.aws. All
+    sessions share it, so each model is read once: EC2's takes a fifth of a second, and moto makes a session for every
+    list of regions that it needs."""
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 

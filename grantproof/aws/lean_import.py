@@ -1,5 +1,5 @@
-"""What moto imports and reads while it is imported, and few grants need, is left until it is needed. That is a quarter
-of the time of a command that only deploys."""
+"""Imports moto without the modules and files that it loads at its import and that few grants need. They are loaded when
+they are first used. This saves a quarter of the time of a command that only deploys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPENAPI = "openapi_spec_validator"
 
 @contextmanager
 def lean() -> Generator[None, None, None]:
-    """Import moto while this is entered."""
+    """A context in which moto must be imported for the first time."""
     from moto.utilities.utils import load_resource
 
     stand_ins = {} if _OPENAPI in sys.modules else _openapi()
@@ -40,8 +40,8 @@ def lean() -> Generator[None, None, None]:
 def _available_regions(
     session: Any, service_name: str, partition_name: str = "aws", allow_non_regional: bool = False
 ) -> list[str]:
-    """As boto3's, but without reading the service's model, which has the prefix of its endpoints. moto asks for the
-    regions of EC2, whose prefix is its name and whose model is the largest of all."""
+    """In place of boto3's method, which reads the model of the service to find the prefix of its endpoints. At its
+    import moto asks only for the regions of EC2, whose prefix is its name. EC2's model is the largest of all."""
     resolver = session._session._get_internal_component("endpoint_resolver")
     found: list[str] = resolver.get_available_endpoints(service_name, partition_name, allow_non_regional)
     return found
@@ -51,12 +51,13 @@ _OFFERINGS = "ec2/resources/instance_type_offerings"
 
 
 def _without_offerings(load_resource: Callable[[str], Any], resource: str) -> Any:
-    """As moto's, but empty lists of the instance types of regions and zones: these are ninety files."""
+    """In place of moto's function. Returns empty lists for the instance types of regions and zones, which are in ninety
+    files; `_Offerings` reads these later."""
     return [] if resource.startswith(_OFFERINGS) else load_resource(resource)
 
 
 class _Offerings(dict[str, list[dict[str, str]]]):
-    """The instance types of each region, read when one of it is asked for."""
+    """Instance types by region; those of a region are read when they are first asked for."""
 
     def __init__(self, location_type: str, regions: Mapping[str, list[dict[str, str]]]) -> None:
         super().__init__(regions)
@@ -72,7 +73,7 @@ class _Offerings(dict[str, list[dict[str, str]]]):
         return offered
 
     def get(self, region: str, default: Any = None) -> Any:
-        """As a dict's."""
+        """As of a dict, which would not call `__getitem__`."""
         try:
             return self[region]
         except KeyError:
@@ -80,8 +81,8 @@ class _Offerings(dict[str, list[dict[str, str]]]):
 
 
 def _openapi() -> dict[str, ModuleType]:
-    """Stand-ins for openapi-spec-validator, which moto needs for APIs that are imported from an OpenAPI document. The
-    first of these brings the real one."""
+    """Modules in place of openapi-spec-validator, by name. moto needs it only to import an API from an OpenAPI
+    document; the first such import loads the real package."""
     package, validation, exceptions = (
         ModuleType(name) for name in (_OPENAPI, f"{_OPENAPI}.validation", f"{_OPENAPI}.validation.exceptions")
     )
@@ -91,6 +92,7 @@ def _openapi() -> dict[str, ModuleType]:
 
 
 def _validate(document: Mapping[str, Any]) -> None:
+    """Put the real functions into moto's module, and validate a document with them."""
     from openapi_spec_validator import validate
     from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 

@@ -29,21 +29,21 @@ def caller() -> boto3.Session:
     return session
 
 
-@pytest.mark.parametrize("name", ["_method_names", "_loader", "_service_name", "_exceptions", "_of_aws"])
+@pytest.mark.parametrize("name", ["_method_names", "_loader", "_service_name", "_exceptions", "_made_policies_of_aws"])
 def test_moto_and_botocore_still_call_what_is_memoised(caller: boto3.Session, name: str) -> None:
     found = getattr(memoised, name).cache_info()
     assert found.hits + found.misses
 
 
 def test_an_rsa_key_for_a_symmetric_kms_key_is_made_when_it_is_used() -> None:
-    memoised._key_of_no_use.cache_clear()
+    memoised._unused_key.cache_clear()
     with World({"owner": "111111111111"}, "eu-west-1") as world:
         kms = world.client(world.root("owner"), "kms")
         key = kms.create_key()["KeyMetadata"]
         assert key["KeySpec"] == "SYMMETRIC_DEFAULT"
-        assert not memoised._key_of_no_use.cache_info().misses
+        assert not memoised._unused_key.cache_info().misses
         assert kms.get_public_key(KeyId=key["KeyId"])["PublicKey"]
-        assert memoised._key_of_no_use.cache_info().misses == 1
+        assert memoised._unused_key.cache_info().misses == 1
 
 
 def test_clients_of_a_service_share_its_model_and_the_rules_for_its_endpoints() -> None:

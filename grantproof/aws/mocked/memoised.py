@@ -1,11 +1,13 @@
-"""Speeds moto and botocore up: what they compute anew for every call, client or service is computed once a process.
+"""Makes moto and botocore faster: what they compute for every call, client or service is computed once in a process.
 
-moto 5.2.5 lists the methods of a service's class at each call, a tenth of what the call takes; looks through all
-folders of botocore for each service's model, and starts a session of it to answer with an error; makes an RSA key for
-each KMS key, symmetric ones too; and writes all of AWS's managed policies for each account that uses one. botocore 1.44
-reads the shapes of a service's model and the rules for its endpoints for each client, makes a class for it, looks into
-the signature of each handler of an event, and tries sixty aliases on the name of the event; and a world has a client or
-more for everybody who comes.
+What moto 5.2.5 repeats: at each call it lists the methods of the service's class, which takes a tenth of the call. For
+each service it looks for the model in all folders of botocore. For each error it makes a botocore session. For each KMS
+key, also a symmetric one, it generates an RSA key. For each account that uses an AWS managed policy it creates all of
+them.
+
+What botocore 1.44 repeats: for each client it reads the shapes of the service's model and the rules for its endpoints,
+and creates a class. For each event it inspects the signature of each handler and tries sixty aliases on the name. A
+world has at least one client for each caller.
 """
 
 from __future__ import annotations
@@ -38,22 +40,23 @@ from moto.settings import load_iam_aws_managed_policies
 _method_names = cache(utils.method_names_from_class)
 _loader = cache(loaders.create_loader)
 _service_name = cache(utils.service_name_from_moto_package_name)
-_key_of_no_use = cache(generate_private_key)
+_unused_key = cache(generate_private_key)
 _policies: Callable[[Any], list[iam.ManagedPolicy]] = iam.IAMBackend._init_aws_policies
 _exceptions = cache(ClientExceptionsFactory)
 _models: dict[int, ServiceModel] = {}
 _make_class = ClientCreator._create_client_class
 _classes: dict[ServiceModel, type] = {}
 _endpoints: dict[tuple[int, int], EndpointProvider] = {}
-#: Services were once called otherwise in the names of events.
+#: All words that occur in aliases: the former names of services in the names of events.
 _ALIASED = frozenset(part for alias in EVENT_ALIASES for part in alias.split("."))
 
 
 class _KeyWhenUsed:
-    """moto looks into the RSA key of a symmetric KMS key only for calls that AWS refuses for such a key."""
+    """In place of the RSA key that moto makes for a symmetric KMS key. It is used only by calls that AWS refuses for
+    such a key, and is generated then."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_key_of_no_use("SYMMETRIC_DEFAULT"), name)
+        return getattr(_unused_key("SYMMETRIC_DEFAULT"), name)
 
 
 def _private_key(key_spec: str) -> Any:
@@ -61,22 +64,24 @@ def _private_key(key_spec: str) -> Any:
 
 
 def _model(description: Mapping[str, Any], service_name: str | None = None) -> ServiceModel:
-    """Of a description that botocore's loader keeps, so that no other gets its id."""
+    """The model of a service, cached by id() of its description. botocore's loader keeps the descriptions, so no two
+    have the same id."""
     if id(description) not in _models:
         _models[id(description)] = ServiceModel(description, service_name)
     return _models[id(description)]
 
 
 def _class(creator: Any, service_name: str, model: ServiceModel) -> type:
-    """Every session registers the same handlers, which may add to a class."""
+    """The class of a service's clients, cached for all sessions. Event handlers can change such a class, but all
+    sessions have the same handlers."""
     if model not in _classes:
         _classes[model] = _make_class(creator, service_name, model)
     return _classes[model]
 
 
 def _endpoint_provider(ruleset_data: Mapping[str, Any], partition_data: object, **others: Any) -> EndpointProvider:
-    """Of a service's rules, which botocore's loader keeps, so that no others get their id. It remembers what it has
-    resolved. The other arguments depend on the service alone."""
+    """The endpoint provider of a service, cached by id() of its rules, which botocore's loader keeps. The other
+    arguments depend only on the service. The provider itself caches the endpoints that it has resolved."""
     key = (id(ruleset_data), id(partition_data))
     if key not in _endpoints:
         _endpoints[key] = EndpointProvider(ruleset_data, partition_data, **others)
@@ -84,7 +89,7 @@ def _endpoint_provider(ruleset_data: Mapping[str, Any], partition_data: object, 
 
 
 def _accepts_kwargs(function: Any) -> bool:
-    """Of what Python has compiled, the flag from which `inspect` would find it."""
+    """Does a function accept `**kwargs`? Read from the flags of its code, which is faster than `inspect`."""
     code = getattr(function, "__code__", None)
     if code is None:
         return inspect.getfullargspec(function).varkw is not None
@@ -92,7 +97,7 @@ def _accepts_kwargs(function: Any) -> bool:
 
 
 class _Events(EventAliaser):  # type: ignore[misc]  # botocore has no types
-    """botocore's own, which tries its aliases only on names in which one can be."""
+    """botocore's class, but its aliases are tried only on names that contain a word of an alias."""
 
     def _alias_event_name(self, event_name: str) -> str:
         aliased = not _ALIASED.isdisjoint(event_name.split("."))
@@ -100,9 +105,9 @@ class _Events(EventAliaser):  # type: ignore[misc]  # botocore has no types
 
 
 @lru_cache(maxsize=8)
-def _of_aws(account: str, partition: str) -> list[iam.ManagedPolicy]:
-    """AWS's managed policies as an account of moto's is given them. Their ids are drawn beside the sequence from which
-    CloudFormation's names come, which would otherwise depend on whether they had been made before."""
+def _made_policies_of_aws(account: str, partition: str) -> list[iam.ManagedPolicy]:
+    """The AWS managed policies of an account, as moto makes them. Their ids come from a random sequence of their own:
+    that of moto also gives the names that CloudFormation generates, and these must not depend on what is cached."""
     state = mock_random.getstate()
     mock_random.seed(account)
     try:
@@ -112,10 +117,10 @@ def _of_aws(account: str, partition: str) -> list[iam.ManagedPolicy]:
 
 
 def _policies_of_aws(backend: iam.IAMBackend) -> list[iam.ManagedPolicy]:
-    """Copies, since each counts what it is attached to."""
+    """In place of moto's method: copies of the cached policies, since each policy counts its own attachments."""
     if not load_iam_aws_managed_policies():
         return []
-    policies = [copy(policy) for policy in _of_aws(backend.account_id, backend.region_name)]
+    policies = [copy(policy) for policy in _made_policies_of_aws(backend.account_id, backend.region_name)]
     for policy in policies:
         policy.tags, policy.versions = {}, [copy(version) for version in policy.versions]
     return policies
@@ -123,7 +128,7 @@ def _policies_of_aws(backend: iam.IAMBackend) -> list[iam.ManagedPolicy]:
 
 @contextmanager
 def memoised() -> Generator[None, None, None]:
-    """While this is entered, moto and botocore use the memoised versions."""
+    """A context in which moto and botocore use the cached versions."""
     with (
         patch.object(responses, "method_names_from_class", _method_names),
         patch.object(utils, "create_loader", _loader),

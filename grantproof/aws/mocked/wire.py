@@ -1,7 +1,7 @@
 """boto3 sessions of a mocked world: every call is authorised before it is sent.
 
-moto carries calls out and judges none of them. Each session asks the world's authoriser before a call is sent, through
-botocore's event system; what the authoriser refuses is answered with the service's own error.
+moto carries out every call without checking permissions. So each session asks the world's authoriser before a call is
+sent, through botocore's event system. If the authoriser refuses, the caller gets the error that the service would give.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service answers a call that it does not carry out."""
+    """The error with which a service answers a call that it refuses."""
 
     status: int
     code: str
@@ -59,28 +59,31 @@ class Calls:
     refused: int = 0
 
 
+#: Decides a call: the error to answer with, or None to carry the call out.
 Authoriser = Callable[[Call], Refusal | None]
 
-#: What every session says of itself, and what policies see of it.
+#: The user agent of every session, which policies see as `aws:UserAgent`.
 USER_AGENT = "Boto3"
 #: The request id of a refusal by the authoriser; refusals by moto have others.
 AUTHORISER_REQUEST_ID = "refused-by-grantproof"
 #: moto checks no signatures, so a principal without an access key of its own needs no secret.
 NO_SECRET = "-"
+#: The first words of operations that change nothing.
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Simulate", "AssumeRole", "Decode")
 
 
 @cache
 def _handlers() -> HierarchicalEmitter:
-    """What botocore itself does at each event, and moto with it: a new session takes a copy, since registering these
-    handlers anew is most of what a session costs."""
+    """The event handlers that botocore registers for a new session, those of moto included. Each session gets a copy:
+    to register them again takes most of the time that it takes to make a session."""
     emitter = HierarchicalEmitter()
     botocore.session.Session(event_hooks=emitter)
     return emitter
 
 
 def _moment(text: Any) -> datetime:
-    """A timestamp of an answer. botocore's own parser tries all forms in which people write dates."""
+    """Parse a timestamp in an answer. ISO 8601 is tried first, since botocore's own parser is slow: it tries many
+    formats."""
     if isinstance(text, str) and text[10:11] == "T":
         with suppress(ValueError):
             return datetime.fromisoformat(text)
@@ -91,9 +94,9 @@ class Wire:
     """One boto3 session in a world, and what happens to each of its calls.
 
     Attributes:
-        identity: who calls.
-        session: with that identity's credentials.
-        world: which is asked before a call, and told afterwards.
+        identity: the principal that makes the calls.
+        session: the boto3 session, with the credentials of that identity.
+        world: the world whose authoriser decides each call, and which records the changes. Set by the world.
     """
 
     world: World
@@ -121,19 +124,21 @@ class Wire:
         events.register("after-call", self._after)
 
     def client(self, service: str, region: str) -> Any:
-        """A client of the session, made once."""
+        """A client of the session. Cached."""
         if (service, region) not in self._clients:
             self._clients[service, region] = self.session.client(service, region_name=region)
         return self._clients[service, region]
 
     def _keep_parameters(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+        """Keep the API parameters for the later events of the call, which only see the HTTP request."""
         context[__name__] = params
 
     def _route(self, request: Any, **_: Any) -> None:
-        # moto's documented header for several accounts.
+        # moto's documented header for the account in which a call is carried out.
         request.headers["x-moto-account-id"] = self.identity.account
 
     def _before(self, model: OperationModel, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, Any] | None:
+        """Ask the authoriser. Returns the answer to a refused call, which botocore then does not send; else None."""
         if not self._judged:
             return None
         world = self.world
@@ -146,6 +151,7 @@ class Wire:
         return None if refusal is None else _answer(refusal)
 
     def _after(self, model: OperationModel, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        """Record what a call changed, and correct the answers that moto gets wrong."""
         if "Error" in parsed:
             return
         if not model.name.startswith(_READS):
@@ -164,7 +170,7 @@ class Wire:
             parsed.update(Arn=who.arn, Account=who.account, UserId=who.user_id)
 
     def _signed_in(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
-        """The user's own rights, with MFA information (rule T26)."""
+        """Register credentials of GetSessionToken: the user's own access, with MFA information (rule T26)."""
         issued = self.world.now().replace(microsecond=0)
         expires = issued + timedelta(seconds=params.get("DurationSeconds", 43200))
         key = parsed["Credentials"]["AccessKeyId"]
@@ -173,7 +179,7 @@ class Wire:
         parsed["Credentials"]["Expiration"] = expires
 
     def _bind(self, params: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
-        """IAM keeps the unique ids of the users and roles that a trust policy names (rule P21)."""
+        """Record the unique ids of the users and roles that a saved trust policy names, as IAM does (rule P21)."""
         world = self.world
         iam = world.client(world.root(self.identity.account), "iam")
         role = parsed["Role"] if "Role" in parsed else iam.get_role(RoleName=params["RoleName"])["Role"]
@@ -182,6 +188,7 @@ class Wire:
         world.bound[role["Arn"]] = {arn: found for arn, found in ids.items() if found}
 
     def _issued(self, params: Mapping[str, Any], parsed: dict[str, Any]) -> None:
+        """Register the session that AssumeRole has issued, and correct the ARN and the expiration in its answer."""
         world, role_arn, name = self.world, params["RoleArn"], params["RoleSessionName"]
         account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[1]
         role = world.held_role(account, role_name)
@@ -207,8 +214,8 @@ class Wire:
 
 @cache
 def root_wire(account: str, partition: str, region: str) -> Wire:
-    """The root user of an account, whose calls are not judged. Its session and clients serve one world after another,
-    since there is one at a time in a process, and making them takes longer than what they do in most."""
+    """The root user of an account, whose calls are not authorised. Cached for all worlds of the process, of which there
+    is one at a time: to make its clients takes longer than the calls of most worlds."""
     identity = Identity(f"arn:{partition}:iam::{account}:root", account, "root", f"AKIAWORLD{account}", account)
     return Wire(identity, region, judged=False)
 
@@ -217,6 +224,7 @@ _ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:user|role)/[^\"\s]+")
 
 
 def _session_policies(world: World, account: str, params: Mapping[str, Any]) -> list[str]:
+    """The session policies that an AssumeRole call passes, as JSON texts."""
     documents = [params["Policy"]] if params.get("Policy") else []
     iam = world.client(world.root(account), "iam")
     for entry in params.get("PolicyArns") or ():
@@ -227,7 +235,8 @@ def _session_policies(world: World, account: str, params: Mapping[str, Any]) -> 
 
 
 def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-    """Tags and source identity of a new session (rules C49, C73, T15, T17, T19)."""
+    """The condition keys of a new role session that come from its tags and its source identity (rules C49, C73, T15,
+    T17, T19)."""
     tags = {tag["Key"].lower(): tag for tag in role_tags}
     tags |= {tag["Key"].lower(): tag for tag in params.get("Tags") or ()}
     out = {f"aws:PrincipalTag/{tag['Key']}": (tag["Value"],) for tag in tags.values()}
@@ -238,6 +247,7 @@ def _session_keys(caller: Identity, role_tags: list[Any], params: Mapping[str, A
 
 
 def _answer(refusal: Refusal) -> tuple[AWSResponse, dict[str, Any]]:
+    """A refusal as botocore returns the answer to a call: the HTTP response and the parsed data."""
     headers: Any = {"x-amzn-requestid": AUTHORISER_REQUEST_ID}
     response = AWSResponse("", refusal.status, headers, None)
     metadata = {"HTTPStatusCode": refusal.status, "HTTPHeaders": headers, "RequestId": headers["x-amzn-requestid"]}

@@ -1,4 +1,5 @@
-"""The mocked accounts in which a grant is deployed, and who can call in them; `wire` is about each call."""
+"""The mocked accounts in which a grant is deployed, and sessions of the principals that call in them. What happens at
+each call is in `wire`."""
 
 from __future__ import annotations
 
@@ -27,16 +28,16 @@ _SEED = 1
 
 
 def prepare() -> None:
-    """Make botocore and moto load what they load at the first calls in a process.
+    """Make botocore and moto load now what they would load at the first calls in a process.
 
-    Processes that are forked afterwards need not load it again, which saves each of them half a second. The calls are
-    reads, of services that every deployment uses, in an account that no grant has.
+    Processes that are forked afterwards need not load it again, which saves each of them half a second. The calls only
+    read, from services that every deployment uses, in an account that no grant has.
     """
     with World({"nobody": "000000000000"}, "us-east-1") as world:
         root = world.root("nobody")
         iam = world.client(root, "iam")
         iam.get_account_authorization_details()
-        with suppress(iam.exceptions.NoSuchEntityException):  # an error makes botocore load more than an answer
+        with suppress(iam.exceptions.NoSuchEntityException):  # an error makes botocore load more modules
             iam.get_role(RoleName="nobody")
         world.client(root, "sts").get_caller_identity()
         world.client(root, "cloudformation").describe_stacks()
@@ -71,7 +72,8 @@ class World:
         self.built = Built()
         """The results of deployments."""
         self.partial = False
-        """Note resources that cannot be created, and deploy the others; else the deployment fails."""
+        """If True, a resource that cannot be created is recorded and the others are deployed; if False, the deployment
+        fails."""
         self.organizations: dict[str, str] = {}
         """By account ID, the organization that the account is in; accounts not listed are in none."""
         self.bound: dict[str, dict[str, str]] = {}
@@ -93,7 +95,7 @@ class World:
             stack.enter_context(isolated())
             config: Any = {"iam": {"load_aws_managed_policies": self._managed_policies}}
             stack.enter_context(mock_aws(config=config))
-            # Generated names are then the same in every deployment, so that two runs can be compared.
+            # So that generated names are the same in every deployment, and two runs can be compared.
             mock_random.seed(_SEED)
             stack.enter_context(memoised())
             stack.enter_context(judged_by_the_evaluator())
@@ -190,7 +192,7 @@ class World:
         return self.role(account, path_and_name, attached)
 
     def signed_in(self, session: boto3.Session, *, mfa: bool) -> boto3.Session:
-        """Temporary credentials of a user, with or without MFA (rules T26, C57)."""
+        """A session with temporary credentials of a user, with or without MFA (rules T26, C57)."""
         identity = self.identity(session)
         device = f"arn:{self.partition}:iam::{identity.account}:mfa/{identity.arn.rsplit('/', 1)[1]}"
         code = {"SerialNumber": device, "TokenCode": "123456"} if mfa else {}
