@@ -87,6 +87,14 @@ Resources:
             Statement:
               - {Effect: Allow, Principal: {Service: ecs.amazonaws.com}, Action: "sts:AssumeRole"} #team
   Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: work}}
+  Bucket: {Type: AWS::S3::Bucket, Properties: {BucketName: reports}}
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: reports
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+      BillingMode: PAY_PER_REQUEST
   QueuePolicy:
     Type: AWS::SQS::QueuePolicy
     Properties:
@@ -208,6 +216,12 @@ def test_a_key_is_found_by_its_arn(stage: Stage) -> None:
     found = stage.origins.place(stage.resolved("${stacks.main.outputs.Key}"), 0)
     assert found is not None
     assert (found.line, found.column) == marked(MAIN, "key")
+
+
+def test_of_resources_with_the_same_name_that_of_the_service_and_account_is_found(stage: Stage) -> None:
+    assert stage.located("arn:aws:s3:::reports") == ("main", "Bucket")
+    assert stage.located("arn:aws:dynamodb:eu-west-1:111111111111:table/reports") == ("main", "Table")
+    assert stage.origins.resource("arn:aws:iam::222222222222:role/app") is None
 
 
 def test_a_resource_is_named_by_logical_id_and_by_its_cdk_path(stage: Stage) -> None:

@@ -59,6 +59,14 @@ class Origins:
         return out
 
     @cached_property
+    def _by_id(self) -> Mapping[str, list[Resource]]:
+        """Resources by physical id."""
+        out: dict[str, list[Resource]] = {}
+        for resource in self._all:
+            out.setdefault(resource.physical_id, []).append(resource)
+        return out
+
+    @cached_property
     def _accounts(self) -> Mapping[str, str]:
         """Aliases of accounts, by account number."""
         values = self._deployment.facts.values
@@ -104,7 +112,14 @@ class Origins:
             (of for n in names if (of := self._resources.get(f"{account}:{kind}/{n}"))), None
         )
         # The physical id of buckets, keys and queues is a name, an id or a URL, not an ARN.
-        return found or self._resources.get(name.rsplit("/", 1)[-1] or kind) or self._by_ending(fields)
+        return found or self._named(name.rsplit("/", 1)[-1] or kind, fields) or self._by_ending(fields)
+
+    def _named(self, name: str, fields: list[str]) -> Resource | None:
+        """The resource with a name as its physical id, of the service of the ARN if there is one; none of another
+        account, where something else may have the same name."""
+        there = fields[4] if len(fields) == 6 else ""
+        found = [r for r in self._by_id.get(name, ()) if not there or there == self._where(r).account]
+        return next((r for r in found if [r.type.split("::")[1].lower()] == fields[2:3]), found[-1] if found else None)
 
     def _by_ending(self, fields: list[str]) -> Resource | None:
         name = fields[-1].rsplit(":", 1)[-1]
