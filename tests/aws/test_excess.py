@@ -234,6 +234,56 @@ def test_a_reference_to_a_generated_resource_is_not_taken_for_a_refusal(transfor
     assert ("may be made by its Transform" if transform else "Unresolved resource dependencies [F.Alias]") in said
 
 
+@pytest.mark.parametrize(
+    ("declared", "written", "promised", "says"),
+    [
+        (
+            "Number, Default: 90000",
+            "NumericLessThan: {aws:MultiFactorAuthAge: !Ref Extra}",
+            "90000",
+            "Extra='1000000000'",
+        ),
+        ("Number, Default: 5", "NumericGreaterThan: {aws:MultiFactorAuthAge: !Ref Extra}", "5", "Extra='0'"),
+        (
+            "Number, Default: 8, MinValue: 1, MaxValue: 24",
+            'IpAddress: {aws:SourceIp: !Select [0, !Cidr ["10.0.0.0/8", 1, !Ref Extra]]}',
+            "10.0.0.0/24",
+            "Extra='24'",
+        ),
+        (
+            'String, Default: "2099-01-01", AllowedPattern: "20[0-9]{2}-01-01"',
+            "DateLessThan: {aws:CurrentTime: !Ref Extra}",
+            "2099-01-01",
+            "app.yaml compares it in DateLessThan",
+        ),
+        (
+            'String, Default: 10.0.0.0/8, AllowedPattern: "10[.]0[.]0[.]0/[0-9]+"',
+            "IpAddressIfExists: {aws:SourceIp: [!Ref Extra]}",
+            "10.0.0.0/8",
+            "app.yaml compares it in IpAddressIfExists",
+        ),
+    ],
+)
+def test_a_greater_or_smaller_value_that_widens_a_condition_is_found(
+    declared: str, written: str, promised: str, says: str, folder: Path
+) -> None:
+    operator, key = written.split(": ")[0], written.split("{")[1].rsplit(": ", 1)[0].split(": ")[0]
+    condition = "\n                Condition: {%s}"
+    more = f'        Condition: {{{operator}: {{"{key}": "{promised}"}}}}'
+    changed = PLAIN["resource"] + condition % written
+    (said,) = found(folder, more=more, parameters=f"Extra: {{Type: {declared}}}", resource=changed)
+    assert says in said
+    held = declared.split("Default: ")[1].split(",")[0].strip('"')
+    assert found(folder, f", Extra: '{held}'", more, parameters=f"Extra: {{Type: {declared}}}", resource=changed) == []
+
+
+def test_a_number_without_bounds_may_be_the_longest_session(folder: Path) -> None:
+    (said,) = found(
+        folder, parameters="Extra: {Type: Number, Default: 3600}", properties="MaxSessionDuration: !Ref Extra"
+    )
+    assert "Extra='43200'" in said
+
+
 def test_two_parameters_that_widen_access_together_are_found(folder: Path) -> None:
     (said,) = found(
         folder,

@@ -2,13 +2,15 @@
 
 A parameter that neither a stack nor a variant of the contract sets can have any value that the template accepts. If a
 template only inserts it (Ref, Fn::Sub, Fn::Join ...), one value represents all. If it compares the parameter with texts
-or uses it as a key of a mapping, these texts and one other value represent all. Any other use is not followed; the
-parameter is then reported as unclear. Wildcards and policy variables in values are a separate check
-(`accepted.could_widen`).
+or uses it as a key of a mapping, these texts and one other value represent all. Of a number, the greatest and smallest
+values are tried as well. Any other use is not followed, nor is one of a text where it matters which value is greater (a
+condition on numbers, dates or addresses); the parameter is then reported as unclear. Wildcards and policy variables in
+values are a separate check (`accepted.could_widen`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,7 @@ from grantproof.aws.combinations.instances import Instance
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.templates import constraints
 from grantproof.aws.templates.referenced_names import referenced_names
-from grantproof.aws.templates.sampling import samples
+from grantproof.aws.templates.sampling import extremes, is_number, samples
 from grantproof.contract import Stack, Variant
 from grantproof.source import Place, read
 
@@ -81,8 +83,11 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
     else:
         fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts)) if v not in asked.texts)
+        fresh += tuple(value for value in extremes(name, declared) if value not in (*asked.texts, *fresh))
         if not fresh and not asked.texts and not asked.unclear:
             asked.unclear = "no value was found that its constraints accept"
+        if asked.ordered and not is_number(declared):
+            asked.unclear = asked.unclear or asked.ordered
     values = [
         v for v in (*sorted(asked.texts), *fresh) if v not in known and not constraints.violation(name, declared, v)
     ]
@@ -96,14 +101,22 @@ _PASS_ON = frozenset(
 )
 
 
+#: Where a value gives more access than another without being equal to what the contract names.
+_ORDERED = re.compile(
+    r"(ForA\w+:)?((Numeric|Date)(Less|Greater)\w+|(Not)?IpAddress(IfExists)?)|MaxSessionDuration", re.I
+)
+
+
 class _ComparedTexts:
-    """Collects the texts that templates compare a parameter with, and uses of it that are not followed (`unclear`)."""
+    """Collects the texts that templates compare a parameter with, and uses of it: those that are not followed
+    (`unclear`), and those in which it matters which value is greater (`ordered`)."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
         self._seen: set[tuple[tuple[str, ...], str]] = set()
         self.texts: set[str] = set()
         self.unclear = ""
+        self.ordered = ""
 
     def add(self, instance: Instance, name: str) -> None:
         """Add the texts with which a template, its nested templates and stacks that take its outputs compare a
@@ -147,6 +160,8 @@ class _ComparedTexts:
                     self.unclear = f"{instance.template.name} looks at all parameters of a type"
                 elif key.startswith("Fn::") and key not in _PASS_ON:
                     self._function(key, argument, name, instance)
+                elif _ORDERED.fullmatch(key) and name in referenced_names(argument):
+                    self.ordered = f"{instance.template.name} compares it in {key}"
                 self._walk(argument, name, instance)
 
     def _function(self, key: str, argument: Any, name: str, instance: Instance) -> None:

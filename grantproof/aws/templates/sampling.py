@@ -8,7 +8,7 @@ from itertools import islice, product
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
 
-from grantproof.aws.templates.constraints import form_of, violation
+from grantproof.aws.templates.constraints import form_of, text, violation
 from grantproof.aws.templates.possible_characters import in_class
 
 #: In an unusual order, so that a generated value differs from the values that a template compares with.
@@ -24,9 +24,28 @@ def samples(name: str, parameter: Mapping[str, Any], most: int = 2) -> tuple[str
     return tuple(dict.fromkeys(islice(fitting, most)))
 
 
+#: A number beyond what policies compare with, and the longest session of a role in seconds.
+#: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+_BEYOND, _LONGEST_SESSION = 1_000_000_000, 43200
+
+
+def is_number(parameter: Mapping[str, Any]) -> bool:
+    """Does a parameter take numbers only?"""
+    return "Number" in str(parameter.get("Type", "String"))
+
+
+def extremes(name: str, parameter: Mapping[str, Any]) -> tuple[str, ...]:
+    """Accepted values at both ends of a number's range, since a greater or a smaller one may give more access; none for
+    other types."""
+    if not is_number(parameter):
+        return ()
+    ends = (_LONGEST_SESSION, 0, parameter.get("MinValue", -_BEYOND), parameter.get("MaxValue", _BEYOND))
+    return tuple(value for value in dict.fromkeys(map(text, ends)) if not violation(name, parameter, value))
+
+
 def _candidates(parameter: Mapping[str, Any]) -> Iterator[str]:
     type_ = str(parameter.get("Type", "String"))
-    if "Number" in type_:
+    if is_number(parameter):
         lowest = int(float(parameter.get("MinValue", 7)))
         yield from (str(lowest + step) for step in (1, 2, 3, 0, -1))
         return
