@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grantproof.aws.combinations.combined import CombinedFindings, compare_part, synthesised_under
-from grantproof.aws.combinations.excess import excess
+from grantproof.aws.combinations.excess import Excess, excess
 from grantproof.aws.combinations.regions_to_check import undistinguished_conditions
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.drafts.skeleton import skeleton
@@ -176,6 +176,10 @@ HOLES = {
     ),
     "text-that-is-passed-on": but(
         parameters="Extra: {Type: String, Default: db, AllowedPattern: '[a-z]+'}",
+        resource='!Sub "arn:aws:ssm:eu-west-1:111111111111:parameter/${Extra}"',
+    ),
+    "one-of-two-texts": but(
+        parameters="Extra: {Type: String, Default: db, AllowedPattern: 'db|admin'}",
         resource='!Sub "arn:aws:ssm:eu-west-1:111111111111:parameter/${Extra}"',
     ),
     "a-longer-session": but(
@@ -516,10 +520,9 @@ def test_an_open_parameter_that_gives_no_more_access_is_no_finding(changed: dict
     assert found(folder, **changed) == []
 
 
-def test_parameter_values_are_followed_through_nested_and_other_stacks(folder: Path) -> None:
-    outer = """
+PASSING = """
 Parameters:
-  Extra: {Type: String, Default: quiet, AllowedPattern: "[a-z]+"}
+  Extra: {Type: String, Default: db, AllowedPattern: "[a-z]+"}
 Resources:
   Inner:
     Type: AWS::CloudFormation::Stack
@@ -529,15 +532,33 @@ Resources:
 Outputs:
   RoleArn: {Value: !GetAtt Inner.Outputs.RoleArn}
 """
-    (folder / "outer.yaml").write_text(outer, encoding="utf-8")
-    changed = {**PLAIN, "parameters": MODE, "conditions": "Wide: !Equals [!Ref Mode, open]", "resource": IF_WIDE}
-    (folder / "app.yaml").write_text(TEMPLATE.format(**changed), encoding="utf-8")
+
+
+def found_nested(folder: Path, **changed: str) -> list[Excess]:
+    """The findings about `PASSING`, whose parameter Extra is Mode of a plain template with these changes."""
+    (folder / "outer.yaml").write_text(PASSING, encoding="utf-8")
+    (folder / "app.yaml").write_text(TEMPLATE.format(**{**PLAIN, **changed}), encoding="utf-8")
     contract = CONTRACT.format(given="", more="uploads: {nested: {account: owner, bucket: grants, files: [app.yaml]}}")
     contract = contract.replace("app.yaml\n", "outer.yaml\n", 1).replace(
         '    parameters: {Partner: "${accounts.partner}"}\n', ""
     )
     (folder / "contract.yaml").write_text(contract, encoding="utf-8")
-    (said,) = excess(load(folder))
+    return list(excess(load(folder)))
+
+
+@pytest.mark.parametrize(
+    ("accepts", "value"), [("AllowedValues: [db, loud]", "loud"), ("AllowedPattern: 'db|m[xyz]{7}'", "m")]
+)
+def test_a_value_that_a_nested_template_accepts_is_tried(accepts: str, value: str, folder: Path) -> None:
+    """Most values that the outer template accepts are refused by the nested one."""
+    mode, resource = f"Mode: {{Type: String, Default: db, {accepts}}}", PLAIN["resource"].replace("/db", "/${Mode}")
+    (said,) = found_nested(folder, parameters=mode, resource=resource)
+    assert f"with Extra='{value}" in said.detail
+    assert "'reader may do exactly as the contract says' fails: wider" in said.detail
+
+
+def test_parameter_values_are_followed_through_nested_and_other_stacks(folder: Path) -> None:
+    (said,) = found_nested(folder, parameters=MODE, conditions="Wide: !Equals [!Ref Mode, open]", resource=IF_WIDE)
     assert said.place == f"{folder / 'outer.yaml'}:3:3"
     assert "Extra='open' of app: 'reader may do exactly as the contract says' fails: wider" in said.detail
 

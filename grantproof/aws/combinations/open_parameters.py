@@ -82,8 +82,9 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         # The variants set values, so only texts that the template compares with can be missing.
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
     else:
-        fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts)) if v not in asked.texts)
-        fresh += tuple(value for value in extremes(name, declared) if value not in (*asked.texts, *fresh))
+        fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts) + len(known)) if v not in asked.texts)
+        more = dict.fromkeys((*extremes(name, declared), *asked.accepted))
+        fresh += tuple(value for value in more if value not in (*asked.texts, *fresh))
         if not fresh and not asked.texts and not asked.unclear:
             asked.unclear = "no value was found that its constraints accept"
         if asked.ordered and not is_number(declared):
@@ -101,6 +102,15 @@ _PASS_ON = frozenset(
 )
 
 
+def _accepted_beyond(declared: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Values that a parameter accepts to which another is passed on; none where it accepts any text."""
+    if "AllowedValues" in declared:
+        return tuple(constraints.text(value) for value in declared["AllowedValues"])
+    if set(declared) & {"AllowedPattern", "MinLength", "MaxLength"} or declared.get("Type") != "String":
+        return (*samples(name, declared, 3), *extremes(name, declared))
+    return ()
+
+
 #: Where a value gives more access than another without being equal to what the contract names.
 _ORDERED = re.compile(
     r"(ForA\w+:)?((Numeric|Date)(Less|Greater)\w+|(Not)?IpAddress(IfExists)?)|MaxSessionDuration", re.I
@@ -109,7 +119,8 @@ _ORDERED = re.compile(
 
 class _ComparedTexts:
     """Collects the texts that templates compare a parameter with, and uses of it: those that are not followed
-    (`unclear`), and those in which it matters which value is greater (`ordered`)."""
+    (`unclear`), and those in which it matters which value is greater (`ordered`). `accepted`: values that the
+    constraints of templates accept to which it is passed on."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -117,6 +128,7 @@ class _ComparedTexts:
         self.texts: set[str] = set()
         self.unclear = ""
         self.ordered = ""
+        self.accepted: tuple[str, ...] = ()
 
     def add(self, instance: Instance, name: str) -> None:
         """Add the texts with which a template, its nested templates and stacks that take its outputs compare a
@@ -146,6 +158,8 @@ class _ComparedTexts:
     def _passed(self, instance: Instance, name: str, *, whole: bool) -> None:
         before = set(self.texts)
         self.add(instance, name)
+        # The other template refuses most values that this one accepts, so that those tell nothing.
+        self.accepted += _accepted_beyond(instance.section("Parameters").get(name) or {}, name)
         if not whole and self.texts != before:
             # It is not known which values of the outer parameter result in these texts.
             self.unclear = self.unclear or f"{instance.template.name} asks what has become of it in {name}"

@@ -20,8 +20,8 @@ _LENGTHS = (5, 9, 3, 12, 16, 10, 1, 24, 32, 0)
 def samples(name: str, parameter: Mapping[str, Any], most: int = 2) -> tuple[str, ...]:
     """Up to `most` different values that a parameter's constraints accept; fewer, or none, where no more are found.
     Never the empty text."""
-    fitting = (value for value in _candidates(parameter) if value and not violation(name, parameter, value))
-    return tuple(dict.fromkeys(islice(fitting, most)))
+    different = dict.fromkeys(_candidates(parameter))
+    return tuple(islice((v for v in different if v and not violation(name, parameter, v)), most))
 
 
 #: A number beyond what policies compare with, and the longest session of a role in seconds.
