@@ -181,7 +181,12 @@ def test_who_can_includes_resource_policies_and_everybody(capsys: Printed, tmp_p
         " Condition: {StringEquals: {'sns:Protocol': https}}},"
         "{Sid: NotHttp, Effect: Deny, Principal: '*', Action: 'sns:*', Resource: '*',"
         " Condition: {Bool: {'aws:SecureTransport': 'false'}}},"
-        "{Sid: Cloud, Effect: Allow, Principal: {Service: events.amazonaws.com}, Action: 'sns:Publish', Resource: '*'}"
+        "{Sid: Cloud, Effect: Allow, Principal: {Service: events.amazonaws.com}, Action: 'sns:Publish', Resource: '*'},"
+        "{Sid: Org, Effect: Allow, Principal: '*', Action: 'sns:GetTopicAttributes', Resource: '*',"
+        " Condition: {StringEquals: {'aws:PrincipalOrgID': o-example}}},"
+        "{Sid: All, Effect: Allow, Principal: '*', Action: 'sns:ListTagsForResource', Resource: '*'},"
+        "{Sid: NotOthers, Effect: Deny, Principal: '*', Action: 'sns:ListTagsForResource', Resource: '*',"
+        " Condition: {StringNotEquals: {'aws:PrincipalOrgID': o-example}}}"
         "]}\n",
         encoding="utf-8",
     )
@@ -201,6 +206,10 @@ def test_who_can_includes_resource_policies_and_everybody(capsys: Printed, tmp_p
     assert "  the service events.amazonaws.com" in said
     assert "everybody" not in said
     assert "role/idle" not in said
+    for action in ("sns:GetTopicAttributes", "sns:ListTagsForResource"):
+        status, said = asked(capsys, "who-can", action, topic, "--grants", str(folder))
+        assert "  whoever, in any account, whose own policies allow it, if the request carries aws:principalorg" in said
+        assert "everybody" not in said  # who has not signed in is in no organization (rule C47)
 
 
 def test_who_can_says_what_it_cannot_decide(capsys: Printed) -> None:

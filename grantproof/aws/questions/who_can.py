@@ -26,6 +26,7 @@ from grantproof.iam import (
 from grantproof.iam.assumption import in_doubt
 from grantproof.iam.explain import RULES
 from grantproof.iam.layers import is_role_entry
+from grantproof.iam.principal import Kind
 from grantproof.iam.request import account_of
 from grantproof.iam.satisfy import added, failing, in_words, satisfying
 
@@ -126,7 +127,7 @@ def _can(stage: Stage, who: Caller, asked: Request, layers: Layers) -> Can | Non
     for met in _ways(asked, layers):
         decision = evaluate(met, layers)
         for _ in range(_MOST_DENIES):
-            spared = _spared(met, layers, decision)
+            spared = _spared(asked, met, layers, decision)
             if spared is None:
                 break
             met, decision = spared, evaluate(spared, layers)
@@ -145,11 +146,28 @@ def _can(stage: Stage, who: Caller, asked: Request, layers: Layers) -> Can | Non
     return None
 
 
+def _can_carry(asked: Request, met: Request) -> bool:
+    """Can the caller's request carry the keys that were added to it? AWS sets some only of who has signed in."""
+    absent = _ABSENT.get(asked.principal.kind, ())
+    return not any(values and key.lower().startswith(absent) for key, values in added(asked, met).items())
+
+
+#: By kind of caller, the beginnings of keys that its requests never carry (rules C45, C47, C49, C53).
+_ABSENT: Mapping[Kind, tuple[str, ...]] = {
+    Kind.ANONYMOUS: (
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principaltag/",
+        "aws:username",
+    ),
+    Kind.SERVICE: ("aws:principalorgid", "aws:principalorgpaths"),
+}
 _MOST_DENIES = 8
 
 
-def _spared(met: Request, layers: Layers, decision: Decision) -> Request | None:
-    """The request with another condition key, which the first Deny that applies spares."""
+def _spared(asked: Request, met: Request, layers: Layers, decision: Decision) -> Request | None:
+    """The request with another condition key that its caller can carry, which the first Deny that applies spares."""
     if decision.outcome is not Outcome.EXPLICIT_DENY:
         return None
     cited = decision.because[0]
@@ -157,6 +175,8 @@ def _spared(met: Request, layers: Layers, decision: Decision) -> Request | None:
         for policy, statement in policies.entries:
             if policy.label == cited.policy and statement.index == cited.statement and not statement.allow:
                 for other in failing(statement.conditions, met):
+                    if not _can_carry(asked, other):
+                        continue
                     found = evaluate(other, layers)
                     if found.allowed or (found.outcome is Outcome.EXPLICIT_DENY and found.because[0] != cited):
                         return other
@@ -185,10 +205,10 @@ def _ways(asked: Request, layers: Layers) -> Iterator[Request]:
     both = asked
     for _, statement in _conditional(asked, layers):
         met = satisfying(statement.conditions, asked)
-        if met is not None and met != asked:
+        if met is not None and met != asked and _can_carry(asked, met):
             yield met
         met = satisfying(statement.conditions, both)
-        if met is not None and met != both:
+        if met is not None and met != both and _can_carry(asked, met):
             both = met
             yield both
 
