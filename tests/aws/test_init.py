@@ -239,7 +239,7 @@ def test_a_draft_is_verified_once_and_findings_about_access_are_not_waived(
         (Path(reports) / "findings.json").write_text(json.dumps({"claims": claims}), encoding="utf-8")
         return 1
 
-    monkeypatch.setattr(verify, "called", verified)
+    monkeypatch.setattr(verify, "run_with", verified)
     for number in (1, 2):
         (tmp_path / "g" / "waivers.yaml").unlink(missing_ok=True)
         (tmp_path / "g").mkdir(exist_ok=True)
@@ -566,7 +566,7 @@ def test_mistakes_are_one_clear_error_each(tmp_path: Path, capsys: Printed, monk
     Path("notes.yaml").write_text("a: 1\n", encoding="utf-8")
     Path("export.json").write_text(json.dumps(EXPORT), encoding="utf-8")
     Path("hard.yaml").write_text(
-        "Parameters: {Odd: {Type: String, AllowedPattern: 'qq[0-9]{3}zz'}}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
+        "Parameters: {Odd: {Type: String, AllowedPattern: 'qq(?!z)zz'}}\nResources: {T: {Type: AWS::SNS::Topic}}\n",
         encoding="utf-8",
     )
     parameter = "Resources: {T: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: x}}}\n"
@@ -676,6 +676,20 @@ def test_an_invented_parameter_value_fits_its_use_in_the_template(tmp_path: Path
         "EventBusArn": "arn:aws:events:us-east-1:222222222222:event-bus/example",
         "KeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-55555555555a",
     }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [("^$|^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-f0-9-]{36}$", "^$"), ("ticket-[0-9]{6}", "ticket-[0-9]{6}")],
+    ids=["may be empty", "by its pattern"],
+)
+def test_a_value_is_invented_for_a_parameter_with_a_pattern_of_its_own(
+    tmp_path: Path, pattern: str, expected: str
+) -> None:
+    declared = {"P": {"Type": "String", "AllowedPattern": pattern}}
+    template = {"Parameters": declared, "Resources": {"T": {"Type": "AWS::SNS::Topic"}}}
+    (stack,) = skeleton(written(tmp_path / "g", t=template), "eu-west-1", {}).contract.stacks
+    assert re.fullmatch(expected, stack.parameters["P"])
 
 
 def vendor(number: object, **parameters: object) -> object:

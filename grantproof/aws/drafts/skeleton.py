@@ -14,6 +14,7 @@ from grantproof.aws.combinations.open_parameters import open_parameters
 from grantproof.aws.combinations.space import Space
 from grantproof.aws.templates import constraints, parameters
 from grantproof.aws.templates.pseudo import regions
+from grantproof.aws.templates.sampling import samples
 from grantproof.aws.templates.scope import NotResolved
 from grantproof.contract import Contract, Stack, Upload
 from grantproof.contract.stacks import default_name
@@ -302,6 +303,8 @@ def _invented(name: str, declared: Mapping[str, Any], path: Path, asked_for: Seq
     candidates += ["o-exampleorgid"] if _ORGANIZATION.search(hint) else []
     candidates += [str(declared[limit]) for limit in ("MinValue", "MaxValue") if limit in declared]
     candidates += [*_CANDIDATES, "x" * int(declared.get("MinLength", 1))]
+    # A pattern such as `^$|^arn:...` says that the parameter may be left empty.
+    candidates += ["", *samples(name, declared)]
     for candidate in candidates:
         try:
             parameters.check({"Parameters": {name: declared}}, {name: candidate})
