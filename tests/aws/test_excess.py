@@ -319,6 +319,18 @@ def test_access_under_a_value_that_the_template_compares_with_is_found(folder: P
     assert "Mode='open'" in said
 
 
+def test_a_value_that_neither_template_nor_contract_names_is_tried(folder: Path) -> None:
+    """The first value that fits the pattern is the default, which shows nothing."""
+    (said,) = found(
+        folder,
+        more="variants:\n  quiet: {parameters: {app: {Mode: quiet}}}\n",
+        parameters="Mode: {Type: String, Default: normal, AllowedPattern: 'normal|quiet|open'}",
+        conditions="Wide: !Not [!Or [!Equals [!Ref Mode, normal], !Equals [!Ref Mode, quiet]]]",
+        resource=IF_WIDE,
+    )
+    assert "Mode='open'" in said
+
+
 @pytest.mark.parametrize(
     ("condition", "says"),
     [

@@ -80,7 +80,8 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
     asked.add(space.dependencies.instance((stack.alias,)), name)
     if spoken:
         # The variants set values, so only texts that the template compares with can be missing.
-        asked.unclear, fresh = "", () if set(spoken) - asked.texts else samples(name, declared, 1)
+        others = (v for v in samples(name, declared, 1 + len(asked.texts | known)) if v not in asked.texts | known)
+        asked.unclear, fresh = "", () if set(spoken) - asked.texts else tuple(others)[:1]
     else:
         fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts) + len(known)) if v not in asked.texts)
         more = dict.fromkeys((*extremes(name, declared), *asked.accepted))
