@@ -212,7 +212,7 @@ def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> S
     if real := recorded(request.config):
         record_of(request.node).facts = _stages.facts(grant, real[grant.grant])
         return real[grant.grant]
-    stage = _stages.of(grant)
+    stage = _stages.stage_of(grant)
     record_of(request.node).facts = _stages.facts(grant, stage)
     record_of(request.node).watch(stage)
     return stage
@@ -221,7 +221,7 @@ def world(grant: Contract, _stages: Stages, request: pytest.FixtureRequest) -> S
 @pytest.fixture
 def varied(grant: Contract, combination: tuple[Variant, ...], _stages: Stages, request: pytest.FixtureRequest) -> Stage:
     """The grant, deployed under a combination of variants. Tests share it, so they must not change what is deployed."""
-    stage = _stages.of_variants(grant, combination)
+    stage = _stages.stage_of_variants(grant, combination)
     record_of(request.node).watch(stage)
     return stage
 

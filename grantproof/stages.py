@@ -30,23 +30,23 @@ class Stages:
         self._described: set[str] = set()
         """Grants of which `facts` has been called."""
 
-    def of(self, contract: Contract) -> Stage:
+    def stage_of(self, contract: Contract) -> Stage:
         """The stage of a grant, which tests before may have used. Fails the test if the grant cannot be deployed."""
         if self._current is None or self._current.contract is not contract:
             self.close()
             self._current = self.open(contract)
         return self._current
 
-    def of_variants(self, contract: Contract, variants: Iterable[Variant]) -> Stage:
-        """The stage of a grant under a combination of its variants, as `of`."""
+    def stage_of_variants(self, contract: Contract, variants: Iterable[Variant]) -> Stage:
+        """The stage of a grant under a combination of its variants, as `stage_of`."""
         from grantproof.variants import with_variants
 
         key = (contract.grant, tuple(variant.alias for variant in variants))
         if not key[1]:
-            return self.of(contract)
+            return self.stage_of(contract)
         if key not in self._varied:
             self._varied[key] = with_variants(contract, key[1])
-        return self.of(self._varied[key])
+        return self.stage_of(self._varied[key])
 
     def untouched(self, contract: Contract) -> Stage:
         """The stage of a grant, deployed again if a test has made calls in it."""
@@ -54,7 +54,7 @@ class Stages:
         reusable = current is not None and current.contract is contract and current.untouched
         if not reusable or current is self._adopted:
             self.close()
-        return self.of(contract)
+        return self.stage_of(contract)
 
     def close_if_touched(self) -> None:
         """Close the stage if a test has made calls in it, so that no other test uses it."""

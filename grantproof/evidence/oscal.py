@@ -136,7 +136,7 @@ def plan(evidence: Evidence) -> str:
     }
     if claims:
         body["local-definitions"]["activities"] = [_activity(claim, controls) for claim in claims]
-        body["tasks"] = [_task(grant, evidence.results.of(grant)) for grant in sorted({c.grant for c in claims})]
+        body["tasks"] = [_task(grant, evidence.results.claims_of(grant)) for grant in sorted({c.grant for c in claims})]
     return _document("assessment-plan", body)
 
 

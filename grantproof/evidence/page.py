@@ -84,7 +84,7 @@ def _lead(evidence: Evidence) -> str:
     if not number:
         return "There is no grant."
     if bad:
-        style = [grant for grant in bad if not results.gaps and fails_only_over_style(results.of(grant), grant)]
+        style = [grant for grant in bad if not results.gaps and fails_only_over_style(results.claims_of(grant), grant)]
         verb, whose = "is" if len(style) == 1 else "are", "its" if number == 1 else "their"
         kinds = {
             "may give other access than agreed": [grant for grant in bad if grant not in style],

@@ -16,7 +16,7 @@ LISTED_CLAIMS = 2_000
 
 def shown_grant(evidence: Evidence, grant: str) -> dict[str, Any]:
     """The values of the page's template for the grant of this name."""
-    claims = evidence.results.of(grant)
+    claims = evidence.results.claims_of(grant)
     facts = evidence.results.facts.get(grant)
     return {
         "name": grant,

@@ -40,13 +40,13 @@ class Results:
     against: Mapping[str, str] = field(default_factory=dict)
     drafts: Mapping[str, Draft] = field(default_factory=dict)
 
-    def of(self, grant: str) -> tuple[Claim, ...]:
+    def claims_of(self, grant: str) -> tuple[Claim, ...]:
         """The claims of one grant."""
         return tuple(claim for claim in self.claims if claim.grant == grant)
 
     def word(self, grant: str) -> Word:
         """The verdict on one grant."""
-        return verdict(self.of(grant), self.problems)
+        return verdict(self.claims_of(grant), self.problems)
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class Results:
         would otherwise read as passed."""
         out = [f"the run is not whole, so it verifies nothing: {problem}" for problem in self.problems]
         for grant in self.grants:
-            claims = self.of(grant)
+            claims = self.claims_of(grant)
             if not claims:
                 out.append(f"{grant} was not verified: no claim of it was collected")
             elif left := sum(claim.status == "not run" for claim in claims):

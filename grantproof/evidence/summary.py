@@ -26,7 +26,7 @@ def lines(results: Results) -> Iterator[str]:
 
 
 def _of(results: Results, grant: str) -> Iterator[str]:
-    claims = results.of(grant)
+    claims = results.claims_of(grant)
     run = Counter(claim.suite for claim in claims)
     passed = Counter(claim.suite for claim in claims if claim.status == "pass")
     calls, refused = sum(c.calls for c in claims), sum(c.refused for c in claims)

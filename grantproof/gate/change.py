@@ -105,7 +105,7 @@ def changes(directory: Path, ref: str, said: Callable[[str], None] = lambda text
         NotCompared: the base is not available.
         ContractError: a contract of the working tree is wrong.
     """
-    repository = Repository.of(directory if directory.is_dir() else Path())
+    repository = Repository.containing(directory if directory.is_dir() else Path())
     base = repository.base(ref)
     repository.check(directory)
     with tempfile.TemporaryDirectory(prefix="grantproof-") as scratch:

@@ -40,7 +40,7 @@ class Repository:
     top: Path
 
     @staticmethod
-    def of(folder: Path) -> Repository:
+    def containing(folder: Path) -> Repository:
         """The repository that a folder is in.
 
         Raises:

@@ -82,6 +82,6 @@ class Found:
             at = (match.type, match.level)
             self._allows[at] = (*self._allows.get(at, ()), match)
 
-    def of(self, type_: PolicyType, level: int = 0) -> tuple[Match, ...]:
+    def allows_of(self, type_: PolicyType, level: int = 0) -> tuple[Match, ...]:
         """The Allow statements of one layer or level."""
         return self._allows.get((type_, level), ())

@@ -184,11 +184,11 @@ def _decide(request: Request, layers: Layers, found: Found, barred: str, judge: 
             if not levels:
                 return Decision(Outcome.IMPLICIT_DENY, blocked_by=type_)
             for level in range(len(levels)):
-                if not (allows := found.of(type_, level)):
+                if not (allows := found.allows_of(type_, level)):
                     return Decision(Outcome.IMPLICIT_DENY, blocked_by=type_)
                 needed += allows
     if layers.endpoint is not None:
-        if not (allows := found.of(PolicyType.ENDPOINT)):
+        if not (allows := found.allows_of(PolicyType.ENDPOINT)):
             return Decision(Outcome.IMPLICIT_DENY, blocked_by=PolicyType.ENDPOINT)
         needed += allows
 
@@ -200,7 +200,7 @@ def _decide(request: Request, layers: Layers, found: Found, barred: str, judge: 
     if grants.limited and (bounded or request.principal.kind is Kind.FEDERATED_USER):
         for type_, present in ((PolicyType.BOUNDARY, layers.boundary), (PolicyType.SESSION, layers.session)):
             if present is not None:
-                if not (allows := found.of(type_)):
+                if not (allows := found.allows_of(type_)):
                     return Decision(Outcome.IMPLICIT_DENY, blocked_by=type_)
                 needed += allows
         if lacks_session_policy(request, layers, judge):

@@ -28,8 +28,8 @@ class Granted:
 
 def granted(request: Request, layers: Layers, found: Found, judge: Judge) -> Granted | PolicyType:
     """The grant from identity policies and the resource policy, or the policy type that lacks an Allow."""
-    resource = found.of(PolicyType.RESOURCE)
-    identity = found.of(PolicyType.IDENTITY)
+    resource = found.allows_of(PolicyType.RESOURCE)
+    identity = found.allows_of(PolicyType.IDENTITY)
     caller = request.principal
     resource_type = layers.resource.type if layers.resource else _implied_type(request)
     if caller.account is None or caller.kind is Kind.CANONICAL:

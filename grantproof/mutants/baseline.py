@@ -43,7 +43,7 @@ class Baseline:
     limits: Mapping[str, Any]
 
     @staticmethod
-    def of(stage: Deployed) -> Baseline:
+    def of_deployment(stage: Deployed) -> Baseline:
         """The baseline of a deployment, taken before a test creates anything in its accounts."""
         physical = {(s.alias, *r.path): r.physical_id for s in stage.deployment.stacks for r in s.resources}
         return Baseline(

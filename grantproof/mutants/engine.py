@@ -102,7 +102,7 @@ class Engine:
         unseen = [results[m.id] for m in (*left, *open_) if results[m.id].verdict in CHECKED_IN_BRANCHES]
         if branches is not None:
             results |= self._with_progress(contract, all_in_branches(branches, unseen, self._workers), len(unseen))
-        return Score.of(contract, tuple(results[mutant.id] for mutant in found))
+        return Score.of_grant(contract, tuple(results[mutant.id] for mutant in found))
 
     def _with_progress(
         self, contract: Contract, results: Iterator[Result], all_: int, already: int = 0
@@ -126,7 +126,7 @@ def _baseline(trial: Trial, contract: Contract, items: Sequence[pytest.Item]) ->
     except DeploymentFailed as error:
         raise NotVerified(f"{contract.grant} cannot be deployed as it is: {error}") from None
     try:
-        baseline = Baseline.of(stage)
+        baseline = Baseline.of_deployment(stage)
         with trial.on(stage):
             failed: list[Outcome] = [outcome for outcome in trial.run(items) if is_failing(outcome)]
     finally:
@@ -147,7 +147,7 @@ def _judged_by_synthesis(
     workers: int,
 ) -> Iterator[Result]:
     """The results that need no deployment."""
-    reading = SynthesisJudge.of(baseline)
+    reading = SynthesisJudge.of_baseline(baseline)
     if reading is None:
         return
     tests = [items for suite in suites if (items := [item for item in suite if reads_only(item)])]

@@ -87,7 +87,7 @@ class Score:
     results: tuple[Result, ...] = field(repr=False)
 
     @staticmethod
-    def of(contract: Contract, results: tuple[Result, ...]) -> Score:
+    def of_grant(contract: Contract, results: tuple[Result, ...]) -> Score:
         """The score of a grant."""
         files = (*contract.templates, contract.path)
         return Score(

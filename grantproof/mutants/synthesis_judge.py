@@ -42,11 +42,11 @@ class SynthesisJudge:
     cache: StackCache
 
     @staticmethod
-    def of(deployed: Baseline) -> SynthesisJudge | None:
+    def of_baseline(deployed: Baseline) -> SynthesisJudge | None:
         """The judge of a grant; None where it cannot be synthesised, or differs from its deployment."""
         cache = StackCache()
         try:
-            found = Baseline.of(_synthesised(deployed, cache))
+            found = Baseline.of_deployment(_synthesised(deployed, cache))
         except (Refused, NotResolved, MalformedPolicy):
             return None
         return None if difference(deployed.holds, found.holds) else SynthesisJudge(found, cache)

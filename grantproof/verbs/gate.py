@@ -82,7 +82,7 @@ def _found(directory: Path, base: str) -> Change:
     from grantproof.gate.history import Repository
 
     # `changes` checks this too, but importing it imports moto: a mistyped base is reported without that wait.
-    Repository.of(directory if directory.is_dir() else Path()).base(base)
+    Repository.containing(directory if directory.is_dir() else Path()).base(base)
     from grantproof.gate.change import changes
 
     return changes(directory, base)

@@ -78,7 +78,7 @@ def _explain(options: argparse.Namespace) -> int:
             answers = (inquiry.explain(stage, who, asked),)
         for answer in answers:
             print(*answer_text.lines(stage, who, answer), sep="\n")
-        undeployed = Undeployed.of(stage.deployment)
+        undeployed = Undeployed.from_deployment(stage.deployment)
         if any(a.decision.depends_on or undeployed.unsettles(a.decision, a.request.action) for a in answers):
             return UNDETERMINED
         return VERIFIED if any(answer.decision.allowed for answer in answers) else NOT_VERIFIED
@@ -118,7 +118,7 @@ def _on_stage(command: str, contract: Contract, ask: Callable[[Stage], int]) -> 
     except DeploymentFailed as error:
         print(error, file=sys.stderr)
         return BAD_USAGE
-    missing = named(Undeployed.of(stage.deployment).resources)
+    missing = named(Undeployed.from_deployment(stage.deployment).resources)
     without = f" (not deployed: {missing})" if missing else ""
     try:
         return ask(stage)
@@ -176,7 +176,7 @@ def _who_can(options: argparse.Namespace) -> int:
         from grantproof.aws.questions.who_can import can_lines, who_can
 
         found, unclear = who_can(stage, options.action, options.resource)
-        undeployed = Undeployed.of(stage.deployment)
+        undeployed = Undeployed.from_deployment(stage.deployment)
         bearing = undeployed.bearing(options.action)
         by = f", by what is deployed; without {named(bearing)} that is not settled" if bearing else ""
         print(f"{stage.contract.grant}: {len(found) or 'nobody'} can {options.action} on {options.resource}{by}")

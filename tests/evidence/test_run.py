@@ -93,7 +93,7 @@ def seeded(folder: Path) -> dict[str, Any]:
     """What `grantproof mutants` writes, of a single fault."""
     contract = load(folder)
     mutant = next(iter(mutants(contract, chosen(["inline-policy-more"]))))
-    score = Score.of(contract, (Result(mutant, KILLED, tests=("proof",)),))
+    score = Score.of_grant(contract, (Result(mutant, KILLED, tests=("proof",)),))
     return document([score], provenance.judges(suites_of_package.folder()))
 
 

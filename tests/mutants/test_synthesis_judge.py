@@ -35,13 +35,15 @@ GRANTS = [*find(ROOT / "templates"), *find(ROOT / "fixtures" / "mutants" / "gran
 def test_the_synthesis_of_a_grant_equals_its_deployment(contract: Contract) -> None:
     """Otherwise all of its mutants would be deployed, which is correct but ten times slower."""
     with opened(contract) as stage:
-        assert SynthesisJudge.of(Baseline.of(stage)) is not None
+        assert SynthesisJudge.of_baseline(Baseline.of_deployment(stage)) is not None
 
 
 def test_a_grant_whose_synthesis_differs_is_judged_by_deployment() -> None:
     contract = load(ROOT / "fixtures" / "broken" / "good")
     with opened(load(ROOT / "fixtures" / "mutants" / "grants" / "conditions")) as stage:
-        assert SynthesisJudge.of(replace(Baseline.of(stage), contract=contract, physical={})) is None
+        assert (
+            SynthesisJudge.of_baseline(replace(Baseline.of_deployment(stage), contract=contract, physical={})) is None
+        )
 
 
 @contextmanager

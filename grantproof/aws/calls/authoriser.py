@@ -94,7 +94,7 @@ class _Answers:
         self._changes = -1
         self._known: dict[Hashable, Any] = {}
 
-    def of(self, question: Hashable, ask: Callable[[], Any]) -> Any:
+    def answer_to(self, question: Hashable, ask: Callable[[], Any]) -> Any:
         """The answer to a question, which is asked at most once."""
         if self._changes != self._world.changes:
             self._changes, self._known = self._world.changes, {}
@@ -154,7 +154,7 @@ class Authoriser:
         return CallerScope(self._world.partition, identity.account, region, remembered, user)
 
     def _remembered(self, find: Find, account: str, region: str, kind: str, name: str) -> str | None:
-        found: str | None = self._answers.of((account, region, kind, name), lambda: find(kind, name))
+        found: str | None = self._answers.answer_to((account, region, kind, name), lambda: find(kind, name))
         return found
 
     def _refused(self, call: Call, asked: Authorisation) -> str:
@@ -205,7 +205,7 @@ class Authoriser:
         if ":s3:::" not in resource:
             return identity.account if resource.startswith("arn:") else None
         name = resource.split(":", 5)[5].partition("/")[0]
-        owners: Mapping[str, str] = self._answers.of("owners of buckets", self._owners_of_buckets)
+        owners: Mapping[str, str] = self._answers.answer_to("owners of buckets", self._owners_of_buckets)
         return owners.get(name, identity.account)
 
     def _owners_of_buckets(self) -> Mapping[str, str]:

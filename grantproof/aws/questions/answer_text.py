@@ -17,7 +17,7 @@ from grantproof.iam.remedy import Change
 
 def lines(stage: Stage, who: Caller, answer: Answer) -> Iterator[str]:
     """An answer as text, every statement with its place; first of all whether it is settled."""
-    asked, decision, undeployed = answer.request, answer.decision, Undeployed.of(stage.deployment)
+    asked, decision, undeployed = answer.request, answer.decision, Undeployed.from_deployment(stage.deployment)
     word = {Outcome.ALLOWED: "ALLOWED", Outcome.EXPLICIT_DENY: "DENIED", Outcome.IMPLICIT_DENY: "DENIED"}
     settled = not undeployed.unsettles(decision, asked.action)
     if not settled:

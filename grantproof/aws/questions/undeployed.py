@@ -20,8 +20,8 @@ class Undeployed:
     resources: tuple[NotDeployed, ...] = ()
 
     @staticmethod
-    def of(deployment: Deployment) -> Undeployed:
-        """Those of all stacks."""
+    def from_deployment(deployment: Deployment) -> Undeployed:
+        """The resources of all stacks of a deployment that could not be created."""
         return Undeployed(tuple(missing for stack in deployment.stacks for missing in stack.missing))
 
     def bearing(self, action: str) -> tuple[NotDeployed, ...]:

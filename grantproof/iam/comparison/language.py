@@ -61,7 +61,7 @@ def intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
 
 @lru_cache(maxsize=65_536)
 def _intersection(left: Glob, right: Glob) -> tuple[Glob, ...]:
-    found = [Glob(tokens) for tokens in _Meeting(characters(left), characters(right)).of(0, 0)]
+    found = [Glob(tokens) for tokens in _Meeting(characters(left), characters(right)).from_positions(0, 0)]
     return without_covered(found)
 
 
@@ -136,7 +136,7 @@ class _Meeting:
         self._memo: dict[tuple[int, int], frozenset[tuple[Token, ...]]] = {}
         self._parts = 0
 
-    def of(self, i: int, j: int) -> frozenset[tuple[Token, ...]]:
+    def from_positions(self, i: int, j: int) -> frozenset[tuple[Token, ...]]:
         """The intersection of what is left of the patterns from these positions on."""
         at = (i, j)
         if at not in self._memo:
@@ -158,18 +158,18 @@ class _Meeting:
             assert isinstance(left, Wild)
             assert isinstance(right, Wild)
             star = max(left, right, key=lambda wild: len(wild.stops_at))
-            for rest in self.of(i + 1, j) | self.of(i, j + 1):
+            for rest in self.from_positions(i + 1, j) | self.from_positions(i, j + 1):
                 yield Glob((star, *rest)).tokens if rest and rest[0] is star else (star, *rest)
         elif left_many:
-            yield from self.of(i + 1, j)
+            yield from self.from_positions(i + 1, j)
             if right is not None and (token := _meet(_one_of(left), right)) is not None:
-                yield from ((token, *rest) for rest in self.of(i, j + 1))
+                yield from ((token, *rest) for rest in self.from_positions(i, j + 1))
         elif right_many:
-            yield from self.of(i, j + 1)
+            yield from self.from_positions(i, j + 1)
             if left is not None and (token := _meet(_one_of(right), left)) is not None:
-                yield from ((token, *rest) for rest in self.of(i + 1, j))
+                yield from ((token, *rest) for rest in self.from_positions(i + 1, j))
         elif left is not None and right is not None and (token := _meet(left, right)) is not None:
-            yield from ((token, *rest) for rest in self.of(i + 1, j + 1))
+            yield from ((token, *rest) for rest in self.from_positions(i + 1, j + 1))
 
 
 def _one_of(star: Token | None) -> Wild:

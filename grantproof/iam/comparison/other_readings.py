@@ -74,7 +74,7 @@ def escaping_readings(asked: Question, outer: Prepared, inner: Prepared) -> set[
             question, sides = asked, (outer, inner)
             if "O6" in changed:
                 lowered = lowered or without_case(outer, inner)
-                question, sides = asked.of(*lowered), lowered
+                question, sides = asked.with_sides(*lowered), lowered
             for escape, _ in _OtherReadings(question, reading, known, plans).escapes(*sides, first=True):
                 known.add(escape.reading.unlike(base))
         except Open as error:
@@ -139,8 +139,8 @@ class _OtherReadings(Question):
         #: The combinations with which something may escape for some values of policy variables.
         self._doubtful = set[frozenset[str]]()
 
-    def of(self, old: Prepared, new: Prepared) -> Question:
-        other = _OtherReadings(super().of(old, new), self.assumptions, self._settled, {})
+    def with_sides(self, old: Prepared, new: Prepared) -> Question:
+        other = _OtherReadings(super().with_sides(old, new), self.assumptions, self._settled, {})
         other._doubtful = self._doubtful
         return other
 

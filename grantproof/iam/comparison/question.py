@@ -161,7 +161,7 @@ class Question:
     def _in_doubt(self, outer: Prepared, inner: Prepared) -> Iterable[Caller]:
         """The callers for whom something may escape with some values of variables."""
         narrow, wide = self._without_variables(outer, inner)
-        relaxed = self.of(narrow, wide)
+        relaxed = self.with_sides(narrow, wide)
         if relaxed._plainly_nothing(narrow, wide):
             return ()
         return (caller for caller in self._callers() if relaxed._may_escape(caller, narrow, wide))
@@ -173,7 +173,7 @@ class Question:
         except Undecided:
             return True
 
-    def of(self, old: Prepared, new: Prepared) -> Question:
+    def with_sides(self, old: Prepared, new: Prepared) -> Question:
         """The same question about other sides."""
         return self._with(old, new, self.assumptions)
 
