@@ -121,9 +121,9 @@ def command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
 def test_characters_that_the_output_cannot_encode_are_escaped() -> None:
     parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/db\N{LATIN SMALL LETTER E WITH ACUTE}"
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, env=ascii_only)
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "parameter/db\\xe9" in done.stdout
+    result = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, env=ascii_only)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "parameter/db\\xe9" in result.stdout
 
 
 def test_no_module_of_the_current_folder_is_run(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_no_module_of_the_current_folder_is_run(tmp_path: Path) -> None:
     for name in ("yaml", "moto", "pytest"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/other"
-    done = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stdout.startswith("DENIED  reader: ssm:GetParameter")
+    result = command(*EXPLAIN, parameter, stdout=subprocess.PIPE, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stdout.startswith("DENIED  reader: ssm:GetParameter")
 
 
 VERIFY = ["verify", str(GOOD), "-k", "lint", "--report-dir"]
@@ -142,11 +142,11 @@ VERIFY = ["verify", str(GOOD), "-k", "lint", "--report-dir"]
 @pytest.mark.parametrize("arguments", [EXPLAIN, ["compare", str(GOOD), str(GOOD)], VERIFY], ids=lambda a: a[0])
 def test_a_full_output_device_ends_with_status_1_and_one_line(arguments: list[str], tmp_path: Path) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = command(*arguments, *([str(tmp_path)] if arguments is VERIFY else []), stdout=full)
-    assert done.returncode == 1
-    assert done.stderr == "grantproof: cannot write what it found: No space left on device\n"
+        result = command(*arguments, *([str(tmp_path)] if arguments is VERIFY else []), stdout=full)
+    assert result.returncode == 1
+    assert result.stderr == "grantproof: cannot write what it found: No space left on device\n"
 
 
 def test_without_an_output_the_exit_status_is_the_same(tmp_path: Path) -> None:
-    done = command(*VERIFY, str(tmp_path), preexec_fn=lambda: os.close(1))
-    assert (done.returncode, done.stderr) == (1, "")  # a part of the tests is never verified
+    result = command(*VERIFY, str(tmp_path), preexec_fn=lambda: os.close(1))
+    assert (result.returncode, result.stderr) == (1, "")  # a part of the tests is never verified

