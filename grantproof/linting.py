@@ -3,6 +3,7 @@ suite imports this module."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -35,6 +36,20 @@ def matches(text: str, region: str) -> list[Match]:
     with _memoised():
         found: list[Match] = api.lint(text, rules(), [region], config)
     return found
+
+
+def message(match: Match) -> str:
+    """The text of a finding; of a list of more than twelve values in it, as where an action is not one of a service's,
+    only the first and how many more."""
+    return re.sub(r"\['[^\[\]]*'\]", _shortened, str(match.message))
+
+
+def _shortened(found: re.Match[str]) -> str:
+    values = found[0][1:-1].split(", ")
+    return found[0] if len(values) <= _MOST_VALUES else f"[{', '.join(values[:3])}, and {len(values) - 3} more]"
+
+
+_MOST_VALUES = 12
 
 
 @contextmanager

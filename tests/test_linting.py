@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,12 @@ Outputs: {Arn: {Value: !GetAtt Queue.Nothing}}
     found = said(linting.matches(text, REGION))
     assert found == by_itself(text)
     assert len({rule for rule, *_ in found}) >= 6
+
+
+def test_of_a_long_list_of_values_the_first_are_shown() -> None:
+    statement = "{Effect: Allow, Principal: '*', Action: 'kms:Nothing', Resource: '*'}"
+    policy = f"{{Version: '2012-10-17', Statement: [{statement}]}}"
+    text = f"Resources: {{K: {{Type: AWS::KMS::Key, Properties: {{KeyPolicy: {policy}}}}}}}"
+    (found,) = (m for m in linting.matches(text, REGION) if m.rule.id == "W3037")
+    assert len(found.message) > 500
+    assert re.fullmatch(r"'nothing' is not one of \['\w+', '\w+', '\w+', and \d+ more\]", linting.message(found))

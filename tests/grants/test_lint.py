@@ -23,7 +23,7 @@ def test_cfn_lint_has_nothing_to_say(grant: Contract, template: Path, verdict: A
         silenced = silenced_at(document, match.rule.id, list(getattr(match, "path", None) or ()))
         verdict.broken(
             f"cfn-lint has nothing to say about {template.name}",
-            f"{match.rule.id} {match.message}" + (f" (silenced at {silenced})" if silenced else ""),
+            f"{match.rule.id} {linting.message(match)}" + (f" (silenced at {silenced})" if silenced else ""),
             place=f"{shown(template)}:{match.linenumber}:{match.columnnumber}",
         )
 
