@@ -182,6 +182,10 @@ HOLES = {
         parameters="Extra: {Type: String, Default: db, AllowedPattern: 'db|admin'}",
         resource='!Sub "arn:aws:ssm:eu-west-1:111111111111:parameter/${Extra}"',
     ),
+    "a-text-that-is-not-found": but(
+        parameters="Extra: {Type: String, Default: db, AllowedPattern: 'db|[à-ü]+'}",
+        resource='!Sub "arn:aws:ssm:eu-west-1:111111111111:parameter/${Extra}"',
+    ),
     "a-longer-session": but(
         parameters="Extra: {Type: Number, Default: 3600, MinValue: 3600, MaxValue: 43200}",
         properties="MaxSessionDuration: !Ref Extra",

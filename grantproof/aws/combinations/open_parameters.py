@@ -93,6 +93,9 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
     values = [
         v for v in (*sorted(asked.texts), *fresh) if v not in known and not constraints.violation(name, declared, v)
     ]
+    if not values and not spoken and not is_number(declared):
+        # An expression that only accepts the default is rare, and one that the search does not follow is not.
+        asked.unclear = asked.unclear or "no other value than its default was found that its constraints accept"
     return OpenParameter(stack, name, tuple(values), asked.unclear)
 
 
