@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice, product
 from re import _parser as _regex  # type: ignore[attr-defined]  # the only reader of expressions as data
 from typing import Any
 
 from grantproof.aws.templates.constraints import form_of, text, violation
 from grantproof.aws.templates.possible_characters import in_class
+from grantproof.iam.comparison.replayable import Replayable
 
 #: In an unusual order, so that a generated value differs from the values that a template compares with.
 _ALPHABETS = ("qx7jz4kw9v2y8mhb5n3g6t1d0pfcaeilorsu", "zk3vq8wj5xh1by6n4mg9t2fd7c0pusroliea")
@@ -49,7 +51,16 @@ def _candidates(parameter: Mapping[str, Any]) -> Iterator[str]:
         lowest = int(float(parameter.get("MinValue", 7)))
         yield from (str(lowest + step) for step in (1, 2, 3, 0, -1))
         return
-    pattern = form_of(type_) or str(parameter.get("AllowedPattern", "[a-z0-9]+"))
+    yield from _matching(form_of(type_) or str(parameter.get("AllowedPattern", "[a-z0-9]+")))
+
+
+@lru_cache
+def _matching(pattern: str) -> Replayable[str]:
+    """Texts that an expression may match. Several templates have the same, and each is asked for more than once."""
+    return Replayable(_generated(pattern))
+
+
+def _generated(pattern: str) -> Iterator[str]:
     try:
         parsed = _regex.parse(pattern)
     except (re.error, RecursionError):
