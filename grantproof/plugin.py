@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,6 +185,15 @@ def _units(config: pytest.Config, processes: int = 1) -> Units:
     return Units([contract.grant for contract in contracts(config)], config.getini("one_process"), processes)
 
 
+def _cost(item: pytest.Item) -> int:
+    """About how long a test takes: one about the options of a grant takes longer the more variants there are, and one
+    that deploys takes as long as ten others."""
+    fixtures, grant = set(getattr(item, "fixturenames", ())), grant_of(item)
+    if grant is not None and fixtures & {"accounted", "combination", "part"}:
+        return 1 + len(grant.variants)
+    return 10 if "deploy" in fixtures else 1
+
+
 # --- fixtures ---------------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +290,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from grantproof.processes import Forked
 
         units, early = _units(config, processes), config.getini("early_modules")
-        forked = Forked(config, processes, units, early, lambda: _prepare(config), lambda: _prepare_reports(config))
+        prepare, meanwhile = partial(_prepare, config), partial(_prepare_reports, config)
+        forked = Forked(config, processes, units, _cost, early, prepare, meanwhile)
         config.pluginmanager.register(forked, "grantproof-processes")
     if hasattr(config, "workerinput") and config.getoption("--grants-report"):
         # A pytest-xdist process of `grantproof verify`: exit without freeing moto's objects one by one, as

@@ -42,6 +42,7 @@ class Forked:
         unit_of_test: from a node ID to what its test shares something expensive with, such as a grant, and the part of
             that. One child runs all tests of a part, unless they are very many. Reports of tests with the same first
             value are passed on in pytest's order, whichever child is done first.
+        cost_of_test: about how long a test takes, in any measure.
         early_modules: modules whose tests need nothing of what the others import. A child of their own collects and
             runs them while this process still collects the others.
         prepare: loads what every child needs, so that it is loaded once, here, before they are forked.
@@ -53,12 +54,14 @@ class Forked:
         config: pytest.Config,
         processes: int,
         unit_of_test: Callable[[str], tuple[str, str]],
+        cost_of_test: Callable[[pytest.Item], int],
         early_modules: Sequence[str],
         prepare: Callable[[], object],
         meanwhile: Callable[[], object],
     ) -> None:
         self._hook, self._config, self._processes = config.hook, config, processes
-        self._unit_of_test, self._early_modules = unit_of_test, frozenset(early_modules)
+        self._unit_of_test, self._cost_of_test = unit_of_test, cost_of_test
+        self._early_modules = frozenset(early_modules)
         self._prepare, self._meanwhile = prepare, meanwhile
         self._children = Children[str](_LIMIT)
         self._reports: list[pytest.TestReport] | None = None
@@ -107,9 +110,8 @@ class Forked:
         for test in tests:
             if not self._is_early(test):
                 units.setdefault(self._unit_of_test(test.nodeid), []).append(test)
-        # The longest first, so that no child has to start with it when the others are done. A part that is separate
-        # from the rest of its grant has few tests, but they take long.
-        ordered = sorted(units, key=lambda unit: (unit[1], len(units[unit])), reverse=True)
+        # The longest first, so that no child has to start with it when the others are done.
+        ordered = sorted(units, key=lambda unit: sum(map(self._cost_of_test, units[unit])), reverse=True)
         return [share for unit in ordered for share in _shares(units[unit], self._processes)]
 
     def _lines(self) -> Iterator[bytes]:
