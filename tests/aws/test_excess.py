@@ -212,6 +212,17 @@ HOLES = {
 }  # fmt: skip
 
 
+def test_the_empty_text_is_tried_where_a_parameter_accepts_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a wildcard, any other value only narrows what the contract promises."""
+    monkeypatch.setitem(globals(), "CONTRACT", CONTRACT.replace(":parameter/db\n", ":parameter/db-*\n"))
+    start = "arn:aws:ssm:eu-west-1:111111111111:parameter/db-"
+    declared = f"Extra: {{Type: String, Default: '{start}', AllowedPattern: '({start}[a-z]*)"
+    resource = '!Sub "${Extra}*"'
+    (detail,) = found(folder, parameters=f"{declared}?'}}", resource=resource)
+    assert "with Extra=''" in detail
+    assert found(folder, parameters=f"{declared}'}}", resource=resource) == []
+
+
 @pytest.mark.parametrize("name", HOLES)
 def test_an_open_parameter_that_widens_access_is_found(name: str, folder: Path) -> None:
     (said,) = found(folder, **HOLES[name])

@@ -3,9 +3,9 @@
 A parameter that neither a stack nor a variant of the contract sets can have any value that the template accepts. If a
 template only inserts it (Ref, Fn::Sub, Fn::Join ...), one value represents all. If it compares the parameter with texts
 or uses it as a key of a mapping, these texts and one other value represent all. Of a number, the greatest and smallest
-values are tried as well. Any other use is not followed, nor is one of a text where it matters which value is greater (a
-condition on numbers, dates or addresses); the parameter is then reported as unclear. Wildcards and policy variables in
-values are a separate check (`accepted.could_widen`).
+values are tried as well, of other types the empty text. Any other use is not followed, nor is one of a text where it
+matters which value is greater (a condition on numbers, dates or addresses); the parameter is then reported as unclear.
+Wildcards and policy variables in values are a separate check (`accepted.could_widen`).
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _open(space: Space, stack: Stack, name: str, declared: Mapping[str, Any], sp
         asked.unclear, fresh = "", () if set(spoken) - asked.texts else tuple(others)[:1]
     else:
         fresh = tuple(v for v in samples(name, declared, 2 + len(asked.texts) + len(known)) if v not in asked.texts)
-        more = dict.fromkeys((*extremes(name, declared), *asked.accepted))
+        # The empty text leaves nothing of the parameter before a wildcard that follows it.
+        empty = () if constraints.violation(name, declared, "") else ("",)
+        more = dict.fromkeys((*extremes(name, declared), *asked.accepted, *empty))
         fresh += tuple(value for value in more if value not in (*asked.texts, *fresh))
         if not fresh and not asked.texts and not asked.unclear:
             asked.unclear = "no value was found that its constraints accept"
